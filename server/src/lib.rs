@@ -1,1 +1,3 @@
-//! The server behind `asd`.
+//! The server behind `asd`: info commands, record commands and record UDFs over Aerospike's wire protocol.
+
+pub mod clock;

@@ -1,0 +1,30 @@
+//! The one reader of wall-clock time.
+//!
+//! Aerospike counts record times from 2010-01-01 00:00:00 UTC, not from 1970.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds between the Unix epoch and 2010-01-01 00:00:00 UTC.
+pub const EPOCH_UNIX_SECONDS: u64 = 1_262_304_000;
+
+/// Milliseconds since the Unix epoch; 0 if the system clock stands before it.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+/// Milliseconds since 2010-01-01 UTC, the unit of a record's last-update time.
+#[must_use]
+pub fn epoch_ms() -> u64 {
+    unix_ms().saturating_sub(EPOCH_UNIX_SECONDS * 1_000)
+}
+
+/// Seconds since 2010-01-01 UTC, the unit of a void-time.
+#[must_use]
+pub fn epoch_seconds() -> u32 {
+    u32::try_from(epoch_ms() / 1_000).unwrap_or(u32::MAX)
+}
