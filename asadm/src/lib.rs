@@ -1,1 +1,5 @@
 //! Administration shell.
+
+pub mod render;
+pub mod sheet;
+pub mod view;

@@ -1,0 +1,103 @@
+//! Views: which info commands a `show`/`info`/`summary`/`features` command needs, and how the answers become sheets.
+//!
+//! A view opens no socket and prints nothing. The core asks [`View::pending`] for every node, sends, stores the answers,
+//! and repeats until nothing is pending; then [`View::render`] makes the [`Piece`]s, and [`crate::render::print`] turns
+//! each into text.
+
+mod answers;
+mod modifiers;
+
+pub use answers::{Answers, Failure, NodeAnswers, is_error};
+pub use modifiers::{Flag, Modifiers};
+
+use crate::sheet::Sheet;
+
+/// One node of the cluster picture, reachable or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// `address:port`; the key into [`Answers`].
+    pub key: String,
+    /// Display name: `fqdn:port`, or the key if there is no name.
+    pub name: String,
+    /// Node id; `000000000000000` for a node that was not reached.
+    pub id: String,
+    /// Server version, from `build`; empty for a node that was not reached.
+    pub build: String,
+    /// False for a peer that is known but was not reached.
+    pub alive: bool,
+    /// The expected principal: marked `*`, green.
+    pub principal: bool,
+    /// The node that was reached first: marked `@`, bold cyan, unless it is the principal.
+    pub this: bool,
+}
+
+/// All that a view needs besides the answers.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The whole cluster picture, also nodes that were not asked.
+    pub nodes: Vec<Node>,
+    /// The parsed tail of the command line.
+    pub modifiers: Modifiers,
+    /// The current time as titles show it: `YYYY-MM-DD HH:MM:SS UTC`.
+    pub now: String,
+}
+
+/// Which nodes a view asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// All alive nodes, or those of `with`.
+    Nodes,
+    /// The expected principal only.
+    Principal,
+    /// Nobody: the view shows the cluster picture.
+    Nobody,
+}
+
+/// One part of a command's output, in order.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// A table.
+    Sheet(Sheet),
+    /// Plain text for stdout, printed as it is, also with `--json`.
+    Text(String),
+    /// `ERROR: text` for stderr; the exit status becomes 2.
+    Error(String),
+    /// `WARNING: text` for stderr.
+    Warning(String),
+}
+
+/// A command that reads: its line, its info commands, its output.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// The command words: `["show", "statistics", "service"]`.
+    pub path: &'static [&'static str],
+    /// Which nodes are asked.
+    pub target: Target,
+    /// Modifiers that the command knows.
+    pub keywords: &'static [&'static str],
+    /// Flags that the command knows.
+    pub flags: &'static [Flag],
+    /// One sentence for the help.
+    pub help: &'static str,
+    /// The info commands for one node as far as its answers so far tell them.
+    pub requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
+    /// The output.
+    pub render: fn(&Answers, &Context) -> Vec<Piece>,
+}
+
+impl View {
+    /// What has to be asked of a node next; empty when it has answered all. At most three rounds are needed.
+    pub fn pending(&self, node: &Node, answers: &NodeAnswers, context: &Context) -> Vec<String> {
+        let mut requests = (self.requests)(node, answers, context);
+        requests.retain(|request| !answers.has(request));
+        requests
+    }
+}
+
+/// All views.
+pub const VIEWS: &[View] = &[];
+
+/// The view of exactly these command words.
+pub fn find(path: &[&str]) -> Option<&'static View> {
+    VIEWS.iter().find(|view| view.path == path)
+}
