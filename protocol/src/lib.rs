@@ -1,1 +1,28 @@
-//! Aerospike wire protocol.
+//! The Aerospike wire protocol: frames, text commands, record messages, values.
+//!
+//! Everything here turns bytes into types and back. No module decides anything (who may do what, what a
+//! missing record means) and none opens a socket.
+//!
+//! Rules that hold in every module, because every byte may come from a stranger:
+//! nothing panics on input; nothing is allocated from a length that was not compared with the bytes at hand;
+//! recursion and counts are bounded by [`limits`]; parsing borrows from the input.
+//!
+//! | module | bytes |
+//! |--------|-------|
+//! | [`header`], [`codec`] | the 8-byte header of every frame, and frames |
+//! | [`info`] | text commands (type 1) |
+//! | [`message`] | record messages (type 3): header, fields, ops, batch rows |
+//! | [`particle`], [`msgpack`] | bin values |
+//! | [`key`] | record keys, digests, partition ids |
+//! | [`result_code`], [`limits`] | the numbers that all of them share |
+
+pub mod codec;
+mod cursor;
+pub mod header;
+pub mod info;
+pub mod key;
+pub mod limits;
+pub mod message;
+pub mod msgpack;
+pub mod particle;
+pub mod result_code;

@@ -1,0 +1,348 @@
+//! ```text
+//! | u32 size = 1 + n | u8 type | n bytes of data |
+//! ```
+
+use crate::cursor::{Cursor, length};
+use crate::key::{DIGEST_SIZE, Digest};
+use crate::message::ParseError;
+use crate::particle::{ParticleRef, ParticleType};
+
+/// Type of a field, as one byte on the wire. Numbers without a name are kept as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FieldType(pub u8);
+
+macro_rules! field_types {
+    ($($number:literal = $name:ident, $text:literal;)*) => {
+        impl FieldType {
+            $(#[doc = concat!("Type ", stringify!($number), ": ", $text, ".")]
+            pub const $name: Self = Self($number);)*
+
+            /// Every type with a name, in ascending order.
+            pub const ALL: &'static [Self] = &[$(Self($number),)*];
+        }
+    };
+}
+
+field_types! {
+    0 = NAMESPACE, "namespace, 1 to 31 characters";
+    1 = SET, "set, 0 to 63 characters";
+    2 = KEY, "u8 particle type and the key's bytes";
+    3 = RECORD_VERSION, "7 bytes, little-endian; transactions";
+    4 = DIGEST, "20 bytes";
+    5 = MRT_ID, "u64, little-endian; transactions";
+    6 = MRT_DEADLINE, "u32, little-endian; transactions";
+    7 = TASK_ID, "u64 that names a query";
+    9 = SOCKET_TIMEOUT, "u32, milliseconds that a blocked send may take";
+    10 = RECORDS_PER_SECOND, "u32, 0 unlimited";
+    11 = PID_ARRAY, "u16 little-endian each, partitions to read from the start";
+    12 = DIGEST_ARRAY, "20 bytes each, records after which to go on";
+    13 = MAX_RECORDS, "u64, most records to return";
+    14 = LUT, "u64; internal to servers";
+    15 = BVAL_ARRAY, "i64 little-endian each, index values after which to go on";
+    21 = INDEX_NAME, "name of a secondary index";
+    22 = INDEX_RANGE, "range of an index query";
+    23 = INDEX_CONTEXT, "msgpack list, path into a collection";
+    24 = INDEX_EXPRESSION, "msgpack, expression of an index";
+    26 = INDEX_TYPE, "u8: 0 default, 1 list, 2 map keys, 3 map values";
+    30 = UDF_PACKAGE, "module name without extension";
+    31 = UDF_FUNCTION, "function name";
+    32 = UDF_ARGLIST, "msgpack list, or nothing";
+    33 = UDF_OP, "u8: 0 record, 1 aggregate, 2 background";
+    40 = QUERY_BINLIST, "u8 count, then u8 length and name each";
+    41 = BATCH_INDEX, "rows of a batch";
+    42 = BATCH_WITH_SET, "rows of a batch, from older clients";
+    43 = FILTER_EXP, "msgpack, filter expression";
+    45 = ERROR_DETAILS, "replies of newer servers only";
+}
+
+/// One field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// What the data means.
+    pub kind: FieldType,
+    /// The data, without size and type.
+    pub data: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let size = length(cursor.u32()?);
+        let (kind, data) = cursor.take(size)?.split_first()?;
+        Some(Self {
+            kind: FieldType(*kind),
+            data,
+        })
+    }
+}
+
+/// The fields of a checked message. Where a type occurs twice, the first counts.
+///
+/// Text accessors fail with result 4 when the bytes are not UTF-8, the others when the size does not fit; a field that
+/// is absent is `None`. Limits of names are policy and not checked here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields<'a> {
+    pub(crate) count: u16,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// No fields.
+    pub const EMPTY: Self = Self {
+        count: 0,
+        bytes: &[],
+    };
+
+    /// Takes `count` fields off the cursor, checking each.
+    pub(crate) fn read(cursor: &mut Cursor<'a>, count: u16) -> Result<Self, ParseError> {
+        let all = cursor.rest();
+        for index in 0..count {
+            Field::read(cursor).ok_or(ParseError::Field(index))?;
+        }
+        let used = all.len() - cursor.len();
+        Ok(Self {
+            count,
+            bytes: all.get(..used).unwrap_or_default(),
+        })
+    }
+
+    /// Number of fields.
+    pub fn len(&self) -> usize {
+        self.count.into()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All fields in the order of the message.
+    pub fn iter(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let mut cursor = Cursor::new(self.bytes);
+        std::iter::from_fn(move || Field::read(&mut cursor))
+    }
+
+    /// Data of the first field of this type.
+    pub fn get(&self, kind: FieldType) -> Option<&'a [u8]> {
+        self.iter()
+            .find(|field| field.kind == kind)
+            .map(|field| field.data)
+    }
+
+    /// Whether there is a field of this type.
+    pub fn has(&self, kind: FieldType) -> bool {
+        self.get(kind).is_some()
+    }
+
+    fn text(&self, kind: FieldType) -> Result<Option<&'a str>, ParseError> {
+        self.get(kind)
+            .map(|data| std::str::from_utf8(data).map_err(|_| ParseError::FieldData(kind.0)))
+            .transpose()
+    }
+
+    fn array<const N: usize>(&self, kind: FieldType) -> Result<Option<[u8; N]>, ParseError> {
+        self.get(kind)
+            .map(|data| data.try_into().map_err(|_| ParseError::FieldData(kind.0)))
+            .transpose()
+    }
+
+    fn chunks<const N: usize>(&self, kind: FieldType) -> Result<&'a [[u8; N]], ParseError> {
+        match self.get(kind).unwrap_or_default().as_chunks::<N>() {
+            (chunks, []) => Ok(chunks),
+            _ => Err(ParseError::FieldData(kind.0)),
+        }
+    }
+
+    /// Namespace.
+    pub fn namespace(&self) -> Result<Option<&'a str>, ParseError> {
+        self.text(FieldType::NAMESPACE)
+    }
+
+    /// Set; an empty set is the same as none and comes as `Some("")`.
+    pub fn set(&self) -> Result<Option<&'a str>, ParseError> {
+        self.text(FieldType::SET)
+    }
+
+    /// Digest of the record's key.
+    pub fn digest(&self) -> Result<Option<Digest>, ParseError> {
+        Ok(self.array::<DIGEST_SIZE>(FieldType::DIGEST)?.map(Digest))
+    }
+
+    /// The key itself: its type, and the bytes that are hashed. The field without a single byte is an error.
+    pub fn key(&self) -> Result<Option<ParticleRef<'a>>, ParseError> {
+        let Some(data) = self.get(FieldType::KEY) else {
+            return Ok(None);
+        };
+        let (kind, data) = data
+            .split_first()
+            .ok_or(ParseError::FieldData(FieldType::KEY.0))?;
+        Ok(Some(ParticleRef {
+            kind: ParticleType(*kind),
+            data,
+        }))
+    }
+
+    /// Number that the client gave to a query.
+    pub fn task_id(&self) -> Result<Option<u64>, ParseError> {
+        Ok(self.array(FieldType::TASK_ID)?.map(u64::from_be_bytes))
+    }
+
+    /// Milliseconds that a blocked send may take; 0 is no limit.
+    pub fn socket_timeout(&self) -> Result<Option<u32>, ParseError> {
+        Ok(self
+            .array(FieldType::SOCKET_TIMEOUT)?
+            .map(u32::from_be_bytes))
+    }
+
+    /// Speed limit of a query; 0 is none.
+    pub fn records_per_second(&self) -> Result<Option<u32>, ParseError> {
+        Ok(self
+            .array(FieldType::RECORDS_PER_SECOND)?
+            .map(u32::from_be_bytes))
+    }
+
+    /// Most records that a query returns; 0 is no limit.
+    pub fn max_records(&self) -> Result<Option<u64>, ParseError> {
+        Ok(self.array(FieldType::MAX_RECORDS)?.map(u64::from_be_bytes))
+    }
+
+    /// Partitions that a query reads from the start; empty when the field is absent. Range and repetition are not checked.
+    pub fn partition_ids(
+        &self,
+    ) -> Result<impl ExactSizeIterator<Item = u16> + use<'a>, ParseError> {
+        Ok(self
+            .chunks(FieldType::PID_ARRAY)?
+            .iter()
+            .map(|bytes| u16::from_le_bytes(*bytes)))
+    }
+
+    /// Records after which a query goes on in their partitions; empty when the field is absent.
+    pub fn resume_digests(
+        &self,
+    ) -> Result<impl ExactSizeIterator<Item = Digest> + use<'a>, ParseError> {
+        Ok(self
+            .chunks(FieldType::DIGEST_ARRAY)?
+            .iter()
+            .map(|bytes| Digest(*bytes)))
+    }
+
+    /// Index values that belong to [`Fields::resume_digests`], in the same order; empty when the field is absent.
+    pub fn resume_values(
+        &self,
+    ) -> Result<impl ExactSizeIterator<Item = i64> + use<'a>, ParseError> {
+        Ok(self
+            .chunks(FieldType::BVAL_ARRAY)?
+            .iter()
+            .map(|bytes| i64::from_le_bytes(*bytes)))
+    }
+
+    /// Name of the secondary index to use.
+    pub fn index_name(&self) -> Result<Option<&'a str>, ParseError> {
+        self.text(FieldType::INDEX_NAME)
+    }
+
+    /// Range of an index query.
+    pub fn index_range(&self) -> Result<Option<IndexRange<'a>>, ParseError> {
+        self.get(FieldType::INDEX_RANGE)
+            .map(|data| {
+                IndexRange::parse(data).ok_or(ParseError::FieldData(FieldType::INDEX_RANGE.0))
+            })
+            .transpose()
+    }
+
+    /// Kind of index: 0 default, 1 list, 2 map keys, 3 map values.
+    pub fn index_type(&self) -> Result<Option<u8>, ParseError> {
+        Ok(self.array(FieldType::INDEX_TYPE)?.map(|[byte]| byte))
+    }
+
+    /// UDF module, without extension.
+    pub fn udf_package(&self) -> Result<Option<&'a str>, ParseError> {
+        self.text(FieldType::UDF_PACKAGE)
+    }
+
+    /// UDF function.
+    pub fn udf_function(&self) -> Result<Option<&'a str>, ParseError> {
+        self.text(FieldType::UDF_FUNCTION)
+    }
+
+    /// Arguments of the UDF: a msgpack list, or no bytes.
+    pub fn udf_arglist(&self) -> Option<&'a [u8]> {
+        self.get(FieldType::UDF_ARGLIST)
+    }
+
+    /// 0 record, 1 aggregate, 2 background.
+    pub fn udf_op(&self) -> Result<Option<u8>, ParseError> {
+        Ok(self.array(FieldType::UDF_OP)?.map(|[byte]| byte))
+    }
+
+    /// Filter expression, msgpack.
+    pub fn filter_exp(&self) -> Option<&'a [u8]> {
+        self.get(FieldType::FILTER_EXP)
+    }
+
+    /// Rows of a batch, from either of the two fields.
+    pub fn batch(&self) -> Option<&'a [u8]> {
+        self.get(FieldType::BATCH_INDEX)
+            .or_else(|| self.get(FieldType::BATCH_WITH_SET))
+    }
+
+    /// Bins that a query projects, in the form of older clients; empty when the field is absent.
+    pub fn bin_list(&self) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, ParseError> {
+        let data = self.get(FieldType::QUERY_BINLIST).unwrap_or(&[0]);
+        let mut cursor = Cursor::new(data);
+        let malformed = ParseError::FieldData(FieldType::QUERY_BINLIST.0);
+        let count = cursor.u8().ok_or(malformed)?;
+        let names = cursor;
+        for _ in 0..count {
+            let size = cursor.u8().ok_or(malformed)?;
+            cursor.take(size.into()).ok_or(malformed)?;
+        }
+        if !cursor.is_empty() {
+            return Err(malformed);
+        }
+        let mut cursor = names;
+        Ok(std::iter::from_fn(move || {
+            let size = cursor.u8()?;
+            cursor.take(size.into())
+        }))
+    }
+}
+
+/// Range of an index query (field 22).
+///
+/// ```text
+/// | u8 1 | u8 n | n bytes bin | u8 particle type | u32 m | m bytes begin | u32 k | k bytes end |
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexRange<'a> {
+    /// Bin; empty when the index is given by name or expression.
+    pub bin: &'a [u8],
+    /// Type of the two bounds.
+    pub kind: ParticleType,
+    /// Lower bound, included.
+    pub begin: &'a [u8],
+    /// Upper bound, included.
+    pub end: &'a [u8],
+}
+
+impl<'a> IndexRange<'a> {
+    /// Reads the data of the field; exactly one range is possible.
+    pub fn parse(data: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(data);
+        if cursor.u8()? != 1 {
+            return None;
+        }
+        let size = cursor.u8()?;
+        let bin = cursor.take(size.into())?;
+        let kind = ParticleType(cursor.u8()?);
+        let size = length(cursor.u32()?);
+        let begin = cursor.take(size)?;
+        let size = length(cursor.u32()?);
+        let end = cursor.take(size)?;
+        cursor.is_empty().then_some(Self {
+            bin,
+            kind,
+            begin,
+            end,
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! Record messages (type 3): a header of 22 bytes, fields, ops.
+//!
+//! ```text
+//! | 8 bytes        | 22 bytes       | n_fields times             | n_ops times |
+//! | frame header   | message header | field: size, type, data    | op          |
+//! ```
+//!
+//! [`Message::parse`] checks the whole structure once, without allocating; the accessors then walk the checked bytes.
+//! [`MessageWriter`], [`ReplyWriter`] and [`write_reply`] append to a `BytesMut`.
+
+mod batch;
+mod error;
+mod field;
+mod header;
+mod op;
+mod parse;
+mod write;
+
+pub use batch::{BatchFlags, BatchRow, BatchRows, RowFlags};
+pub use error::ParseError;
+pub use field::{Field, FieldType, Fields, IndexRange};
+pub use header::{Info1, Info2, Info3, Info4, MESSAGE_HEADER_SIZE, MessageHeader};
+pub use op::{Op, OpCode, Ops};
+pub use parse::Message;
+pub use write::{BodyWriter, MessageWriter, ReplyWriter, WriteError, write_reply};

@@ -1,0 +1,173 @@
+use std::cmp::Ordering;
+
+use crate::limits::MAX_DEPTH;
+use crate::msgpack::{
+    MsgpackError, Rank, Reader, Token, compare, order, write_bool, write_float, write_integer,
+    write_list_header, write_map_header, write_nil, write_order,
+};
+
+/// What a particle says that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    /// A list.
+    List,
+    /// A map.
+    Map,
+}
+
+/// Gives a list or map the form in which it is stored.
+///
+/// | input | result |
+/// |-------|--------|
+/// | over-long heads, lengths, integers; the bin family | the smallest form of the str family and of integers |
+/// | a map without order, at any depth | sorted by key, without metadata |
+/// | order flags 0 or only [`order::PRESERVE`] | the same |
+/// | a map or list that says it is ordered, and is | kept; [`order::PERSIST_INDEX`] is taken off |
+/// | one that says so and is not | [`MsgpackError::Unsorted`] |
+/// | a key twice, or of a type other than integer, string, blob | error |
+/// | bytes after the value, too few bytes, a list for a map, no bytes at all | error |
+/// | wildcard, infinity, other extensions; metadata that is not at the start | error |
+///
+/// Every error is answered with result 1. Strings whose type byte is unknown, or missing, are kept; so are floats of 4
+/// bytes. The output is never longer than the input.
+pub fn normalize(bytes: &[u8], kind: Collection) -> Result<Vec<u8>, MsgpackError> {
+    match (Reader::new(bytes).token()?, kind) {
+        (Token::List(_), Collection::List) | (Token::Map(_), Collection::Map) => {}
+        _ => return Err(MsgpackError::Kind),
+    }
+    let mut reader = Reader::new(bytes);
+    let mut out = Vec::with_capacity(bytes.len());
+    value(&mut reader, &mut out, 0)?;
+    reader.finish()?;
+    Ok(out)
+}
+
+fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), MsgpackError> {
+    match reader.token()? {
+        Token::Nil => write_nil(out),
+        Token::Bool(value) => write_bool(out, value),
+        Token::Integer(value) => write_integer(out, value),
+        Token::Double(value) => write_float(out, value),
+        Token::Float(value) => {
+            out.push(0xca);
+            out.extend_from_slice(&value.to_be_bytes());
+        }
+        Token::Text(content) => {
+            super::write::write_text_header(out, content.len());
+            out.extend_from_slice(content);
+        }
+        Token::List(_) | Token::Map(_) if depth >= MAX_DEPTH => return Err(MsgpackError::Depth),
+        Token::List(count) => list(reader, out, count, depth + 1)?,
+        Token::Map(count) => map(reader, out, count, depth + 1)?,
+        Token::Extension { .. } => return Err(MsgpackError::Extension),
+        Token::Order(_) => return Err(MsgpackError::Order),
+    }
+    Ok(())
+}
+
+fn list(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+    count: usize,
+    depth: usize,
+) -> Result<(), MsgpackError> {
+    let (flags, count) = reader.list_order(count)?;
+    let ordered = flags & order::KEY != 0;
+    write_list_header(out, count + usize::from(ordered));
+    if ordered {
+        write_order(out, order::KEY);
+    }
+    let mut previous = None;
+    for _ in 0..count {
+        let start = out.len();
+        value(reader, out, depth)?;
+        if let (true, Some(previous)) = (ordered, previous)
+            && compare_at(out, previous, start)? == Ordering::Greater
+        {
+            return Err(MsgpackError::Unsorted);
+        }
+        previous = Some(start);
+    }
+    Ok(())
+}
+
+fn map(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+    count: usize,
+    depth: usize,
+) -> Result<(), MsgpackError> {
+    let (flags, count) = reader.map_order(count)?;
+    let flags = match flags & (order::KEY | order::VALUE) {
+        order::VALUE => return Err(MsgpackError::Order),
+        flags => flags,
+    };
+    let ordered = flags != 0;
+    write_map_header(out, count + usize::from(ordered));
+    if ordered {
+        write_order(out, flags);
+        write_nil(out);
+    }
+    let first = out.len();
+    let mut starts = Vec::with_capacity(count);
+    let mut sorted = true;
+    for _ in 0..count {
+        let start = out.len();
+        key(reader, out)?;
+        if let Some(previous) = starts.last() {
+            match compare_at(out, *previous, start)? {
+                Ordering::Less => {}
+                Ordering::Equal => return Err(MsgpackError::DuplicateKey),
+                Ordering::Greater if ordered => return Err(MsgpackError::Unsorted),
+                Ordering::Greater => sorted = false,
+            }
+        }
+        starts.push(start);
+        value(reader, out, depth)?;
+    }
+    if sorted {
+        Ok(())
+    } else {
+        sort(out, first, &starts)
+    }
+}
+
+fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), MsgpackError> {
+    let mut ahead = *reader;
+    match Rank::of(&ahead.token()?) {
+        Some(Rank::Integer | Rank::String | Rank::Blob) => value(reader, out, MAX_DEPTH),
+        Some(Rank::Extension | Rank::Wildcard | Rank::Infinity) => Err(MsgpackError::Extension),
+        Some(_) => Err(MsgpackError::Key),
+        None => Err(MsgpackError::Order),
+    }
+}
+
+/// Sorts the pairs that begin at `starts` and fill `out` from `first` to its end.
+fn sort(out: &mut Vec<u8>, first: usize, starts: &[usize]) -> Result<(), MsgpackError> {
+    let ends = starts.iter().skip(1).copied().chain([out.len()]);
+    let mut pairs = Vec::with_capacity(starts.len());
+    for (start, end) in starts.iter().copied().zip(ends) {
+        pairs.push(out.get(start..end).ok_or(MsgpackError::Truncated)?);
+    }
+    // Keys are whole values at the front of their pair, so comparing pairs compares keys. They were read before: an
+    // error cannot happen, and would only leave the order as it is.
+    pairs.sort_by(|a, b| compare(a, b).unwrap_or(Ordering::Equal));
+    for pair in pairs.windows(2) {
+        if let [a, b] = pair
+            && compare(a, b)? == Ordering::Equal
+        {
+            return Err(MsgpackError::DuplicateKey);
+        }
+    }
+    let sorted = pairs.concat();
+    out.truncate(first);
+    out.extend_from_slice(&sorted);
+    Ok(())
+}
+
+fn compare_at(out: &[u8], left: usize, right: usize) -> Result<Ordering, MsgpackError> {
+    match (out.get(left..), out.get(right..)) {
+        (Some(left), Some(right)) => compare(left, right),
+        _ => Err(MsgpackError::Truncated),
+    }
+}
