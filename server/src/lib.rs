@@ -1,3 +1,4 @@
 //! The server behind `asd`: info commands, record commands and record UDFs over Aerospike's wire protocol.
 
 pub mod clock;
+pub mod stats;

@@ -1,0 +1,72 @@
+//! The counter, and the macro that declares a table of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that many threads raise and few read.
+///
+/// Relaxed: a reader sees each counter's own history in order, but nothing about two counters together.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts one more.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Counts `n` more. Wraps at 2^64.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// What was counted since the start of the process.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Declares a struct of counters from one table: field name = name of the statistic, with its sentence.
+///
+/// The struct answers `each`, which visits the counters in the order of the table: the order in which info answers
+/// print them.
+macro_rules! counters {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( $(#[doc = $sentence:literal])+ $field:ident, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub struct $name {
+            $( $(#[doc = $sentence])+ pub $field: $crate::stats::Counter, )*
+        }
+
+        impl $name {
+            /// Calls `visit` with the name and the value of each counter, in the order of the table.
+            pub fn each(&self, mut visit: impl FnMut(&'static str, u64)) {
+                $( visit(stringify!($field), self.$field.get()); )*
+            }
+        }
+    };
+}
+
+pub(crate) use counters;
+
+#[cfg(test)]
+mod tests {
+    use super::Counter;
+
+    #[test]
+    fn counts_across_threads() {
+        let counter = Counter::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1_000).for_each(|_| counter.inc()));
+            }
+        });
+        counter.add(5);
+        assert_eq!(counter.get(), 4_005);
+    }
+}

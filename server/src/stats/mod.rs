@@ -1,0 +1,11 @@
+//! What the server counts: counters by the names that Aerospike's tools know, and latency histograms.
+
+mod counter;
+mod histogram;
+mod namespace;
+mod server;
+
+pub use counter::Counter;
+pub use histogram::{Histogram, NamespaceLatency, Scale, THRESHOLDS};
+pub use namespace::{NamespaceStats, RemovalStats};
+pub use server::ServerStats;

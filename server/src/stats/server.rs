@@ -1,0 +1,53 @@
+//! Counters of the whole server.
+
+use super::counter::counters;
+
+counters! {
+    /// What happened to the node since the start, as `statistics` reports it.
+    pub struct ServerStats {
+        /// Client connections accepted.
+        client_connections_opened,
+        /// Client connections closed.
+        client_connections_closed,
+        /// Connections accepted on the admin port.
+        admin_connections_opened,
+        /// Connections closed on the admin port.
+        admin_connections_closed,
+        /// Connections for membership messages opened.
+        heartbeat_connections_opened,
+        /// Connections for membership messages closed.
+        heartbeat_connections_closed,
+        /// Connections to other nodes opened.
+        fabric_connections_opened,
+        /// Connections to other nodes closed.
+        fabric_connections_closed,
+        /// Membership messages received from this node itself.
+        heartbeat_received_self,
+        /// Membership messages received from other nodes.
+        heartbeat_received_foreign,
+        /// Connections closed because they were idle for longer than `proto-fd-idle-ms`.
+        reaped_fds,
+        /// Info commands answered.
+        info_complete,
+        /// Info commands that waited longer than `info-max-ms`.
+        info_timeout,
+        /// Frames and messages that could not be taken apart.
+        demarshal_error,
+        /// Client requests refused before their namespace was known.
+        early_tsvc_client_error,
+        /// Requests proxied from other nodes refused before their namespace was known.
+        early_tsvc_from_proxy_error,
+        /// Batch rows proxied from other nodes refused before their namespace was known.
+        early_tsvc_from_proxy_batch_sub_error,
+        /// Batch requests begun.
+        batch_index_initiate,
+        /// Batch requests answered.
+        batch_index_complete,
+        /// Batch requests refused as a whole.
+        batch_index_error,
+        /// Batch requests that timed out.
+        batch_index_timeout,
+        /// Info commands in a form that newer servers no longer take.
+        deprecated_requests,
+    }
+}
