@@ -50,6 +50,10 @@ impl<'a> Cursor<'a> {
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
+
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
 }
 
 /// A length as `usize`. Lengths on the wire have at most 32 bits, so nothing is lost on the machines that we build for.

@@ -10,13 +10,16 @@
 //! | module | bytes |
 //! |--------|-------|
 //! | [`header`], [`codec`] | the 8-byte header of every frame, and frames |
-//! | [`info`] | text commands (type 1) |
+//! | [`info`], [`partition_map`] | text commands (type 1) and the bitmap that one of them carries |
 //! | [`message`] | record messages (type 3): header, fields, ops, batch rows |
-//! | [`particle`], [`msgpack`] | bin values |
+//! | [`particle`], [`msgpack`], [`value`] | bin values |
 //! | [`key`] | record keys, digests, partition ids |
+//! | [`security`] | login and user administration (type 2) |
+//! | [`compress`] | compressed record messages (type 4) |
 //! | [`result_code`], [`limits`] | the numbers that all of them share |
 
 pub mod codec;
+pub mod compress;
 mod cursor;
 pub mod header;
 pub mod info;
@@ -25,4 +28,7 @@ pub mod limits;
 pub mod message;
 pub mod msgpack;
 pub mod particle;
+pub mod partition_map;
 pub mod result_code;
+pub mod security;
+pub mod value;
