@@ -1,4 +1,5 @@
 //! The server behind `asd`: info commands, record commands and record UDFs over Aerospike's wire protocol.
 
 pub mod clock;
+pub mod lua_pattern;
 pub mod stats;
