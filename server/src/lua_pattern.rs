@@ -536,7 +536,7 @@ mod tests {
         let table: mlua::Table = chunk.call((source, pattern)).unwrap();
         let values: Vec<String> = (1..=table.raw_len())
             .map(|at| {
-                String::from_utf8_lossy(&table.get::<mlua::String>(at).unwrap().as_bytes())
+                String::from_utf8_lossy(&table.get::<mlua::LuaString>(at).unwrap().as_bytes())
                     .into_owned()
             })
             .collect();
