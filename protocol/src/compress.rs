@@ -6,12 +6,11 @@
 //!
 //! The plain frame is a record message with its own frame header; the stated size counts that header.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use flate2::Compression;
-use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use thiserror::Error;
 
 use crate::cursor::Cursor;
@@ -57,23 +56,7 @@ pub fn decode(body: &[u8]) -> Result<Bytes, CompressError> {
     if !(HEADER_SIZE as u64..=MAX_BODY_SIZE + HEADER_SIZE as u64).contains(&stated) {
         return Err(CompressError::Size(stated));
     }
-    let capacity = usize::try_from(stated)
-        .unwrap_or(usize::MAX)
-        .min(RECEIVE_CHUNK);
-    let mut plain = Vec::with_capacity(capacity);
-    let mut stream = ZlibDecoder::new(cursor.rest());
-    stream
-        .by_ref()
-        .take(stated + 1)
-        .read_to_end(&mut plain)
-        .map_err(|_| CompressError::Stream)?;
-    if plain.len() as u64 != stated {
-        return Err(CompressError::Lied(stated));
-    }
-    // At the end of the plain data the decoder has also checked the stream's checksum.
-    if stream.total_in() != cursor.len() as u64 {
-        return Err(CompressError::Stream);
-    }
+    let plain = inflate(cursor.rest(), stated)?;
     let header = plain
         .first_chunk::<HEADER_SIZE>()
         .ok_or(CompressError::Inner)?;
@@ -82,6 +65,33 @@ pub fn decode(body: &[u8]) -> Result<Bytes, CompressError> {
         return Err(CompressError::Inner);
     }
     Ok(Bytes::from(plain).split_off(HEADER_SIZE))
+}
+
+/// The whole output of a zlib stream that fills `input` and has exactly `stated` bytes.
+fn inflate(input: &[u8], stated: u64) -> Result<Vec<u8>, CompressError> {
+    let limit = usize::try_from(stated).map_err(|_| CompressError::Size(stated))?;
+    let mut stream = Decompress::new(true);
+    let mut plain = Vec::new();
+    let mut rest = input;
+    loop {
+        plain.reserve((limit + 1 - plain.len()).min(RECEIVE_CHUNK));
+        let (read, written) = (stream.total_in(), plain.len());
+        let status = stream.decompress_vec(rest, &mut plain, FlushDecompress::None);
+        let status = status.map_err(|_| CompressError::Stream)?;
+        if plain.len() > limit {
+            return Err(CompressError::Lied(stated));
+        }
+        let read = usize::try_from(stream.total_in() - read).unwrap_or(usize::MAX);
+        rest = rest.get(read..).unwrap_or_default();
+        match status {
+            // The stream's checksum was right.
+            Status::StreamEnd if plain.len() != limit => return Err(CompressError::Lied(stated)),
+            Status::StreamEnd if rest.is_empty() => return Ok(plain),
+            Status::StreamEnd => return Err(CompressError::Stream),
+            _ if read == 0 && plain.len() == written => return Err(CompressError::Stream),
+            _ => {}
+        }
+    }
 }
 
 /// Writes a compressed frame that holds a record message with this body.

@@ -1,7 +1,7 @@
 //! The Aerospike wire protocol: frames, text commands, record messages, values.
 //!
 //! Everything here turns bytes into types and back. No module decides anything (who may do what, what a
-//! missing record means) and none opens a socket.
+//! missing record means) and none opens a socket, except the client, which is behind the feature `client`.
 //!
 //! Rules that hold in every module, because every byte may come from a stranger:
 //! nothing panics on input; nothing is allocated from a length that was not compared with the bytes at hand;
@@ -18,6 +18,8 @@
 //! | [`compress`] | compressed record messages (type 4) |
 //! | [`result_code`], [`limits`] | the numbers that all of them share |
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod codec;
 pub mod compress;
 mod cursor;
