@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod lua_pattern;
+pub mod record;
 pub mod stats;

@@ -1,0 +1,327 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
+use protocol::key::Digest;
+use protocol::result_code::ResultCode;
+use tokio::sync::oneshot;
+
+use super::PARTITIONS;
+
+/// Who may change a record now.
+///
+/// Two kinds of lock exclude each other and themselves:
+/// * a [`ShortLock`] holds the mutex of the whole partition for the microsecond of a plain write, and is never held
+///   across an `await`;
+/// * a [`RecordLock`] marks one digest as busy for as long as a UDF runs. Others who want that digest wait in order of
+///   arrival without blocking a thread.
+///
+/// Readers take neither. Nothing is allocated for digests that nobody holds.
+#[derive(Debug)]
+pub struct RecordLocks {
+    partitions: Box<[Mutex<Vec<Busy>>]>,
+}
+
+/// A digest that is held, and who waits for it.
+#[derive(Debug)]
+struct Busy {
+    digest: Digest,
+    waiters: VecDeque<oneshot::Sender<RecordLock>>,
+}
+
+/// Why a record could not be locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LockError {
+    /// The deadline passed while waiting.
+    #[error("the record stayed busy until the request timed out")]
+    Timeout,
+    /// As many as may wait are waiting already (`transaction-pending-limit`).
+    #[error("too many requests wait for this record")]
+    TooManyWaiters,
+}
+
+impl LockError {
+    /// The code with which a request is answered.
+    #[must_use]
+    pub fn result_code(self) -> ResultCode {
+        match self {
+            Self::Timeout => ResultCode::TIMEOUT,
+            Self::TooManyWaiters => ResultCode::KEY_BUSY,
+        }
+    }
+}
+
+/// Holds a partition for one short change; see [`RecordLocks`].
+#[derive(Debug)]
+pub struct ShortLock<'a> {
+    _partition: MutexGuard<'a, Vec<Busy>>,
+}
+
+/// Holds one digest until dropped, then passes it on to who has waited longest; see [`RecordLocks`].
+#[derive(Debug)]
+pub struct RecordLock {
+    // `None` only in a lock that could not be passed on.
+    locks: Option<Arc<RecordLocks>>,
+    digest: Digest,
+}
+
+impl Default for RecordLocks {
+    fn default() -> Self {
+        Self {
+            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl RecordLocks {
+    fn partition(&self, digest: &Digest) -> Option<MutexGuard<'_, Vec<Busy>>> {
+        self.partitions
+            .get(usize::from(digest.partition_id()))
+            .map(Mutex::lock)
+    }
+
+    /// Locks the record for a short change; `None` when it is busy.
+    #[must_use]
+    pub fn try_short(&self, digest: &Digest) -> Option<ShortLock<'_>> {
+        let partition = self.partition(digest)?;
+        if partition.iter().any(|busy| busy.digest == *digest) {
+            return None;
+        }
+        Some(ShortLock {
+            _partition: partition,
+        })
+    }
+
+    /// Marks the record as busy, waiting for it if need be.
+    ///
+    /// At most `pending_limit` requests wait for one digest, 0 is no limit. A caller that gives up (drops the future)
+    /// leaves the queue; if the lock has just been passed to it, the next one gets it.
+    pub async fn lock(
+        self: &Arc<Self>,
+        digest: &Digest,
+        deadline: Instant,
+        pending_limit: usize,
+    ) -> Result<RecordLock, LockError> {
+        let turn = {
+            let mut partition = self.partition(digest).ok_or(LockError::Timeout)?;
+            match partition.iter_mut().find(|busy| busy.digest == *digest) {
+                None => {
+                    partition.push(Busy {
+                        digest: *digest,
+                        waiters: VecDeque::new(),
+                    });
+                    return Ok(RecordLock {
+                        locks: Some(Arc::clone(self)),
+                        digest: *digest,
+                    });
+                }
+                Some(busy) => {
+                    busy.waiters.retain(|waiter| !waiter.is_closed());
+                    if pending_limit != 0 && busy.waiters.len() >= pending_limit {
+                        return Err(LockError::TooManyWaiters);
+                    }
+                    let (pass_on, turn) = oneshot::channel();
+                    busy.waiters.push_back(pass_on);
+                    turn
+                }
+            }
+        };
+        match tokio::time::timeout_at(deadline.into(), turn).await {
+            Ok(Ok(lock)) => Ok(lock),
+            Ok(Err(_)) | Err(_) => Err(LockError::Timeout),
+        }
+    }
+
+    fn release(self: Arc<Self>, digest: &Digest) {
+        let Some(mut partition) = self.partition(digest) else {
+            return;
+        };
+        let Some(position) = partition.iter().position(|busy| busy.digest == *digest) else {
+            return;
+        };
+        while let Some(waiter) = partition
+            .get_mut(position)
+            .and_then(|busy| busy.waiters.pop_front())
+        {
+            match waiter.send(RecordLock {
+                locks: Some(Arc::clone(&self)),
+                digest: *digest,
+            }) {
+                Ok(()) => return,
+                // It has given up. The lock that came back must not release what it never held.
+                Err(mut refused) => refused.locks = None,
+            }
+        }
+        partition.swap_remove(position);
+        if partition.is_empty() {
+            *partition = Vec::new();
+        }
+    }
+}
+
+impl Drop for RecordLock {
+    fn drop(&mut self) {
+        if let Some(locks) = self.locks.take() {
+            locks.release(&self.digest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const DIGEST: Digest = Digest([7; 20]);
+    const OTHER: Digest = Digest([7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8]);
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    /// Runs all other tasks until they wait.
+    async fn settle() {
+        for _ in 0..32 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn waiting(locks: &RecordLocks) -> usize {
+        let partition = locks.partition(&DIGEST).unwrap();
+        partition
+            .iter()
+            .map(|busy| {
+                busy.waiters
+                    .iter()
+                    .filter(|waiter| !waiter.is_closed())
+                    .count()
+            })
+            .sum()
+    }
+
+    #[tokio::test]
+    async fn a_busy_digest_excludes_short_locks_and_no_other_digest() {
+        let locks = Arc::new(RecordLocks::default());
+        let held = locks.lock(&DIGEST, later(), 20).await.unwrap();
+        assert!(locks.try_short(&DIGEST).is_none());
+        assert!(
+            locks.try_short(&OTHER).is_some(),
+            "same partition, other record"
+        );
+        drop(held);
+        assert!(locks.try_short(&DIGEST).is_some());
+    }
+
+    #[tokio::test]
+    async fn waiters_are_served_in_order_of_arrival() {
+        let locks = Arc::new(RecordLocks::default());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let held = locks.lock(&DIGEST, later(), 20).await.unwrap();
+        let mut tasks = Vec::new();
+        for number in 0..10 {
+            let (locks, order) = (Arc::clone(&locks), Arc::clone(&order));
+            tasks.push(tokio::spawn(async move {
+                let _held = locks.lock(&DIGEST, later(), 20).await.unwrap();
+                order.lock().push(number);
+                tokio::task::yield_now().await;
+            }));
+            settle().await;
+        }
+        drop(held);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock(), (0..10).collect::<Vec<_>>());
+        assert!(
+            locks.partition(&DIGEST).unwrap().is_empty(),
+            "nothing is left behind"
+        );
+    }
+
+    #[tokio::test]
+    async fn more_waiters_than_the_limit_are_refused() {
+        let locks = Arc::new(RecordLocks::default());
+        let _held = locks.lock(&DIGEST, later(), 2).await.unwrap();
+        for _ in 0..2 {
+            let locks = Arc::clone(&locks);
+            tokio::spawn(async move { locks.lock(&DIGEST, later(), 2).await.map(drop) });
+        }
+        settle().await;
+        assert_eq!(
+            locks.lock(&DIGEST, later(), 2).await.map(drop),
+            Err(LockError::TooManyWaiters)
+        );
+        let unlimited = tokio::spawn({
+            let locks = Arc::clone(&locks);
+            async move { locks.lock(&DIGEST, later(), 0).await.map(drop) }
+        });
+        settle().await;
+        assert_eq!(waiting(&locks), 3);
+        assert!(!unlimited.is_finished());
+    }
+
+    #[tokio::test]
+    async fn a_waiter_gives_up_at_its_deadline() {
+        let locks = Arc::new(RecordLocks::default());
+        let held = locks.lock(&DIGEST, later(), 20).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(5);
+        assert_eq!(
+            locks.lock(&DIGEST, deadline, 20).await.map(drop),
+            Err(LockError::Timeout)
+        );
+        drop(held);
+        assert!(locks.try_short(&DIGEST).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_waiter_that_goes_away_does_not_take_the_lock_with_it() {
+        let locks = Arc::new(RecordLocks::default());
+        let held = locks.lock(&DIGEST, later(), 20).await.unwrap();
+        let spawn = || {
+            let locks = Arc::clone(&locks);
+            tokio::spawn(async move { locks.lock(&DIGEST, later(), 20).await.map(drop) })
+        };
+        // One goes away while it waits, one after the lock was passed to it but before it has run.
+        let (first, second, third) = (spawn(), spawn(), spawn());
+        settle().await;
+        first.abort();
+        settle().await;
+        assert_eq!(waiting(&locks), 2);
+        drop(held);
+        second.abort();
+        assert_eq!(third.await.unwrap(), Ok(()));
+        assert!(locks.try_short(&DIGEST).is_some());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn holders_exclude_each_other_under_load() {
+        let locks = Arc::new(RecordLocks::default());
+        let inside = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let mut tasks = Vec::new();
+        for number in 0..8 {
+            let (locks, inside) = (Arc::clone(&locks), Arc::clone(&inside));
+            tasks.push(tokio::spawn(async move {
+                use std::sync::atomic::Ordering::SeqCst;
+                for round in 0..200 {
+                    let attempt = locks.lock(&DIGEST, later(), 0);
+                    if (number + round) % 3 == 0 {
+                        // Gives up at a random moment.
+                        let _ = tokio::time::timeout(Duration::from_micros(20), attempt).await;
+                        continue;
+                    }
+                    let held = attempt.await.unwrap();
+                    assert_eq!(inside.fetch_add(1, SeqCst), 0);
+                    tokio::task::yield_now().await;
+                    inside.fetch_sub(1, SeqCst);
+                    drop(held);
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert!(locks.try_short(&DIGEST).is_some());
+    }
+}
