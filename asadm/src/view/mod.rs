@@ -5,7 +5,16 @@
 //! each into text.
 
 mod answers;
+mod filter;
+mod latencies;
 mod modifiers;
+mod namespace;
+mod network;
+mod parameters;
+mod read;
+mod sindex;
+mod udfs;
+mod xdr;
 
 pub use answers::{Answers, Failure, NodeAnswers, is_error};
 pub use modifiers::{Flag, Modifiers};
@@ -23,6 +32,8 @@ pub struct Node {
     pub id: String,
     /// Server version, from `build`; empty for a node that was not reached.
     pub build: String,
+    /// Other addresses (`address:port`) at which the node was reached.
+    pub aliases: Vec<String>,
     /// False for a peer that is known but was not reached.
     pub alive: bool,
     /// The expected principal: marked `*`, green.
@@ -57,13 +68,20 @@ pub enum Target {
 #[derive(Debug, Clone)]
 pub enum Piece {
     /// A table.
-    Sheet(Sheet),
+    Sheet(Box<Sheet>),
     /// Plain text for stdout, printed as it is, also with `--json`.
     Text(String),
     /// `ERROR: text` for stderr; the exit status becomes 2.
     Error(String),
     /// `WARNING: text` for stderr.
     Warning(String),
+}
+
+impl Piece {
+    /// A table.
+    pub fn sheet(sheet: Sheet) -> Self {
+        Self::Sheet(Box::new(sheet))
+    }
 }
 
 /// A command that reads: its line, its info commands, its output.
@@ -86,7 +104,7 @@ pub struct View {
 }
 
 impl View {
-    /// What has to be asked of a node next; empty when it has answered all. At most three rounds are needed.
+    /// What has to be asked of a node next; empty when it has answered all. At most [`ROUNDS_MAX`] rounds are needed.
     pub fn pending(&self, node: &Node, answers: &NodeAnswers, context: &Context) -> Vec<String> {
         let mut requests = (self.requests)(node, answers, context);
         requests.retain(|request| !answers.has(request));
@@ -94,10 +112,55 @@ impl View {
     }
 }
 
-/// All views.
-pub const VIEWS: &[View] = &[];
+/// `info`: the sheets of its subcommands for network, namespaces and XDR.
+const INFO: View = View {
+    path: &["info"],
+    target: Target::Nodes,
+    keywords: &["with"],
+    flags: &[],
+    help: "Displays network, namespace and XDR summaries.",
+    requests: |node, answers, context| {
+        let mut requests = network::network_requests(node, answers, context);
+        requests.extend(namespace::usage_requests(node, answers, context));
+        requests.extend(xdr::info_requests(node, answers, context));
+        requests
+    },
+    render: |answers, context| {
+        let mut pieces = vec![
+            network::network(answers, context),
+            namespace::usage(answers, context),
+            namespace::objects(answers, context),
+        ];
+        pieces.extend(xdr::info(answers, context));
+        pieces
+    },
+};
+
+/// How often a view may find that more has to be asked.
+pub const ROUNDS_MAX: usize = 4;
+
+/// All views, in tables by subject.
+pub const VIEWS: &[&[View]] = &[
+    &[
+        INFO,
+        udfs::SHOW,
+        network::NETWORK,
+        network::RELEASE,
+        sindex::INFO,
+        sindex::SHOW,
+        latencies::SHOW,
+    ],
+    namespace::VIEWS,
+    parameters::VIEWS,
+    xdr::VIEWS,
+];
+
+/// All views one after the other.
+pub fn all() -> impl Iterator<Item = &'static View> {
+    VIEWS.iter().copied().flatten()
+}
 
 /// The view of exactly these command words.
 pub fn find(path: &[&str]) -> Option<&'static View> {
-    VIEWS.iter().find(|view| view.path == path)
+    all().find(|view| view.path == path)
 }

@@ -1,0 +1,145 @@
+//! Info answers as fields and records.
+
+use super::{Answers, Context, Node, NodeAnswers, Piece};
+use crate::sheet::{Marker, NODE, Record, Value};
+
+/// The fields of a `k=v` list. A name that comes again adds its value behind a `,`.
+pub(super) fn fields(text: &str, separator: char) -> Vec<(String, String)> {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for field in text.split(separator) {
+        let Some((name, value)) = field.split_once('=') else {
+            continue;
+        };
+        // Lists are short and repeated names are neighbours, so a search from the end is cheap.
+        match fields.last_mut() {
+            Some((last, values)) if last == name => {
+                values.push(',');
+                values.push_str(value);
+            }
+            _ => fields.push((name.to_owned(), value.to_owned())),
+        }
+    }
+    fields
+}
+
+/// A record of the fields of a `k=v` list.
+pub(super) fn record(text: &str, separator: char) -> Record {
+    let mut record = Record::default();
+    add(&mut record, text, separator);
+    record
+}
+
+/// Put the fields of a `k=v` list into a record.
+pub(super) fn add(record: &mut Record, text: &str, separator: char) {
+    for (name, value) in fields(text, separator) {
+        record.set(name, Value::Text(value));
+    }
+}
+
+/// The non-empty parts of a list.
+pub(super) fn list(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    text.split(separator).filter(|part| !part.is_empty())
+}
+
+/// The names of the namespaces of one node.
+pub(super) fn namespaces(answers: &NodeAnswers) -> impl Iterator<Item = &str> {
+    list(answers.text("namespaces").unwrap_or_default(), ';')
+}
+
+/// The nodes that were asked, with their answers, in the order of their display names.
+pub(super) fn asked<'a>(
+    answers: &'a Answers,
+    context: &'a Context,
+) -> Vec<(&'a Node, &'a NodeAnswers)> {
+    let mut nodes: Vec<_> = context
+        .nodes
+        .iter()
+        .filter_map(|node| Some((node, answers.node(&node.key)?)))
+        .collect();
+    nodes.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    nodes
+}
+
+fn marker(node: &Node) -> Marker {
+    match (node.principal, node.this) {
+        (true, _) => Marker::Principal,
+        (_, true) => Marker::This,
+        _ => Marker::None,
+    }
+}
+
+/// The display name with its marker.
+pub(super) fn name(node: &Node) -> Value {
+    Value::Node(node.name.clone(), marker(node))
+}
+
+/// The node id with its marker.
+pub(super) fn id(node: &Node) -> Value {
+    Value::Node(node.id.clone(), marker(node))
+}
+
+/// A record that begins with the node's name.
+pub(super) fn of(node: &Node) -> Record {
+    Record::default().with(NODE, name(node))
+}
+
+/// Mark keys as failed.
+pub(super) fn fail(record: &mut Record, keys: &[&'static str]) {
+    for key in keys {
+        record.set(*key, Value::Error);
+    }
+}
+
+/// A title with the time.
+pub(super) fn stamped(title: &str, context: &Context) -> String {
+    format!("{title} ({})", context.now)
+}
+
+/// True if a version is at least `wanted`; false if it is no version.
+pub(super) fn at_least(build: &str, wanted: &[u32]) -> bool {
+    let parts: Vec<u32> = build
+        .split(['.', '-'])
+        .map_while(|part| part.parse().ok())
+        .collect();
+    !parts.is_empty() && parts.as_slice() >= wanted
+}
+
+/// The reason in an error answer: of `error…` the text after the first `=` up to the next `=`, or without `=` the third
+/// part between `:`; of `fail…` the third part.
+pub(super) fn reason(answer: &str) -> String {
+    let third = || answer.splitn(3, ':').nth(2).unwrap_or(answer);
+    let reason = if answer.to_ascii_lowercase().starts_with("error") && answer.contains('=') {
+        answer.split('=').nth(1).unwrap_or(answer)
+    } else {
+        third()
+    };
+    reason
+        .trim_matches(|c: char| c == ' ' || c == '.')
+        .to_owned()
+}
+
+/// The one node that a view of the principal asked, with its answers.
+pub(super) fn principal<'a>(
+    answers: &'a Answers,
+    context: &'a Context,
+) -> Option<(&'a Node, &'a NodeAnswers)> {
+    asked(answers, context).into_iter().next()
+}
+
+/// The answer to `command` of the principal, or what to say about its failure.
+pub(super) fn principal_text<'a>(
+    answers: &'a Answers,
+    context: &'a Context,
+    command: &str,
+    failed: &str,
+) -> Result<&'a str, Piece> {
+    let answer = principal(answers, context).and_then(|(_, answers)| answers.get(command));
+    match answer {
+        Some(Ok(text)) if super::is_error(text) => {
+            Err(Piece::Error(format!("{failed} : {}.", reason(text))))
+        }
+        Some(Ok(text)) => Ok(text),
+        Some(Err(failure)) => Err(Piece::Error(format!("{failed} : {failure}."))),
+        None => Err(Piece::Error(format!("{failed} : no node to ask."))),
+    }
+}
