@@ -1,0 +1,121 @@
+//! Configuration: the grammar and names of Aerospike's `aerospike.conf`, read once into typed settings.
+//!
+//! The order of things: [`table`] says what exists, the parser takes a file apart, the reader checks each key against the
+//! table and gives typed views, and info commands report and change the same values.
+
+mod error;
+mod ignored;
+mod logging;
+mod parser;
+mod resolve;
+mod sections;
+mod setting;
+pub mod table;
+mod values;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub use error::ConfigError;
+pub use logging::{LogSink, LogTarget};
+pub use sections::{
+    ModLuaSettings, NamespaceSettings, NetworkSettings, ServiceSettings, SetError, SetSettings,
+};
+pub use setting::{Change, Kind, Setting, Support, ValueError};
+
+/// The commented configuration that is used when no file is given.
+pub const DEFAULT: &str = include_str!("default.conf");
+/// How messages name [`DEFAULT`].
+const DEFAULT_NAME: &str = "built-in configuration";
+
+/// Everything that a configuration says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `service { }`
+    pub service: ServiceSettings,
+    /// `network { }`
+    pub network: NetworkSettings,
+    /// `mod-lua { }`
+    pub mod_lua: ModLuaSettings,
+    /// The namespaces in the order of the file; at least one.
+    pub namespaces: Vec<NamespaceSettings>,
+    /// Log sinks in the order of the file.
+    pub logging: Vec<LogSink>,
+    /// One sentence that names every key that was accepted without effect.
+    pub warning: Option<String>,
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file, line and key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// The built-in configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoStateDirectory`] when the environment names no place for state.
+    pub fn embedded() -> Result<Self, ConfigError> {
+        Self::parse(DEFAULT_NAME, DEFAULT)
+    }
+
+    /// Reads a text; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with name, line and key.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let config = resolve::resolve(name, text)?;
+        config.place_state()?;
+        Ok(config)
+    }
+
+    /// Fills in the directories that the file leaves open.
+    fn place_state(&self) -> Result<(), ConfigError> {
+        let work_directory = match self.service.work_directory() {
+            Some(directory) => PathBuf::from(directory),
+            None => {
+                let directory =
+                    state_directory(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))?;
+                place(|text| self.service.set("work-directory", text), &directory)?;
+                directory
+            }
+        };
+        if self.mod_lua.user_path().is_none() {
+            place(
+                |text| self.mod_lua.set("user-path", text),
+                &work_directory.join("usr/udf/lua"),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Sets a path, which has to be text that a setting can hold.
+fn place(set: impl FnOnce(&str) -> Result<(), SetError>, path: &Path) -> Result<(), ConfigError> {
+    path.to_str()
+        .and_then(|text| set(text).ok())
+        .ok_or(ConfigError::NoStateDirectory)
+}
+
+/// The directory for this user's state: `$XDG_STATE_HOME/asd`, or `~/.local/state/asd`.
+fn state_directory(
+    xdg_state_home: Option<OsString>,
+    home: Option<OsString>,
+) -> Result<PathBuf, ConfigError> {
+    let absolute =
+        |value: Option<OsString>| value.map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute(xdg_state_home)
+        .or_else(|| absolute(home).map(|home| home.join(".local/state")))
+        .map(|state| state.join("asd"))
+        .ok_or(ConfigError::NoStateDirectory)
+}
+
+#[cfg(test)]
+mod tests;

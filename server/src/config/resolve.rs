@@ -1,0 +1,348 @@
+//! From the statements of a file to typed settings.
+
+use std::collections::BTreeSet;
+
+use super::logging::{LogSink, LogTarget};
+use super::parser::{self, Statement};
+use super::sections::{ModLuaSettings, NamespaceSettings, NetworkSettings, ServiceSettings};
+use super::setting::Support;
+use super::table::Section;
+use super::values::Values;
+use super::{Config, ConfigError, ignored};
+
+/// Namespaces at most, as in Aerospike.
+const NAMESPACES_MAX: usize = 32;
+/// Bytes of a namespace name at most.
+const NAMESPACE_NAME_BYTES_MAX: usize = 31;
+/// Bytes of a set name at most.
+const SET_NAME_BYTES_MAX: usize = 63;
+
+/// Keys of ours whose block adds no name to the keys in it, with the word that it takes.
+const BLOCK_WITH_WORD: &[&str] = &["storage-engine", "index-type", "sindex-type"];
+
+/// Reads a text; `file` is its name in messages.
+pub(crate) fn resolve(file: &str, text: &str) -> Result<Config, ConfigError> {
+    let statements = parser::parse(text).map_err(|error| ConfigError::Refused {
+        file: file.to_owned(),
+        line: error.line,
+        key: error.key,
+        message: error.message,
+    })?;
+    Reader {
+        file,
+        ineffective: Vec::new(),
+    }
+    .config(&statements)
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    /// `key (line n)` of what was accepted without effect.
+    ineffective: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn config(mut self, statements: &[Statement]) -> Result<Config, ConfigError> {
+        let service = ServiceSettings::new();
+        let network = NetworkSettings::new();
+        let mod_lua = ModLuaSettings::new();
+        let mut namespaces: Vec<NamespaceSettings> = Vec::new();
+        let mut logging = Vec::new();
+        for statement in statements {
+            let key = statement.key.as_str();
+            match key {
+                "service" => self.section(Section::Service, service.values(), statement, key)?,
+                "network" => self.section(Section::Network, network.values(), statement, key)?,
+                "mod-lua" => self.section(Section::ModLua, mod_lua.values(), statement, key)?,
+                "logging" => self.logging(statement, &mut logging)?,
+                "namespace" => {
+                    let namespace = self.namespace(statement)?;
+                    if namespaces
+                        .iter()
+                        .any(|other| other.name() == namespace.name())
+                    {
+                        return Err(self.refuse(
+                            statement,
+                            &format!("namespace {}", namespace.name()),
+                            "declared twice",
+                        ));
+                    }
+                    namespaces.push(namespace);
+                }
+                _ if ignored::SECTIONS.contains(&key) => self.note(key, statement),
+                _ => {
+                    return Err(self.refuse(
+                        statement,
+                        key,
+                        "unknown section: expected service, logging, network, namespace or mod-lua",
+                    ));
+                }
+            }
+        }
+        if namespaces.is_empty() || namespaces.len() > NAMESPACES_MAX {
+            return Err(ConfigError::Refused {
+                file: self.file.to_owned(),
+                line: statements.last().map_or(1, |statement| statement.line),
+                key: "namespace".to_owned(),
+                message: format!(
+                    "expected 1 to {NAMESPACES_MAX} namespaces, found {}",
+                    namespaces.len()
+                ),
+            });
+        }
+        let warning = (!self.ineffective.is_empty()).then(|| {
+            format!(
+                "{}: accepted without effect: {}",
+                self.file,
+                self.ineffective.join(", ")
+            )
+        });
+        Ok(Config {
+            service,
+            network,
+            mod_lua,
+            namespaces,
+            logging,
+            warning,
+        })
+    }
+
+    fn namespace(&mut self, statement: &Statement) -> Result<NamespaceSettings, ConfigError> {
+        let [name] = statement.words.as_slice() else {
+            return Err(self.refuse(statement, "namespace", "expected one name"));
+        };
+        if name.len() > NAMESPACE_NAME_BYTES_MAX || name.contains([':', ';', '/', ',', '=']) {
+            let message = format!(
+                "name `{name}` is longer than {NAMESPACE_NAME_BYTES_MAX} bytes or holds one of : ; / , ="
+            );
+            return Err(self.refuse(statement, "namespace", &message));
+        }
+        let namespace = NamespaceSettings::new(name);
+        let path = format!("namespace {name}");
+        let block = self.block(statement, &path)?;
+        let mut seen = BTreeSet::new();
+        for inner in block {
+            if inner.key == "set" {
+                self.set(inner, &namespace, &path)?;
+            } else {
+                self.setting(
+                    Section::Namespace,
+                    namespace.values(),
+                    inner,
+                    &path,
+                    "",
+                    &mut seen,
+                )?;
+            }
+        }
+        Ok(namespace)
+    }
+
+    fn set(
+        &mut self,
+        statement: &Statement,
+        namespace: &NamespaceSettings,
+        path: &str,
+    ) -> Result<(), ConfigError> {
+        let [name] = statement.words.as_slice() else {
+            return Err(self.refuse(statement, &format!("{path}: set"), "expected one name"));
+        };
+        let path = format!("{path}: set {name}");
+        if name.len() > SET_NAME_BYTES_MAX {
+            return Err(self.refuse(
+                statement,
+                &path,
+                &format!("a set name has at most {SET_NAME_BYTES_MAX} bytes"),
+            ));
+        }
+        let settings = namespace.set_settings_or_new(name);
+        self.section_body(Section::Set, settings.values(), statement, &path)
+    }
+
+    /// A section that stands alone: no words, and a block.
+    fn section(
+        &mut self,
+        section: Section,
+        values: &Values,
+        statement: &Statement,
+        path: &str,
+    ) -> Result<(), ConfigError> {
+        if let Some(word) = statement.words.first() {
+            return Err(self.refuse(statement, path, &format!("expected `{{`, found `{word}`")));
+        }
+        self.section_body(section, values, statement, path)
+    }
+
+    fn section_body(
+        &mut self,
+        section: Section,
+        values: &Values,
+        statement: &Statement,
+        path: &str,
+    ) -> Result<(), ConfigError> {
+        let mut seen = BTreeSet::new();
+        for inner in self.block(statement, path)? {
+            self.setting(section, values, inner, path, "", &mut seen)?;
+        }
+        Ok(())
+    }
+
+    /// One key of a section; a block's name goes in front of the keys in it.
+    fn setting(
+        &mut self,
+        section: Section,
+        values: &Values,
+        statement: &Statement,
+        path: &str,
+        prefix: &str,
+        seen: &mut BTreeSet<String>,
+    ) -> Result<(), ConfigError> {
+        let name = format!("{prefix}{}", statement.key);
+        let full = format!("{path}: {name}");
+        if let Some(block) = &statement.block {
+            let below = format!("{name}.");
+            if ignored::contains(section, &below) && !BLOCK_WITH_WORD.contains(&name.as_str()) {
+                self.note(&full, statement);
+                return Ok(());
+            }
+            if BLOCK_WITH_WORD.contains(&name.as_str()) {
+                self.value(section, values, statement, &name, &full, seen)?;
+            } else if !values.has_block(&below) {
+                return Err(self.refuse(statement, &full, "unknown block"));
+            } else if let Some(word) = statement.words.first() {
+                return Err(self.refuse(
+                    statement,
+                    &full,
+                    &format!("expected `{{`, found `{word}`"),
+                ));
+            }
+            for inner in block {
+                self.setting(section, values, inner, path, &below, seen)?;
+            }
+            return Ok(());
+        }
+        self.value(section, values, statement, &name, &full, seen)
+    }
+
+    fn value(
+        &mut self,
+        section: Section,
+        values: &Values,
+        statement: &Statement,
+        name: &str,
+        full: &str,
+        seen: &mut BTreeSet<String>,
+    ) -> Result<(), ConfigError> {
+        let Some((at, setting)) = values.find(name) else {
+            if ignored::contains(section, name) {
+                self.note(full, statement);
+                return Ok(());
+            }
+            return Err(self.refuse(statement, full, "unknown key"));
+        };
+        // Aerospike reads a flag without a word as true.
+        let words: Vec<&str> = match statement.words.as_slice() {
+            [] if setting.kind == super::Kind::Flag => vec!["true"],
+            words => words.iter().map(String::as_str).collect(),
+        };
+        let is_list = setting.kind == super::Kind::List;
+        let word = match words.as_slice() {
+            [word] => (*word).to_owned(),
+            // `mesh-seed-address-port HOST PORT`
+            [host, port] if is_list => format!("{host}:{port}"),
+            _ => {
+                let message = format!("expected one value, found {}", words.len());
+                return Err(self.refuse(statement, full, &message));
+            }
+        };
+        let first = seen.insert(name.to_owned());
+        let stored = if first {
+            values.set(at, &word)
+        } else if is_list {
+            values.add(at, &word)
+        } else {
+            return Err(self.refuse(statement, full, "stands twice"));
+        };
+        stored.map_err(|error| self.refuse(statement, full, &error.to_string()))?;
+        if name == "storage-engine" && word != "memory" {
+            // What is reported is what is done: records are kept in memory.
+            values
+                .set(at, "memory")
+                .map_err(|error| self.refuse(statement, full, &error.to_string()))?;
+            self.ineffective.push(format!(
+                "{full} {word} (line {}; records are kept in memory only)",
+                statement.line
+            ));
+        } else if setting.support == Support::Reported && word != setting.default {
+            self.note(full, statement);
+        }
+        Ok(())
+    }
+
+    fn logging(
+        &mut self,
+        statement: &Statement,
+        sinks: &mut Vec<LogSink>,
+    ) -> Result<(), ConfigError> {
+        for sink in self.block(statement, "logging")? {
+            let target = match (sink.key.as_str(), sink.words.as_slice()) {
+                ("console", []) => LogTarget::Console,
+                ("file", [path]) => LogTarget::File(path.into()),
+                ("syslog", []) => {
+                    self.note("logging: syslog", sink);
+                    continue;
+                }
+                ("file", words) => {
+                    let message = format!("expected one path, found {}", words.len());
+                    return Err(self.refuse(sink, "logging: file", &message));
+                }
+                (key, _) => {
+                    return Err(self.refuse(
+                        sink,
+                        &format!("logging: {key}"),
+                        "unknown sink: expected `console {` or `file PATH {`",
+                    ));
+                }
+            };
+            let path = format!("logging: {}", sink.key);
+            let made = LogSink::new(target);
+            for inner in self.block(sink, &path)? {
+                let full = format!("{path}: {}", inner.key);
+                let (("context", [name, level]), None) =
+                    ((inner.key.as_str(), inner.words.as_slice()), &inner.block)
+                else {
+                    return Err(self.refuse(inner, &full, "expected `context NAME LEVEL`"));
+                };
+                made.context(name, level)
+                    .map_err(|message| self.refuse(inner, &full, &message))?;
+            }
+            sinks.push(made);
+        }
+        Ok(())
+    }
+
+    fn block<'s>(
+        &self,
+        statement: &'s Statement,
+        path: &str,
+    ) -> Result<&'s [Statement], ConfigError> {
+        statement
+            .block
+            .as_deref()
+            .ok_or_else(|| self.refuse(statement, path, "expected `{`"))
+    }
+
+    fn note(&mut self, key: &str, statement: &Statement) {
+        self.ineffective
+            .push(format!("{key} (line {})", statement.line));
+    }
+
+    fn refuse(&self, statement: &Statement, key: &str, message: &str) -> ConfigError {
+        ConfigError::Refused {
+            file: self.file.to_owned(),
+            line: statement.line,
+            key: key.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}

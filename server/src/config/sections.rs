@@ -1,0 +1,300 @@
+//! Typed views of the sections: one accessor for each setting that code reads.
+//!
+//! A clone shares its values, so a change by `set-config` reaches every holder.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::setting::{Change, Setting, ValueError};
+use super::table;
+use super::values::{Values, position};
+
+macro_rules! accessors {
+    ($name:ident in $table:path { $( $(#[$doc:meta])+ $accessor:ident: $read:ident -> $type:ty = $key:literal; )* }) => {
+        impl $name {
+            $(
+                $(#[$doc])+
+                #[must_use]
+                pub fn $accessor(&self) -> $type {
+                    const AT: usize = position($table, $key);
+                    self.values.$read(AT)
+                }
+            )*
+
+            /// Sets one value by its name, whether dynamic or not: the way in for command line flags.
+            ///
+            /// # Errors
+            /// [`SetError`] for an unknown name or a text that is no value of it.
+            pub fn set(&self, name: &str, text: &str) -> Result<(), SetError> {
+                let (at, _) = self.values.find(name).ok_or(SetError::Unknown)?;
+                Ok(self.values.set(at, text)?)
+            }
+
+            /// Sets a dynamic value by its name: what `set-config` does.
+            ///
+            /// # Errors
+            /// [`SetError`] for an unknown or static name, or a text that is no value of it.
+            pub fn change(&self, name: &str, text: &str) -> Result<&'static Setting, SetError> {
+                let (at, setting) = self.values.find(name).ok_or(SetError::Unknown)?;
+                match setting.change {
+                    Change::Static => Err(SetError::Static),
+                    Change::Dynamic => self.values.set(at, text).map(|()| setting).map_err(SetError::from),
+                }
+            }
+
+            /// Checks a change without making it.
+            ///
+            /// # Errors
+            /// As [`Self::change`].
+            pub fn check(&self, name: &str, text: &str) -> Result<(), SetError> {
+                let (_, setting) = self.values.find(name).ok_or(SetError::Unknown)?;
+                match setting.change {
+                    Change::Static => Err(SetError::Static),
+                    Change::Dynamic => Ok(setting.kind.read(text).map(drop)?),
+                }
+            }
+
+            /// Appends `name=value;` for each setting, in Aerospike's order.
+            pub fn report(&self, out: &mut String) {
+                self.values.report(out);
+            }
+
+            pub(crate) fn values(&self) -> &Values {
+                &self.values
+            }
+        }
+    };
+}
+
+/// Why a setting did not change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// No setting of that name in the section.
+    #[error("unknown setting")]
+    Unknown,
+    /// The setting can only be changed in the file.
+    #[error("static setting: change the configuration file and restart")]
+    Static,
+    /// The text is not a value of the setting.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+}
+
+/// `service { }`
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    values: Arc<Values>,
+}
+
+accessors! { ServiceSettings in table::SERVICE {
+    /// Name of the cluster; none by default.
+    cluster_name: text -> Option<String> = "cluster-name";
+    /// UDFs are refused with result code 22.
+    disable_udf_execution: flag -> bool = "disable-udf-execution";
+    /// Log lines carry milliseconds.
+    log_millis: flag -> bool = "log-millis";
+    /// `latencies:` answers in microseconds.
+    microsecond_histograms: flag -> bool = "microsecond-histograms";
+    /// Identity of the node, hex; made up from the address by default.
+    node_id: text -> Option<String> = "node-id";
+    /// File that gets the process id.
+    pidfile: text -> Option<String> = "pidfile";
+    /// Idle time after which a client connection is closed, ms; 0 never.
+    proto_fd_idle_ms: number32 -> u32 = "proto-fd-idle-ms";
+    /// Client connections at most.
+    proto_fd_max: number32 -> u32 = "proto-fd-max";
+    /// Finished jobs that `query-show` keeps.
+    query_max_done: number32 -> u32 = "query-max-done";
+    /// Threads that serve requests.
+    service_threads: number32 -> u32 = "service-threads";
+    /// Seconds between two ticker lines, and length of a latency slice.
+    ticker_interval: number32 -> u32 = "ticker-interval";
+    /// Deadline of requests that bring none, ms.
+    transaction_max_ms: number32 -> u32 = "transaction-max-ms";
+    /// Where the server keeps its state; set by the reader of the configuration when the file does not say.
+    work_directory: text -> Option<String> = "work-directory";
+} }
+
+impl ServiceSettings {
+    pub(crate) fn new() -> Self {
+        let settings = Self {
+            values: Arc::new(Values::new(table::SERVICE)),
+        };
+        if let Ok(processors) = std::thread::available_parallelism() {
+            // A machine with more processors than the setting allows keeps the default.
+            let _ = settings.set("service-threads", &processors.to_string());
+        }
+        settings
+    }
+}
+
+/// `network { }`
+#[derive(Debug, Clone)]
+pub struct NetworkSettings {
+    values: Arc<Values>,
+}
+
+accessors! { NetworkSettings in table::NETWORK {
+    /// Port of the clients; 0 takes a free one.
+    service_port: port -> u16 = "service.port";
+    /// Addresses to listen on: `any`, IP addresses or host names.
+    service_addresses: list -> Vec<String> = "service.address";
+    /// Port told to clients; 0 = the port listened on.
+    service_access_port: port -> u16 = "service.access-port";
+    /// Addresses told to clients; empty = the addresses listened on.
+    service_access_addresses: list -> Vec<String> = "service.access-address";
+    /// Port told to clients that ask for alternate addresses; 0 = the port listened on.
+    service_alternate_access_port: port -> u16 = "service.alternate-access-port";
+    /// Addresses told to clients that ask for alternate ones.
+    service_alternate_access_addresses: list -> Vec<String> = "service.alternate-access-address";
+    /// Port for info requests only; 0 none.
+    admin_port: port -> u16 = "admin.port";
+    /// Addresses of the admin port.
+    admin_addresses: list -> Vec<String> = "admin.address";
+    /// Addresses of the port for messages between nodes.
+    heartbeat_addresses: list -> Vec<String> = "heartbeat.address";
+    /// Port for messages between nodes; 0 none.
+    heartbeat_port: port -> u16 = "heartbeat.port";
+    /// Nodes to join, `host:port`.
+    mesh_seeds: list -> Vec<String> = "heartbeat.mesh-seed-address-port";
+    /// Time between two messages to other nodes, ms.
+    heartbeat_interval_ms: number32 -> u32 = "heartbeat.interval";
+    /// Missed messages after which a node counts as gone.
+    heartbeat_timeout: number32 -> u32 = "heartbeat.timeout";
+} }
+
+impl NetworkSettings {
+    pub(crate) fn new() -> Self {
+        Self {
+            values: Arc::new(Values::new(table::NETWORK)),
+        }
+    }
+}
+
+/// `set NAME { }` in a namespace
+#[derive(Debug, Clone)]
+pub struct SetSettings {
+    values: Arc<Values>,
+}
+
+accessors! { SetSettings in table::SET {
+    /// Life of records of the set written without one, seconds; 0 = as the namespace.
+    default_ttl: number32 -> u32 = "default-ttl";
+    /// Records above which the set takes no new ones; 0 = no limit.
+    stop_writes_count: number -> u64 = "stop-writes-count";
+    /// Bytes above which the set takes no more; 0 = no limit.
+    stop_writes_size: number -> u64 = "stop-writes-size";
+} }
+
+impl SetSettings {
+    pub(crate) fn new() -> Self {
+        Self {
+            values: Arc::new(Values::new(table::SET)),
+        }
+    }
+}
+
+/// `namespace NAME { }`
+#[derive(Debug, Clone)]
+pub struct NamespaceSettings {
+    name: Arc<str>,
+    values: Arc<Values>,
+    sets: Arc<RwLock<BTreeMap<String, SetSettings>>>,
+}
+
+accessors! { NamespaceSettings in table::NAMESPACE {
+    /// A life in writes is accepted although `nsup-period` is 0.
+    allow_ttl_without_nsup: flag -> bool = "allow-ttl-without-nsup";
+    /// Records per second of one background query; 0 = no limit.
+    background_query_max_rps: number32 -> u32 = "background-query-max-rps";
+    /// Life of records written without one, seconds; 0 = for ever.
+    default_ttl: number32 -> u32 = "default-ttl";
+    /// Share of the life below which a read renews it, percent; 0 = never.
+    default_read_touch_ttl_pct: number32 -> u32 = "default-read-touch-ttl-pct";
+    /// Records without a set are refused.
+    disallow_null_setname: flag -> bool = "disallow-null-setname";
+    /// Largest stored size of a record, bytes.
+    max_record_size: number32 -> u32 = "max-record-size";
+    /// Seconds between two removals of expired records; 0 = never.
+    nsup_period: number32 -> u32 = "nsup-period";
+    /// Writes of clients are refused.
+    reject_non_xdr_writes: flag -> bool = "reject-non-xdr-writes";
+    /// Writes of XDR are refused.
+    reject_xdr_writes: flag -> bool = "reject-xdr-writes";
+    /// Copies of a record that the operator asks for.
+    replication_factor: number32 -> u32 = "replication-factor";
+    /// Threads of one query.
+    single_query_threads: number32 -> u32 = "single-query-threads";
+    /// Requests that may wait on one record; 0 = no limit.
+    transaction_pending_limit: number32 -> u32 = "transaction-pending-limit";
+    /// Memory for record data, bytes.
+    data_size: number -> u64 = "storage-engine.data-size";
+    /// Share of `data_size` above which writes are refused, percent; 0 = never.
+    stop_writes_used_pct: number32 -> u32 = "storage-engine.stop-writes-used-pct";
+} }
+
+impl NamespaceSettings {
+    /// The defaults for a namespace of that name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            values: Arc::new(Values::new(table::NAMESPACE)),
+            sets: Arc::default(),
+        }
+    }
+
+    /// The name of the namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings of a set, if any were ever given.
+    #[must_use]
+    pub fn set_settings(&self, set: &str) -> Option<SetSettings> {
+        self.sets.read().get(set).cloned()
+    }
+
+    /// The settings of a set, made from the defaults if there were none.
+    pub(crate) fn set_settings_or_new(&self, set: &str) -> SetSettings {
+        self.sets
+            .write()
+            .entry(set.to_owned())
+            .or_insert_with(SetSettings::new)
+            .clone()
+    }
+}
+
+/// `mod-lua { }`
+#[derive(Debug, Clone)]
+pub struct ModLuaSettings {
+    values: Arc<Values>,
+}
+
+accessors! { ModLuaSettings in table::MOD_LUA {
+    /// Contexts are kept between calls.
+    cache_enabled: flag -> bool = "cache-enabled";
+    /// Directory of the registered modules; set by the reader of the configuration when the file does not say.
+    user_path: text -> Option<String> = "user-path";
+    /// Scripts reach `os`, `io`, `load` and files.
+    allow_unsafe_lua: flag -> bool = "allow-unsafe-lua";
+    /// Error texts of failed calls carry a Lua traceback.
+    error_traceback: flag -> bool = "error-traceback";
+    /// Memory that one call may take on top of its context, bytes.
+    call_memory_limit: number -> u64 = "call-memory-limit";
+    /// Memory above which a context is dropped after its call, bytes.
+    context_memory_limit: number -> u64 = "context-memory-limit";
+    /// Time that the main chunk of a module may run, ms.
+    body_time_limit_ms: number32 -> u32 = "body-time-limit-ms";
+} }
+
+impl ModLuaSettings {
+    pub(crate) fn new() -> Self {
+        Self {
+            values: Arc::new(Values::new(table::MOD_LUA)),
+        }
+    }
+}

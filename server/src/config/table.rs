@@ -1,0 +1,311 @@
+//! Every setting that this server knows, once.
+//!
+//! A section's table is in the order of Aerospike's `get-config`; the names of blocks below the section stand in front
+//! of the key with a dot. Settings of features that are not here are kept and reported so that tools see what they
+//! expect; the file's reader names them in its warning.
+
+use super::setting::{Change, Kind, Setting, Support};
+
+/// Part of a configuration that has a table of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// `service { }`
+    Service,
+    /// `network { }`
+    Network,
+    /// `namespace NAME { }`
+    Namespace,
+    /// `set NAME { }` in a namespace
+    Set,
+    /// `mod-lua { }`
+    ModLua,
+}
+
+/// The sections and their tables.
+pub const SECTIONS: &[(Section, &[Setting])] = &[
+    (Section::Service, SERVICE),
+    (Section::Network, NETWORK),
+    (Section::Namespace, NAMESPACE),
+    (Section::Set, SET),
+    (Section::ModLua, MOD_LUA),
+];
+
+const DYNAMIC: Change = Change::Dynamic;
+const STATIC: Change = Change::Static;
+const REPORTED: Support = Support::Reported;
+const FLAG: Kind = Kind::Flag;
+const PORT: Kind = Kind::Number {
+    min: 0,
+    max: 65_535,
+};
+const PERCENT: Kind = Kind::Number { min: 0, max: 100 };
+const NUMBER: Kind = Kind::Number {
+    min: 0,
+    max: u32::MAX as u64,
+};
+const SECONDS: Kind = Kind::Seconds {
+    min: 0,
+    max: u32::MAX as u64,
+};
+const BYTES: Kind = Kind::Bytes {
+    min: 0,
+    max: 1 << 47,
+};
+
+const fn works(sentence: &'static str) -> Support {
+    Support::Works(sentence)
+}
+
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    change: Change,
+    support: Support,
+) -> Setting {
+    Setting {
+        name,
+        kind,
+        default,
+        change,
+        support,
+    }
+}
+
+/// `service { }`
+#[rustfmt::skip]
+pub(crate) const SERVICE: &[Setting] = &[
+    row("advertise-ipv6", FLAG, "false", DYNAMIC, REPORTED),
+    row("auto-pin", Kind::Choice(&["none", "cpu", "numa", "adq"]), "none", STATIC, REPORTED),
+    row("batch-index-threads", NUMBER, "1", DYNAMIC, REPORTED),
+    row("batch-max-buffers-per-queue", NUMBER, "255", DYNAMIC, REPORTED),
+    row("batch-max-requests", NUMBER, "0", DYNAMIC, REPORTED),
+    row("batch-max-unused-buffers", NUMBER, "256", DYNAMIC, REPORTED),
+    row("cgroup-mem-tracking", FLAG, "false", STATIC, REPORTED),
+    row("cluster-name", Kind::Text, "null", DYNAMIC, works("name that clients and nodes compare")),
+    row("debug-allocations", FLAG, "false", STATIC, REPORTED),
+    row("disable-udf-execution", FLAG, "false", STATIC, works("refuse record, stream and background UDFs with result code 22")),
+    row("enable-benchmarks-fabric", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-health-check", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-hist-info", FLAG, "false", DYNAMIC, REPORTED),
+    row("enforce-best-practices", FLAG, "false", STATIC, REPORTED),
+    row("indent-allocations", FLAG, "false", STATIC, REPORTED),
+    row("info-max-ms", Kind::Number { min: 500, max: 10000 }, "10000", DYNAMIC, REPORTED),
+    row("info-threads", Kind::Number { min: 1, max: 1024 }, "16", DYNAMIC, REPORTED),
+    row("keep-caps-ssd-health", FLAG, "false", STATIC, REPORTED),
+    row("log-local-time", FLAG, "false", STATIC, REPORTED),
+    row("log-millis", FLAG, "false", STATIC, works("log lines with milliseconds")),
+    row("microsecond-histograms", FLAG, "false", STATIC, works("`latencies:` in microseconds")),
+    row("migrate-fill-delay", SECONDS, "0", DYNAMIC, REPORTED),
+    row("migrate-max-num-incoming", NUMBER, "4", DYNAMIC, REPORTED),
+    row("migrate-threads", NUMBER, "1", DYNAMIC, REPORTED),
+    row("min-cluster-size", NUMBER, "1", DYNAMIC, REPORTED),
+    row("node-id", Kind::Text, "null", STATIC, works("identity of the node, up to 16 hex digits")),
+    row("node-id-interface", Kind::Text, "null", STATIC, REPORTED),
+    row("os-group-perms", FLAG, "false", STATIC, REPORTED),
+    row("pidfile", Kind::Text, "null", STATIC, works("file that gets the process id")),
+    row("poison-allocations", FLAG, "false", STATIC, REPORTED),
+    row("proto-fd-idle-ms", NUMBER, "0", DYNAMIC, works("idle time after which a client connection is closed, ms; 0 never")),
+    row("proto-fd-max", Kind::Number { min: 1, max: i32::MAX as u64 }, "15000", DYNAMIC, works("client connections at most")),
+    row("quarantine-allocations", NUMBER, "0", STATIC, REPORTED),
+    row("query-max-done", Kind::Number { min: 0, max: 10000 }, "100", DYNAMIC, works("finished jobs that `query-show` keeps")),
+    row("query-threads-limit", Kind::Number { min: 1, max: 1024 }, "128", DYNAMIC, works("threads of queries")),
+    row("run-as-daemon", FLAG, "true", STATIC, REPORTED),
+    row("secrets-address-port", Kind::Text, "null", STATIC, REPORTED),
+    row("secrets-tls-context", Kind::Text, "null", STATIC, REPORTED),
+    row("secrets-uds-path", Kind::Text, "null", STATIC, REPORTED),
+    row("service-threads", Kind::Number { min: 1, max: 4096 }, "1", DYNAMIC, works("threads that serve requests")),
+    row("sindex-builder-threads", NUMBER, "4", DYNAMIC, REPORTED),
+    row("sindex-gc-period", SECONDS, "10", DYNAMIC, REPORTED),
+    row("stay-quiesced", FLAG, "false", STATIC, REPORTED),
+    row("ticker-interval", Kind::Seconds { min: 1, max: 86400 }, "10", DYNAMIC, works("seconds between two ticker lines in the log, and length of a latency slice")),
+    row("tls-refresh-period", SECONDS, "0", STATIC, REPORTED),
+    row("transaction-max-ms", Kind::Number { min: 1, max: u32::MAX as u64 }, "1000", DYNAMIC, works("deadline of requests that bring none, ms")),
+    row("transaction-retry-ms", NUMBER, "1002", DYNAMIC, REPORTED),
+    row("vault-ca", Kind::Text, "null", STATIC, REPORTED),
+    row("vault-namespace", Kind::Text, "null", STATIC, REPORTED),
+    row("vault-path", Kind::Text, "null", STATIC, REPORTED),
+    row("vault-token-file", Kind::Text, "null", STATIC, REPORTED),
+    row("vault-url", Kind::Text, "null", STATIC, REPORTED),
+    row("work-directory", Kind::Text, "null", STATIC, works("where the server keeps its state")),
+];
+
+/// `network { }`
+#[rustfmt::skip]
+pub(crate) const NETWORK: &[Setting] = &[
+    row("service.port", PORT, "3000", STATIC, works("port of the clients; 0 takes a free one")),
+    row("service.address", Kind::List, "any", STATIC, works("addresses to listen on; `any` for all")),
+    row("service.access-port", PORT, "0", STATIC, works("port told to clients instead of `port`")),
+    row("service.access-address", Kind::List, "", STATIC, works("addresses told to clients")),
+    row("service.alternate-access-port", PORT, "0", STATIC, works("port told to clients that ask for alternate addresses")),
+    row("service.alternate-access-address", Kind::List, "", STATIC, works("addresses told to clients that ask for alternate ones")),
+    row("service.tls-port", PORT, "0", STATIC, REPORTED),
+    row("service.tls-address", Kind::List, "", STATIC, REPORTED),
+    row("service.tls-access-port", PORT, "0", STATIC, REPORTED),
+    row("service.tls-access-address", Kind::List, "", STATIC, REPORTED),
+    row("service.tls-alternate-access-port", PORT, "0", STATIC, REPORTED),
+    row("service.tls-alternate-access-address", Kind::List, "", STATIC, REPORTED),
+    row("service.tls-name", Kind::Text, "null", STATIC, REPORTED),
+    row("service.tls-authenticate-client", Kind::List, "", STATIC, REPORTED),
+    row("service.disable-localhost", FLAG, "false", DYNAMIC, REPORTED),
+    row("admin.port", PORT, "0", STATIC, works("port for info requests only; 0 none")),
+    row("admin.address", Kind::List, "any", STATIC, works("addresses of the admin port")),
+    row("admin.tls-port", PORT, "0", STATIC, REPORTED),
+    row("admin.tls-address", Kind::List, "", STATIC, REPORTED),
+    row("admin.tls-name", Kind::Text, "null", STATIC, REPORTED),
+    row("admin.tls-authenticate-client", Kind::List, "", STATIC, REPORTED),
+    row("admin.disable-localhost", FLAG, "false", STATIC, REPORTED),
+    row("heartbeat.mode", Kind::Choice(&["mesh", "multicast"]), "mesh", STATIC, REPORTED),
+    row("heartbeat.address", Kind::List, "any", STATIC, REPORTED),
+    row("heartbeat.multicast-group", Kind::List, "", STATIC, REPORTED),
+    row("heartbeat.port", PORT, "0", STATIC, REPORTED),
+    row("heartbeat.tls-port", PORT, "0", STATIC, REPORTED),
+    row("heartbeat.tls-address", Kind::List, "", STATIC, REPORTED),
+    row("heartbeat.tls-name", Kind::Text, "null", STATIC, REPORTED),
+    row("heartbeat.tls-mesh-seed-address-port", Kind::List, "", STATIC, REPORTED),
+    row("heartbeat.mesh-seed-address-port", Kind::List, "", STATIC, REPORTED),
+    row("heartbeat.interval", NUMBER, "150", DYNAMIC, REPORTED),
+    row("heartbeat.timeout", NUMBER, "10", DYNAMIC, REPORTED),
+    row("heartbeat.connect-timeout-ms", NUMBER, "500", DYNAMIC, REPORTED),
+    row("heartbeat.mtu", NUMBER, "1500", DYNAMIC, REPORTED),
+    row("heartbeat.multicast-ttl", NUMBER, "1", STATIC, REPORTED),
+    row("heartbeat.protocol", Kind::Choice(&["v3", "none"]), "v3", DYNAMIC, REPORTED),
+    row("fabric.address", Kind::List, "any", STATIC, REPORTED),
+    row("fabric.tls-port", PORT, "0", STATIC, REPORTED),
+    row("fabric.tls-address", Kind::List, "", STATIC, REPORTED),
+    row("fabric.tls-name", Kind::Text, "null", STATIC, REPORTED),
+    row("fabric.channel-bulk-fds", NUMBER, "2", STATIC, REPORTED),
+    row("fabric.channel-bulk-recv-threads", NUMBER, "4", DYNAMIC, REPORTED),
+    row("fabric.channel-ctrl-fds", NUMBER, "1", STATIC, REPORTED),
+    row("fabric.channel-ctrl-recv-threads", NUMBER, "4", DYNAMIC, REPORTED),
+    row("fabric.channel-meta-fds", NUMBER, "1", STATIC, REPORTED),
+    row("fabric.channel-meta-recv-threads", NUMBER, "4", DYNAMIC, REPORTED),
+    row("fabric.channel-rw-fds", NUMBER, "8", STATIC, REPORTED),
+    row("fabric.channel-rw-recv-pools", NUMBER, "1", STATIC, REPORTED),
+    row("fabric.channel-rw-recv-threads", NUMBER, "16", DYNAMIC, REPORTED),
+    row("fabric.keepalive-enabled", FLAG, "true", STATIC, REPORTED),
+    row("fabric.keepalive-intvl", NUMBER, "1", STATIC, REPORTED),
+    row("fabric.keepalive-probes", NUMBER, "10", STATIC, REPORTED),
+    row("fabric.keepalive-time", NUMBER, "1", STATIC, REPORTED),
+    row("fabric.latency-max-ms", NUMBER, "5", STATIC, REPORTED),
+    row("fabric.port", PORT, "0", STATIC, REPORTED),
+    row("fabric.recv-rearm-threshold", NUMBER, "1024", DYNAMIC, REPORTED),
+    row("fabric.send-threads", NUMBER, "8", STATIC, REPORTED),
+];
+
+/// `namespace NAME { }`
+#[rustfmt::skip]
+pub(crate) const NAMESPACE: &[Setting] = &[
+    row("active-rack", NUMBER, "0", STATIC, REPORTED),
+    row("allow-ttl-without-nsup", FLAG, "false", DYNAMIC, works("accept a life in writes although `nsup-period` is 0")),
+    row("apply-ttl-reductions", FLAG, "true", DYNAMIC, REPORTED),
+    row("auto-revive", FLAG, "false", STATIC, REPORTED),
+    row("background-query-max-rps", NUMBER, "10000", DYNAMIC, works("records per second of background queries")),
+    row("conflict-resolution-policy", Kind::Choice(&["generation", "last-update-time"]), "generation", DYNAMIC, REPORTED),
+    row("conflict-resolve-writes", FLAG, "false", DYNAMIC, REPORTED),
+    row("default-read-touch-ttl-pct", PERCENT, "0", DYNAMIC, works("share of the life below which a read renews it")),
+    row("default-ttl", Kind::Seconds { min: 0, max: 315360000 }, "0", DYNAMIC, works("life of records written without one, seconds; 0 for ever")),
+    row("disable-cold-start-eviction", FLAG, "false", STATIC, REPORTED),
+    row("disable-mrt-writes", FLAG, "false", DYNAMIC, REPORTED),
+    row("disable-write-dup-res", FLAG, "false", DYNAMIC, REPORTED),
+    row("disallow-expunge", FLAG, "false", DYNAMIC, REPORTED),
+    row("disallow-null-setname", FLAG, "false", DYNAMIC, works("refuse records without a set")),
+    row("enable-benchmarks-batch-sub", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-benchmarks-ops-sub", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-benchmarks-read", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-benchmarks-udf", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-benchmarks-udf-sub", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-benchmarks-write", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-hist-proxy", FLAG, "false", DYNAMIC, REPORTED),
+    row("evict-hist-buckets", NUMBER, "10000", DYNAMIC, REPORTED),
+    row("evict-indexes-memory-pct", PERCENT, "0", DYNAMIC, REPORTED),
+    row("evict-tenths-pct", NUMBER, "5", DYNAMIC, REPORTED),
+    row("force-long-queries", FLAG, "false", DYNAMIC, REPORTED),
+    row("ignore-migrate-fill-delay", FLAG, "false", DYNAMIC, REPORTED),
+    row("index-stage-size", BYTES, "1073741824", STATIC, REPORTED),
+    row("indexes-memory-budget", BYTES, "0", DYNAMIC, REPORTED),
+    row("inline-short-queries", FLAG, "false", DYNAMIC, REPORTED),
+    row("max-record-size", Kind::Bytes { min: 64, max: 8388608 }, "1048576", DYNAMIC, works("largest stored size of a record, bytes")),
+    row("migrate-order", NUMBER, "5", DYNAMIC, REPORTED),
+    row("migrate-retransmit-ms", NUMBER, "5000", DYNAMIC, REPORTED),
+    row("migrate-skip-unreadable", FLAG, "false", STATIC, REPORTED),
+    row("migrate-sleep", NUMBER, "1", DYNAMIC, REPORTED),
+    row("mrt-duration", SECONDS, "0", DYNAMIC, REPORTED),
+    row("nsup-hist-period", SECONDS, "3600", DYNAMIC, REPORTED),
+    row("nsup-period", Kind::Seconds { min: 0, max: u32::MAX as u64 }, "0", DYNAMIC, works("seconds between two removals of expired records; 0 never")),
+    row("nsup-threads", NUMBER, "1", DYNAMIC, REPORTED),
+    row("partition-tree-sprigs", NUMBER, "256", STATIC, REPORTED),
+    row("prefer-uniform-balance", FLAG, "false", STATIC, REPORTED),
+    row("rack-id", NUMBER, "0", STATIC, REPORTED),
+    row("read-consistency-level-override", Kind::Choice(&["off", "one", "all"]), "off", DYNAMIC, REPORTED),
+    row("reject-non-xdr-writes", FLAG, "false", DYNAMIC, works("refuse writes of clients")),
+    row("reject-xdr-writes", FLAG, "false", DYNAMIC, works("refuse writes of XDR")),
+    row("replication-factor", Kind::Number { min: 1, max: 256 }, "2", DYNAMIC, REPORTED),
+    row("sindex-stage-size", BYTES, "1073741824", STATIC, REPORTED),
+    row("single-query-threads", Kind::Number { min: 1, max: 128 }, "4", DYNAMIC, works("threads of one query")),
+    row("stop-writes-sys-memory-pct", PERCENT, "90", DYNAMIC, REPORTED),
+    row("strong-consistency", FLAG, "false", STATIC, REPORTED),
+    row("strong-consistency-allow-expunge", FLAG, "false", DYNAMIC, REPORTED),
+    row("tomb-raider-eligible-age", SECONDS, "86400", DYNAMIC, REPORTED),
+    row("tomb-raider-period", SECONDS, "86400", DYNAMIC, REPORTED),
+    row("tomb-raider-unmark-threads", NUMBER, "0", DYNAMIC, REPORTED),
+    row("transaction-pending-limit", Kind::Number { min: 0, max: u32::MAX as u64 }, "20", DYNAMIC, works("requests that may wait on one record")),
+    row("truncate-threads", NUMBER, "4", DYNAMIC, REPORTED),
+    row("write-commit-level-override", Kind::Choice(&["off", "master", "all"]), "off", DYNAMIC, REPORTED),
+    row("xdr-bin-tombstone-ttl", SECONDS, "86400", STATIC, REPORTED),
+    row("xdr-tomb-raider-period", SECONDS, "120", DYNAMIC, REPORTED),
+    row("xdr-tomb-raider-threads", NUMBER, "1", DYNAMIC, REPORTED),
+    row("geo2dsphere-within.strict", FLAG, "true", STATIC, REPORTED),
+    row("geo2dsphere-within.min-level", NUMBER, "1", DYNAMIC, REPORTED),
+    row("geo2dsphere-within.max-level", NUMBER, "20", DYNAMIC, REPORTED),
+    row("geo2dsphere-within.max-cells", NUMBER, "12", DYNAMIC, REPORTED),
+    row("geo2dsphere-within.level-mod", NUMBER, "1", DYNAMIC, REPORTED),
+    row("geo2dsphere-within.earth-radius-meters", NUMBER, "6371000", STATIC, REPORTED),
+    row("index-type", Kind::Choice(&["mem", "shmem", "pmem", "flash"]), "mem", STATIC, REPORTED),
+    row("sindex-type", Kind::Choice(&["mem", "shmem", "pmem", "flash"]), "mem", STATIC, REPORTED),
+    row("storage-engine", Kind::Choice(&["memory", "device", "pmem"]), "memory", STATIC, REPORTED),
+    row("storage-engine.commit-to-device", FLAG, "false", STATIC, REPORTED),
+    row("storage-engine.compression", Kind::Choice(&["none", "lz4", "snappy", "zstd"]), "none", DYNAMIC, REPORTED),
+    row("storage-engine.compression-acceleration", NUMBER, "0", DYNAMIC, REPORTED),
+    row("storage-engine.compression-level", NUMBER, "0", DYNAMIC, REPORTED),
+    row("storage-engine.data-size", Kind::Bytes { min: 1048576, max: 140737488355328 }, "4294967296", STATIC, works("memory for record data, bytes")),
+    row("storage-engine.defrag-lwm-pct", PERCENT, "50", DYNAMIC, REPORTED),
+    row("storage-engine.defrag-queue-min", NUMBER, "0", DYNAMIC, REPORTED),
+    row("storage-engine.defrag-sleep", NUMBER, "1000", DYNAMIC, REPORTED),
+    row("storage-engine.defrag-startup-minimum", NUMBER, "0", STATIC, REPORTED),
+    row("storage-engine.direct-files", FLAG, "false", STATIC, REPORTED),
+    row("storage-engine.disable-odsync", FLAG, "false", STATIC, REPORTED),
+    row("storage-engine.enable-benchmarks-storage", FLAG, "false", DYNAMIC, REPORTED),
+    row("storage-engine.encryption-key-file", Kind::Text, "null", STATIC, REPORTED),
+    row("storage-engine.encryption-old-key-file", Kind::Text, "null", STATIC, REPORTED),
+    row("storage-engine.evict-used-pct", PERCENT, "0", DYNAMIC, REPORTED),
+    row("storage-engine.filesize", BYTES, "0", STATIC, REPORTED),
+    row("storage-engine.flush-max-ms", NUMBER, "1000", DYNAMIC, REPORTED),
+    row("storage-engine.max-write-cache", BYTES, "67108864", DYNAMIC, REPORTED),
+    row("storage-engine.stop-writes-avail-pct", PERCENT, "5", DYNAMIC, REPORTED),
+    row("storage-engine.stop-writes-used-pct", PERCENT, "70", DYNAMIC, works("share of `data-size` above which writes are refused")),
+    row("storage-engine.tomb-raider-sleep", NUMBER, "1000", DYNAMIC, REPORTED),
+];
+
+/// `set NAME { }` in a namespace
+#[rustfmt::skip]
+pub(crate) const SET: &[Setting] = &[
+    row("default-read-touch-ttl-pct", PERCENT, "0", DYNAMIC, REPORTED),
+    row("default-ttl", Kind::Seconds { min: 0, max: 315_360_000 }, "0", DYNAMIC, works("life of records of the set written without one, seconds; 0 as the namespace")),
+    row("disable-eviction", FLAG, "false", DYNAMIC, REPORTED),
+    row("enable-index", FLAG, "false", DYNAMIC, REPORTED),
+    row("stop-writes-count", Kind::Number { min: 0, max: u64::MAX }, "0", DYNAMIC, works("records above which the set takes no new ones; 0 no limit")),
+    row("stop-writes-size", Kind::Bytes { min: 0, max: u64::MAX }, "0", DYNAMIC, works("bytes above which the set takes no more; 0 no limit")),
+];
+
+/// `mod-lua { }`. The keys after `cache-enabled` but `allow-unsafe-lua` are this server's own.
+#[rustfmt::skip]
+pub(crate) const MOD_LUA: &[Setting] = &[
+    row("cache-enabled", FLAG, "true", STATIC, works("keep contexts between calls")),
+    row("user-path", Kind::Text, "null", STATIC, works("directory of the registered modules; below `work-directory` by default")),
+    row("allow-unsafe-lua", FLAG, "false", STATIC, works("give scripts `os`, `io`, `load` and `require` of files; for trusted modules only")),
+    row("error-traceback", FLAG, "false", DYNAMIC, works("add a Lua traceback to the error text of a failed call")),
+    row("call-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "64M", DYNAMIC, works("memory that one call may take on top of its context, bytes")),
+    row("context-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "16M", DYNAMIC, works("memory above which a context is dropped after its call instead of kept, bytes")),
+    row("body-time-limit-ms", Kind::Number { min: 1, max: 600_000 }, "1000", DYNAMIC, works("time that the main chunk of a module may run when it is registered or loaded, ms")),
+];

@@ -1,0 +1,328 @@
+//! Whole configurations: what loads, what is refused and with which words.
+
+use std::ffi::OsString;
+
+use super::setting::Value;
+use super::table::{SECTIONS, Section};
+use super::{Change, Config, Kind, LogTarget, state_directory};
+use crate::log::{Level, context_position};
+
+/// A configuration that is complete but for `more`.
+fn with(more: &str) -> String {
+    format!("service {{ work-directory /w }} namespace test {{ }}\n{more}")
+}
+
+fn refusal(text: &str) -> String {
+    match Config::parse("t.conf", text) {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn refuses_with_file_line_and_key() {
+    let cases = [
+        (
+            "namespace test { }\nlogging 3\n".to_owned(),
+            "t.conf:2: logging: expected `{`",
+        ),
+        (
+            with("servic {\n}"),
+            "t.conf:2: servic: unknown section: expected service, logging, network, namespace or mod-lua",
+        ),
+        (
+            with("service {\n proto-fd-maxx 3\n}"),
+            "t.conf:3: service: proto-fd-maxx: unknown key",
+        ),
+        (
+            with("service {\n proto-fd-max many\n}"),
+            "t.conf:3: service: proto-fd-max: expected a number with an optional unit K, M, G, T or P, found `many`",
+        ),
+        (
+            with("service {\n proto-fd-max 0\n}"),
+            "t.conf:3: service: proto-fd-max: 0 is outside 1 to 2147483647",
+        ),
+        (
+            with("service {\n proto-fd-max 1 2\n}"),
+            "t.conf:3: service: proto-fd-max: expected one value, found 2",
+        ),
+        (
+            with("service {\n proto-fd-max\n}"),
+            "t.conf:3: service: proto-fd-max: expected one value, found 0",
+        ),
+        (
+            with("service {\n proto-fd-max 1\n proto-fd-max 2\n}"),
+            "t.conf:4: service: proto-fd-max: stands twice",
+        ),
+        (
+            with("service x {\n}"),
+            "t.conf:2: service: expected `{`, found `x`",
+        ),
+        (with("service {\n"), "t.conf:2: service: `{` without `}`"),
+        (
+            with("network {\n hearbeat {\n port 1\n }\n}"),
+            "t.conf:3: network: hearbeat: unknown block",
+        ),
+        (
+            with("network {\n service {\n port 65536\n }\n}"),
+            "t.conf:4: network: service.port: 65536 is outside 0 to 65535",
+        ),
+        (
+            with("namespace bar {\n storage-engine tape {\n }\n}"),
+            "t.conf:3: namespace bar: storage-engine: expected one of memory, device, pmem, found `tape`",
+        ),
+        (
+            with("namespace bar {\n storage-engine memory {\n data-siz 1G\n }\n}"),
+            "t.conf:4: namespace bar: storage-engine.data-siz: unknown key",
+        ),
+        (
+            with("namespace bar {\n default-ttl 4000d\n}"),
+            "t.conf:3: namespace bar: default-ttl: 345600000 is outside 0 to 315360000",
+        ),
+        (
+            with("namespace bar {\n set demo {\n ttl 3\n }\n}"),
+            "t.conf:4: namespace bar: set demo: ttl: unknown key",
+        ),
+        (
+            with("namespace test {\n}"),
+            "t.conf:2: namespace test: declared twice",
+        ),
+        (
+            with("namespace {\n}"),
+            "t.conf:2: namespace: expected one name",
+        ),
+        (
+            with("namespace a:b {\n}"),
+            "t.conf:2: namespace: name `a:b` is longer than 31 bytes or holds one of : ; / , =",
+        ),
+        (
+            "service {\n}\n".to_owned(),
+            "t.conf:1: namespace: expected 1 to 32 namespaces, found 0",
+        ),
+        (
+            String::new(),
+            "t.conf:1: namespace: expected 1 to 32 namespaces, found 0",
+        ),
+        (
+            with("logging {\n console {\n context any loud\n }\n}"),
+            "t.conf:4: logging: console: context: unknown level `loud`: expected critical, warning, info, debug or detail",
+        ),
+        (
+            with("logging {\n console {\n context lua info\n }\n}"),
+            "t.conf:4: logging: console: context: unknown log context `lua`",
+        ),
+        (
+            with("logging {\n file {\n }\n}"),
+            "t.conf:3: logging: file: expected one path, found 0",
+        ),
+        (
+            with("logging {\n tape {\n }\n}"),
+            "t.conf:3: logging: tape: unknown sink: expected `console {` or `file PATH {`",
+        ),
+        (
+            with("mod-lua {\n call-memory-limit 1\n}"),
+            "t.conf:3: mod-lua: call-memory-limit: 1 is outside 65536 to 1099511627776",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(refusal(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn names_the_file_that_it_cannot_read() {
+    let error = Config::load(std::path::Path::new("no/such.conf")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot read the configuration file no/such.conf: ")
+    );
+}
+
+#[test]
+fn stock_files_load_with_one_warning() {
+    let cases = [
+        (
+            "stock_systemd.conf",
+            include_str!("../../tests/data/stock_systemd.conf"),
+            &[
+                "network: heartbeat.mode (line 21)",
+                "network: info (line 36)",
+                "namespace bar: storage-engine device (line 54; records are kept in memory only)",
+            ][..],
+        ),
+        (
+            "stock_container.conf",
+            include_str!("../../tests/data/stock_container.conf"),
+            &[
+                "service: user (line 6)",
+                "namespace test: memory-size (line 58)",
+            ][..],
+        ),
+        (
+            "stock_enterprise.conf",
+            include_str!("../../tests/data/stock_enterprise.conf"),
+            &[
+                "security (line 12)",
+                "xdr (line 64)",
+                "network: tls (line 33)",
+                "namespace users: index-type.mount (line 82)",
+            ][..],
+        ),
+    ];
+    for (name, text, ineffective) in cases {
+        // A test has no home directory to rely on; the lines keep their numbers.
+        let text = match text.contains("work-directory") {
+            true => text.to_owned(),
+            false => text.replacen("service {", "service { work-directory /w", 1),
+        };
+        let config = Config::parse(name, &text);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        let warning = config.warning.unwrap();
+        assert!(
+            warning.starts_with(&format!("{name}: accepted without effect: ")),
+            "{warning}"
+        );
+        for part in ineffective {
+            assert!(warning.contains(part), "{part} in {warning}");
+        }
+        assert!(!warning.contains('\n'));
+    }
+}
+
+#[test]
+fn reads_what_a_file_says() {
+    let text = include_str!("../../tests/data/stock_container.conf")
+        .replace("service-threads 8", "service-threads 8\nwork-directory /w");
+    let config = Config::parse("c", &text).unwrap();
+    assert_eq!(config.service.service_threads(), 8);
+    assert_eq!(
+        config.service.pidfile().as_deref(),
+        Some("/var/run/aerospike/asd.pid")
+    );
+    assert_eq!(config.network.service_addresses(), ["any"]);
+    assert_eq!(config.network.service_access_addresses(), ["192.0.2.17"]);
+    assert_eq!(
+        config.network.mesh_seeds(),
+        ["192.0.2.18:3002", "192.0.2.19:3002"]
+    );
+    assert_eq!(
+        config.mod_lua.user_path().as_deref(),
+        Some("/opt/aerospike/usr/udf/lua")
+    );
+    let test = &config.namespaces[0];
+    assert_eq!(
+        (test.name(), test.default_ttl(), test.nsup_period()),
+        ("test", 2_592_000, 120)
+    );
+    let demo = test.set_settings("demo").unwrap();
+    assert_eq!(demo.stop_writes_count(), 1_000);
+    assert!(test.set_settings("other").is_none());
+    assert_eq!(config.logging.len(), 2);
+    assert_eq!(
+        config.logging[0].target,
+        LogTarget::File("/dev/null".into())
+    );
+    let udf = context_position("udf").unwrap();
+    assert_eq!(config.logging[1].levels.get(udf), Level::Debug);
+    assert_eq!(config.logging[1].levels.get(0), Level::Info);
+}
+
+#[test]
+fn built_in_configuration_needs_no_root_and_no_network() {
+    let config = Config::parse(
+        "built-in",
+        &super::DEFAULT.replace("cluster-name", "work-directory /w\ncluster-name"),
+    )
+    .unwrap();
+    assert_eq!(config.warning, None);
+    assert_eq!(config.network.service_addresses(), ["127.0.0.1"]);
+    assert_eq!(config.network.service_port(), 3_000);
+    let names: Vec<&str> = config
+        .namespaces
+        .iter()
+        .map(super::NamespaceSettings::name)
+        .collect();
+    assert_eq!(names, ["test"]);
+    assert!(!config.mod_lua.allow_unsafe_lua());
+    assert!(config.mod_lua.cache_enabled());
+    assert_eq!(
+        config.mod_lua.user_path().as_deref(),
+        Some("/w/usr/udf/lua")
+    );
+}
+
+#[test]
+fn finds_the_state_directory_of_the_user() {
+    let os = |text: &str| Some(OsString::from(text));
+    let cases = [
+        (os("/x"), os("/home/u"), Some("/x/asd")),
+        (None, os("/home/u"), Some("/home/u/.local/state/asd")),
+        (
+            os("relative"),
+            os("/home/u"),
+            Some("/home/u/.local/state/asd"),
+        ),
+        (None, os(""), None),
+        (None, None, None),
+    ];
+    for (xdg, home, expected) in cases {
+        let found = state_directory(xdg, home).ok();
+        assert_eq!(found.as_deref(), expected.map(std::path::Path::new));
+    }
+}
+
+#[test]
+fn changes_reach_every_holder_and_static_settings_stay() {
+    let config = Config::parse("t", &with("")).unwrap();
+    let held = config.namespaces[0].clone();
+    config.namespaces[0].change("default-ttl", "2h").unwrap();
+    assert_eq!(held.default_ttl(), 7_200);
+    let error = config
+        .service
+        .change("disable-udf-execution", "true")
+        .unwrap_err();
+    assert!(error.to_string().starts_with("static setting"));
+    assert!(config.service.change("no-such", "1").is_err());
+    assert!(config.service.check("proto-fd-max", "x").is_err());
+}
+
+#[test]
+fn every_default_is_a_value_of_its_kind() {
+    for (section, table) in SECTIONS {
+        for setting in *table {
+            let read = setting.kind.read(setting.default);
+            let fits = match setting.kind {
+                Kind::List => setting.default.is_empty() || read.is_ok(),
+                Kind::Text => matches!(read, Ok(Value::Text(_))),
+                _ => matches!(read, Ok(Value::Number(_))),
+            };
+            assert!(fits, "{section:?} {}", setting.name);
+        }
+    }
+}
+
+#[test]
+fn no_setting_stands_twice_or_is_both_known_and_ignored() {
+    for (section, table) in SECTIONS {
+        for (at, setting) in table.iter().enumerate() {
+            assert!(
+                table[..at].iter().all(|other| other.name != setting.name),
+                "{}",
+                setting.name
+            );
+            assert!(
+                !super::ignored::contains(*section, setting.name),
+                "{}",
+                setting.name
+            );
+        }
+    }
+    let dynamic = SECTIONS.iter().any(|(section, table)| {
+        *section == Section::Service
+            && table
+                .iter()
+                .any(|setting| setting.change == Change::Dynamic)
+    });
+    assert!(dynamic);
+}
