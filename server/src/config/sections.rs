@@ -216,7 +216,7 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     /// Records without a set are refused.
     disallow_null_setname: flag -> bool = "disallow-null-setname";
     /// Largest stored size of a record, bytes.
-    max_record_size: number32 -> u32 = "max-record-size";
+    max_record_size: number -> u64 = "max-record-size";
     /// Seconds between two removals of expired records; 0 = never.
     nsup_period: number32 -> u32 = "nsup-period";
     /// Writes of clients are refused.

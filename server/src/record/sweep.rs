@@ -168,7 +168,7 @@ mod tests {
 
     fn namespace() -> (Namespace, Arc<std::sync::atomic::AtomicU64>) {
         let (clock, hand) = Clock::manual(START_MS);
-        let settings = Arc::new(NamespaceSettings::default());
+        let settings = Arc::new(NamespaceSettings::new("test"));
         (
             Namespace::with("test", settings, Box::new(MemoryEngine::default()), clock),
             hand,
