@@ -14,4 +14,8 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
         "fault-down-namespace",
         "a node that is down has no row of errors under a namespace `~~`",
     ),
+    (
+        "info-with",
+        "`info with NODE` chooses nodes, as its help says",
+    ),
 ];

@@ -4,6 +4,13 @@
 //! `tests/golden/asadm/cluster` holds what each node of a three-node cluster answered, `cases.jsonl` what the reference
 //! printed. No socket is opened here: discovery, the line language and the exit status have suites of their own.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod case;
 mod cluster;
 mod differences;
