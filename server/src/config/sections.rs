@@ -252,6 +252,13 @@ impl NamespaceSettings {
         &self.name
     }
 
+    /// Whether a namespace whose records take `used_bytes` refuses writes.
+    #[must_use]
+    pub fn stops_writes(&self, used_bytes: u64) -> bool {
+        let percent = u128::from(self.stop_writes_used_pct());
+        percent != 0 && u128::from(used_bytes) * 100 > u128::from(self.data_size()) * percent
+    }
+
     /// The settings of a set, if any were ever given.
     #[must_use]
     pub fn set_settings(&self, set: &str) -> Option<SetSettings> {

@@ -139,59 +139,72 @@ pub fn context_position(name: &str) -> Option<usize> {
 
 /// A level for each context, changeable at any time.
 #[derive(Debug)]
-pub struct Levels(Vec<AtomicU8>);
+pub struct Levels {
+    contexts: Vec<AtomicU8>,
+    /// The most talkative of them, so that events that no one wants cost one load.
+    most: AtomicU8,
+}
 
 impl Levels {
     /// The same level everywhere.
     #[must_use]
     pub fn new(level: Level) -> Self {
-        Self(
-            CONTEXTS
+        Self {
+            contexts: CONTEXTS
                 .iter()
                 .map(|_| AtomicU8::new(level as u8))
                 .collect(),
-        )
+            most: AtomicU8::new(level as u8),
+        }
     }
 
     /// The level of the context at a place in [`CONTEXTS`].
     #[must_use]
     pub fn get(&self, context: usize) -> Level {
-        self.0.get(context).map_or(Level::Critical, |level| {
+        self.contexts.get(context).map_or(Level::Critical, |level| {
             Level::from_u8(level.load(Ordering::Relaxed))
         })
     }
 
     /// Sets the level of one context.
     pub fn set(&self, context: usize, level: Level) {
-        if let Some(cell) = self.0.get(context) {
+        if let Some(cell) = self.contexts.get(context) {
             cell.store(level as u8, Ordering::Relaxed);
+            self.find_most();
         }
     }
 
     /// Sets the level of every context.
     pub fn set_all(&self, level: Level) {
-        for cell in &self.0 {
+        for cell in &self.contexts {
             cell.store(level as u8, Ordering::Relaxed);
         }
+        self.find_most();
     }
 
     /// The most talkative level of all contexts.
     #[must_use]
     pub fn most(&self) -> Level {
-        (0..CONTEXTS.len())
-            .map(|context| self.get(context))
+        Level::from_u8(self.most.load(Ordering::Relaxed))
+    }
+
+    fn find_most(&self) {
+        let most = self
+            .contexts
+            .iter()
+            .map(|level| level.load(Ordering::Relaxed))
             .max()
-            .unwrap_or(Level::Critical)
+            .unwrap_or(0);
+        self.most.store(most, Ordering::Relaxed);
     }
 }
 
 impl Clone for Levels {
     fn clone(&self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .map(|level| AtomicU8::new(level.load(Ordering::Relaxed)))
-                .collect(),
-        )
+        let copy = |level: &AtomicU8| AtomicU8::new(level.load(Ordering::Relaxed));
+        Self {
+            contexts: self.contexts.iter().map(copy).collect(),
+            most: copy(&self.most),
+        }
     }
 }

@@ -3,7 +3,136 @@
 //! ```text
 //! Nov 25 2026 03:00:00 GMT: INFO (udf): (registry.rs:120) module `a.lua` registered
 //! ```
+//!
+//! Code logs through `tracing`; the target of an event is one of [`CONTEXTS`]. An event without a target of its own gets
+//! the context of its module. Lines of scripts carry their own position: see [`SCRIPT_UDF`].
 
+mod context;
 mod level;
+mod line;
+mod sink;
 
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber, subscriber::Interest};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+pub use context::{SCRIPT_AGGR, SCRIPT_UDF};
 pub use level::{CONTEXTS, Level, Levels, context_position};
+
+use crate::config::{LogSink, LogTarget};
+use sink::Sink;
+
+/// Why the log cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A log file cannot be opened.
+    #[error("cannot open the log file {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another log is already in place in this process.
+    #[error("a log is already in place in this process")]
+    InPlace,
+}
+
+/// The sinks of a process. A clone shares them.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    sinks: Arc<[Sink]>,
+    millis: bool,
+}
+
+impl Log {
+    /// Opens the sinks that a configuration asks for; `millis` adds milliseconds to the time of each line.
+    ///
+    /// # Errors
+    /// [`LogError::Open`] for a file that cannot be opened.
+    pub fn open(sinks: &[LogSink], millis: bool) -> Result<Self, LogError> {
+        let sinks = sinks
+            .iter()
+            .map(Sink::open)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            sinks: sinks.into(),
+            millis,
+        })
+    }
+
+    /// Makes this the log of the process.
+    ///
+    /// # Errors
+    /// [`LogError::InPlace`] when there is one already.
+    pub fn install(&self) -> Result<(), LogError> {
+        let subscriber = tracing_subscriber::registry().with(self.clone());
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::InPlace)
+    }
+
+    /// Opens all files anew, for a program that has moved them away. The old file stays in use where that fails.
+    ///
+    /// # Errors
+    /// [`LogError::Open`] for the first file that cannot be opened; the others are opened all the same.
+    pub fn reopen(&self) -> Result<(), LogError> {
+        let results: Vec<_> = self.sinks.iter().map(Sink::reopen).collect();
+        results.into_iter().collect()
+    }
+
+    /// Names of the sinks by id: the path of a file, or `stderr`.
+    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
+        self.sinks.iter().map(|sink| match &sink.target {
+            LogTarget::Console => "stderr".to_owned(),
+            LogTarget::File(path) => path.display().to_string(),
+        })
+    }
+
+    /// The levels of the sink with an id, to read or to change.
+    #[must_use]
+    pub fn levels(&self, id: usize) -> Option<&Levels> {
+        self.sinks.get(id).map(|sink| &sink.levels)
+    }
+
+    fn wants(&self, context: usize, level: Level) -> bool {
+        self.sinks
+            .iter()
+            .any(|sink| level <= sink.levels.get(context))
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Log {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // Levels change at any time.
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let level = line::level_of(*metadata.level());
+        // Most events are quieter than every sink: no need to find their context.
+        self.sinks.iter().any(|sink| level <= sink.levels.most())
+            && self.wants(context::of(metadata).position, level)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        None
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let context = context::of(metadata);
+        let level = line::level_of(*metadata.level());
+        let text = line::write(event, &context, level, crate::clock::unix_ms(), self.millis);
+        for sink in &*self.sinks {
+            if level <= sink.levels.get(context.position) {
+                sink.write(text.as_bytes());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! Which context an event belongs to.
+
+use tracing::Metadata;
+
+use super::context_position;
+
+/// Target of lines that a record UDF logs: context `udf`, and the message brings `(file:line) text` itself.
+pub const SCRIPT_UDF: &str = "udf:script";
+/// The same for stream UDFs: context `aggr`.
+pub const SCRIPT_AGGR: &str = "aggr:script";
+
+/// Context of an event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventContext {
+    /// Place in the table of contexts.
+    pub(super) position: usize,
+    /// The message brings its own position.
+    pub(super) is_script: bool,
+}
+
+/// Modules of this crate, and the context of their events; the first that fits.
+const MODULES: &[(&str, &str)] = &[
+    ("server::udf", "udf"),
+    ("server::lua", "udf"),
+    ("server::info", "info"),
+    ("server::config", "config"),
+    ("server::record", "namespace"),
+    ("server::transaction", "tsvc"),
+    ("server::cluster", "clustering"),
+    ("server::connection", "service"),
+    ("server::server", "service"),
+    ("server", "as"),
+];
+
+/// Finds the context of an event by its target, else by the module it comes from.
+pub(super) fn of(metadata: &Metadata<'_>) -> EventContext {
+    let target = metadata.target();
+    let (name, is_script) = match target {
+        SCRIPT_UDF => ("udf", true),
+        SCRIPT_AGGR => ("aggr", true),
+        _ => (target, false),
+    };
+    let position = context_position(name)
+        .or_else(|| {
+            MODULES
+                .iter()
+                .find(|(module, _)| target.starts_with(module))
+                .and_then(|(_, context)| context_position(context))
+        })
+        // The first context, `misc`, takes what fits nowhere.
+        .unwrap_or(0);
+    EventContext {
+        position,
+        is_script,
+    }
+}

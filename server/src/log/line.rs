@@ -1,0 +1,140 @@
+//! One line of the log.
+
+use std::fmt::{self, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level as EventLevel};
+
+use super::context::EventContext;
+use super::{CONTEXTS, Level};
+
+/// Bytes of a line at most, without its line feed.
+const LINE_BYTES_MAX: usize = 4_095;
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// The level of an event by Aerospike's names.
+pub(super) fn level_of(level: EventLevel) -> Level {
+    match level {
+        EventLevel::ERROR => Level::Critical,
+        EventLevel::WARN => Level::Warning,
+        EventLevel::INFO => Level::Info,
+        EventLevel::DEBUG => Level::Debug,
+        EventLevel::TRACE => Level::Detail,
+    }
+}
+
+/// `Nov 25 2026 03:00:00 GMT`, with `.123` behind the seconds on demand.
+pub(super) fn time(out: &mut String, unix_ms: u64, millis: bool) {
+    let seconds = unix_ms / 1_000;
+    let (year, month, day) = date(seconds / 86_400);
+    let of_day = seconds % 86_400;
+    let month = usize::try_from(month - 1)
+        .ok()
+        .and_then(|at| MONTHS.get(at))
+        .copied()
+        .unwrap_or_default();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "{month} {day:02} {year} {:02}:{:02}:{:02}",
+        of_day / 3_600,
+        of_day / 60 % 60,
+        of_day % 60
+    );
+    if millis {
+        let _ = write!(out, ".{:03}", unix_ms % 1_000);
+    }
+    out.push_str(" GMT");
+}
+
+/// Year, month (1..=12) and day of the month of a day since 1970-01-01.
+///
+/// Days are counted in eras of 400 years that begin on a 1st of March, so that the leap day is the last of its year.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+/// Writes the whole line, its line feed included.
+pub(super) fn write(
+    event: &Event<'_>,
+    context: &EventContext,
+    level: Level,
+    unix_ms: u64,
+    millis: bool,
+) -> String {
+    let mut line = String::with_capacity(160);
+    time(&mut line, unix_ms, millis);
+    let name = CONTEXTS.get(context.position).copied().unwrap_or_default();
+    // Writing to a String cannot fail.
+    let _ = write!(line, ": {level} ({name}): ");
+    let metadata = event.metadata();
+    if let (false, Some(file)) = (context.is_script, metadata.file()) {
+        let file = file.rsplit('/').next().unwrap_or(file);
+        let _ = write!(line, "({file}:{}) ", metadata.line().unwrap_or(0));
+    }
+    let mut fields = Fields {
+        message: String::new(),
+        others: String::new(),
+    };
+    event.record(&mut fields);
+    let text = fields.message + &fields.others;
+    // A text may come from a script or a peer: it must not fake lines of its own.
+    for character in text.chars() {
+        match character {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\0' => line.push_str("\\0"),
+            other => line.push(other),
+        }
+        if line.len() > LINE_BYTES_MAX {
+            break;
+        }
+    }
+    let mut end = line.len().min(LINE_BYTES_MAX);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    line.truncate(end);
+    line.push('\n');
+    line
+}
+
+/// The message, and ` name=value` for each other field.
+struct Fields {
+    message: String,
+    others: String,
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a String cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.others, " {name}={value:?}"),
+        };
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            name => {
+                let _ = write!(self.others, " {name}={value}");
+            }
+        }
+    }
+}
