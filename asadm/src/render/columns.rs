@@ -77,7 +77,12 @@ pub(super) fn write(table: &Table, style: &Style) -> String {
         .flat_map(|block| block.leaves.iter().map(|(_, width)| *width))
         .collect();
     let total = widths.iter().sum::<usize>() + widths.len().saturating_sub(1);
-    let title = title(&table.title, total, style.columns);
+    let terminal = if table.repeat_title {
+        style.columns
+    } else {
+        usize::MAX
+    };
+    let title = title(&table.title, total, terminal);
     let mut out = paint(&title, BOLD, style.colour) + "\n";
     for line in table
         .description

@@ -75,9 +75,9 @@ pub(super) fn longest_word(text: &str) -> usize {
     text.split(' ').map(width).max().unwrap_or(0)
 }
 
-/// The title line over a table of this width.
+/// The title line over a table of this width; over one that is several terminals wide it stands several times.
 pub(super) fn title(text: &str, to: usize, terminal: usize) -> String {
-    let one = (width(text) + 6).max(terminal.max(1));
+    let one = width(text).saturating_add(6).max(terminal);
     let times = to / one;
     let line = if times >= 2 {
         let each = one + terminal % one / times;

@@ -45,8 +45,10 @@ impl Convert {
             (Self::Boolean, Value::Text(text)) => {
                 Value::Boolean(!text.eq_ignore_ascii_case("false"))
             }
-            (Self::Integer, value) => read_integer(value),
-            (_, Value::Text(text)) => read_number(text),
+            (Self::Decimal | Self::Share, Value::Text(text)) => read_number(text),
+            (Self::Decimal | Self::Share, value) => value,
+            (Self::Integer, Value::Decimal(number)) => whole(number),
+            (_, Value::Text(text)) => read_integer(text),
             (_, value) => value,
         }
     }
@@ -88,12 +90,9 @@ impl Convert {
     }
 }
 
-fn read_integer(value: Value) -> Value {
-    match value {
-        Value::Text(text) => match read_number(text) {
-            Value::Decimal(number) => whole(number),
-            value => value,
-        },
+/// What servers send is a whole number in almost all columns; decimals are cut off.
+fn read_integer(text: String) -> Value {
+    match read_number(text) {
         Value::Decimal(number) => whole(number),
         value => value,
     }

@@ -111,6 +111,8 @@ pub struct Sheet {
     pub order: Vec<&'static str>,
     /// True: the aggregate line repeats the group's values.
     pub repeat_groups: bool,
+    /// True: over a table that is several terminals wide the title stands several times.
+    pub repeat_title: bool,
     /// The data.
     pub records: Vec<Record>,
 }

@@ -53,6 +53,8 @@ pub struct Table {
     pub description: Option<String>,
     /// Lines or columns.
     pub layout: Layout,
+    /// Repeat the title over a wide table.
+    pub repeat_title: bool,
     /// The visible columns.
     pub leaves: Vec<Leaf>,
     /// The groups; one if the sheet has no groups.
@@ -90,6 +92,7 @@ pub fn resolve(sheet: &Sheet) -> Option<Table> {
         title: sheet.title.clone(),
         description: sheet.description.clone(),
         layout: sheet.layout,
+        repeat_title: sheet.repeat_title,
         leaves: columns
             .iter()
             .map(|typed| Leaf {

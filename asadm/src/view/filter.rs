@@ -22,7 +22,8 @@ impl Filter {
         Self::new(word.unwrap_or_default())
     }
 
-    fn new(words: &[String]) -> Result<Self, Piece> {
+    /// Alternatives from words.
+    pub(super) fn new(words: &[String]) -> Result<Self, Piece> {
         if words.is_empty() {
             return Ok(Self(None));
         }

@@ -5,7 +5,10 @@
 //! each into text.
 
 mod answers;
+mod cluster;
+mod distribution;
 mod filter;
+mod jobs;
 mod latencies;
 mod modifiers;
 mod namespace;
@@ -13,6 +16,7 @@ mod network;
 mod parameters;
 mod read;
 mod sindex;
+mod transactions;
 mod udfs;
 mod xdr;
 
@@ -153,6 +157,10 @@ pub const VIEWS: &[&[View]] = &[
     namespace::VIEWS,
     parameters::VIEWS,
     xdr::VIEWS,
+    cluster::VIEWS,
+    distribution::VIEWS,
+    jobs::VIEWS,
+    transactions::VIEWS,
 ];
 
 /// All views one after the other.

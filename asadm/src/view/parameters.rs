@@ -446,6 +446,7 @@ pub(super) fn laid_out(mut sheet: Sheet, context: &Context) -> Sheet {
     if !context.modifiers.flag("--flip") {
         sheet.layout = Layout::Rows;
     }
+    sheet.repeat_title = context.modifiers.flag("-r");
     sheet
 }
 

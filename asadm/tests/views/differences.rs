@@ -18,4 +18,5 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
         "info-with",
         "`info with NODE` chooses nodes, as its help says",
     ),
+    ("show-jobs-queries-where-word", "`where` filters"),
 ];

@@ -1,0 +1,182 @@
+//! `info transactions`: namespaces with strong consistency.
+
+use super::read::{add, asked, namespaces, of, record, stamped};
+use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use crate::sheet::{Field, Record, Sheet, Value, byte_count, count, group, node, text};
+
+const fn view(
+    path: &'static [&'static str],
+    help: &'static str,
+    render: fn(&Answers, &Context) -> Vec<Piece>,
+) -> View {
+    View {
+        path,
+        target: Target::Nodes,
+        keywords: &["with"],
+        flags: &[],
+        help,
+        requests,
+        render,
+    }
+}
+
+/// The views of this file.
+pub(super) const VIEWS: &[View] = &[
+    view(
+        &["info", "transactions"],
+        "Displays transaction monitors and provisionals.",
+        |answers, context| vec![monitors(answers, context), provisionals(answers, context)],
+    ),
+    view(
+        &["info", "transactions", "monitors"],
+        "Displays transaction monitors.",
+        |answers, context| vec![monitors(answers, context)],
+    ),
+    view(
+        &["info", "transactions", "provisionals"],
+        "Displays transaction provisionals.",
+        |answers, context| vec![provisionals(answers, context)],
+    ),
+];
+
+const NAMESPACE: &str = " namespace";
+
+/// The set that holds the monitors of a namespace.
+fn monitor_set(namespace: &str) -> String {
+    format!("sets/{namespace}/<ERO~MRT")
+}
+
+/// Statistics of a namespace if it is strongly consistent.
+fn consistent(answers: &NodeAnswers, namespace: &str) -> Option<Record> {
+    let statistics = record(answers.text(&format!("namespace/{namespace}"))?, ';');
+    (statistics.text("strong-consistency") == Some("true")).then_some(statistics)
+}
+
+fn requests(_: &Node, answers: &NodeAnswers, _: &Context) -> Vec<String> {
+    let mut requests = vec!["namespaces".to_owned()];
+    for namespace in namespaces(answers) {
+        requests.push(format!("namespace/{namespace}"));
+        if consistent(answers, namespace).is_some() {
+            requests.push(monitor_set(namespace));
+        }
+    }
+    requests
+}
+
+fn records(answers: &Answers, context: &Context) -> Vec<Record> {
+    let mut records = Vec::new();
+    for (node, answers) in asked(answers, context) {
+        for namespace in namespaces(answers) {
+            if consistent(answers, namespace).is_none() {
+                continue;
+            }
+            let mut entry = of(node).with(NAMESPACE, Value::text(namespace));
+            add(
+                &mut entry,
+                answers
+                    .text(&format!("namespace/{namespace}"))
+                    .unwrap_or_default(),
+                ';',
+            );
+            let set = record(
+                answers
+                    .text(&monitor_set(namespace))
+                    .unwrap_or_default()
+                    .trim_end_matches(';'),
+                ':',
+            );
+            entry.set(" monitor bytes", set.get("data_used_bytes").clone());
+            records.push(entry);
+        }
+    }
+    records
+}
+
+fn outcomes(title: &'static str, keys: [&'static str; 3]) -> Field {
+    let [success, error, timeout] = keys;
+    group(
+        title,
+        vec![
+            count("Success", success),
+            count("Error", error),
+            count("Timeout", timeout),
+        ],
+    )
+}
+
+fn sheet(title: &str, columns: Vec<Field>, answers: &Answers, context: &Context) -> Piece {
+    let sheet = Sheet::new(stamped(title, context), columns);
+    Piece::sheet(
+        sheet
+            .grouped(&[NAMESPACE])
+            .records(records(answers, context)),
+    )
+}
+
+fn monitors(answers: &Answers, context: &Context) -> Piece {
+    let columns = vec![
+        text("Namespace", NAMESPACE).into(),
+        node().into(),
+        count("Count", "mrt_monitors").into(),
+        count("Active", "mrt_monitors_active").into(),
+        count("Tombstones", "mrt_monitor_roll_tombstone_creates").into(),
+        byte_count("Storage", " monitor bytes").into(),
+        outcomes(
+            "Monitor Roll Back",
+            [
+                "mrt_monitor_roll_back_success",
+                "mrt_monitor_roll_back_error",
+                "mrt_monitor_roll_back_timeout",
+            ],
+        ),
+        outcomes(
+            "Monitor Roll Forward",
+            [
+                "mrt_monitor_roll_forward_success",
+                "mrt_monitor_roll_forward_error",
+                "mrt_monitor_roll_forward_timeout",
+            ],
+        ),
+    ];
+    sheet("Transaction Monitor Metrics", columns, answers, context)
+}
+
+fn provisionals(answers: &Answers, context: &Context) -> Piece {
+    let columns = vec![
+        text("Namespace", NAMESPACE).into(),
+        node().into(),
+        count("Provisionals", "mrt_provisionals").into(),
+        count("Transaction Blocked", "fail_mrt_blocked").into(),
+        count("Version Mismatch", "fail_mrt_version_mismatch").into(),
+        outcomes(
+            "Verify Read",
+            [
+                "mrt_verify_read_success",
+                "mrt_verify_read_error",
+                "mrt_verify_read_timeout",
+            ],
+        ),
+        outcomes(
+            "Roll Back",
+            [
+                "mrt_roll_back_success",
+                "mrt_roll_back_error",
+                "mrt_roll_back_timeout",
+            ],
+        ),
+        outcomes(
+            "Roll Forward",
+            [
+                "mrt_roll_forward_success",
+                "mrt_roll_forward_error",
+                "mrt_roll_forward_timeout",
+            ],
+        ),
+    ];
+    sheet(
+        "Transaction Provisionals Metrics",
+        columns,
+        answers,
+        context,
+    )
+}
