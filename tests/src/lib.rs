@@ -1,1 +1,10 @@
-//! End-to-end support.
+//! End-to-end support: the harness that starts servers, a connection that may send anything, and the load generator.
+//!
+//! The suites themselves stand in `it/`, recorded truth of a real server in `golden/`.
+
+pub mod asd;
+pub mod connection;
+pub mod error;
+pub mod load;
+pub mod process;
+pub mod records;

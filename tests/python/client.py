@@ -1,0 +1,283 @@
+"""client.py ASD: drives a built server with the official Python client.
+
+Starts ASD on a free port in a temporary directory, checks records, modules, calls of functions and their errors, and
+ends it. Prints each failed check and, last, "N passed, N failed"; exits 1 when something failed.
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import aerospike
+from aerospike import exception
+from aerospike_helpers.operations import operations
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEADLINE_S = 20
+KEY = ("test", "demo", "python")
+
+CONFIG = """
+service {
+    cluster-name python
+    work-directory %(directory)s
+}
+logging {
+    file %(directory)s/asd.log {
+        context any info
+    }
+}
+network {
+    service {
+        address 127.0.0.1
+        port 0
+    }
+}
+namespace test {
+    replication-factor 1
+    default-ttl 0
+    nsup-period 5
+    storage-engine memory {
+        data-size 1G
+    }
+}
+mod-lua {
+    user-path %(directory)s/lua
+}
+"""
+
+
+class Server:
+    """A server process; its address once it listens."""
+
+    def __init__(self, program, directory):
+        config = os.path.join(directory, "aerospike.conf")
+        os.makedirs(os.path.join(directory, "lua"), exist_ok=True)
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(CONFIG % {"directory": directory})
+        self.process = subprocess.Popen(
+            [program, "--config-file", config], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        for line in self.process.stdout:
+            found = re.search(r"listening on 127\.0\.0\.1:(\d+)", line)
+            if found:
+                self.port = int(found.group(1))
+                return
+        raise SystemExit("the server ended without saying where it listens")
+
+    def end(self):
+        """Ends it as an operator does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE_S)
+
+
+class Checks:
+    """Counts what holds and what does not."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+
+    def equal(self, what, got, expected):
+        """One check: the value and its type."""
+        if got == expected and type(got) is type(expected):
+            self.passed += 1
+        else:
+            self.failed += 1
+            print("FAILED %s\n    expect %r\n    got    %r" % (what, expected, got))
+
+    def raises(self, what, error, text, action):
+        """One check: the action raises this error, whose message holds the text."""
+        try:
+            got = action()
+        except exception.AerospikeError as raised:
+            if isinstance(raised, error) and text in str(raised):
+                self.passed += 1
+                return
+            got = raised
+        self.failed += 1
+        print("FAILED %s\n    expect %s with %r\n    got    %r" % (what, error.__name__, text, got))
+
+
+def wait_until(condition):
+    """Waits until a condition holds; whether it did within the deadline."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def check_records(client, checks):
+    """Put, get, select, exists, touch, arithmetic, operate, remove, and their errors."""
+    bins = {
+        "integer": 42,
+        "negative": -(2**63),
+        "float": 2.5,
+        "text": "größer",
+        "blob": bytearray(b"\x00\xff"),
+        "list": [1, "two", [3.5, None]],
+        "map": {"a": 1, "b": {"c": [2]}},
+        "yes": True,
+    }
+    client.put(KEY, bins)
+    _, meta, got = client.get(KEY)
+    got["blob"] = bytearray(got["blob"])
+    for name, value in bins.items():
+        checks.equal("get of " + name, got.get(name), value)
+    checks.equal("generation", meta["gen"], 1)
+    checks.equal("select", client.select(KEY, ["text"])[2], {"text": "größer"})
+    checks.equal("exists", client.exists(KEY)[1]["gen"], 1)
+    client.touch(KEY, 1000)
+    ttl = client.exists(KEY)[1]["ttl"]
+    checks.equal("ttl after touch", 970 <= ttl <= 1000, True)
+    client.increment(KEY, "integer", 8)
+    client.append(KEY, "text", "!")
+    client.prepend(KEY, "text", ">")
+    _, _, got = client.operate(
+        KEY,
+        [operations.write("new", 1), operations.increment("integer", 1), operations.read("integer"), operations.read("text")],
+    )
+    checks.equal("operate", {name: got[name] for name in ("integer", "text")}, {"integer": 51, "text": ">größer!"})
+    checks.raises(
+        "create of what exists",
+        exception.RecordExistsError,
+        "",
+        lambda: client.put(KEY, {"a": 1}, policy={"exists": aerospike.POLICY_EXISTS_CREATE}),
+    )
+    checks.raises(
+        "write of another generation",
+        exception.RecordGenerationError,
+        "",
+        lambda: client.put(KEY, {"a": 1}, meta={"gen": 99}, policy={"gen": aerospike.POLICY_GEN_EQ}),
+    )
+    client.remove(KEY)
+    checks.raises("get of what is gone", exception.RecordNotFound, "", lambda: client.get(KEY))
+    checks.raises("unknown namespace", exception.AerospikeError, "", lambda: client.put(("none", "s", 1), {"a": 1}))
+
+
+def check_modules(client, checks, directory):
+    """udf_put, udf_list, udf_get, udf_remove, and their errors."""
+    source = os.path.join(HERE, "types.lua")
+    client.udf_put(source)
+    listed = client.udf_list()
+    checks.equal("udf_list", [module["name"] for module in listed], ["types.lua"])
+    with open(source, encoding="utf-8") as file:
+        checks.equal("udf_get", client.udf_get("types.lua"), file.read())
+    broken = os.path.join(directory, "broken.lua")
+    with open(broken, "w", encoding="utf-8") as file:
+        file.write("function broken(\n")
+    checks.raises("udf_put of what does not compile", exception.UDFError, "compile_error", lambda: client.udf_put(broken))
+    checks.equal("udf_list after it", len(client.udf_list()), 1)
+    checks.raises("udf_get of what is missing", exception.UDFError, "", lambda: client.udf_get("missing.lua"))
+
+
+def check_types(client, checks):
+    """Every type goes through a function and through a bin, and what Lua builds arrives."""
+
+    def call(function, *arguments):
+        return client.apply(KEY, "types", function, list(arguments))
+
+    values = [
+        ("integer", 7, "number"),
+        ("integer limit", 2**63 - 1, "number"),
+        ("negative", -1, "number"),
+        ("float", -0.5, "number"),
+        ("whole float", 3.0, "number"),
+        ("string", "text", "string"),
+        ("empty string", "", "string"),
+        ("unicode", "ß日", "string"),
+        ("true", True, "boolean"),
+        ("false", False, "boolean"),
+        ("list", [1, "two", [3.5, True]], "userdata"),
+        ("empty list", [], "userdata"),
+        ("map", {"a": 1, "b": ["x", {"c": 2}]}, "userdata"),
+        ("empty map", {}, "userdata"),
+        ("integer keys", {1: "one", -2: "minus two"}, "userdata"),
+    ]
+    for name, value, lua_type in values:
+        checks.equal("echo of " + name, call("echo", value), value)
+        checks.equal("type of " + name, call("type_name", value), lua_type)
+        checks.equal("stored " + name, call("store", value), value)
+        checks.equal("read back " + name, client.get(KEY)[2]["value"], value)
+    blob = bytearray(b"\x00\x01\xff")
+    checks.equal("echo of bytes", bytearray(call("echo", blob)), blob)
+    checks.equal("stored bytes", bytearray(call("store", blob)), blob)
+    checks.equal("nil", call("echo", None), None)
+    point = aerospike.GeoJSON({"type": "Point", "coordinates": [1.5, 2.5]})
+    checks.equal("echo of geojson", call("echo", point).unwrap(), point.unwrap())
+    checks.equal("list built in Lua", call("build_list"), [["inner"], 1, "two", 3.5, True])
+    checks.equal("map built in Lua", call("build_map"), {2: "two", "nested": {"list": [1, 2]}})
+    checks.equal("bytes built in Lua", bytes(call("build_bytes")), b"\x01\x02xyz")
+    checks.equal("iterating a list", call("sum_list", list(range(101))), 5050)
+    checks.equal("iterating a map", call("sum_map", {"a": 1, "b": 2, "c": 3}), 6)
+    checks.equal("only the first result", call("several"), "first")
+    checks.equal("no result", call("nothing"), None)
+    client.put(("test", "demo", "meta"), {"a": 1, "b": 2})
+    checks.equal("metadata", client.apply(("test", "demo", "meta"), "types", "metadata", []), [1, "demo", 2, 2])
+
+
+def check_calls(client, checks):
+    """Errors of calls, what they leave, time limits, removal of the record and of the module."""
+
+    def call(function, *arguments, **more):
+        return client.apply(KEY, "types", function, list(arguments), **more)
+
+    client.put(KEY, {"value": "before"})
+    checks.raises("error of a script", exception.UDFError, "no such luck", lambda: call("fail", "no such luck"))
+    checks.raises("rollback", exception.UDFError, "rolled back", lambda: call("fail_after_write"))
+    checks.equal("record after the rollback", client.get(KEY)[2]["value"], "before")
+    checks.raises("unknown function", exception.UDFError, "function not found", lambda: call("missing"))
+    checks.raises(
+        "unknown module", exception.UDFError, "UDF: Execution Error 1", lambda: client.apply(KEY, "missing", "echo", [1])
+    )
+    checks.raises(
+        "endless loop",
+        exception.AerospikeError,
+        "Timeout",
+        lambda: call("spin", policy={"total_timeout": 500, "socket_timeout": 0, "max_retries": 0}),
+    )
+    checks.equal("a call after it", call("echo", "alive"), "alive")
+    checks.equal("removal by a script", call("drop"), 0)
+    checks.raises("the removed record", exception.RecordNotFound, "", lambda: client.get(KEY))
+
+    client.udf_remove("types.lua")
+    checks.equal("udf_list after udf_remove", wait_until(lambda: client.udf_list() == []), True)
+    checks.raises("a call after udf_remove", exception.UDFError, "UDF: Execution Error 1", lambda: call("echo", 1))
+
+
+def main():
+    """Runs all checks against the server program named on the command line."""
+    program = sys.argv[1]
+    checks = Checks()
+    with tempfile.TemporaryDirectory(prefix="asd-python-") as directory:
+        server = Server(program, os.path.join(directory, "server"))
+        try:
+            local = os.path.join(directory, "client")
+            os.makedirs(local)
+            policies = {"total_timeout": DEADLINE_S * 1000, "socket_timeout": DEADLINE_S * 1000}
+            client = aerospike.client(
+                {
+                    "hosts": [("127.0.0.1", server.port)],
+                    "lua": {"user_path": local},
+                    "policies": {"read": policies, "write": policies, "apply": policies, "operate": policies},
+                }
+            ).connect()
+            check_records(client, checks)
+            check_modules(client, checks, directory)
+            check_types(client, checks)
+            check_calls(client, checks)
+            client.close()
+            checks.equal("exit code after SIGTERM", server.end(), 0)
+        finally:
+            server.process.kill()
+            server.process.wait()
+    print("%d passed, %d failed" % (checks.passed, checks.failed))
+    sys.exit(1 if checks.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+//! Real server processes: a config file and a directory of their own each, port 0, killed when dropped.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::process::{self, Ended, Process};
+
+/// What a server is to be started with. The directory outlives the process, so that a test can start another one in it.
+#[derive(Clone, Debug)]
+pub struct Asd {
+    program: PathBuf,
+    directory: PathBuf,
+    port: u16,
+    file_limit: Option<u32>,
+    service: String,
+    mod_lua: String,
+}
+
+impl Asd {
+    /// A server of this program in this directory, with the namespaces `test` and `bar`.
+    pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            directory: directory.into(),
+            port: 0,
+            file_limit: None,
+            service: String::new(),
+            mod_lua: String::new(),
+        }
+    }
+
+    /// Listens on this port instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Starts the process with this limit of open files.
+    pub fn file_limit(mut self, files: u32) -> Self {
+        self.file_limit = Some(files);
+        self
+    }
+
+    /// Adds a line to the `service` section.
+    pub fn service(mut self, line: &str) -> Self {
+        self.service.push_str(&format!("    {line}\n"));
+        self
+    }
+
+    /// Adds a line to the `mod-lua` section.
+    pub fn mod_lua(mut self, line: &str) -> Self {
+        self.mod_lua.push_str(&format!("    {line}\n"));
+        self
+    }
+
+    /// Where modules are kept.
+    pub fn module_directory(&self) -> PathBuf {
+        self.directory.join("lua")
+    }
+
+    /// The config file that [`Asd::start`] writes.
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.join("aerospike.conf")
+    }
+
+    fn config(&self) -> String {
+        let directory = self.directory.display();
+        let modules = self.module_directory();
+        let namespace = |name: &str| {
+            format!(
+                "namespace {name} {{\n    replication-factor 1\n    default-ttl 0\n    nsup-period 5\n    \
+                 storage-engine memory {{\n        data-size 1G\n    }}\n}}\n"
+            )
+        };
+        format!(
+            "service {{\n    cluster-name under-test\n    work-directory {directory}\n{}}}\n\
+             logging {{\n    file {directory}/asd.log {{\n        context any info\n    }}\n}}\n\
+             network {{\n    service {{\n        address 127.0.0.1\n        port {}\n    }}\n}}\n\
+             {}{}mod-lua {{\n    user-path {}\n{}}}\n",
+            self.service,
+            self.port,
+            namespace("test"),
+            namespace("bar"),
+            modules.display(),
+            self.mod_lua,
+        )
+    }
+
+    /// The command that starts the server on the config file.
+    fn command(&self) -> Command {
+        let mut command = match self.file_limit {
+            None => Command::new(&self.program),
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                shell
+                    .arg("-c")
+                    .arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""))
+                    .arg(&self.program);
+                shell
+            }
+        };
+        command.arg("--config-file").arg(self.config_file());
+        command
+    }
+
+    fn write_config(&self) -> Result<()> {
+        std::fs::create_dir_all(self.module_directory())
+            .and_then(|()| std::fs::write(self.config_file(), self.config()))
+            .map_err(Error::io(format!(
+                "write a config file in {}",
+                self.directory.display()
+            )))
+    }
+
+    /// Starts the server and waits until it says where it listens.
+    pub fn start(&self) -> Result<RunningAsd> {
+        self.write_config()?;
+        let process = Process::start(self.command())?;
+        Ok(RunningAsd {
+            process,
+            directory: self.directory.clone(),
+        })
+    }
+
+    /// Runs the server on this config text and waits for its end; for configs that it must refuse.
+    pub fn run_to_end(&self, config: &str) -> Result<Ended> {
+        self.write_config()?;
+        std::fs::write(self.config_file(), config)
+            .map_err(Error::io("write the config file under test"))?;
+        self.wait_for_end()
+    }
+
+    /// Runs the server on its usual config and waits for its end; for ports that are taken.
+    pub fn run_to_refusal(&self) -> Result<Ended> {
+        self.write_config()?;
+        self.wait_for_end()
+    }
+
+    fn wait_for_end(&self) -> Result<Ended> {
+        process::run_to_end(self.command())
+    }
+}
+
+/// A server process; dropping it kills it.
+#[derive(Debug)]
+pub struct RunningAsd {
+    process: Process,
+    directory: PathBuf,
+}
+
+impl RunningAsd {
+    /// The directory of its config, log and modules.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its log so far, empty when there is none.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("asd.log")).unwrap_or_default()
+    }
+
+    /// A new connection to it.
+    pub fn connect(&self) -> Result<Connection> {
+        Connection::open(self.address())
+    }
+}
+
+impl std::ops::Deref for RunningAsd {
+    type Target = Process;
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl std::ops::DerefMut for RunningAsd {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
