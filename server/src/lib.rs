@@ -6,3 +6,4 @@ pub mod log;
 pub mod lua_pattern;
 pub mod record;
 pub mod stats;
+pub mod transaction;

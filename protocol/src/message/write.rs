@@ -45,6 +45,18 @@ impl<'o> BodyWriter<'o> {
         }
     }
 
+    /// Replaces the header that was written first, for replies whose outcome is known only after their ops. The counts
+    /// stay for [`BodyWriter::finish`].
+    pub fn set_header(&mut self, header: &MessageHeader) -> &mut Self {
+        if let Some(written) = self
+            .out
+            .get_mut(self.start..self.start + MESSAGE_HEADER_SIZE)
+        {
+            written.copy_from_slice(&header.to_bytes());
+        }
+        self
+    }
+
     /// Appends a field. Fields must come before ops.
     pub fn field(&mut self, kind: FieldType, data: &[u8]) -> &mut Self {
         debug_assert!(self.n_ops == 0, "fields come before ops");
@@ -115,6 +127,11 @@ impl<'o> BodyWriter<'o> {
         self.unfit |= size.is_err();
         self.out.reserve(4 + fixed + data);
         self.out.put_u32(size.unwrap_or(0));
+    }
+
+    /// Bytes of the message so far, header included.
+    pub fn written(&self) -> usize {
+        self.out.len().saturating_sub(self.start)
     }
 
     /// Fills in the counts.

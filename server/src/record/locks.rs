@@ -101,7 +101,7 @@ impl RecordLocks {
         self: &Arc<Self>,
         digest: &Digest,
         deadline: Instant,
-        pending_limit: usize,
+        pending_limit: u32,
     ) -> Result<RecordLock, LockError> {
         let turn = {
             let mut partition = self.partition(digest).ok_or(LockError::Timeout)?;
@@ -118,7 +118,8 @@ impl RecordLocks {
                 }
                 Some(busy) => {
                     busy.waiters.retain(|waiter| !waiter.is_closed());
-                    if pending_limit != 0 && busy.waiters.len() >= pending_limit {
+                    let waiting = u32::try_from(busy.waiters.len()).unwrap_or(u32::MAX);
+                    if pending_limit != 0 && waiting >= pending_limit {
                         return Err(LockError::TooManyWaiters);
                     }
                     let (pass_on, turn) = oneshot::channel();

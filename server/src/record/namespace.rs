@@ -151,14 +151,45 @@ impl Namespace {
         self.truncate_lut_ms.fetch_max(lut_ms, Ordering::AcqRel);
     }
 
-    /// What the settings say about expiration.
+    /// What the settings say about the expiration of records in this set.
     #[must_use]
-    pub fn ttl_rules(&self) -> TtlRules {
+    pub fn ttl_rules(&self, set: &str) -> TtlRules {
+        let of_set = self
+            .settings
+            .set_settings(set)
+            .map_or(0, |set| set.default_ttl());
         TtlRules {
-            default_ttl: self.settings.default_ttl(),
+            default_ttl: if of_set == 0 {
+                self.settings.default_ttl()
+            } else {
+                of_set
+            },
             expiry_allowed: self.settings.nsup_period() != 0
                 || self.settings.allow_ttl_without_nsup(),
         }
+    }
+
+    /// Why records may not be written now, if they may not: 8 when the namespace is full, 22 when the set is, 4 for a
+    /// record without a set where the configuration wants one. `existing` is the version that would be written over.
+    ///
+    /// Deletes are never refused for these reasons.
+    #[must_use]
+    pub fn write_refusal(&self, set: &str, existing: Option<&Record>) -> Option<ResultCode> {
+        if self.settings.stops_writes(self.usage.bytes()) {
+            return Some(ResultCode::OUT_OF_SPACE);
+        }
+        if set.is_empty() {
+            return self
+                .settings
+                .disallow_null_setname()
+                .then_some(ResultCode::PARAMETER);
+        }
+        let limits = self.settings.set_settings(set)?;
+        let usage = self.sets.get(set)?;
+        let reached = |used: u64, limit: u64| limit != 0 && used >= limit;
+        let full = reached(usage.usage().bytes(), limits.stop_writes_size())
+            || existing.is_none() && reached(usage.usage().objects(), limits.stop_writes_count());
+        full.then_some(ResultCode::FORBIDDEN)
     }
 
     /// The record, unless it has expired or was truncated. The clock is read only if the record can expire.

@@ -1,0 +1,190 @@
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use protocol::header::{MessageType, OpenFrame};
+use protocol::message::{BatchFlags, BatchRow, BatchRows, Message};
+use protocol::result_code::ResultCode;
+
+use super::Services;
+use super::filter::Filter;
+use super::reply::{self, ReplyStream, ReplyTo};
+use super::request::Request;
+use super::single::{self, Target};
+
+/// Time limit of a batch that states none.
+const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// A frame of rows is sent when it has grown to this.
+const FLUSH_BYTES: usize = 1 << 20;
+
+/// Rows after which other tasks get a chance.
+const ROWS_PER_TURN: u32 = 128;
+
+/// Answers a batch: one message a row in the order of the request, then one that ends the reply.
+///
+/// Rows run one after the other; a client spreads a batch over the connections of several nodes, and rows of one request
+/// that wait for the same record would only queue behind each other.
+pub(super) async fn answer(
+    services: &impl Services,
+    message: &Message<'_>,
+    received: Instant,
+    output: &mut impl ReplyStream,
+) -> io::Result<()> {
+    let stats = services.stats();
+    stats.batch_index_initiate.inc();
+    let result = match begin(services, message) {
+        Ok((rows, filter)) => {
+            let clock = Clock::of(message, received, services.transaction_max());
+            run(services, rows, filter, clock, output).await?
+        }
+        Err(code) => code,
+    };
+    match result {
+        ResultCode::OK => stats.batch_index_complete.inc(),
+        ResultCode::TIMEOUT => stats.batch_index_timeout.inc(),
+        _ => stats.batch_index_error.inc(),
+    }
+    reply::last(output.buffer(), result);
+    Ok(())
+}
+
+/// Refuses a batch as a whole, or finds its rows.
+fn begin<'a>(
+    services: &impl Services,
+    message: &Message<'a>,
+) -> Result<(BatchRows<'a>, Option<Filter>), ResultCode> {
+    let data = message.fields.batch().ok_or(ResultCode::PARAMETER)?;
+    let rows = BatchRows::parse(data).map_err(|error| error.result_code())?;
+    if rows.count == 0 {
+        return Err(ResultCode::PARAMETER);
+    }
+    let limit = services.batch_max_requests();
+    if limit != 0 && rows.count > limit {
+        return Err(ResultCode::BATCH_MAX_REQUESTS);
+    }
+    let filter = message.fields.filter_exp().map(Filter::parse).transpose()?;
+    Ok((rows, filter))
+}
+
+/// Time limits of a batch.
+struct Clock {
+    deadline: Instant,
+    /// Limit of each row by itself, where the client stated none for the batch.
+    row_limit: Option<Duration>,
+}
+
+impl Clock {
+    fn of(message: &Message<'_>, received: Instant, transaction_max: Duration) -> Self {
+        match message.header.transaction_ttl {
+            0 => Self {
+                deadline: received + DEFAULT_TIME_LIMIT,
+                row_limit: Some(transaction_max),
+            },
+            ms => Self {
+                deadline: received + Duration::from_millis(ms.into()),
+                row_limit: None,
+            },
+        }
+    }
+
+    fn row_deadline(&self, now: Instant) -> Instant {
+        self.row_limit
+            .map_or(self.deadline, |limit| self.deadline.min(now + limit))
+    }
+}
+
+/// Runs the rows; the code is that of the whole batch.
+async fn run(
+    services: &impl Services,
+    rows: BatchRows<'_>,
+    filter: Option<Filter>,
+    clock: Clock,
+    output: &mut impl ReplyStream,
+) -> io::Result<ResultCode> {
+    let flags = rows.flags;
+    let mut frame = None;
+    let mut result = ResultCode::OK;
+    for (number, row) in (0_u32..).zip(rows) {
+        let now = Instant::now();
+        if now > clock.deadline {
+            result = ResultCode::TIMEOUT;
+            break;
+        }
+        let out = output.buffer();
+        let open = frame.get_or_insert_with(|| OpenFrame::begin(out, MessageType::Message));
+        let before = out.len();
+        let Some(row) = row.ok() else {
+            result = ResultCode::PARAMETER;
+            break;
+        };
+        let Some(code) =
+            answer_row(services, &row, filter, now, clock.row_deadline(now), out).await
+        else {
+            result = ResultCode::PARAMETER;
+            break;
+        };
+        if is_failure(code) {
+            if !flags.contains(BatchFlags::RETURN_ERROR_ROWS) {
+                out.truncate(before);
+            }
+            if !flags.contains(BatchFlags::RESPOND_ALL) {
+                result = code;
+                break;
+            }
+        }
+        if open.body_len(out) >= FLUSH_BYTES {
+            close(frame.take(), out);
+            output.flush().await?;
+        }
+        if number % ROWS_PER_TURN == ROWS_PER_TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+    close(frame, output.buffer());
+    Ok(result)
+}
+
+/// Answers one row; `None` when it names no namespace of this node, which ends the batch.
+async fn answer_row(
+    services: &impl Services,
+    row: &BatchRow<'_>,
+    filter: Option<Filter>,
+    now: Instant,
+    deadline: Instant,
+    out: &mut BytesMut,
+) -> Option<ResultCode> {
+    let reply = ReplyTo::row(out, row.index);
+    let name = row.fields.namespace().ok().flatten()?;
+    let namespace = services.namespace(name)?;
+    let request = match Request::of_row(row, filter, deadline) {
+        Ok(request) => request,
+        Err(code) => {
+            namespace.stats.batch_sub_tsvc_error.inc();
+            return Some(reply.plain(code.into()));
+        }
+    };
+    let target = Target {
+        namespace,
+        digest: &row.digest,
+    };
+    Some(single::answer(target, &request, now, reply).await)
+}
+
+/// Whether a row's code makes the batch fail where not all rows are wanted.
+fn is_failure(code: ResultCode) -> bool {
+    !matches!(
+        code,
+        ResultCode::OK | ResultCode::NOT_FOUND | ResultCode::FILTERED_OUT
+    )
+}
+
+/// Ends a frame of rows; one without rows is taken back.
+fn close(frame: Option<OpenFrame>, out: &mut BytesMut) {
+    match frame {
+        Some(frame) if frame.body_len(out) == 0 => frame.cancel(out),
+        // Frames are sent long before they reach the limit; only a single huge row could get there, and it was refused.
+        Some(frame) => drop(frame.finish(out)),
+        None => {}
+    }
+}

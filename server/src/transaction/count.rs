@@ -1,0 +1,89 @@
+//! Which counter a finished command raises.
+
+use protocol::result_code::ResultCode;
+
+use std::time::Duration;
+
+use super::request::Origin;
+use crate::record::Namespace;
+use crate::stats::{Counter, Histogram, NamespaceLatency, NamespaceStats};
+
+/// What a command was, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Read,
+    Write,
+    Delete,
+}
+
+macro_rules! family {
+    ($stats:expr, $success:ident, $error:ident, $timeout:ident, $filtered:ident $(, $not_found:ident)?) => {
+        Family {
+            success: &$stats.$success,
+            error: &$stats.$error,
+            timeout: &$stats.$timeout,
+            filtered_out: &$stats.$filtered,
+            not_found: family!(@optional $stats $(, $not_found)?),
+        }
+    };
+    (@optional $stats:expr) => { None };
+    (@optional $stats:expr, $not_found:ident) => { Some(&$stats.$not_found) };
+}
+
+/// The counters of one kind of command.
+struct Family<'a> {
+    success: &'a Counter,
+    error: &'a Counter,
+    timeout: &'a Counter,
+    filtered_out: &'a Counter,
+    not_found: Option<&'a Counter>,
+}
+
+#[rustfmt::skip]
+fn family(stats: &NamespaceStats, origin: Origin, kind: Kind) -> Family<'_> {
+    use {Kind::{Delete, Read, Write}, Origin::{Batch, Client}};
+    match (origin, kind) {
+        (Client, Read) => family!(stats, client_read_success, client_read_error, client_read_timeout, client_read_filtered_out, client_read_not_found),
+        (Client, Write) => family!(stats, client_write_success, client_write_error, client_write_timeout, client_write_filtered_out),
+        (Client, Delete) => family!(stats, client_delete_success, client_delete_error, client_delete_timeout, client_delete_filtered_out, client_delete_not_found),
+        (Batch, Read) => family!(stats, batch_sub_read_success, batch_sub_read_error, batch_sub_read_timeout, batch_sub_read_filtered_out, batch_sub_read_not_found),
+        (Batch, Write) => family!(stats, batch_sub_write_success, batch_sub_write_error, batch_sub_write_timeout, batch_sub_write_filtered_out),
+        (Batch, Delete) => family!(stats, batch_sub_delete_success, batch_sub_delete_error, batch_sub_delete_timeout, batch_sub_delete_filtered_out, batch_sub_delete_not_found),
+    }
+}
+
+fn histogram(latency: &NamespaceLatency, origin: Origin, kind: Kind) -> &Histogram {
+    match (origin, kind) {
+        (Origin::Client, Kind::Read) => &latency.read,
+        (Origin::Client, Kind::Write | Kind::Delete) => &latency.write,
+        (Origin::Batch, Kind::Read) => &latency.batch_sub_read,
+        (Origin::Batch, Kind::Write | Kind::Delete) => &latency.batch_sub_write,
+    }
+}
+
+/// Counts how a command ended, and after what time.
+pub(super) fn finished(
+    namespace: &Namespace,
+    origin: Origin,
+    kind: Kind,
+    result: ResultCode,
+    took: Duration,
+) {
+    histogram(&namespace.latency, origin, kind).record(took);
+    let stats = &namespace.stats;
+    let family = family(stats, origin, kind);
+    let counter = match result {
+        ResultCode::OK => family.success,
+        ResultCode::TIMEOUT => family.timeout,
+        ResultCode::FILTERED_OUT => family.filtered_out,
+        ResultCode::NOT_FOUND => family.not_found.unwrap_or(family.error),
+        _ => family.error,
+    };
+    counter.inc();
+    match result {
+        ResultCode::GENERATION => stats.fail_generation.inc(),
+        ResultCode::KEY_BUSY => stats.fail_key_busy.inc(),
+        ResultCode::RECORD_TOO_BIG => stats.fail_record_too_big.inc(),
+        _ => {}
+    }
+}

@@ -1,0 +1,96 @@
+//! Record commands: what a message asks for, done to the records of a namespace.
+//!
+//! ```text
+//! answer ─ parse ─┬─ batch ─→ each row ─┐
+//!                 ├─ query              ├─→ single: read | write | delete | record UDF ─→ record::Namespace
+//!                 └─────────────────────┘
+//! ```
+//!
+//! Everything that a command needs from the node comes through [`Services`]. A read never waits; a write waits only
+//! while a UDF holds its record. Replies are appended to the connection's buffer, without a copy in between.
+//!
+//! Source: wire specification 3 to 7, UDF runtime specification 5.
+
+mod batch;
+mod count;
+mod delete;
+mod filter;
+mod plan;
+mod read;
+mod reply;
+mod request;
+mod services;
+mod single;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use protocol::message::{Info1, Message};
+use protocol::result_code::ResultCode;
+
+pub use reply::ReplyStream;
+pub use services::Services;
+
+use self::reply::ReplyTo;
+use self::request::Request;
+use self::single::Target;
+
+/// Answers one record message: `body` is that of its frame, `received` is when its last byte had arrived.
+///
+/// Whatever the body holds, the reply is complete and the connection stays usable. Long replies are flushed in between.
+///
+/// # Errors
+/// Only those of flushing `output`: the peer is gone.
+pub async fn answer(
+    services: &impl Services,
+    body: &[u8],
+    received: Instant,
+    output: &mut impl ReplyStream,
+) -> std::io::Result<()> {
+    let message = match Message::parse(body) {
+        Ok(message) => message,
+        Err(error) => {
+            services.stats().demarshal_error.inc();
+            reply::refuse(output.buffer(), error.result_code());
+            return Ok(());
+        }
+    };
+    if message.header.info1.contains(Info1::BATCH) {
+        return batch::answer(services, &message, received, output).await;
+    }
+    let request = match Request::of_message(&message, received + time_limit(services, &message)) {
+        Ok(request) => request,
+        Err(code) => {
+            services.stats().early_tsvc_client_error.inc();
+            reply::refuse(output.buffer(), code);
+            return Ok(());
+        }
+    };
+    let Some(namespace) = request.namespace.and_then(|name| services.namespace(name)) else {
+        services.stats().early_tsvc_client_error.inc();
+        reply::refuse(output.buffer(), ResultCode::NAMESPACE);
+        return Ok(());
+    };
+    let Some(digest) = request.digest else {
+        namespace.stats.client_tsvc_error.inc();
+        reply::refuse(output.buffer(), ResultCode::UNSUPPORTED_FEATURE);
+        return Ok(());
+    };
+    let target = Target {
+        namespace,
+        digest: &digest,
+    };
+    single::answer(target, &request, received, ReplyTo::single(output.buffer())).await;
+    Ok(())
+}
+
+/// Time that the request may take in all.
+fn time_limit(services: &impl Services, message: &Message<'_>) -> Duration {
+    match message.header.transaction_ttl {
+        0 => services.transaction_max(),
+        ms => Duration::from_millis(ms.into()),
+    }
+}

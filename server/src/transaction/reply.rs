@@ -1,0 +1,177 @@
+use std::future::Future;
+use std::io;
+
+use bytes::BytesMut;
+use protocol::message::{BodyWriter, Info3, MessageHeader, MessageWriter};
+use protocol::result_code::ResultCode;
+
+use crate::record::Record;
+
+/// Where replies go: a buffer, and a way to send what it holds when a reply is long.
+pub trait ReplyStream: Send {
+    /// The buffer to append to. It may hold earlier replies.
+    fn buffer(&mut self) -> &mut BytesMut;
+
+    /// Sends what the buffer holds, as far as the stream has a peer.
+    fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// A plain buffer keeps everything.
+impl ReplyStream for BytesMut {
+    fn buffer(&mut self) -> &mut BytesMut {
+        self
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Largest reply to one command, in bytes. Far above any record; it stops requests that name one large bin over and over.
+const MAX_REPLY_BYTES: usize = 64 << 20;
+
+/// Whether the reply has become too large, for loops that write an op for each op of the request.
+pub(super) fn check_size(message: &BodyWriter<'_>) -> Result<(), ResultCode> {
+    if message.written() > MAX_REPLY_BYTES {
+        Err(ResultCode::RECORD_TOO_BIG)
+    } else {
+        Ok(())
+    }
+}
+
+/// How a command on one record ended, as the reply header says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) result: ResultCode,
+    /// Generation of the record, 0 when there is none.
+    pub(super) generation: u16,
+    /// Void-time of the record, 0 when there is none or it never expires.
+    pub(super) void_time: u32,
+}
+
+impl Outcome {
+    /// A result that says nothing about a record.
+    pub(super) fn of(result: ResultCode) -> Self {
+        Self {
+            result,
+            generation: 0,
+            void_time: 0,
+        }
+    }
+
+    /// A result about this record.
+    pub(super) fn about(record: &Record, result: ResultCode) -> Self {
+        Self {
+            result,
+            generation: record.generation,
+            void_time: record.void_time,
+        }
+    }
+}
+
+impl From<ResultCode> for Outcome {
+    fn from(result: ResultCode) -> Self {
+        Self::of(result)
+    }
+}
+
+/// The place of the reply to one command: a frame of its own, or a row in the open frame of a batch.
+#[derive(Debug)]
+pub(super) struct ReplyTo<'o> {
+    out: &'o mut BytesMut,
+    row: Option<u32>,
+}
+
+impl<'o> ReplyTo<'o> {
+    /// A frame of its own.
+    pub(super) fn single(out: &'o mut BytesMut) -> Self {
+        Self { out, row: None }
+    }
+
+    /// A message in the frame that the batch has open at the end of `out`.
+    pub(super) fn row(out: &'o mut BytesMut, index: u32) -> Self {
+        Self {
+            out,
+            row: Some(index),
+        }
+    }
+
+    /// Writes a reply whose ops come from `work`, which also says how the command ended. When it fails, or the reply
+    /// becomes too large, what it wrote is taken back and only the outcome is sent.
+    pub(super) fn write(
+        self,
+        work: impl FnOnce(&mut BodyWriter<'_>) -> Result<Outcome, Outcome>,
+    ) -> ResultCode {
+        let start = self.out.len();
+        let placeholder = MessageHeader::default();
+        let outcome = match self.row {
+            None => {
+                let mut message = MessageWriter::new(self.out, &placeholder);
+                work(&mut message).and_then(|outcome| {
+                    message.set_header(&header(outcome, None));
+                    message
+                        .finish()
+                        .map(|()| outcome)
+                        .map_err(|_| Outcome::of(ResultCode::UNKNOWN))
+                })
+            }
+            Some(index) => {
+                let mut message = BodyWriter::new(self.out, &placeholder);
+                work(&mut message).and_then(|outcome| {
+                    message.set_header(&header(outcome, Some(index)));
+                    message
+                        .finish()
+                        .map(|()| outcome)
+                        .map_err(|_| Outcome::of(ResultCode::UNKNOWN))
+                })
+            }
+        };
+        match outcome {
+            Ok(outcome) => outcome.result,
+            Err(outcome) => {
+                self.out.truncate(start);
+                Self {
+                    out: self.out,
+                    row: self.row,
+                }
+                .plain(outcome)
+            }
+        }
+    }
+
+    /// Writes a reply without ops.
+    pub(super) fn plain(self, outcome: Outcome) -> ResultCode {
+        let header = header(outcome, self.row);
+        // A message of 22 bytes fits every limit.
+        let _ = match self.row {
+            None => MessageWriter::new(self.out, &header).finish(),
+            Some(_) => BodyWriter::new(self.out, &header).finish(),
+        };
+        outcome.result
+    }
+}
+
+fn header(outcome: Outcome, row: Option<u32>) -> MessageHeader {
+    MessageHeader {
+        result: outcome.result,
+        generation: outcome.generation.into(),
+        record_ttl: outcome.void_time,
+        transaction_ttl: row.unwrap_or(0),
+        ..MessageHeader::default()
+    }
+}
+
+/// Writes a reply that carries nothing but a code, in a frame of its own.
+pub(super) fn refuse(out: &mut BytesMut, result: ResultCode) {
+    ReplyTo::single(out).plain(Outcome::of(result));
+}
+
+/// Writes the message that ends a reply of several, in a frame of its own.
+pub(super) fn last(out: &mut BytesMut, result: ResultCode) {
+    let header = MessageHeader {
+        info3: Info3::LAST,
+        result,
+        ..MessageHeader::default()
+    };
+    let _ = MessageWriter::new(out, &header).finish();
+}

@@ -1,0 +1,233 @@
+use super::*;
+
+/// A row in wire form: `Err` repeats the row before it for another record.
+type Row = (u32, Result<Ask, u8>);
+
+fn batch(flags: u8, rows: &[Row]) -> Ask {
+    let mut data = BytesMut::new();
+    data.extend_from_slice(&u32::try_from(rows.len()).unwrap().to_be_bytes());
+    data.extend_from_slice(&[flags]);
+    for (index, row) in rows {
+        data.extend_from_slice(&index.to_be_bytes());
+        match row {
+            Err(record) => {
+                data.extend_from_slice(&digest(*record).0);
+                data.extend_from_slice(&[0x01]);
+            }
+            Ok(ask) => {
+                data.extend_from_slice(&ask.digest().0);
+                data.extend_from_slice(&[
+                    0x0e,
+                    ask.header.info1.0,
+                    ask.header.info2.0,
+                    ask.header.info3.0,
+                ]);
+                data.extend_from_slice(
+                    &u16::try_from(ask.header.generation).unwrap().to_be_bytes(),
+                );
+                data.extend_from_slice(&ask.header.record_ttl.to_be_bytes());
+                let mut message = BytesMut::new();
+                let mut writer = BodyWriter::new(&mut message, &ask.header);
+                ask.write_parts(&mut writer, false);
+                writer.finish().unwrap();
+                data.extend_from_slice(&message[18..]);
+            }
+        }
+    }
+    outer(&data)
+}
+
+fn outer(data: &[u8]) -> Ask {
+    Ask::new(Info1::BATCH, Info2::NONE).field(FieldType::BATCH_INDEX, data)
+}
+
+/// Sends it and gives index and code of each row, and the code of the end.
+async fn rows(bench: &Bench, ask: &Ask) -> (Vec<(u32, u8)>, u8) {
+    let mut out = BytesMut::new();
+    let mut message = MessageWriter::new(&mut out, &ask.header);
+    for (kind, data) in &ask.fields {
+        message.field(*kind, data);
+    }
+    message.finish().unwrap();
+    let mut got = bench.send(&out[8..]).await;
+    let last = got.pop().unwrap();
+    assert!(last.last && last.bins.is_empty());
+    assert!(got.iter().all(|row| !row.last));
+    (
+        got.iter().map(|row| (row.index, row.result)).collect(),
+        last.result,
+    )
+}
+
+#[tokio::test]
+async fn rows_are_commands_of_their_own() {
+    let bench = Bench::new();
+    let ask = batch(
+        0x0d,
+        &[
+            (10, Ok(Ask::put("a", int(1)))),
+            (11, Err(2)),
+            (12, Ok(Ask::get())),
+            (13, Err(2)),
+            (14, Err(3)),
+            (15, Ok(Ask::put("a", int(1)).info2(Info2::CREATE_ONLY))),
+            (
+                16,
+                Ok(Ask {
+                    namespace: "bar",
+                    ..Ask::put("a", int(1))
+                }),
+            ),
+            (17, Ok(Ask::delete())),
+            (18, Ok(Ask::get())),
+            (19, Ok(Ask::get().record(2).filter(b"\xc2"))),
+        ],
+    );
+    let expected = vec![
+        (10, 0),
+        (11, 0),
+        (12, 0),
+        (13, 0),
+        (14, 2),
+        (15, 5),
+        (16, 0),
+        (17, 0),
+        (18, 2),
+        (19, 27),
+    ];
+    assert_eq!(rows(&bench, &ask).await, (expected, 0));
+    let stats = &bench.test().stats;
+    assert_eq!(stats.batch_sub_write_success.get(), 2);
+    assert_eq!(stats.batch_sub_read_not_found.get(), 2);
+    assert_eq!(stats.client_write_success.get(), 0);
+    assert_eq!(bench.stats.batch_index_complete.get(), 1);
+}
+
+#[tokio::test]
+async fn the_first_failure_ends_a_batch_that_does_not_want_all() {
+    let fails = || {
+        Ok(Ask::put("a", int(1))
+            .info3(Info3::UPDATE_ONLY)
+            .info2(Info2::GENERATION)
+            .generation(9))
+    };
+    let create = |record| Ok(Ask::put("a", int(1)).record(record));
+    // A missing record (2) is no failure; a wrong generation is.
+    for (flags, expected) in [
+        (0x0c, (vec![(1, 2), (2, 0), (3, 3), (4, 0)], 0)),
+        (0x04, (vec![(1, 2), (2, 0), (4, 0)], 0)),
+        (0x08, (vec![(1, 2), (2, 0), (3, 3)], 3)),
+        (0x00, (vec![(1, 2), (2, 0)], 3)),
+    ] {
+        let bench = Bench::new();
+        let ask = batch(
+            flags,
+            &[
+                (1, Ok(Ask::get())),
+                (2, create(1)),
+                (3, fails()),
+                (4, create(2)),
+            ],
+        );
+        assert_eq!(rows(&bench, &ask).await, expected, "flags {flags:#x}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_for_all_rows_gives_way_to_that_of_a_row() {
+    let bench = Bench::new();
+    assert_eq!(bench.code(&Ask::put("a", int(1))).await, 0);
+    let ask = batch(
+        0x0c,
+        &[(0, Ok(Ask::get())), (1, Ok(Ask::get().filter(b"\xc3")))],
+    )
+    .filter(b"\xc2");
+    assert_eq!(rows(&bench, &ask).await, (vec![(0, 27), (1, 0)], 0));
+}
+
+#[tokio::test]
+async fn broken_batches_are_refused_or_end_where_they_break() {
+    let mut bench = Bench::new();
+    bench.batch_max_requests = 3;
+    let get = || Ok(Ask::get());
+    let elsewhere = || {
+        Ok(Ask {
+            namespace: "nope",
+            ..Ask::get()
+        })
+    };
+    let whole = batch(0x0c, &[(0, get())]).fields[0].1.clone();
+    let cases = [
+        ("no rows", outer(&[0, 0, 0, 0, 0x0c]), (vec![], 4)),
+        (
+            "count without rows",
+            outer(&[0, 0, 0, 1, 0x0c]),
+            (vec![], 4),
+        ),
+        ("no count", outer(&[0, 0]), (vec![], 4)),
+        ("no field", Ask::new(Info1::BATCH, Info2::NONE), (vec![], 4)),
+        (
+            "too many rows",
+            batch(0x0c, &[(0, get()), (1, get()), (2, get()), (3, get())]),
+            (vec![], 151),
+        ),
+        (
+            "unknown namespace",
+            batch(0x0c, &[(0, get()), (1, elsewhere()), (2, get())]),
+            (vec![(0, 2)], 4),
+        ),
+        ("cut row", outer(&whole[..whole.len() - 1]), (vec![], 4)),
+        (
+            "bytes behind the rows",
+            outer(&[&whole[..], b"more"].concat()),
+            (vec![(0, 2)], 0),
+        ),
+        (
+            "repeat of nothing",
+            batch(0x0c, &[(0, Err(1))]),
+            (vec![], 4),
+        ),
+        (
+            "repeat of a row with a key",
+            batch(0x0c, &[(0, Ok(Ask::get().key("k1"))), (1, Err(2))]),
+            (vec![(0, 2)], 4),
+        ),
+        (
+            "malformed filter",
+            batch(0x0c, &[(0, get())]).filter(b"\x05"),
+            (vec![], 4),
+        ),
+    ];
+    for (what, ask, expected) in cases {
+        assert_eq!(rows(&bench, &ask).await, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn long_batches_come_in_several_frames() {
+    let bench = Bench::new();
+    assert_eq!(
+        bench.code(&Ask::put("a", text(&"x".repeat(300_000)))).await,
+        0
+    );
+    let mut list = vec![(0, Ok(Ask::get()))];
+    list.extend((1..10).map(|index| (index, Err(1))));
+    let ask = batch(0x0c, &list);
+    let (got, last) = rows(&bench, &ask).await;
+    assert_eq!((got.len(), last), (10, 0));
+    let mut out = BytesMut::new();
+    let mut message = MessageWriter::new(&mut out, &ask.header);
+    message.field(FieldType::BATCH_INDEX, &ask.fields[0].1);
+    message.finish().unwrap();
+    let mut reply = BytesMut::new();
+    answer(&bench, &out[8..], Instant::now(), &mut reply)
+        .await
+        .unwrap();
+    let mut frames = 0;
+    let mut rest = &reply[..];
+    while let Some(frame) = first_frame(rest).unwrap() {
+        frames += 1;
+        rest = &rest[frame.len()..];
+    }
+    assert_eq!(frames, 4, "three of rows, one that ends");
+}

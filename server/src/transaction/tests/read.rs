@@ -1,0 +1,140 @@
+use super::*;
+
+async fn stored() -> Bench {
+    let bench = Bench::new();
+    let put = Ask::put("a", int(7))
+        .op(OpCode::WRITE, "b", text("two"))
+        .ttl(100);
+    assert_eq!(bench.code(&put).await, 0);
+    bench
+}
+
+fn named(names: &[&'static str]) -> Ask {
+    names
+        .iter()
+        .fold(Ask::new(Info1::READ, Info2::NONE), |ask, name| {
+            ask.read(name)
+        })
+}
+
+#[tokio::test]
+async fn reads_give_the_wanted_bins_with_generation_and_void_time() {
+    let bench = stored().await;
+    let both = vec![("a", int(7)), ("b", text("two"))];
+    let cases = [
+        ("all", Ask::get(), both.clone()),
+        ("all, ops ignored", Ask::get().read("a"), both.clone()),
+        ("without set", Ask::get().set(None), both),
+        (
+            "header",
+            Ask::new(Info1::READ | Info1::GET_NO_BINS, Info2::NONE),
+            vec![],
+        ),
+        ("header, all", Ask::get().info1(Info1::GET_NO_BINS), vec![]),
+        ("one", named(&["b"]), vec![("b", text("two"))]),
+        (
+            "missing one left out",
+            named(&["x", "a"]),
+            vec![("a", int(7))],
+        ),
+        (
+            "twice",
+            named(&["a", "a"]),
+            vec![("a", int(7)), ("a", int(7))],
+        ),
+        (
+            "missing one is nil",
+            named(&["x", "a"]).info2(Info2::RESPOND_ALL_OPS),
+            vec![("x", Particle::NIL), ("a", int(7))],
+        ),
+    ];
+    for (what, ask, bins) in cases {
+        let got = bench.ask(&ask).await;
+        assert_eq!(
+            (got.result, got.generation, got.void_time),
+            (0, 1, NOW + 100),
+            "{what}"
+        );
+        assert_eq!(got.bins(), bins, "{what}");
+        assert!(got.bins.iter().all(|(op, _, _)| *op == 1), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn reads_that_fail_say_why() {
+    let bench = stored().await;
+    let cdt = |op| {
+        Ask::new(Info1::READ, Info2::NONE).op(
+            op,
+            "a",
+            Particle::new(protocol::particle::ParticleType::BLOB, &b"\x91\x10"[..]),
+        )
+    };
+    let cases = [
+        ("missing record", Ask::get().record(2), 2, 0),
+        ("other set", Ask::get().set(Some("other")), 4, 1),
+        ("no set", Ask::get().set(Some("")), 4, 1),
+        ("filter false", Ask::get().filter(b"\xc2"), 27, 1),
+        ("filter true", Ask::get().filter(b"\xc3"), 0, 1),
+        (
+            "filter false, missing record",
+            Ask::get().record(2).filter(b"\xc2"),
+            2,
+            0,
+        ),
+        ("key, none stored", Ask::get().key("other"), 0, 1),
+        (
+            "write op",
+            named(&["a"]).op(OpCode::WRITE, "a", int(1)),
+            4,
+            0,
+        ),
+        ("list op", cdt(OpCode::CDT_READ), 16, 0),
+        ("expression op", cdt(OpCode::EXP_READ), 16, 0),
+        ("bit op", cdt(OpCode::BITS_READ), 16, 0),
+        ("sketch op", cdt(OpCode::HLL_READ), 16, 0),
+    ];
+    for (what, ask, code, generation) in cases {
+        let got = bench.ask(&ask).await;
+        assert_eq!((got.result, got.generation), (code, generation), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_record_is_missing() {
+    let bench = stored().await;
+    bench.pass_seconds(100);
+    assert_eq!(bench.code(&Ask::get()).await, 0);
+    bench.pass_seconds(1);
+    assert_eq!(bench.code(&Ask::get()).await, 2);
+    assert_eq!(bench.code(&Ask::delete()).await, 2);
+    let put = Ask::put("c", int(1)).ttl(u32::MAX - 1);
+    assert_eq!(
+        bench.ask(&put).await,
+        Got {
+            result: 0,
+            generation: 1,
+            void_time: 0,
+            index: 0,
+            last: false,
+            bins: vec![]
+        }
+    );
+    assert_eq!(
+        bench.ask(&Ask::get()).await.bins(),
+        [("c", int(1))],
+        "nothing of the expired version is left"
+    );
+    assert_eq!(bench.test().usage().objects(), 1);
+}
+
+#[tokio::test]
+async fn naming_a_large_bin_over_and_over_is_refused() {
+    let bench = Bench::new();
+    assert_eq!(
+        bench.code(&Ask::put("a", text(&"x".repeat(1 << 19)))).await,
+        0
+    );
+    let many = (0..1000).fold(Ask::new(Info1::READ, Info2::NONE), |ask, _| ask.read("a"));
+    assert_eq!(bench.code(&many).await, 13);
+}
