@@ -7,3 +7,4 @@ pub mod lua_pattern;
 pub mod record;
 pub mod stats;
 pub mod transaction;
+pub mod udf;

@@ -1,0 +1,240 @@
+//! The info commands `udf-put`, `udf-get`, `udf-list`, `udf-remove`, `udf-clear-cache`, and `udf-stats`.
+//!
+//! Each writes its answer, without the command and without a line end. Checks and answers stand in the order of
+//! `udf-runtime.md` 1.1 to 1.6. `udf-put` and `udf-remove` block.
+
+use bytes::{BufMut, BytesMut};
+use protocol::info::Params;
+
+use super::compile_failure::CompileFailure;
+use super::factory::ContextFactory;
+use super::names::{self, MAX_FILE_NAME};
+use super::persistence::StoreError;
+use super::registry::{MAX_SOURCE, PutError};
+use super::service::Service;
+
+/// Longest `content-len`, characters.
+const MAX_CONTENT_LEN: usize = 10;
+
+const INVALID_FILE_NAME: &str = "error=invalid_filename";
+const INVALID_CONTENT_LEN: &str = "error=invalid_content_len";
+const OK: &str = "ok";
+
+/// `udf-put:filename=F;content=B64;content-len=N;udf-type=LUA`: `ok`, or `error=…` and nothing changed.
+///
+/// Beyond the errors of the real server: `error=file_exists` when a file that the server did not write is in the
+/// way, and `error=not_stored` when the registry cannot be written; both with a `message` like `compile_error`.
+pub fn udf_put<F: ContextFactory>(service: &Service<F>, params: &Params<'_>, out: &mut BytesMut) {
+    if let Err(refusal) = put(service, params) {
+        match refusal {
+            Refusal::Text(text) => out.put_slice(text.as_bytes()),
+            Refusal::Explained(error, failure) => failure.answer(error, out),
+        }
+        return;
+    }
+    out.put_slice(OK.as_bytes());
+}
+
+enum Refusal {
+    Text(&'static str),
+    Explained(&'static str, CompileFailure),
+}
+
+impl From<&'static str> for Refusal {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text)
+    }
+}
+
+fn put<F: ContextFactory>(service: &Service<F>, params: &Params<'_>) -> Result<(), Refusal> {
+    let unsafe_lua = service.settings().allow_unsafe_lua;
+    let file_name = params
+        .bytes("filename")
+        .filter(|name| names::may_be_registered(name, unsafe_lua))
+        .ok_or(INVALID_FILE_NAME)?;
+    let content_len = params
+        .bytes("content-len")
+        .filter(|text| text.len() <= MAX_CONTENT_LEN)
+        .ok_or(INVALID_CONTENT_LEN)?;
+    if params.bytes("udf-type").is_some_and(|kind| kind != b"LUA") {
+        return Err("error=invalid_udf_type".into());
+    }
+    let content_len = parse_length(content_len).ok_or(INVALID_CONTENT_LEN)?;
+    let content = params
+        .bytes("content")
+        .filter(|content| content.len() == content_len)
+        .ok_or("error=invalid_content")?;
+    if content_len / 4 * 3 >= MAX_SOURCE {
+        return Err("error=invalid_udf_content_len,>1M".into());
+    }
+    let content64 = std::str::from_utf8(content).map_err(|_| "error=invalid_base64_content")?;
+    let Ok(file_name) = std::str::from_utf8(file_name) else {
+        return Err("error=json_error".into());
+    };
+    service
+        .put(file_name, content64)
+        .map_err(|error| match error {
+            PutError::Name => INVALID_FILE_NAME.into(),
+            PutError::Base64 => "error=invalid_base64_content".into(),
+            PutError::Compile(failure) => Refusal::Explained("compile_error", failure),
+            PutError::Store(error) => refused_by_store(file_name, &error),
+        })
+}
+
+fn refused_by_store(file_name: &str, error: &StoreError) -> Refusal {
+    let kind = match error {
+        StoreError::ForeignFile { .. } => "file_exists",
+        StoreError::Io { .. } | StoreError::Damaged { .. } => {
+            tracing::error!(target: "udf", "`{file_name}` was not registered: {error}");
+            "not_stored"
+        }
+    };
+    Refusal::Explained(
+        kind,
+        CompileFailure {
+            file: file_name.as_bytes().to_vec(),
+            line: 0,
+            message: error.to_string().into_bytes(),
+        },
+    )
+}
+
+/// Decimal digits with at most one suffix `k`, `m` or `g`; below 2^32 and a multiple of 4. No digits are 0.
+fn parse_length(text: &[u8]) -> Option<usize> {
+    let (digits, shift) = match text.split_last() {
+        Some((b'k' | b'K', digits)) => (digits, 10),
+        Some((b'm' | b'M', digits)) => (digits, 20),
+        Some((b'g' | b'G', digits)) => (digits, 30),
+        _ => (text, 0),
+    };
+    let number = digits.iter().try_fold(0_u64, |number, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| number * 10 + u64::from(digit - b'0'))
+    })?;
+    let length = u32::try_from(number << shift).ok()?;
+    (length % 4 == 0).then_some(length as usize)
+}
+
+/// `udf-get:filename=F`: `type=LUA;content=B64;`.
+pub fn udf_get<F: ContextFactory>(service: &Service<F>, params: &Params<'_>, out: &mut BytesMut) {
+    let Some(file_name) = asked_for(params) else {
+        out.put_slice(INVALID_FILE_NAME.as_bytes());
+        return;
+    };
+    match service.modules().of_file(file_name) {
+        Some(module) => {
+            out.put_slice(b"type=LUA;content=");
+            out.put_slice(module.encoded().as_bytes());
+            out.put_slice(b";");
+        }
+        None => out.put_slice(b"error=not_found"),
+    }
+}
+
+/// `udf-list`: for each module `filename=F,hash=H,type=LUA;`, in the order of first registration.
+pub fn udf_list<F: ContextFactory>(service: &Service<F>, _params: &Params<'_>, out: &mut BytesMut) {
+    for module in service.modules().in_order() {
+        out.put_slice(b"filename=");
+        out.put_slice(module.file_name().as_bytes());
+        out.put_slice(b",hash=");
+        out.put_slice(module.hash().as_bytes());
+        out.put_slice(b",type=LUA;");
+    }
+}
+
+/// `udf-remove:filename=F`: `ok`, also when there is no such module.
+pub fn udf_remove<F: ContextFactory>(
+    service: &Service<F>,
+    params: &Params<'_>,
+    out: &mut BytesMut,
+) {
+    let Some(file_name) = asked_for(params) else {
+        out.put_slice(INVALID_FILE_NAME.as_bytes());
+        return;
+    };
+    // A name that is not UTF-8 was never registered.
+    let Ok(file_name) = std::str::from_utf8(file_name) else {
+        out.put_slice(OK.as_bytes());
+        return;
+    };
+    match service.remove(file_name) {
+        Ok(()) => out.put_slice(OK.as_bytes()),
+        Err(error) => {
+            tracing::error!(target: "udf", "`{file_name}` was not removed: {error}");
+            CompileFailure {
+                file: file_name.as_bytes().to_vec(),
+                line: 0,
+                message: error.to_string().into_bytes(),
+            }
+            .answer("not_removed", out);
+        }
+    }
+}
+
+fn asked_for<'p>(params: &Params<'p>) -> Option<&'p [u8]> {
+    params
+        .bytes("filename")
+        .filter(|name| name.len() <= MAX_FILE_NAME && names::stays_inside(name))
+}
+
+/// `udf-clear-cache`: `ok`. Every context is built anew, in the background or by the call that needs it first.
+pub fn udf_clear_cache<F: ContextFactory>(
+    service: &Service<F>,
+    _params: &Params<'_>,
+    out: &mut BytesMut,
+) {
+    service.clear_cache();
+    out.put_slice(OK.as_bytes());
+}
+
+/// `udf-stats`, of this server only: for each module `filename=F:version=V:contexts-idle=N:…;`, in the order of
+/// `udf-list`. With `filename=F` only that one.
+pub fn udf_stats<F: ContextFactory>(service: &Service<F>, params: &Params<'_>, out: &mut BytesMut) {
+    let only = params.bytes("filename");
+    for module in service.counts() {
+        if only.is_some_and(|name| name != module.file_name.as_bytes()) {
+            continue;
+        }
+        out.put_slice(
+            format!("filename={}:version={}", module.file_name, module.version).as_bytes(),
+        );
+        for (name, value) in module.counts.named() {
+            out.put_slice(format!(":{name}={value}").as_bytes());
+        }
+        out.put_slice(b";");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_lengths_are_read_as_the_real_server_does() {
+        for (text, length) in [
+            ("", Some(0)),
+            ("4", Some(4)),
+            ("04", Some(4)),
+            ("0000000004", Some(4)),
+            ("1k", Some(1_024)),
+            ("1M", Some(1 << 20)),
+            ("2g", Some(1 << 31)),
+            ("k", Some(0)),
+            ("3", None),
+            ("-4", None),
+            ("+4", None),
+            (" 4", None),
+            ("0x4", None),
+            ("4.0", None),
+            ("4x", None),
+            ("4kk", None),
+            ("k4", None),
+            ("4294967300", None),
+            ("9999999999", None),
+            ("999999999g", None),
+        ] {
+            assert_eq!(parse_length(text.as_bytes()), length, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! User-defined functions: which modules there are, and contexts ready to run them.
+//!
+//! ```text
+//! info ─ names, registry ─ persistence
+//!             │ publishes
+//!        ModuleSet ◄── service ──► pool ◄── warmer
+//!                         │ factory (the seam to Lua)
+//! ```
+//!
+//! Source: `udf-runtime.md` 1, 2, 9.
+
+pub mod compile_failure;
+pub mod factory;
+pub mod info;
+pub mod module;
+pub mod names;
+mod persistence;
+mod pool;
+mod registry;
+mod service;
+mod settings;
+mod stats;
+mod warmer;
+
+pub use compile_failure::CompileFailure;
+pub use factory::{ContextFactory, LoadFailure, PooledContext};
+pub use module::{Bytecode, Module, ModuleSet, Modules};
+pub use persistence::StoreError;
+pub use pool::CallEnd;
+pub use registry::PutError;
+pub use service::{AcquireError, ContextGuard, EXECUTION_ERROR, OpenError, Service};
+pub use settings::UdfSettings;
+pub use stats::{ModuleCounts, PoolCounts, UdfTotals};

@@ -1,0 +1,373 @@
+//! A registered module, and the sets of modules that contexts are built from.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
+use sha1::{Digest as _, Sha1};
+
+use super::names;
+
+/// A compiled main chunk, loaded by every context of its module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bytecode(pub Arc<[u8]>);
+
+/// One version of a registered module. Never changes; a new registration makes a new one.
+#[derive(Debug)]
+pub struct Module {
+    file_name: Arc<str>,
+    version: u64,
+    source: Arc<[u8]>,
+    content64: Arc<str>,
+    hash: Box<str>,
+    compiled: Result<Bytecode, Arc<str>>,
+}
+
+impl Module {
+    /// A module of this content.
+    ///
+    /// `version` tells it from every other version of any module of this process. `content64` is the base64 text that
+    /// the client sent; `source` is what it encodes. `compiled` is the reason when there is no chunk to load.
+    #[must_use]
+    pub fn new(
+        file_name: &str,
+        version: u64,
+        content64: &str,
+        source: Arc<[u8]>,
+        compiled: Result<Bytecode, Arc<str>>,
+    ) -> Self {
+        Self {
+            file_name: file_name.into(),
+            version,
+            hash: hash_of(&metadata_value(file_name, content64)).into(),
+            source,
+            content64: content64.into(),
+            compiled,
+        }
+    }
+
+    /// File name, with its extension.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// Name for callers and `require`; see [`names::callable`].
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        names::callable(&self.file_name)
+    }
+
+    /// Differs from that of any other version of any module in this process.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Content of the file, bytes as registered.
+    #[must_use]
+    pub fn source(&self) -> &Arc<[u8]> {
+        &self.source
+    }
+
+    /// Content as the client sent it, base64.
+    #[must_use]
+    pub fn content64(&self) -> &str {
+        &self.content64
+    }
+
+    /// Content as `udf-get` answers it, base64.
+    #[must_use]
+    pub fn encoded(&self) -> String {
+        STANDARD.encode(&self.source)
+    }
+
+    /// Hash that `udf-list` shows: 40 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The compiled main chunk, or why there is none.
+    ///
+    /// # Errors
+    /// The text of the compile error, for a module that was stored by another release or is no Lua.
+    pub fn bytecode(&self) -> Result<&Bytecode, &str> {
+        self.compiled.as_ref().map_err(|reason| &**reason)
+    }
+}
+
+/// The metadata text that stands for a module: what the hash covers and the metadata file holds.
+///
+/// Source: `udf-runtime.md` 1.3.
+#[must_use]
+pub fn metadata_value(file_name: &str, content64: &str) -> String {
+    let mut text = String::with_capacity(content64.len() + file_name.len() + 48);
+    text.push_str("{\"content64\": ");
+    push_json_string(&mut text, content64);
+    text.push_str(", \"type\": \"LUA\", \"name\": ");
+    push_json_string(&mut text, file_name);
+    text.push('}');
+    text
+}
+
+/// A JSON string as the real server writes it: only quote, backslash and control characters are escaped.
+fn push_json_string(text: &mut String, value: &str) {
+    text.push('"');
+    for character in value.chars() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{c}' => text.push_str("\\f"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            '\u{0}'..='\u{1f}' => {
+                let _ = write!(text, "\\u{:04X}", u32::from(character));
+            }
+            _ => text.push(character),
+        }
+    }
+    text.push('"');
+}
+
+fn hash_of(value: &str) -> String {
+    let mut hex = String::with_capacity(40);
+    for byte in Sha1::digest(value.as_bytes()) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// What `require` sees: registered modules, and nothing else.
+pub trait Modules: Send + Sync {
+    /// The module that `require` of this text loads now. None: there is no such module.
+    fn find(&self, require_name: &[u8]) -> Option<Arc<Module>>;
+}
+
+/// All registered modules at one moment.
+#[derive(Debug, Default)]
+pub struct ModuleSet {
+    epoch: u64,
+    clears: u64,
+    in_order: Vec<Arc<Module>>,
+    by_file_name: HashMap<Box<[u8]>, Arc<Module>>,
+    by_name: HashMap<Box<[u8]>, Arc<Module>>,
+}
+
+impl ModuleSet {
+    /// The set with these modules, in the order of `udf-list`, that follows `self`.
+    #[must_use]
+    pub(crate) fn followed_by(&self, modules: Vec<Arc<Module>>) -> Self {
+        Self {
+            epoch: self.epoch + 1,
+            clears: self.clears,
+            by_file_name: modules
+                .iter()
+                .map(|module| (module.file_name().as_bytes().into(), Arc::clone(module)))
+                .collect(),
+            by_name: modules
+                .iter()
+                .filter_map(|module| Some((module.name()?.as_bytes().into(), Arc::clone(module))))
+                .collect(),
+            in_order: modules,
+        }
+    }
+
+    /// The same modules, whose contexts must all be built anew.
+    #[must_use]
+    pub(crate) fn cleared(&self) -> Self {
+        let mut next = self.followed_by(self.in_order.clone());
+        next.clears += 1;
+        next
+    }
+
+    /// Number of changes up to this set.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The modules in the order of their first registration.
+    #[must_use]
+    pub fn in_order(&self) -> &[Arc<Module>] {
+        &self.in_order
+    }
+
+    /// The module of this file name, extension included.
+    #[must_use]
+    pub fn of_file(&self, file_name: &[u8]) -> Option<&Arc<Module>> {
+        self.by_file_name.get(file_name)
+    }
+
+    /// The module that callers and `require` know by this name.
+    #[must_use]
+    pub fn of_name(&self, name: &[u8]) -> Option<&Arc<Module>> {
+        self.by_name.get(name)
+    }
+}
+
+/// The modules that one context sees, and which of them it used.
+///
+/// A context may `require` at any time, so the view lives as long as the context. It follows the current set between
+/// calls, never during one: a call sees the modules of its start.
+#[derive(Debug)]
+pub struct ModuleView {
+    inner: Mutex<View>,
+}
+
+#[derive(Debug)]
+struct View {
+    set: Arc<ModuleSet>,
+    /// What was asked for, with the version found. Not found is remembered too: registering it changes the answer.
+    used: Vec<(Box<[u8]>, Option<u64>)>,
+    /// More names were not found than are remembered: any change may matter.
+    missed_many: bool,
+}
+
+/// Names not found that a view remembers one by one.
+const MAX_MISSED: usize = 256;
+
+impl ModuleView {
+    /// A view of this set for a context of this module.
+    #[must_use]
+    pub(crate) fn new(set: Arc<ModuleSet>, name: &[u8]) -> Self {
+        let version = set.of_name(name).map(|module| module.version());
+        Self {
+            inner: Mutex::new(View {
+                set,
+                used: vec![(name.into(), version)],
+                missed_many: false,
+            }),
+        }
+    }
+
+    /// A view for validating a chunk that is not registered.
+    #[must_use]
+    pub(crate) fn unowned(set: Arc<ModuleSet>) -> Self {
+        Self {
+            inner: Mutex::new(View {
+                set,
+                used: Vec::new(),
+                missed_many: false,
+            }),
+        }
+    }
+
+    /// Goes over to `current` if nothing that was used is different there. False: the context holds old code.
+    pub(crate) fn follow(&self, current: &Arc<ModuleSet>) -> bool {
+        let mut view = self.inner.lock();
+        if view.set.epoch == current.epoch {
+            return true;
+        }
+        let same = view.set.clears == current.clears
+            && !view.missed_many
+            && view.used.iter().all(|(name, version)| {
+                current.of_name(name).map(|module| module.version()) == *version
+            });
+        if same {
+            view.set = Arc::clone(current);
+        }
+        same
+    }
+}
+
+impl View {
+    fn missed(&self) -> usize {
+        self.used
+            .iter()
+            .filter(|(_, version)| version.is_none())
+            .count()
+    }
+}
+
+impl Modules for ModuleView {
+    fn find(&self, require_name: &[u8]) -> Option<Arc<Module>> {
+        let mut view = self.inner.lock();
+        let found = view.set.of_name(require_name).cloned();
+        if !view.used.iter().any(|(name, _)| **name == *require_name) {
+            let version = found.as_ref().map(|module| module.version());
+            if version.is_none() && view.missed() >= MAX_MISSED {
+                view.missed_many = true;
+            } else {
+                view.used.push((require_name.into(), version));
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(file_name: &str, version: u64) -> Arc<Module> {
+        Arc::new(Module::new(
+            file_name,
+            version,
+            "LS0g",
+            Arc::from(&b"-- "[..]),
+            Ok(Bytecode(Arc::from(&b""[..]))),
+        ))
+    }
+
+    #[test]
+    fn hash_covers_the_metadata_text() {
+        // The check value of udf-runtime.md 1.3.
+        let content64 = "ZnVuY3Rpb24gZihyLC4uLikgcmV0dXJuIDEgZW5k";
+        assert_eq!(
+            hash_of(&metadata_value("a.lua", content64)),
+            "e8b445d39b0a9f2ff1c5c34d8e54d979353c25b4"
+        );
+        assert_eq!(
+            metadata_value("q\"\\\t\u{1}ü.lua", ""),
+            "{\"content64\": \"\", \"type\": \"LUA\", \"name\": \"q\\\"\\\\\\t\\u0001ü.lua\"}"
+        );
+    }
+
+    #[test]
+    fn view_follows_until_something_used_changes() {
+        let first = Arc::new(
+            ModuleSet::default().followed_by(vec![module("a.lua", 1), module("b.lua", 2)]),
+        );
+        let view = ModuleView::new(Arc::clone(&first), b"a");
+        let unrelated = Arc::new(first.followed_by(vec![module("a.lua", 1), module("b.lua", 3)]));
+        assert!(view.follow(&unrelated), "b was not used yet");
+        assert_eq!(view.find(b"b").map(|found| found.version()), Some(3));
+        let required =
+            Arc::new(unrelated.followed_by(vec![module("a.lua", 1), module("b.lua", 4)]));
+        assert!(!view.follow(&required));
+    }
+
+    #[test]
+    fn view_is_old_when_a_module_that_was_missing_appears() {
+        let first = Arc::new(ModuleSet::default().followed_by(vec![module("a.lua", 1)]));
+        let view = ModuleView::new(Arc::clone(&first), b"a");
+        assert!(view.find(b"late").is_none());
+        let next = Arc::new(first.followed_by(vec![module("a.lua", 1), module("late.lua", 2)]));
+        assert!(!view.follow(&next));
+    }
+
+    #[test]
+    fn view_of_a_script_that_misses_many_names_is_old_after_any_change() {
+        let first = Arc::new(ModuleSet::default().followed_by(vec![module("a.lua", 1)]));
+        let view = ModuleView::new(Arc::clone(&first), b"a");
+        for index in 0..=MAX_MISSED {
+            assert!(view.find(format!("missing{index}").as_bytes()).is_none());
+        }
+        assert!(view.follow(&first));
+        let next = Arc::new(first.followed_by(vec![module("a.lua", 1), module("b.lua", 2)]));
+        assert!(!view.follow(&next));
+    }
+
+    #[test]
+    fn clearing_makes_every_view_old() {
+        let first = Arc::new(ModuleSet::default().followed_by(vec![module("a.lua", 1)]));
+        let view = ModuleView::new(Arc::clone(&first), b"a");
+        assert!(!view.follow(&Arc::new(first.cleared())));
+    }
+}

@@ -1,0 +1,411 @@
+//! The registry on disk.
+//!
+//! ```text
+//! <work-directory>/smd/UDF.smd      the truth: every module with its content; replaced as a whole
+//! <user-path>/<file name>           a copy of each module, for people and tools; nothing reads it back
+//! ```
+//!
+//! Both are written to a temporary file that is synced and then renamed, so each is there whole or not at all. The
+//! copy of a module that changes is removed before the registry is replaced and written after: whatever moment the
+//! process dies at, the next start finds a copy that is missing, never one that disagrees. A file that disagrees was
+//! therefore written by somebody else and is left alone.
+//!
+//! The format is that of the real server, so a registry can be carried over. Source: `udf-runtime.md` 1.9.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::ser::PrettyFormatter;
+use thiserror::Error;
+
+use super::module::metadata_value;
+use super::names;
+
+const METADATA_FILE: &str = "UDF.smd";
+/// Unfinished files. Module names never begin with a dot.
+const TEMPORARY_FILE: &str = ".asd-unfinished";
+
+/// What went wrong with the registry's files.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The system refused.
+    #[error("cannot {action} `{path}`: {source}")]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The registry is not what this server writes. It is not overwritten.
+    #[error("`{path}` is damaged: {reason}; repair it, or move it away to start without modules")]
+    Damaged {
+        /// The registry.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A file of this name is in the module directory, and the server did not write it.
+    #[error(
+        "`{path}` was not written by this server and is kept; move it away, or register under another name"
+    )]
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// One entry of the registry: a module, or what is left of a removed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredItem {
+    pub(crate) file_name: String,
+    /// Base64 content; none once removed.
+    pub(crate) content64: Option<String>,
+    /// Number of changes.
+    pub(crate) generation: u64,
+    /// Time of the last change, ms since 2010.
+    pub(crate) timestamp_ms: u64,
+}
+
+/// One element of the array after the version.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    key: String,
+    value: Option<String>,
+    generation: u64,
+    timestamp: u64,
+}
+
+/// The text inside [`Row::value`].
+#[derive(Deserialize)]
+struct Value {
+    content64: String,
+    name: String,
+}
+
+/// What stands at the place of a module's copy.
+#[derive(Debug, PartialEq, Eq)]
+enum Copy {
+    Missing,
+    Same,
+    Foreign,
+}
+
+/// The directories of one server.
+#[derive(Debug)]
+pub(crate) struct Store {
+    metadata_directory: PathBuf,
+    user_path: PathBuf,
+    /// Cluster key and number of changes, kept as found.
+    version: (i64, u64),
+}
+
+impl Store {
+    /// Creates what is missing, removes unfinished files and reads the registry.
+    pub(crate) fn open(
+        work_directory: &Path,
+        user_path: &Path,
+    ) -> Result<(Self, Vec<StoredItem>), StoreError> {
+        let metadata_directory = work_directory.join("smd");
+        for directory in [&*metadata_directory, user_path] {
+            fs::create_dir_all(directory).map_err(io_error("create directory", directory))?;
+            let unfinished = directory.join(TEMPORARY_FILE);
+            match fs::remove_file(&unfinished) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error("remove", &unfinished)(error));
+                }
+                _ => {}
+            }
+        }
+        let path = metadata_directory.join(METADATA_FILE);
+        let (version, items) = match fs::read(&path) {
+            Ok(text) => parse(&text).map_err(|reason| StoreError::Damaged {
+                path: path.clone(),
+                reason,
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => ((0, 0), Vec::new()),
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        let store = Self {
+            metadata_directory,
+            user_path: user_path.to_owned(),
+            version,
+        };
+        Ok((store, items))
+    }
+
+    /// Replaces the registry. On return the new one is on disk; on error the old one still is.
+    pub(crate) fn save(&mut self, items: &[StoredItem]) -> Result<(), StoreError> {
+        let version = (self.version.0, self.version.1.saturating_add(1));
+        let path = self.metadata_directory.join(METADATA_FILE);
+        write_whole(&self.metadata_directory, &path, &render(version, items))?;
+        self.version = version;
+        Ok(())
+    }
+
+    /// Refuses when the place of this copy is taken by a file that is not `ours`, the content registered so far.
+    pub(crate) fn check_copy(
+        &self,
+        file_name: &str,
+        ours: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<(), StoreError> {
+        if self.copy(file_name, ours.unwrap_or(new))? != Copy::Foreign {
+            return Ok(());
+        }
+        if ours.is_some() && self.copy(file_name, new)? == Copy::Same {
+            return Ok(());
+        }
+        Err(StoreError::ForeignFile {
+            path: self.user_path.join(file_name),
+        })
+    }
+
+    /// Removes the copy if it holds `content`.
+    pub(crate) fn remove_copy(&self, file_name: &str, content: &[u8]) -> Result<(), StoreError> {
+        if self.copy(file_name, content)? != Copy::Same {
+            return Ok(());
+        }
+        let path = self.user_path.join(file_name);
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        sync_directory(&self.user_path)
+    }
+
+    /// Writes the copy if it is missing.
+    pub(crate) fn write_copy(&self, file_name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let path = self.user_path.join(file_name);
+        match self.copy(file_name, content)? {
+            Copy::Same => Ok(()),
+            Copy::Foreign => Err(StoreError::ForeignFile { path }),
+            Copy::Missing => write_whole(&self.user_path, &path, content),
+        }
+    }
+
+    fn copy(&self, file_name: &str, content: &[u8]) -> Result<Copy, StoreError> {
+        let path = self.user_path.join(file_name);
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Copy::Missing),
+            Err(error) => return Err(io_error("look at", &path)(error)),
+        };
+        if !metadata.is_file() || usize::try_from(metadata.len()) != Ok(content.len()) {
+            return Ok(Copy::Foreign);
+        }
+        let found = fs::read(&path).map_err(io_error("read", &path))?;
+        Ok(if found == content {
+            Copy::Same
+        } else {
+            Copy::Foreign
+        })
+    }
+}
+
+fn io_error<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StoreError + 'p {
+    move |source| StoreError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Puts a file in its place, whole: after a return it survives a power cut, after a death in between nothing changed.
+fn write_whole(directory: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let temporary = directory.join(TEMPORARY_FILE);
+    let written = File::create(&temporary)
+        .and_then(|mut file| {
+            file.write_all(content)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if let Err(source) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(io_error("write", path)(source));
+    }
+    sync_directory(directory)
+}
+
+fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory)
+        .and_then(|opened| opened.sync_all())
+        .map_err(io_error("sync", directory))
+}
+
+fn render(version: (i64, u64), items: &[StoredItem]) -> Vec<u8> {
+    let rows = items.iter().map(|item| Row {
+        key: item.file_name.clone(),
+        value: item
+            .content64
+            .as_ref()
+            .map(|content64| metadata_value(&item.file_name, content64)),
+        generation: item.generation,
+        timestamp: item.timestamp_ms,
+    });
+    let mut elements = vec![serde_json::json!([version.0, version.1])];
+    elements.extend(rows.map(|row| {
+        serde_json::json!({
+            "key": row.key,
+            "value": row.value,
+            "generation": row.generation,
+            "timestamp": row.timestamp,
+        })
+    }));
+    let mut text = Vec::new();
+    let mut serializer =
+        serde_json::Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"   "));
+    // Writing JSON values of strings and numbers to memory has no way to fail.
+    let _ = elements.serialize(&mut serializer);
+    text.push(b'\n');
+    text
+}
+
+/// Reads the registry. The leading version is optional, as old releases wrote none.
+fn parse(text: &[u8]) -> Result<((i64, u64), Vec<StoredItem>), String> {
+    let elements: Vec<serde_json::Value> =
+        serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let mut version = (0, 1);
+    let mut items = Vec::with_capacity(elements.len());
+    let mut seen = HashSet::new();
+    for (index, element) in elements.into_iter().enumerate() {
+        if index == 0 && element.is_array() {
+            version =
+                serde_json::from_value(element).map_err(|error| format!("version: {error}"))?;
+            continue;
+        }
+        let row: Row =
+            serde_json::from_value(element).map_err(|error| format!("element {index}: {error}"))?;
+        if !names::stays_inside(row.key.as_bytes()) {
+            return Err(format!("element {index}: bad file name `{}`", row.key));
+        }
+        if !seen.insert(row.key.clone()) {
+            return Err(format!("element {index}: `{}` occurs twice", row.key));
+        }
+        let content64 = match row.value {
+            None => None,
+            Some(value) => {
+                let value: Value = serde_json::from_str(&value)
+                    .map_err(|error| format!("value of `{}`: {error}", row.key))?;
+                if value.name != row.key {
+                    return Err(format!("value of `{}` names `{}`", row.key, value.name));
+                }
+                Some(value.content64)
+            }
+        };
+        items.push(StoredItem {
+            file_name: row.key,
+            content64,
+            generation: row.generation,
+            timestamp_ms: row.timestamp,
+        });
+    }
+    Ok((version, items))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(file_name: &str, content64: Option<&str>) -> StoredItem {
+        StoredItem {
+            file_name: file_name.to_owned(),
+            content64: content64.map(str::to_owned),
+            generation: 3,
+            timestamp_ms: 533_099_034_374,
+        }
+    }
+
+    #[test]
+    fn registry_is_read_as_written() {
+        let items = vec![item("ñ \"q\".lua", Some("LS0g")), item("gone.lua", None)];
+        let text = render((-5, 7), &items);
+        assert_eq!(parse(&text), Ok(((-5, 7), items)));
+    }
+
+    #[test]
+    fn registry_of_the_real_server_is_read() {
+        let text = br#"[ [ -123, 4 ], { "key": "\u00fc.lua",
+            "value": "{\"content64\": \"LS0g\", \"type\": \"LUA\", \"name\": \"\u00fc.lua\"}",
+            "generation": 1, "timestamp": 533099034374 },
+            { "key": "b.lua", "value": null, "generation": 2, "timestamp": 533099034375 } ]"#;
+        let (version, items) = parse(text).unwrap();
+        assert_eq!(version, (-123, 4));
+        assert_eq!(items[0].content64.as_deref(), Some("LS0g"));
+        assert_eq!(items[0].file_name, "ü.lua");
+        assert_eq!(items[1].content64, None);
+    }
+
+    #[test]
+    fn damaged_registry_is_refused_and_left_alone() {
+        for text in [
+            "",
+            "{}",
+            "[[0,1],{\"key\":\"a.lua\"}]",
+            "[[0,1],{\"key\":\"../a.lua\",\"value\":null,\"generation\":1,\"timestamp\":1}]",
+            "[[0,1],{\"key\":\"a.lua\",\"value\":\"{}\",\"generation\":1,\"timestamp\":1}]",
+            "[[0,1],{\"key\":\"a.lua\",\"value\":null,\"generation\":-1,\"timestamp\":1}]",
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            fs::create_dir(directory.path().join("smd")).unwrap();
+            let path = directory.path().join("smd/UDF.smd");
+            fs::write(&path, text).unwrap();
+            let opened = Store::open(directory.path(), &directory.path().join("lua"));
+            assert!(
+                matches!(opened, Err(StoreError::Damaged { .. })),
+                "{text}: {opened:?}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn unfinished_files_are_removed_at_start_and_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let user_path = directory.path().join("lua");
+        fs::create_dir(&user_path).unwrap();
+        fs::write(user_path.join(TEMPORARY_FILE), "half").unwrap();
+        fs::write(user_path.join(".hidden"), "theirs").unwrap();
+        fs::write(user_path.join("theirs.lua"), "theirs").unwrap();
+        Store::open(directory.path(), &user_path).unwrap();
+        let mut left: Vec<_> = fs::read_dir(&user_path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".hidden", "theirs.lua"]);
+    }
+
+    #[test]
+    fn only_files_of_the_registered_content_are_replaced_or_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let user_path = directory.path().join("lua");
+        let (store, _) = Store::open(directory.path(), &user_path).unwrap();
+        store.write_copy("a.lua", b"one").unwrap();
+        store.check_copy("a.lua", Some(b"one"), b"two").unwrap();
+        store.remove_copy("a.lua", b"two").unwrap();
+        assert_eq!(fs::read(user_path.join("a.lua")).unwrap(), b"one");
+        store.remove_copy("a.lua", b"one").unwrap();
+        assert!(!user_path.join("a.lua").exists());
+
+        fs::write(user_path.join("theirs.lua"), "theirs").unwrap();
+        std::os::unix::fs::symlink("theirs.lua", user_path.join("link.lua")).unwrap();
+        fs::create_dir(user_path.join("directory.lua")).unwrap();
+        for name in ["theirs.lua", "link.lua", "directory.lua"] {
+            for ours in [None, Some(&b"one"[..])] {
+                assert!(
+                    matches!(
+                        store.check_copy(name, ours, b"new"),
+                        Err(StoreError::ForeignFile { .. })
+                    ),
+                    "{name}"
+                );
+            }
+            store.remove_copy(name, b"one").unwrap();
+            assert!(store.write_copy(name, b"one").is_err(), "{name}");
+        }
+        assert_eq!(fs::read(user_path.join("theirs.lua")).unwrap(), b"theirs");
+        store.check_copy("theirs.lua", None, b"theirs").unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! What the context pools count.
+
+use std::ops::AddAssign;
+
+use super::pool::CallEnd;
+
+/// Numbers of one pool, or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolCounts {
+    /// Contexts that wait for a call.
+    pub idle: u64,
+    /// Contexts that serve a call now.
+    pub busy: u64,
+    /// Calls that found an idle context.
+    pub hits: u64,
+    /// Calls for which a context was built, or tried to be.
+    pub misses: u64,
+    /// Contexts built, ahead of need and for calls.
+    pub created: u64,
+    /// Contexts closed: old, spent, or one too many.
+    pub dropped: u64,
+    /// Attempts to build a context that failed.
+    pub load_failures: u64,
+    /// Calls ended.
+    pub calls: u64,
+    /// Calls ended by an error, time-outs not counted.
+    pub errors: u64,
+    /// Calls ended because they ran out of time.
+    pub timeouts: u64,
+    /// Memory that Lua holds in idle contexts and, as of the start of their calls, in busy ones, bytes.
+    pub memory_bytes: u64,
+}
+
+/// Number of counters.
+const FIELDS: usize = 11;
+
+impl PoolCounts {
+    /// Every counter with its name in `udf-stats`.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); FIELDS] {
+        [
+            ("contexts-idle", self.idle),
+            ("contexts-busy", self.busy),
+            ("hits", self.hits),
+            ("misses", self.misses),
+            ("created", self.created),
+            ("dropped", self.dropped),
+            ("load-failures", self.load_failures),
+            ("calls", self.calls),
+            ("errors", self.errors),
+            ("timeouts", self.timeouts),
+            ("memory-bytes", self.memory_bytes),
+        ]
+    }
+
+    pub(crate) fn ended(&mut self, end: Option<CallEnd>) {
+        let Some(end) = end else { return };
+        self.calls += 1;
+        match end {
+            CallEnd::Success => {}
+            CallEnd::Error => self.errors += 1,
+            CallEnd::Timeout => self.timeouts += 1,
+        }
+    }
+
+    /// What is left to count when the pool is gone: the totals never go back.
+    pub(crate) fn without_gauges(self) -> Self {
+        Self {
+            idle: 0,
+            busy: 0,
+            memory_bytes: 0,
+            ..self
+        }
+    }
+}
+
+impl AddAssign for PoolCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.idle += other.idle;
+        self.busy += other.busy;
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.created += other.created;
+        self.dropped += other.dropped;
+        self.load_failures += other.load_failures;
+        self.calls += other.calls;
+        self.errors += other.errors;
+        self.timeouts += other.timeouts;
+        self.memory_bytes += other.memory_bytes;
+    }
+}
+
+/// Numbers of all modules, removed ones included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UdfTotals {
+    /// Modules registered now.
+    pub modules: u64,
+    /// Sum over all pools.
+    pub pools: PoolCounts,
+}
+
+impl UdfTotals {
+    /// Every number with its name in `statistics`.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); FIELDS + 1] {
+        let PoolCounts {
+            idle,
+            busy,
+            hits,
+            misses,
+            created,
+            dropped,
+            load_failures,
+            calls,
+            errors,
+            timeouts,
+            memory_bytes,
+        } = self.pools;
+        [
+            ("udf_modules", self.modules),
+            ("udf_contexts_idle", idle),
+            ("udf_contexts_busy", busy),
+            ("udf_context_hits", hits),
+            ("udf_context_misses", misses),
+            ("udf_contexts_created", created),
+            ("udf_contexts_dropped", dropped),
+            ("udf_load_failures", load_failures),
+            ("udf_calls", calls),
+            ("udf_call_errors", errors),
+            ("udf_call_timeouts", timeouts),
+            ("udf_memory_bytes", memory_bytes),
+        ]
+    }
+}
+
+/// One line of `udf-stats`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleCounts {
+    /// File name, with its extension.
+    pub file_name: String,
+    /// Version in this process.
+    pub version: u64,
+    /// Numbers of its pool; all zero for a file that cannot be called.
+    pub counts: PoolCounts,
+}
