@@ -165,6 +165,7 @@ async fn answer_row(
         }
     };
     let target = Target {
+        services,
         namespace,
         digest: &row.digest,
     };

@@ -14,6 +14,16 @@ pub(super) enum Kind {
     Read,
     Write,
     Delete,
+    Function,
+}
+
+/// What a record UDF that succeeded has done, or that Lua failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    Read,
+    Write,
+    Delete,
+    Failed,
 }
 
 macro_rules! family {
@@ -41,14 +51,16 @@ struct Family<'a> {
 
 #[rustfmt::skip]
 fn family(stats: &NamespaceStats, origin: Origin, kind: Kind) -> Family<'_> {
-    use {Kind::{Delete, Read, Write}, Origin::{Batch, Client}};
+    use {Kind::{Delete, Function, Read, Write}, Origin::{Batch, Client}};
     match (origin, kind) {
         (Client, Read) => family!(stats, client_read_success, client_read_error, client_read_timeout, client_read_filtered_out, client_read_not_found),
         (Client, Write) => family!(stats, client_write_success, client_write_error, client_write_timeout, client_write_filtered_out),
         (Client, Delete) => family!(stats, client_delete_success, client_delete_error, client_delete_timeout, client_delete_filtered_out, client_delete_not_found),
+        (Client, Function) => family!(stats, client_udf_complete, client_udf_error, client_udf_timeout, client_udf_filtered_out),
         (Batch, Read) => family!(stats, batch_sub_read_success, batch_sub_read_error, batch_sub_read_timeout, batch_sub_read_filtered_out, batch_sub_read_not_found),
         (Batch, Write) => family!(stats, batch_sub_write_success, batch_sub_write_error, batch_sub_write_timeout, batch_sub_write_filtered_out),
         (Batch, Delete) => family!(stats, batch_sub_delete_success, batch_sub_delete_error, batch_sub_delete_timeout, batch_sub_delete_filtered_out, batch_sub_delete_not_found),
+        (Batch, Function) => family!(stats, batch_sub_udf_complete, batch_sub_udf_error, batch_sub_udf_timeout, batch_sub_udf_filtered_out),
     }
 }
 
@@ -56,8 +68,10 @@ fn histogram(latency: &NamespaceLatency, origin: Origin, kind: Kind) -> &Histogr
     match (origin, kind) {
         (Origin::Client, Kind::Read) => &latency.read,
         (Origin::Client, Kind::Write | Kind::Delete) => &latency.write,
+        (Origin::Client, Kind::Function) => &latency.udf,
         (Origin::Batch, Kind::Read) => &latency.batch_sub_read,
         (Origin::Batch, Kind::Write | Kind::Delete) => &latency.batch_sub_write,
+        (Origin::Batch, Kind::Function) => &latency.batch_sub_udf,
     }
 }
 
@@ -86,4 +100,19 @@ pub(super) fn finished(
         ResultCode::RECORD_TOO_BIG => stats.fail_record_too_big.inc(),
         _ => {}
     }
+}
+
+/// Counts what a record UDF did.
+pub(super) fn ran(stats: &NamespaceStats, origin: Origin, ran: Ran) {
+    let counter = match (origin, ran) {
+        (Origin::Client, Ran::Read) => &stats.client_lang_read_success,
+        (Origin::Client, Ran::Write) => &stats.client_lang_write_success,
+        (Origin::Client, Ran::Delete) => &stats.client_lang_delete_success,
+        (Origin::Client, Ran::Failed) => &stats.client_lang_error,
+        (Origin::Batch, Ran::Read) => &stats.batch_sub_lang_read_success,
+        (Origin::Batch, Ran::Write) => &stats.batch_sub_lang_write_success,
+        (Origin::Batch, Ran::Delete) => &stats.batch_sub_lang_delete_success,
+        (Origin::Batch, Ran::Failed) => &stats.batch_sub_lang_error,
+    };
+    counter.inc();
 }

@@ -12,9 +12,11 @@
 //! Source: wire specification 3 to 7, UDF runtime specification 5.
 
 mod batch;
+mod call;
 mod count;
 mod delete;
 mod filter;
+mod function;
 mod plan;
 mod read;
 mod reply;
@@ -31,8 +33,9 @@ use std::time::{Duration, Instant};
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 
+pub use call::{Call, CallOutcome, FunctionReply, RecordChange, RecordView, StoredView};
 pub use reply::ReplyStream;
-pub use services::Services;
+pub use services::{FunctionContext, Functions, Services};
 
 use self::reply::ReplyTo;
 use self::request::Request;
@@ -65,7 +68,12 @@ pub async fn answer(
         Ok(request) => request,
         Err(code) => {
             services.stats().early_tsvc_client_error.inc();
-            reply::refuse(output.buffer(), code);
+            let namespace = message.fields.namespace().ok().flatten();
+            let known = namespace.is_some_and(|name| services.namespace(name).is_some());
+            reply::refuse(
+                output.buffer(),
+                if known { code } else { ResultCode::NAMESPACE },
+            );
             return Ok(());
         }
     };
@@ -80,6 +88,7 @@ pub async fn answer(
         return Ok(());
     };
     let target = Target {
+        services,
         namespace,
         digest: &digest,
     };

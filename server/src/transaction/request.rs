@@ -20,6 +20,7 @@ pub(super) enum Origin {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) header: MessageHeader,
+    pub(super) fields: Fields<'a>,
     pub(super) ops: Ops<'a>,
     pub(super) namespace: Option<&'a str>,
     /// `Some("")` says that the record is in no set.
@@ -69,6 +70,7 @@ impl<'a> Request<'a> {
     ) -> Result<Self, ResultCode> {
         let mut request = Self {
             header,
+            fields,
             ops,
             namespace: None,
             set: None,

@@ -1,11 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::{Call, CallOutcome};
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 
 /// What commands need from the node that they run on.
 pub trait Services: Send + Sync {
+    /// Where functions of registered modules are found.
+    type Functions: Functions;
+
     /// The namespace of this name.
     fn namespace(&self, name: &str) -> Option<&Arc<Namespace>>;
 
@@ -15,6 +19,30 @@ pub trait Services: Send + Sync {
     /// Most rows of a batch, 0 unlimited (`batch-max-requests`).
     fn batch_max_requests(&self) -> u32;
 
+    /// UDFs are refused (`disable-udf-execution`).
+    fn udf_execution_disabled(&self) -> bool;
+
+    /// The registered modules.
+    fn functions(&self) -> &Self::Functions;
+
     /// Counters of the whole server.
     fn stats(&self) -> &ServerStats;
+}
+
+/// Registered modules, ready to be called.
+pub trait Functions: Send + Sync {
+    /// A context, held for one call.
+    type Context: FunctionContext;
+
+    /// Takes a context of a module, which is named without its extension. It may be held while a record is waited for.
+    ///
+    /// # Errors
+    /// There is no such module, or it cannot be loaded; the text is what the caller gets to read.
+    fn acquire(&self, package: &str) -> Result<Self::Context, Vec<u8>>;
+}
+
+/// A context that is ready to run. Dropping it gives it back.
+pub trait FunctionContext: Send {
+    /// Runs a function to its end, which comes before the call's deadline.
+    fn run(&mut self, call: Call<'_>) -> CallOutcome;
 }

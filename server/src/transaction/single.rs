@@ -9,42 +9,58 @@ use super::count::{self, Kind};
 use super::plan::Plan;
 use super::reply::ReplyTo;
 use super::request::Request;
-use super::{delete, read, write};
+use super::{Services, delete, function, read, write};
 use crate::record::Namespace;
 
 /// Where a command runs: its record and what surrounds it.
-pub(super) struct Target<'t> {
+pub(super) struct Target<'t, S> {
+    pub(super) services: &'t S,
     pub(super) namespace: &'t Arc<Namespace>,
     pub(super) digest: &'t Digest,
 }
 
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
 /// reply.
-pub(super) async fn answer(
-    target: Target<'_>,
+pub(super) async fn answer<S: Services>(
+    target: Target<'_, S>,
     request: &Request<'_>,
     begun: Instant,
     reply: ReplyTo<'_>,
 ) -> ResultCode {
     let header = &request.header;
     let namespace = target.namespace;
-    let (kind, result) = if header.info2.contains(Info2::WRITE | Info2::DELETE) {
-        (Kind::Delete, delete(target, request, reply).await)
-    } else if header.info2.contains(Info2::WRITE) {
-        (Kind::Write, write(target, request, reply).await)
-    } else if header.info1.contains(Info1::READ) {
-        (
-            Kind::Read,
-            read::answer(namespace, target.digest, request, reply),
-        )
-    } else {
-        (Kind::Read, reply.plain(ResultCode::PARAMETER.into()))
+    let writes = header.info2.contains(Info2::WRITE);
+    let kind = match (
+        writes,
+        header.info2.contains(Info2::DELETE),
+        function::is_call(request),
+    ) {
+        (false, ..) => Kind::Read,
+        (true, true, _) => Kind::Delete,
+        (true, false, true) => Kind::Function,
+        (true, false, false) => Kind::Write,
+    };
+    let result = match kind {
+        _ if writes && sender_is_refused(namespace, request) => {
+            reply.plain(ResultCode::FORBIDDEN.into())
+        }
+        Kind::Read if header.info1.contains(Info1::READ) => {
+            read::answer(namespace, target.digest, request, reply)
+        }
+        Kind::Read => reply.plain(ResultCode::PARAMETER.into()),
+        Kind::Write => write(target, request, reply).await,
+        Kind::Delete => delete(target, request, reply).await,
+        Kind::Function => function::answer(target, request, reply).await,
     };
     count::finished(namespace, request.origin, kind, result, begun.elapsed());
     result
 }
 
-async fn write(target: Target<'_>, request: &Request<'_>, reply: ReplyTo<'_>) -> ResultCode {
+async fn write<S: Services>(
+    target: Target<'_, S>,
+    request: &Request<'_>,
+    reply: ReplyTo<'_>,
+) -> ResultCode {
     match Plan::of(request) {
         Ok(plan) => {
             let (namespace, digest) = (target.namespace, target.digest);
@@ -57,7 +73,11 @@ async fn write(target: Target<'_>, request: &Request<'_>, reply: ReplyTo<'_>) ->
     }
 }
 
-async fn delete(target: Target<'_>, request: &Request<'_>, reply: ReplyTo<'_>) -> ResultCode {
+async fn delete<S: Services>(
+    target: Target<'_, S>,
+    request: &Request<'_>,
+    reply: ReplyTo<'_>,
+) -> ResultCode {
     match delete::precheck(request) {
         Ok(()) => {
             let (namespace, digest) = (target.namespace, target.digest);
@@ -71,8 +91,8 @@ async fn delete(target: Target<'_>, request: &Request<'_>, reply: ReplyTo<'_>) -
 }
 
 /// Does a short change under the record's lock: at once, or when those who hold the record are done with it.
-async fn locked(
-    target: Target<'_>,
+async fn locked<S: Services>(
+    target: Target<'_, S>,
     request: &Request<'_>,
     reply: ReplyTo<'_>,
     change: impl FnOnce(ReplyTo<'_>) -> ResultCode,
@@ -88,5 +108,14 @@ async fn locked(
     {
         Ok(_lock) => change(reply),
         Err(error) => reply.plain(error.result_code().into()),
+    }
+}
+
+/// Whether the settings refuse writes of this kind of sender.
+fn sender_is_refused(namespace: &Namespace, request: &Request<'_>) -> bool {
+    if request.header.info1.contains(Info1::XDR) {
+        namespace.settings.reject_xdr_writes()
+    } else {
+        namespace.settings.reject_non_xdr_writes()
     }
 }

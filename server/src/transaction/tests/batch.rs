@@ -1,9 +1,9 @@
 use super::*;
 
 /// A row in wire form: `Err` repeats the row before it for another record.
-type Row = (u32, Result<Ask, u8>);
+pub(super) type Row = (u32, Result<Ask, u8>);
 
-fn batch(flags: u8, rows: &[Row]) -> Ask {
+pub(super) fn batch(flags: u8, rows: &[Row]) -> Ask {
     let mut data = BytesMut::new();
     data.extend_from_slice(&u32::try_from(rows.len()).unwrap().to_be_bytes());
     data.extend_from_slice(&[flags]);
@@ -41,15 +41,20 @@ fn outer(data: &[u8]) -> Ask {
     Ask::new(Info1::BATCH, Info2::NONE).field(FieldType::BATCH_INDEX, data)
 }
 
-/// Sends it and gives index and code of each row, and the code of the end.
-async fn rows(bench: &Bench, ask: &Ask) -> (Vec<(u32, u8)>, u8) {
+/// The body of the message, without the fields of a single record.
+pub(super) fn body(ask: &Ask) -> Vec<u8> {
     let mut out = BytesMut::new();
     let mut message = MessageWriter::new(&mut out, &ask.header);
     for (kind, data) in &ask.fields {
         message.field(*kind, data);
     }
     message.finish().unwrap();
-    let mut got = bench.send(&out[8..]).await;
+    out[8..].to_vec()
+}
+
+/// Sends it and gives index and code of each row, and the code of the end.
+async fn rows(bench: &Bench, ask: &Ask) -> (Vec<(u32, u8)>, u8) {
+    let mut got = bench.send(&body(ask)).await;
     let last = got.pop().unwrap();
     assert!(last.last && last.bins.is_empty());
     assert!(got.iter().all(|row| !row.last));
@@ -215,12 +220,8 @@ async fn long_batches_come_in_several_frames() {
     let ask = batch(0x0c, &list);
     let (got, last) = rows(&bench, &ask).await;
     assert_eq!((got.len(), last), (10, 0));
-    let mut out = BytesMut::new();
-    let mut message = MessageWriter::new(&mut out, &ask.header);
-    message.field(FieldType::BATCH_INDEX, &ask.fields[0].1);
-    message.finish().unwrap();
     let mut reply = BytesMut::new();
-    answer(&bench, &out[8..], Instant::now(), &mut reply)
+    answer(&bench, &body(&ask), Instant::now(), &mut reply)
         .await
         .unwrap();
     let mut frames = 0;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod dispatch;
+mod function;
 mod operate;
 mod read;
 mod write;
@@ -18,7 +19,9 @@ use protocol::message::{
 };
 use protocol::particle::Particle;
 
-use super::{Services, answer};
+use super::{
+    Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services, answer,
+};
 use crate::record::{Clock, MemoryEngine, Namespace, NamespaceSettings};
 use crate::stats::ServerStats;
 
@@ -30,9 +33,61 @@ struct Bench {
     stats: ServerStats,
     hand: Arc<AtomicU64>,
     batch_max_requests: u32,
+    udf_disabled: bool,
+    functions: Module,
+}
+
+/// One module, `m`, all of whose functions do what the test says.
+struct Module {
+    body: Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync>,
+}
+
+impl Module {
+    fn new(body: impl Fn(Call<'_>) -> CallOutcome + Send + Sync + 'static) -> Self {
+        Self {
+            body: Arc::new(body),
+        }
+    }
+
+    /// A body that answers 1 and wants this done.
+    fn changing(change: impl Fn(&Call<'_>) -> RecordChange + Send + Sync + 'static) -> Self {
+        Self::new(move |call| CallOutcome {
+            reply: FunctionReply::Success(int(1)),
+            change: change(&call),
+            pending_error: None,
+        })
+    }
+}
+
+impl Functions for Module {
+    type Context = Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync>;
+
+    fn acquire(&self, package: &str) -> Result<Self::Context, Vec<u8>> {
+        if package == "m" {
+            Ok(Arc::clone(&self.body))
+        } else {
+            Err(b"UDF: Execution Error 1".to_vec())
+        }
+    }
+}
+
+impl FunctionContext for Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync> {
+    fn run(&mut self, call: Call<'_>) -> CallOutcome {
+        self(call)
+    }
 }
 
 impl Services for Bench {
+    type Functions = Module;
+
+    fn functions(&self) -> &Module {
+        &self.functions
+    }
+
+    fn udf_execution_disabled(&self) -> bool {
+        self.udf_disabled
+    }
+
     fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
         self.namespaces
             .iter()
@@ -70,6 +125,15 @@ impl Bench {
             stats: ServerStats::default(),
             hand,
             batch_max_requests: 0,
+            udf_disabled: false,
+            functions: Module::changing(|_| RecordChange::None),
+        }
+    }
+
+    fn running(functions: Module) -> Self {
+        Self {
+            functions,
+            ..Self::new()
         }
     }
 
@@ -186,6 +250,14 @@ impl Ask {
 
     fn delete() -> Self {
         Self::new(Info1::NONE, Info2::WRITE | Info2::DELETE)
+    }
+
+    /// A call of `m.f` without arguments.
+    fn call() -> Self {
+        Self::new(Info1::NONE, Info2::WRITE)
+            .field(FieldType::UDF_PACKAGE, b"m")
+            .field(FieldType::UDF_FUNCTION, b"f")
+            .field(FieldType::UDF_ARGLIST, b"\x90")
     }
 
     fn op(mut self, op: OpCode, name: &'static str, value: Particle) -> Self {

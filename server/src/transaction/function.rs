@@ -1,0 +1,250 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use protocol::key::Digest;
+use protocol::limits::MAX_UDF_NAME;
+use protocol::message::{FieldType, Info2, Info3, OpCode};
+use protocol::particle::{Particle, ParticleRef, ParticleType};
+use protocol::result_code::ResultCode;
+
+use super::call::{Call, CallOutcome, FunctionReply, RecordChange, RecordView, StoredView};
+use super::count::{self, Ran};
+use super::reply::{Outcome, ReplyTo};
+use super::request::Request;
+use super::services::{FunctionContext, Functions, Services};
+use super::single::Target;
+use crate::record::{Namespace, Record, StoreError, policy, seconds};
+
+/// Bin of the reply that holds the value of a function.
+const SUCCESS: &[u8] = b"SUCCESS";
+/// Bin of the reply that holds the reason of a failure.
+const FAILURE: &[u8] = b"FAILURE";
+
+/// Names and arguments of a call.
+struct Names<'a> {
+    package: &'a str,
+    function: &'a [u8],
+    arglist: &'a [u8],
+}
+
+/// Calls a record UDF and stores what it did to the record.
+///
+/// The context is taken before the record is locked, so that nobody waits for a record while a module loads. The
+/// function runs on the version that was stored then, with no lock that a reader could meet. What can be refused
+/// because of the record (4, 27, 19) comes before a missing module shows.
+pub(super) async fn answer<S: Services>(
+    target: Target<'_, S>,
+    request: &Request<'_>,
+    reply: ReplyTo<'_>,
+) -> ResultCode {
+    let services = target.services;
+    let names = match admit(services, request) {
+        Ok(names) => names,
+        Err(code) => return reply.plain(code.into()),
+    };
+    let context = services.functions().acquire(names.package);
+    let namespace = target.namespace;
+    let pending_limit = namespace.settings.transaction_pending_limit();
+    match namespace
+        .locks()
+        .lock(target.digest, request.deadline, pending_limit)
+        .await
+    {
+        Ok(_lock) => call(target, request, &names, context, reply),
+        Err(error) => reply.plain(error.result_code().into()),
+    }
+}
+
+/// What can be said without the record.
+fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a>, ResultCode> {
+    const REFUSED2: Info2 = Info2::GENERATION
+        .union(Info2::GENERATION_GT)
+        .union(Info2::CREATE_ONLY);
+    const REFUSED3: Info3 = Info3::UPDATE_ONLY
+        .union(Info3::CREATE_OR_REPLACE)
+        .union(Info3::REPLACE_ONLY);
+    if services.udf_execution_disabled() {
+        return Err(ResultCode::FORBIDDEN);
+    }
+    if Instant::now() >= request.deadline {
+        return Err(ResultCode::TIMEOUT);
+    }
+    let header = &request.header;
+    if header.info2.intersects(REFUSED2) || header.info3.intersects(REFUSED3) {
+        return Err(ResultCode::PARAMETER);
+    }
+    let field = |kind| request.fields.get(kind).ok_or(ResultCode::PARAMETER);
+    let (package, function) = (
+        field(FieldType::UDF_PACKAGE)?,
+        field(FieldType::UDF_FUNCTION)?,
+    );
+    let arglist = field(FieldType::UDF_ARGLIST)?;
+    if package.len() > MAX_UDF_NAME || function.len() > MAX_UDF_NAME {
+        return Err(ResultCode::PARAMETER);
+    }
+    // A name that is no text is the name of no module.
+    let package = std::str::from_utf8(package).unwrap_or_default();
+    Ok(Names {
+        package,
+        function,
+        arglist,
+    })
+}
+
+/// Checks the record, runs the function and commits. The caller holds the record's lock.
+fn call<S: Services, C: FunctionContext>(
+    target: Target<'_, S>,
+    request: &Request<'_>,
+    names: &Names<'_>,
+    context: Result<C, Vec<u8>>,
+    reply: ReplyTo<'_>,
+) -> ResultCode {
+    let namespace: &Namespace = target.namespace;
+    let stored = namespace.find(target.digest);
+    let existing = stored.as_deref();
+    let key = match check(request, existing) {
+        Ok(key) => key,
+        Err(code) => return reply.plain(about(existing, code)),
+    };
+    let set = request.set_name();
+    let record = RecordView {
+        digest: *target.digest,
+        set: (!set.is_empty()).then(|| Arc::from(set)),
+        key: key.clone(),
+        stored: stored.as_ref().map(|record| StoredView {
+            record: Arc::clone(record),
+            size: record.size(),
+        }),
+        in_memory: namespace.engine().in_memory(),
+        persisted: namespace.engine().persisted(),
+        write_refusal: namespace.write_refusal(set, existing),
+    };
+    let call = Call {
+        function: names.function,
+        arglist: names.arglist,
+        record,
+        deadline: request.deadline,
+        now: seconds(namespace.now_ms()),
+    };
+    let ended = match context {
+        Ok(mut context) => context.run(call),
+        Err(text) => CallOutcome {
+            reply: FunctionReply::Failure(text),
+            change: RecordChange::None,
+            pending_error: None,
+        },
+    };
+    let value = match ended.reply {
+        FunctionReply::Success(value) => value,
+        FunctionReply::Failure(text) => {
+            count::ran(&namespace.stats, request.origin, Ran::Failed);
+            let failed = about(existing, ResultCode::UDF_EXECUTION);
+            return write_bin(
+                reply,
+                failed,
+                FAILURE,
+                ParticleRef::new(ParticleType::STRING, &text),
+            );
+        }
+    };
+    if let Some(code) = ended.pending_error {
+        return reply.plain(about(existing, code));
+    }
+    match commit(
+        namespace,
+        target.digest,
+        request,
+        existing,
+        key,
+        ended.change,
+    ) {
+        Ok((outcome, ran)) => {
+            count::ran(&namespace.stats, request.origin, ran);
+            write_bin(reply, outcome, SUCCESS, value.as_ref())
+        }
+        Err(code) => reply.plain(about(existing, code)),
+    }
+}
+
+/// The checks that need the record; gives the key that a write would store.
+fn check(request: &Request<'_>, existing: Option<&Record>) -> Result<Option<Particle>, ResultCode> {
+    if let Some(record) = existing {
+        request.check_set(record)?;
+        request.check_filter()?;
+        request.check_key(record)?;
+    }
+    request.key_to_store(existing)
+}
+
+/// Stores what the function did; gives what the reply says about the record, and what to count.
+fn commit(
+    namespace: &Namespace,
+    digest: &Digest,
+    request: &Request<'_>,
+    existing: Option<&Record>,
+    key: Option<Particle>,
+    change: RecordChange,
+) -> Result<(Outcome, Ran), ResultCode> {
+    let (bins, ttl, drop_key) = match change {
+        RecordChange::None => return Ok((about(existing, ResultCode::OK), Ran::Read)),
+        RecordChange::Write {
+            bins,
+            ttl,
+            drop_key,
+        } => (bins, ttl, drop_key),
+        RecordChange::Delete => (Vec::new(), None, false),
+    };
+    // A ttl that is refused is refused even where the record goes.
+    let now_ms = namespace.now_ms();
+    let void_time = namespace.ttl_rules(request.set_name()).void_time(
+        ttl.unwrap_or(request.header.record_ttl),
+        existing.map(|record| record.void_time),
+        seconds(now_ms),
+    )?;
+    if bins.is_empty() {
+        if existing.is_none() {
+            return Err(ResultCode::NOT_FOUND);
+        }
+        if request.header.info2.contains(Info2::DURABLE_DELETE) {
+            return Err(ResultCode::ENTERPRISE_ONLY);
+        }
+        namespace.remove(digest);
+        return Ok((Outcome::of(ResultCode::OK), Ran::Delete));
+    }
+    let set = namespace
+        .set_for_write(request.set_name(), existing)
+        .map_err(StoreError::result_code)?;
+    let record = Record {
+        bins,
+        generation: policy::next_generation(existing.map(|record| record.generation)),
+        void_time,
+        last_update_ms: now_ms,
+        set,
+        key: if drop_key { None } else { key },
+    };
+    let record = namespace
+        .store(digest, record)
+        .map_err(StoreError::result_code)?;
+    Ok((Outcome::about(&record, ResultCode::OK), Ran::Write))
+}
+
+fn about(existing: Option<&Record>, result: ResultCode) -> Outcome {
+    existing.map_or(Outcome::of(result), |record| Outcome::about(record, result))
+}
+
+fn write_bin(
+    reply: ReplyTo<'_>,
+    outcome: Outcome,
+    name: &[u8],
+    value: ParticleRef<'_>,
+) -> ResultCode {
+    reply.write(|message| {
+        message.op(OpCode::READ, name, value);
+        Ok(outcome)
+    })
+}
+
+/// Whether a write is a call of a record UDF.
+pub(super) fn is_call(request: &Request<'_>) -> bool {
+    request.fields.has(FieldType::UDF_PACKAGE)
+}
