@@ -22,7 +22,7 @@ const FAILURE: &[u8] = b"FAILURE";
 
 /// Names and arguments of a call.
 struct Names<'a> {
-    package: &'a str,
+    package: &'a [u8],
     function: &'a [u8],
     arglist: &'a [u8],
 }
@@ -42,7 +42,7 @@ pub(super) async fn answer<S: Services>(
         Ok(names) => names,
         Err(code) => return reply.plain(code.into()),
     };
-    let context = services.functions().acquire(names.package);
+    let context = services.functions().acquire(names.package).await;
     let namespace = target.namespace;
     let pending_limit = namespace.settings.transaction_pending_limit();
     match namespace
@@ -50,7 +50,7 @@ pub(super) async fn answer<S: Services>(
         .lock(target.digest, request.deadline, pending_limit)
         .await
     {
-        Ok(_lock) => call(target, request, &names, context, reply),
+        Ok(_lock) => call(target, request, &names, context, reply).await,
         Err(error) => reply.plain(error.result_code().into()),
     }
 }
@@ -82,8 +82,6 @@ fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a
     if package.len() > MAX_UDF_NAME || function.len() > MAX_UDF_NAME {
         return Err(ResultCode::PARAMETER);
     }
-    // A name that is no text is the name of no module.
-    let package = std::str::from_utf8(package).unwrap_or_default();
     Ok(Names {
         package,
         function,
@@ -92,7 +90,7 @@ fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a
 }
 
 /// Checks the record, runs the function and commits. The caller holds the record's lock.
-fn call<S: Services, C: FunctionContext>(
+async fn call<S: Services, C: FunctionContext>(
     target: Target<'_, S>,
     request: &Request<'_>,
     names: &Names<'_>,
@@ -127,7 +125,7 @@ fn call<S: Services, C: FunctionContext>(
         now: seconds(namespace.now_ms()),
     };
     let ended = match context {
-        Ok(mut context) => context.run(call),
+        Ok(mut context) => context.run(call).await,
         Err(text) => CallOutcome {
             reply: FunctionReply::Failure(text),
             change: RecordChange::None,

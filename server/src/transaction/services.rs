@@ -34,15 +34,19 @@ pub trait Functions: Send + Sync {
     /// A context, held for one call.
     type Context: FunctionContext;
 
-    /// Takes a context of a module, which is named without its extension. It may be held while a record is waited for.
+    /// Takes a context of a module, which is named without its extension; waits at most while one is built. The context
+    /// may be held while a record is waited for.
     ///
     /// # Errors
     /// There is no such module, or it cannot be loaded; the text is what the caller gets to read.
-    fn acquire(&self, package: &str) -> Result<Self::Context, Vec<u8>>;
+    fn acquire(
+        &self,
+        package: &[u8],
+    ) -> impl Future<Output = Result<Self::Context, Vec<u8>>> + Send;
 }
 
 /// A context that is ready to run. Dropping it gives it back.
 pub trait FunctionContext: Send {
     /// Runs a function to its end, which comes before the call's deadline.
-    fn run(&mut self, call: Call<'_>) -> CallOutcome;
+    fn run(&mut self, call: Call<'_>) -> impl Future<Output = CallOutcome> + Send;
 }

@@ -62,8 +62,8 @@ impl Module {
 impl Functions for Module {
     type Context = Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync>;
 
-    fn acquire(&self, package: &str) -> Result<Self::Context, Vec<u8>> {
-        if package == "m" {
+    async fn acquire(&self, package: &[u8]) -> Result<Self::Context, Vec<u8>> {
+        if package == b"m" {
             Ok(Arc::clone(&self.body))
         } else {
             Err(b"UDF: Execution Error 1".to_vec())
@@ -72,7 +72,7 @@ impl Functions for Module {
 }
 
 impl FunctionContext for Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync> {
-    fn run(&mut self, call: Call<'_>) -> CallOutcome {
+    async fn run(&mut self, call: Call<'_>) -> CallOutcome {
         self(call)
     }
 }
