@@ -1,9 +1,12 @@
 //! The server behind `asd`: info commands, record commands and record UDFs over Aerospike's wire protocol.
 
 pub mod clock;
+pub mod cluster;
 pub mod config;
+pub mod info;
 pub mod log;
 pub mod lua_pattern;
+pub mod node;
 pub mod record;
 pub mod stats;
 pub mod transaction;

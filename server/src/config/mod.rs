@@ -5,6 +5,7 @@
 
 mod error;
 mod ignored;
+mod listen;
 mod logging;
 mod parser;
 mod resolve;
@@ -17,6 +18,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use listen::{local_addresses, resolve};
 pub use logging::{LogSink, LogTarget};
 pub use sections::{
     ModLuaSettings, NamespaceSettings, NetworkSettings, ServiceSettings, SetError, SetSettings,

@@ -56,6 +56,12 @@ macro_rules! accessors {
                 }
             }
 
+            /// Whether there is a setting of that name.
+            #[must_use]
+            pub fn has(&self, name: &str) -> bool {
+                self.values.find(name).is_some()
+            }
+
             /// Appends `name=value;` for each setting, in Aerospike's order.
             pub fn report(&self, out: &mut String) {
                 self.values.report(out);
@@ -188,8 +194,8 @@ accessors! { SetSettings in table::SET {
     stop_writes_size: number -> u64 = "stop-writes-size";
 } }
 
-impl SetSettings {
-    pub(crate) fn new() -> Self {
+impl Default for SetSettings {
+    fn default() -> Self {
         Self {
             values: Arc::new(Values::new(table::SET)),
         }
@@ -267,11 +273,7 @@ impl NamespaceSettings {
 
     /// The settings of a set, made from the defaults if there were none.
     pub(crate) fn set_settings_or_new(&self, set: &str) -> SetSettings {
-        self.sets
-            .write()
-            .entry(set.to_owned())
-            .or_insert_with(SetSettings::new)
-            .clone()
+        self.sets.write().entry(set.to_owned()).or_default().clone()
     }
 }
 

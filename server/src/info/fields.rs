@@ -1,0 +1,59 @@
+//! Writing `name=value;name=value`.
+
+use std::fmt::{Display, Write};
+
+use bytes::BytesMut;
+
+/// Writes fields with a separator between them and none at the end.
+#[derive(Debug)]
+pub(super) struct Fields<'o> {
+    out: &'o mut BytesMut,
+    separator: char,
+    first: bool,
+}
+
+impl<'o> Fields<'o> {
+    pub(super) fn new(out: &'o mut BytesMut, separator: char) -> Self {
+        Self {
+            out,
+            separator,
+            first: true,
+        }
+    }
+
+    /// Adds `name=value`.
+    pub(super) fn put(&mut self, name: impl Display, value: impl Display) {
+        self.item(format_args!("{name}={value}"));
+    }
+
+    /// Adds anything.
+    pub(super) fn item(&mut self, item: impl Display) {
+        if !self.first {
+            text(self.out, self.separator);
+        }
+        self.first = false;
+        text(self.out, item);
+    }
+
+    /// Adds fields that were written elsewhere, each followed by the separator.
+    pub(super) fn all(&mut self, fields: &str) {
+        let fields = fields.strip_suffix(self.separator).unwrap_or(fields);
+        if !fields.is_empty() {
+            self.item(fields);
+        }
+    }
+}
+
+/// Writes a text. Writing to memory cannot fail.
+pub(super) fn text(out: &mut BytesMut, text: impl Display) {
+    let _ = write!(out, "{text}");
+}
+
+/// Percent of a part, rounded down; 0 of nothing.
+pub(super) fn percent(part: u64, whole: u64) -> u64 {
+    u128::from(part)
+        .saturating_mul(100)
+        .checked_div(u128::from(whole))
+        .and_then(|percent| u64::try_from(percent).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,92 @@
+//! What a connection has told about itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use protocol::info::InfoError;
+
+use super::Call;
+use super::fields::text;
+
+/// Characters of a user agent at most, as sent.
+const USER_AGENT_BYTES_MAX: usize = 87;
+
+/// How many connections call themselves what.
+#[derive(Debug, Default)]
+pub struct UserAgents(Mutex<BTreeMap<String, u64>>);
+
+impl UserAgents {
+    fn come(&self, agent: &str) {
+        *self.0.lock().entry(agent.to_owned()).or_insert(0) += 1;
+    }
+
+    fn leave(&self, agent: &str) {
+        let mut agents = self.0.lock();
+        if let Some(count) = agents.get_mut(agent) {
+            *count -= 1;
+            if *count == 0 {
+                agents.remove(agent);
+            }
+        }
+    }
+}
+
+/// The state of one connection; when it is dropped, the connection no longer counts.
+#[derive(Debug, Default)]
+pub struct Session {
+    is_admin: bool,
+    agent: Mutex<Option<(Arc<UserAgents>, String)>>,
+}
+
+impl Session {
+    /// A connection to the clients' port, or with `is_admin` to the admin port.
+    #[must_use]
+    pub fn new(is_admin: bool) -> Self {
+        Self {
+            is_admin,
+            agent: Mutex::default(),
+        }
+    }
+
+    /// Whether the connection came in on the admin port.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some((agents, agent)) = self.agent.get_mut() {
+            agents.leave(agent);
+        }
+    }
+}
+
+pub(super) fn user_agent_set(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
+    let value = call
+        .params
+        .required_at_most("value", USER_AGENT_BYTES_MAX)?;
+    STANDARD
+        .decode(value)
+        .map_err(|_| InfoError::parameter("'value' invalid base64"))?;
+    let mut agent = call.session.agent.lock();
+    if agent.is_some() {
+        return Err(InfoError::parameter("already set"));
+    }
+    call.node.user_agents.come(value);
+    *agent = Some((Arc::clone(&call.node.user_agents), value.to_owned()));
+    text(out, "ok");
+    Ok(())
+}
+
+pub(super) fn user_agents(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
+    for (agent, count) in &*call.node.user_agents.0.lock() {
+        text(out, format_args!("user-agent={agent}:count={count};"));
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! One node: what its commands and transactions share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use sha1::{Digest, Sha1};
+
+use crate::cluster::{ClusterView, NodeId};
+use crate::config::Config;
+use crate::info::{SystemMonitor, UserAgents};
+use crate::log::Log;
+use crate::record::Namespace;
+use crate::stats::{Histogram, ServerStats};
+
+/// The state of a running node.
+#[derive(Debug)]
+pub struct Node {
+    /// What the configuration says, with the changes since.
+    pub config: Config,
+    /// The identity of the node.
+    pub id: NodeId,
+    /// The namespaces in the order of the configuration.
+    pub namespaces: Vec<Arc<Namespace>>,
+    /// What the node counted.
+    pub stats: ServerStats,
+    /// How long batch requests took.
+    pub batch_latency: Histogram,
+    /// The cluster as of now.
+    pub cluster: ArcSwap<ClusterView>,
+    /// The log.
+    pub log: Log,
+    /// When the node started.
+    pub started: Instant,
+    /// What the connected clients call themselves.
+    pub user_agents: Arc<UserAgents>,
+    /// Load of the machine and of the process.
+    pub system: SystemMonitor,
+}
+
+impl Node {
+    /// A node that is alone and has no records.
+    #[must_use]
+    pub fn new(config: Config, log: Log) -> Self {
+        let id = identity(&config);
+        let namespaces = config
+            .namespaces
+            .iter()
+            .map(|settings| Arc::new(Namespace::new(settings.name(), Arc::new(settings.clone()))))
+            .collect();
+        Self {
+            id,
+            namespaces,
+            stats: ServerStats::default(),
+            batch_latency: Histogram::default(),
+            cluster: ArcSwap::from_pointee(ClusterView::single(id, crate::clock::unix_ms())),
+            log,
+            started: Instant::now(),
+            user_agents: Arc::default(),
+            system: SystemMonitor::default(),
+            config,
+        }
+    }
+
+    /// The namespace of a name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
+        self.namespaces
+            .iter()
+            .find(|namespace| namespace.name() == name)
+    }
+}
+
+/// Identities that the server makes up begin like those of the reference with its default fabric port.
+const IDENTITY_BASE: NodeId = NodeId::from_port(3_001);
+
+/// The configured identity, else one that stays the same for the same machine, directory and port.
+fn identity(config: &Config) -> NodeId {
+    let configured = config.service.node_id();
+    if let Some(id) = configured.as_deref().and_then(NodeId::parse) {
+        return id;
+    }
+    let mut hash = Sha1::new();
+    hash.update(std::fs::read("/etc/machine-id").unwrap_or_default());
+    hash.update(std::fs::read("/proc/sys/kernel/hostname").unwrap_or_default());
+    hash.update(config.service.work_directory().unwrap_or_default());
+    hash.update(config.network.service_port().to_be_bytes());
+    let low = hash
+        .finalize()
+        .iter()
+        .take(6)
+        .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    IDENTITY_BASE.with_low_bits(low)
+}
