@@ -101,6 +101,7 @@ const NETWORK: &[&str] = &[
     "service.network-interface-name",
     "heartbeat.interface-address",
     "heartbeat.mcast-ttl",
+    "heartbeat.multicast-ttl",
     "heartbeat.mesh-address",
     "heartbeat.mesh-port",
     "heartbeat.mesh-rw-retry-timeout",

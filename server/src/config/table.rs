@@ -168,7 +168,6 @@ pub(crate) const NETWORK: &[Setting] = &[
     row("heartbeat.timeout", NUMBER, "10", DYNAMIC, REPORTED),
     row("heartbeat.connect-timeout-ms", NUMBER, "500", DYNAMIC, REPORTED),
     row("heartbeat.mtu", NUMBER, "1500", DYNAMIC, REPORTED),
-    row("heartbeat.multicast-ttl", NUMBER, "1", STATIC, REPORTED),
     row("heartbeat.protocol", Kind::Choice(&["v3", "none"]), "v3", DYNAMIC, REPORTED),
     row("fabric.address", Kind::List, "any", STATIC, REPORTED),
     row("fabric.tls-port", PORT, "0", STATIC, REPORTED),
