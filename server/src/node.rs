@@ -8,13 +8,13 @@ use sha1::{Digest, Sha1};
 
 use crate::cluster::{ClusterView, NodeId};
 use crate::config::Config;
-use crate::info::{SystemMonitor, UserAgents};
+use crate::info::{ModuleCommands, SystemMonitor, UserAgents};
 use crate::log::Log;
 use crate::record::Namespace;
 use crate::stats::{Histogram, ServerStats};
+use crate::udf::UdfSettings;
 
 /// The state of a running node.
-#[derive(Debug)]
 pub struct Node {
     /// What the configuration says, with the changes since.
     pub config: Config,
@@ -22,6 +22,8 @@ pub struct Node {
     pub id: NodeId,
     /// The namespaces in the order of the configuration.
     pub namespaces: Vec<Arc<Namespace>>,
+    /// The registered modules.
+    pub modules: Arc<dyn ModuleCommands>,
     /// What the node counted.
     pub stats: ServerStats,
     /// How long batch requests took.
@@ -41,7 +43,7 @@ pub struct Node {
 impl Node {
     /// A node that is alone and has no records.
     #[must_use]
-    pub fn new(config: Config, log: Log) -> Self {
+    pub fn new(config: Config, log: Log, modules: Arc<dyn ModuleCommands>) -> Self {
         let id = identity(&config);
         let namespaces = config
             .namespaces
@@ -51,6 +53,7 @@ impl Node {
         Self {
             id,
             namespaces,
+            modules,
             stats: ServerStats::default(),
             batch_latency: Histogram::default(),
             cluster: ArcSwap::from_pointee(ClusterView::single(id, crate::clock::unix_ms())),
@@ -68,6 +71,24 @@ impl Node {
         self.namespaces
             .iter()
             .find(|namespace| namespace.name() == name)
+    }
+}
+
+/// What a configuration says about modules and their contexts.
+///
+/// The directories are always set in a configuration that was read.
+#[must_use]
+pub fn udf_settings(config: &Config) -> UdfSettings {
+    let mod_lua = &config.mod_lua;
+    UdfSettings {
+        cache_enabled: mod_lua.cache_enabled(),
+        allow_unsafe_lua: mod_lua.allow_unsafe_lua(),
+        initial_contexts: mod_lua.initial_contexts(),
+        max_idle_contexts: mod_lua.max_idle_contexts(),
+        ..UdfSettings::new(
+            config.service.work_directory().unwrap_or_default(),
+            mod_lua.user_path().unwrap_or_default(),
+        )
     }
 }
 

@@ -95,6 +95,8 @@ pub struct ServiceSettings {
 }
 
 accessors! { ServiceSettings in table::SERVICE {
+    /// Rows of a batch at most; 0 = no limit.
+    batch_max_requests: number32 -> u32 = "batch-max-requests";
     /// Name of the cluster; none by default.
     cluster_name: text -> Option<String> = "cluster-name";
     /// UDFs are refused with result code 22.
@@ -290,6 +292,10 @@ accessors! { ModLuaSettings in table::MOD_LUA {
     user_path: text -> Option<String> = "user-path";
     /// Scripts reach `os`, `io`, `load` and files.
     allow_unsafe_lua: flag -> bool = "allow-unsafe-lua";
+    /// Contexts that a module gets as soon as it is registered.
+    initial_contexts: size -> usize = "initial-contexts";
+    /// Idle contexts that a module keeps at most.
+    max_idle_contexts: size -> usize = "max-idle-contexts";
     /// Error texts of failed calls carry a Lua traceback.
     error_traceback: flag -> bool = "error-traceback";
     /// Memory that one call may take on top of its context, bytes.

@@ -79,6 +79,11 @@ impl Values {
         u32::try_from(self.number(at)).unwrap_or(u32::MAX)
     }
 
+    /// A number of things in memory.
+    pub(crate) fn size(&self, at: usize) -> usize {
+        usize::try_from(self.number(at)).unwrap_or(usize::MAX)
+    }
+
     /// A port.
     pub(crate) fn port(&self, at: usize) -> u16 {
         u16::try_from(self.number(at)).unwrap_or(0)

@@ -24,6 +24,7 @@ mod system;
 mod table;
 mod ticker;
 mod truncate;
+mod udf;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use session::{Session, UserAgents};
 pub use system::SystemMonitor;
 pub use table::{Class, InfoCommand, Permission, table};
 pub use ticker::run_ticker;
+pub use udf::ModuleCommands;
 
 use crate::node::Node;
 use crate::record::Namespace;
@@ -44,7 +46,7 @@ use crate::record::Namespace;
 const REPLY_BYTES_MAX: usize = 96 << 20;
 
 /// What a handler works with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// The node that was asked.
     pub node: &'a Node,

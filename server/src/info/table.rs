@@ -2,7 +2,7 @@
 
 use super::{
     Handler, addresses, cluster, config, distribution, dump, identity, jobs, latencies, logs,
-    namespace, session, sindex, statistics, truncate,
+    namespace, session, sindex, statistics, truncate, udf,
 };
 
 /// What a user must be allowed to do, by Aerospike's names. Without security everyone is.
@@ -54,6 +54,7 @@ pub struct InfoCommand {
 
 const NONE: Permission = Permission::None;
 const SYS: Permission = Permission::SysAdmin;
+const UDF: Permission = Permission::UdfAdmin;
 const SINDEX: Permission = Permission::SindexAdmin;
 const TRUNCATE: Permission = Permission::Truncate;
 
@@ -217,6 +218,12 @@ const TABLE: &[InfoCommand] = &[
     slow("truncate-namespace", truncate::truncate_namespace, TRUNCATE, "truncate-namespace:namespace=NS[;lut=N]: removes the records of a namespace"),
     works("truncate-namespace-undo", truncate::undo, TRUNCATE, "truncate-namespace-undo:namespace=NS: ok; removed records are gone"),
     works("truncate-undo", truncate::undo, TRUNCATE, "truncate-undo:namespace=NS;set=S: ok; removed records are gone"),
+    works("udf-clear-cache", udf::clear_cache, UDF, "makes every module's contexts anew"),
+    works("udf-get", udf::get, NONE, "udf-get:filename=F: a module as type=LUA;content=BASE64;"),
+    works("udf-list", udf::list, NONE, "registered modules: filename=F,hash=SHA1,type=LUA;…"),
+    slow("udf-put", udf::put, UDF, "udf-put:filename=F;content=BASE64;content-len=N;udf-type=LUA: registers a module"),
+    slow("udf-remove", udf::remove, UDF, "udf-remove:filename=F: removes a module; ok also when there is none"),
+    works("udf-stats", udf::stats, NONE, "udf-stats[:filename=F]: contexts of each module; this server only"),
     works("user-agent-set", session::user_agent_set, NONE, "user-agent-set:value=BASE64: what the client on this connection calls itself"),
     works("user-agents", session::user_agents, NONE, "user-agent=BASE64:count=N;… of the connections"),
     works("version", identity::version, NONE, "edition and build in words"),
