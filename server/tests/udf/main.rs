@@ -2,12 +2,14 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
+mod ask;
 mod durability;
 mod fake;
+mod golden;
 mod pool;
 mod race;
 mod registry;

@@ -4,28 +4,10 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::BytesMut;
-use protocol::info::Command;
-use server::udf::{PutError, Service, StoreError, info};
+use server::udf::{PutError, Service, StoreError};
 
+use crate::ask::ask;
 use crate::fake::{FakeFactory, Fixture};
-
-/// The answer to one info command.
-fn ask(service: &Service<FakeFactory>, command: &str) -> String {
-    let command = Command::parse(command.as_bytes());
-    let handler = match command.name {
-        "udf-put" => info::udf_put,
-        "udf-get" => info::udf_get,
-        "udf-list" => info::udf_list,
-        "udf-remove" => info::udf_remove,
-        "udf-clear-cache" => info::udf_clear_cache,
-        "udf-stats" => info::udf_stats,
-        other => panic!("no such command: {other}"),
-    };
-    let mut out = BytesMut::new();
-    handler(service, &command.params, &mut out);
-    String::from_utf8(out.to_vec()).expect("answers to UTF-8 requests are UTF-8")
-}
 
 fn put_command(file_name: &str, source: &str) -> String {
     let content = STANDARD.encode(source);
