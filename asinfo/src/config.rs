@@ -1,0 +1,393 @@
+//! `astools.conf`: defaults for the options of the tools.
+//!
+//! Files are read in an order, later values win over earlier ones, and the command line wins over all. A file that
+//! cannot be read or holds something unknown is left out with a [`Problem`]; the rest still counts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Integer,
+    /// A number, also written as text.
+    Port,
+    Flag,
+}
+
+/// The keys of `[cluster]`.
+const CLUSTER: &[(&str, Kind)] = &[
+    ("host", Kind::Text),
+    ("port", Kind::Port),
+    ("user", Kind::Text),
+    ("password", Kind::Text),
+    ("auth", Kind::Text),
+    ("services-alternate", Kind::Flag),
+    ("tls-enable", Kind::Flag),
+    ("tls-name", Kind::Text),
+    ("tls-cipher-suite", Kind::Text),
+    ("tls-crl-check", Kind::Flag),
+    ("tls-crl-check-all", Kind::Flag),
+    ("tls-keyfile", Kind::Text),
+    ("tls-keyfile-password", Kind::Text),
+    ("tls-cafile", Kind::Text),
+    ("tls-capath", Kind::Text),
+    ("tls-certfile", Kind::Text),
+    ("tls-protocols", Kind::Text),
+];
+
+/// The keys of `[asadm]`.
+const ASADM: &[(&str, Kind)] = &[
+    ("services-alumni", Kind::Flag),
+    ("timeout", Kind::Integer),
+    ("line-separator", Kind::Flag),
+    ("no-color", Kind::Flag),
+    ("out-file", Kind::Text),
+    ("profile", Kind::Flag),
+    ("single-node", Kind::Flag),
+    ("help", Kind::Flag),
+    ("version", Kind::Flag),
+    ("asinfo-mode", Kind::Flag),
+    ("collectinfo", Kind::Flag),
+    ("execute", Kind::Text),
+    ("enable", Kind::Flag),
+    ("log-analyzer", Kind::Flag),
+    ("log-analyser", Kind::Flag),
+    ("log-path", Kind::Text),
+];
+
+/// How deep files may include each other.
+const INCLUDE_DEPTH_MAX: usize = 16;
+/// How many files are read at most.
+const FILES_MAX: usize = 256;
+
+/// Which files are read and which sections count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Files that need not exist, earliest first: the system's, then the user's.
+    pub defaults: Vec<PathBuf>,
+    /// Files that were named, read last.
+    pub named: Vec<PathBuf>,
+    /// Suffix of the sections.
+    pub instance: Option<String>,
+}
+
+impl Sources {
+    /// `/etc/aerospike/astools.conf`, then `.aerospike/astools.conf` in the home directory.
+    pub fn default_files(home: Option<&Path>) -> Vec<PathBuf> {
+        let mut files = vec![PathBuf::from("/etc/aerospike/astools.conf")];
+        files.extend(home.map(|home| home.join(".aerospike/astools.conf")));
+        files
+    }
+}
+
+/// Something about a configuration file that a person should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The file does not count; the run goes on.
+    Warning(String),
+    /// The same, and the run ends with a failure.
+    Error(String),
+}
+
+/// The values of all files together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    values: BTreeMap<&'static str, Value>,
+    /// What went wrong, in the order of reading.
+    pub problems: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads the files.
+    pub fn read(sources: &Sources) -> Self {
+        let mut reader = Reader {
+            sections: BTreeMap::new(),
+            problems: Vec::new(),
+            files: 0,
+            instance: sources.instance.as_deref(),
+        };
+        for file in &sources.defaults {
+            reader.file(file, true, 0);
+        }
+        for file in &sources.named {
+            reader.file(file, false, 0);
+        }
+        let Reader {
+            mut sections,
+            problems,
+            ..
+        } = reader;
+        let cluster = section_name("cluster", sources.instance.as_deref());
+        let asadm = section_name("asadm", sources.instance.as_deref());
+        let mut values = sections.remove(&cluster).unwrap_or_default();
+        let asadm = sections
+            .remove(&asadm)
+            .or_else(|| sections.remove("asadm"))
+            .unwrap_or_default();
+        values.extend(asadm);
+        Self { values, problems }
+    }
+
+    /// A text; an empty one counts as absent, except for the password.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.values
+            .get(key)?
+            .as_str()
+            .filter(|text| !text.is_empty() || key == "password")
+    }
+
+    /// Whether a flag is on.
+    pub fn flag(&self, key: &str) -> bool {
+        self.values.get(key).and_then(Value::as_bool) == Some(true)
+    }
+
+    /// A port or another number from 0 to 65535.
+    pub fn number(&self, key: &str) -> Option<u16> {
+        match self.values.get(key)? {
+            Value::Integer(number) => u16::try_from(*number).ok(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+fn section_name(name: &str, instance: Option<&str>) -> String {
+    match instance {
+        Some(instance) => format!("{name}_{instance}"),
+        None => name.to_owned(),
+    }
+}
+
+type Section = BTreeMap<&'static str, Value>;
+
+struct Reader<'a> {
+    sections: BTreeMap<String, Section>,
+    problems: Vec<Problem>,
+    files: usize,
+    instance: Option<&'a str>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, path: &Path, may_be_absent: bool, depth: usize) {
+        let shown = path.display();
+        if depth > INCLUDE_DEPTH_MAX || self.files >= FILES_MAX {
+            self.problems.push(Problem::Error(format!(
+                "Config file parse error: {shown} includes too many files, or itself"
+            )));
+            return;
+        }
+        self.files += 1;
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if !may_be_absent {
+                    self.problems.push(Problem::Warning(format!(
+                        "Config file read error : {shown} No such file"
+                    )));
+                }
+                return;
+            }
+            Err(error) => {
+                self.problems.push(Problem::Warning(format!(
+                    "Config file read error : {shown} {error}"
+                )));
+                return;
+            }
+        };
+        let read = text
+            .parse::<Table>()
+            .map_err(|error| one_line(&error))
+            .and_then(|table| Ok((self.checked(&table)?, included(&table, path)?)));
+        match read {
+            Ok((sections, files)) => {
+                for (name, section) in sections {
+                    self.sections.entry(name).or_default().extend(section);
+                }
+                for file in files {
+                    self.file(&file, false, depth + 1);
+                }
+            }
+            Err(reason) => self.problems.push(Problem::Error(format!(
+                "Config file parse error: {shown} {reason}"
+            ))),
+        }
+    }
+
+    /// The sections that count, all of their keys known and of the right kind.
+    fn checked(&self, table: &Table) -> Result<Vec<(String, Section)>, String> {
+        let mut names = vec![
+            (section_name("cluster", self.instance), CLUSTER),
+            ("asadm".to_owned(), ASADM),
+        ];
+        if self.instance.is_some() {
+            names.push((section_name("asadm", self.instance), ASADM));
+        }
+        let mut sections = Vec::new();
+        for (name, keys) in names {
+            let Some(value) = table.get(&name) else {
+                continue;
+            };
+            let found = value
+                .as_table()
+                .ok_or_else(|| format!("`{name}` must be a section"))?;
+            let mut section = Section::new();
+            for (key, value) in found {
+                let (known, kind) = keys
+                    .iter()
+                    .find(|(known, _)| known == key)
+                    .ok_or_else(|| format!("unknown key `{key}` in [{name}]"))?;
+                let fits = match (kind, value) {
+                    (Kind::Text, Value::String(_)) | (Kind::Flag, Value::Boolean(_)) => true,
+                    (Kind::Integer | Kind::Port, Value::Integer(number)) => {
+                        u16::try_from(*number).is_ok()
+                    }
+                    (Kind::Port, Value::String(text)) => text.parse::<u16>().is_ok(),
+                    _ => false,
+                };
+                if !fits {
+                    let expected = match kind {
+                        Kind::Text => "a text",
+                        Kind::Integer | Kind::Port => "a number from 0 to 65535",
+                        Kind::Flag => "true or false",
+                    };
+                    return Err(format!("`{key}` in [{name}] must be {expected}"));
+                }
+                section.insert(known, value.clone());
+            }
+            sections.push((name, section));
+        }
+        Ok(sections)
+    }
+}
+
+/// The files of `[include]`. Relative paths start at the including file.
+fn included(table: &Table, from: &Path) -> Result<Vec<PathBuf>, String> {
+    let Some(include) = table.get("include").and_then(Value::as_table) else {
+        return Ok(Vec::new());
+    };
+    let base = from.parent().unwrap_or(Path::new(""));
+    let mut files = Vec::new();
+    for (key, value) in include {
+        let path = value
+            .as_str()
+            .map(|path| base.join(path))
+            .ok_or_else(|| format!("`{key}` in [include] must be a text"))?;
+        match key.as_str() {
+            "file" => files.push(path),
+            "directory" => {
+                let entries = fs::read_dir(&path)
+                    .map_err(|error| format!("cannot list {}: {error}", path.display()))?;
+                let mut found: Vec<_> = entries
+                    .filter_map(|entry| Some(entry.ok()?.path()))
+                    .filter(|path| path.is_file())
+                    .collect();
+                found.sort();
+                files.extend(found);
+            }
+            _ => return Err(format!("unknown key `{key}` in [include]")),
+        }
+    }
+    Ok(files)
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().replace('\n', ", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(files: &[(&str, &str)], instance: Option<&str>) -> Config {
+        let directory = tempfile::tempdir().unwrap();
+        let mut named = Vec::new();
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            if !name.contains('/') {
+                named.push(path);
+            }
+        }
+        Config::read(&Sources {
+            defaults: vec![directory.path().join("absent.conf")],
+            named,
+            instance: instance.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn later_files_and_included_files_win() {
+        let config = read(
+            &[
+                ("a.conf", "[cluster]\nhost = 'a'\nport = 1\n[asinfo]\nx = 1"),
+                (
+                    "b.conf",
+                    "[include]\nfile = 'd/c.conf'\ndirectory = 'd'\n[cluster]\nhost = 'b'",
+                ),
+                (
+                    "d/c.conf",
+                    "[cluster]\nhost = 'c'\n[asadm]\ntimeout = 3\nenable = true",
+                ),
+                ("d/z.conf", "[cluster]\nuser = ''\npassword = ''"),
+            ],
+            None,
+        );
+        assert_eq!(config.problems, []);
+        assert_eq!(config.text("host"), Some("c"));
+        assert_eq!(config.number("port"), Some(1));
+        assert_eq!(config.number("timeout"), Some(3));
+        assert!(config.flag("enable"));
+        assert_eq!(config.text("user"), None);
+        assert_eq!(config.text("password"), Some(""));
+    }
+
+    #[test]
+    fn an_instance_has_its_own_cluster_section() {
+        let text = "[cluster]\nport = 1\n[cluster_x]\nhost = 'x'\n[asadm]\ntimeout = 2";
+        let config = read(&[("a.conf", text)], Some("x"));
+        assert_eq!(config.text("host"), Some("x"));
+        assert_eq!(config.number("port"), None);
+        assert_eq!(config.number("timeout"), Some(2));
+    }
+
+    #[test]
+    fn a_bad_file_is_left_out_and_told() {
+        for text in [
+            "[cluster",
+            "[cluster]\nnosuch = 1",
+            "[cluster]\nhost = 1",
+            "[cluster]\nport = 70000",
+            "[asadm]\ntimeout = 1.5",
+            "cluster = 1",
+            "[include]\nfile = 'a.conf'",
+            "[include]\ndirectory = 'nosuch'",
+        ] {
+            let config = read(&[("a.conf", text)], None);
+            assert!(
+                matches!(config.problems.as_slice(), [Problem::Error(_)]),
+                "{text}: {:?}",
+                config.problems
+            );
+        }
+    }
+
+    #[test]
+    fn a_named_file_must_exist() {
+        let config = Config::read(&Sources {
+            named: vec![PathBuf::from("no/such.conf")],
+            ..Sources::default()
+        });
+        assert_eq!(
+            config.problems,
+            [Problem::Warning(
+                "Config file read error : no/such.conf No such file".to_owned()
+            )]
+        );
+    }
+}

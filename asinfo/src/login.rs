@@ -1,0 +1,116 @@
+//! Logging in to a node with a user's password.
+
+use std::time::Duration;
+
+use protocol::client::{Client, ClientError};
+use protocol::result_code::ResultCode;
+use protocol::security::{Command, FieldId};
+use thiserror::Error;
+
+/// A user and the password in the form in which it is sent.
+#[derive(Clone)]
+pub struct Credential {
+    user: String,
+    hash: String,
+}
+
+/// Salt that servers expect, the 16 bytes that `$2a$10$7EqJtq98hPqEX7fNZaFWoO` writes out in bcrypt's base64.
+const SALT: [u8; 16] = [
+    0xf4, 0x6b, 0x0b, 0xbe, 0xcf, 0xfe, 0x8d, 0x1b, 0x06, 0x67, 0xd8, 0x4f, 0x6d, 0xc1, 0xd8, 0xa9,
+];
+/// Rounds that servers expect, as a power of two.
+const COST: u32 = 10;
+
+/// Why there is no login.
+#[derive(Debug, Error)]
+pub enum LoginError {
+    /// The password has a NUL byte, or is too long for the hash.
+    #[error("the password cannot be used: {0}")]
+    Password(#[from] bcrypt::BcryptError),
+    /// The node refused.
+    #[error("Login failed : {0}.")]
+    Refused(String),
+    /// The node did not answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl Credential {
+    /// Hashes the password, which takes some ten milliseconds.
+    pub fn new(user: &str, password: &str) -> Result<Self, LoginError> {
+        let hash =
+            bcrypt::hash_with_salt(password, COST, SALT)?.format_for_version(bcrypt::Version::TwoA);
+        Ok(Self {
+            user: user.to_owned(),
+            hash,
+        })
+    }
+
+    /// The user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Logs a connection in. A node on which security is switched off lets everybody in.
+    pub async fn log_in(&self, client: &mut Client, limit: Duration) -> Result<(), LoginError> {
+        let fields = [
+            (FieldId::USER, self.user.as_bytes()),
+            (FieldId::CREDENTIAL, self.hash.as_bytes()),
+        ];
+        let result = client
+            .security(Command::LOGIN, &fields, limit, |unit| unit.result)
+            .await?;
+        match result {
+            ResultCode::OK | ResultCode(52) => Ok(()),
+            code => Err(LoginError::Refused(reason(code))),
+        }
+    }
+}
+
+/// What a security result means, in the words of the tools.
+pub fn reason(code: ResultCode) -> String {
+    let name = match code.0 {
+        1 => "Unknown server error",
+        51 => "Security not supported",
+        52 => "Security not enabled",
+        54 => "Invalid command",
+        55 => "Unrecognized field id",
+        56 => "Valid but unexpected commands",
+        60 => "No user or unrecognized user",
+        61 => "User already exists",
+        62 => "No password or bad password",
+        63 => "Expired password",
+        64 => "Forbidden password",
+        65 => "No credential or bad credential",
+        66 => "Expired session",
+        70 => "No role or invalid role",
+        71 => "Role already exists",
+        72 => "No privileges or unrecognized privileges",
+        73 => "Bad whitelist",
+        74 => "Quotas not enabled",
+        75 => "Bad rate quota",
+        80 => "Not authenticated",
+        81 => "Role or privilege violation",
+        82 => "Not whitelisted",
+        83 => "Rate quota exceeded",
+        91 => "Error in ldap setup",
+        92 => "Error in ldap tls setup",
+        93 => "Unable to authenticate ldap user",
+        94 => "Error querying ldap server",
+        other => return format!("Error response code ({other})"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_with_the_salt_that_servers_expect() {
+        let credential = Credential::new("admin", "admin").unwrap();
+        assert!(credential.hash.starts_with("$2a$10$7EqJtq98hPqEX7fNZaFWoO"));
+        assert_eq!(credential.hash.len(), 60);
+        assert!(bcrypt::verify("admin", &credential.hash).unwrap());
+    }
+}
