@@ -9,6 +9,8 @@ use super::setting::Support;
 use super::table::Section;
 use super::values::Values;
 use super::{Config, ConfigError, ignored};
+use crate::cluster::NodeId;
+use crate::log::Level;
 
 /// Namespaces at most, as in Aerospike.
 const NAMESPACES_MAX: usize = 32;
@@ -17,7 +19,12 @@ const NAMESPACE_NAME_BYTES_MAX: usize = 31;
 /// Bytes of a set name at most.
 const SET_NAME_BYTES_MAX: usize = 63;
 
-/// Keys of ours whose block adds no name to the keys in it, with the word that it takes.
+/// Bytes of a cluster name at most.
+const CLUSTER_NAME_BYTES_MAX: usize = 63;
+/// Bytes of the modules' directory at most.
+const USER_PATH_BYTES_MAX: usize = 255;
+
+/// Keys that have a value and a block.
 const BLOCK_WITH_WORD: &[&str] = &["storage-engine", "index-type", "sindex-type"];
 
 /// Reads a text; `file` is its name in messages.
@@ -33,6 +40,26 @@ pub(crate) fn resolve(file: &str, text: &str) -> Result<Config, ConfigError> {
         ineffective: Vec::new(),
     }
     .config(&statements)
+}
+
+/// What is wrong with a text that has a form of its own.
+fn wrong_text(section: Section, name: &str, word: &str) -> Option<&'static str> {
+    let (right, reason) = match (section, name) {
+        (Section::Service, "node-id") => (
+            word == "null" || NodeId::parse(word).is_some(),
+            "expected 1 to 16 hex digits, not all 0",
+        ),
+        (Section::Service, "cluster-name") => (
+            word.len() <= CLUSTER_NAME_BYTES_MAX,
+            "a cluster name has at most 63 bytes",
+        ),
+        (Section::ModLua, "user-path") => (
+            word.len() <= USER_PATH_BYTES_MAX,
+            "a path for modules has at most 255 bytes",
+        ),
+        _ => return None,
+    };
+    (!right).then_some(reason)
 }
 
 struct Reader<'a> {
@@ -78,6 +105,14 @@ impl Reader<'_> {
                     ));
                 }
             }
+        }
+        if !statements
+            .iter()
+            .any(|statement| statement.key == "logging")
+        {
+            let console = LogSink::new(LogTarget::Console);
+            console.levels.set_all(Level::Info);
+            logging.push(console);
         }
         if namespaces.is_empty() || namespaces.len() > NAMESPACES_MAX {
             return Err(ConfigError::Refused {
@@ -264,6 +299,9 @@ impl Reader<'_> {
             return Err(self.refuse(statement, full, "stands twice"));
         };
         stored.map_err(|error| self.refuse(statement, full, &error.to_string()))?;
+        if let Some(reason) = wrong_text(section, name, &word) {
+            return Err(self.refuse(statement, full, reason));
+        }
         if name == "storage-engine" && word != "memory" {
             // What is reported is what is done: records are kept in memory.
             values

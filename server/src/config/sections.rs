@@ -113,8 +113,6 @@ accessors! { ServiceSettings in table::SERVICE {
     proto_fd_idle_ms: number32 -> u32 = "proto-fd-idle-ms";
     /// Client connections at most.
     proto_fd_max: number32 -> u32 = "proto-fd-max";
-    /// Finished jobs that `query-show` keeps.
-    query_max_done: number32 -> u32 = "query-max-done";
     /// Threads that serve requests.
     service_threads: number32 -> u32 = "service-threads";
     /// Seconds between two ticker lines, and length of a latency slice.
@@ -161,16 +159,6 @@ accessors! { NetworkSettings in table::NETWORK {
     admin_port: port -> u16 = "admin.port";
     /// Addresses of the admin port.
     admin_addresses: list -> Vec<String> = "admin.address";
-    /// Addresses of the port for messages between nodes.
-    heartbeat_addresses: list -> Vec<String> = "heartbeat.address";
-    /// Port for messages between nodes; 0 none.
-    heartbeat_port: port -> u16 = "heartbeat.port";
-    /// Nodes to join, `host:port`.
-    mesh_seeds: list -> Vec<String> = "heartbeat.mesh-seed-address-port";
-    /// Time between two messages to other nodes, ms.
-    heartbeat_interval_ms: number32 -> u32 = "heartbeat.interval";
-    /// Missed messages after which a node counts as gone.
-    heartbeat_timeout: number32 -> u32 = "heartbeat.timeout";
 } }
 
 impl NetworkSettings {
@@ -215,12 +203,8 @@ pub struct NamespaceSettings {
 accessors! { NamespaceSettings in table::NAMESPACE {
     /// A life in writes is accepted although `nsup-period` is 0.
     allow_ttl_without_nsup: flag -> bool = "allow-ttl-without-nsup";
-    /// Records per second of one background query; 0 = no limit.
-    background_query_max_rps: number32 -> u32 = "background-query-max-rps";
     /// Life of records written without one, seconds; 0 = for ever.
     default_ttl: number32 -> u32 = "default-ttl";
-    /// Share of the life below which a read renews it, percent; 0 = never.
-    default_read_touch_ttl_pct: number32 -> u32 = "default-read-touch-ttl-pct";
     /// Records without a set are refused.
     disallow_null_setname: flag -> bool = "disallow-null-setname";
     /// Largest stored size of a record, bytes.
@@ -231,10 +215,6 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     reject_non_xdr_writes: flag -> bool = "reject-non-xdr-writes";
     /// Writes of XDR are refused.
     reject_xdr_writes: flag -> bool = "reject-xdr-writes";
-    /// Copies of a record that the operator asks for.
-    replication_factor: number32 -> u32 = "replication-factor";
-    /// Threads of one query.
-    single_query_threads: number32 -> u32 = "single-query-threads";
     /// Requests that may wait on one record; 0 = no limit.
     transaction_pending_limit: number32 -> u32 = "transaction-pending-limit";
     /// Memory for record data, bytes.

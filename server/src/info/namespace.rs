@@ -95,7 +95,7 @@ fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
     fields.put("stop_writes", namespace.settings.stops_writes(used));
     fixed(fields, "false", &["hwm_breached"]);
     fields.put("current_time", seconds(namespace.now_ms()));
-    fixed(fields, "0", &["non_expirable_objects"]);
+    fields.put("non_expirable_objects", namespace.non_expirable_objects());
     fields.put("expired_objects", namespace.removals.expired_objects.get());
     fields.put("evicted_objects", namespace.removals.evicted_objects.get());
     fixed(

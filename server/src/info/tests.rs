@@ -506,6 +506,7 @@ fn counts_records_in_namespaces_and_sets() {
         ";objects=3;",
         ";master_objects=3;",
         ";prole_objects=0;",
+        ";non_expirable_objects=2;",
         ";ns_cluster_size=1;",
         ";stop_writes=false;",
         ";index_used_bytes=192;",

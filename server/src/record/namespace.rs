@@ -66,6 +66,8 @@ pub struct Namespace {
     engine: Box<dyn StorageEngine>,
     sets: SetTable,
     usage: Usage,
+    /// Records that live for ever.
+    non_expirable: AtomicU64,
     locks: Arc<RecordLocks>,
     truncate_lut_ms: AtomicU64,
 }
@@ -100,6 +102,7 @@ impl Namespace {
             engine,
             sets: SetTable::default(),
             usage: Usage::default(),
+            non_expirable: AtomicU64::new(0),
             locks: Arc::default(),
             truncate_lut_ms: AtomicU64::new(0),
         }
@@ -133,6 +136,12 @@ impl Namespace {
     #[must_use]
     pub fn usage(&self) -> &Usage {
         &self.usage
+    }
+
+    /// Records that live for ever.
+    #[must_use]
+    pub fn non_expirable_objects(&self) -> u64 {
+        self.non_expirable.load(Ordering::Relaxed)
     }
 
     /// The locks on records. A caller of [`Namespace::store`] or [`Namespace::remove`] holds one.
@@ -254,7 +263,12 @@ impl Namespace {
             return Err(StoreError::TruncatedInFuture);
         }
         let record = Arc::new(record);
-        match self.engine.put(digest, Arc::clone(&record)) {
+        if record.void_time == 0 {
+            self.non_expirable.fetch_add(1, Ordering::Relaxed);
+        }
+        let replaced = self.engine.put(digest, Arc::clone(&record));
+        self.forget_life(replaced.as_deref());
+        match replaced {
             None => self.count(&record, size, Usage::grow),
             Some(replaced) if replaced.set_name() == record.set_name() => {
                 let before = replaced.size();
@@ -273,8 +287,16 @@ impl Namespace {
         let Some(removed) = self.engine.remove(digest) else {
             return false;
         };
+        self.forget_life(Some(&removed));
         self.count(&removed, removed.size(), Usage::shrink);
         true
+    }
+
+    /// Takes a version that is gone out of the count of those that live for ever.
+    fn forget_life(&self, gone: Option<&Record>) {
+        if gone.is_some_and(|gone| gone.void_time == 0) {
+            self.non_expirable.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     fn count(&self, record: &Record, size: u64, how: impl Fn(&Usage, u64)) {
