@@ -38,6 +38,10 @@ pub(super) fn statistics(call: &Call<'_>, out: &mut BytesMut) -> Result<(), Info
         fields.put(name, 0);
     }
     fields.put("deprecated_requests", stats.deprecated_requests.get());
+    // Of this server only, and therefore last.
+    for (name, value) in call.node.modules.totals().named() {
+        fields.put(name, value);
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use protocol::info::{InfoError, Params};
 
 use super::Call;
-use crate::udf::{ContextFactory, Service, info};
+use crate::udf::{ContextFactory, Service, UdfTotals, info};
 
 /// The module registry as info commands see it: whatever builds its contexts.
 pub trait ModuleCommands: Send + Sync {
@@ -20,6 +20,8 @@ pub trait ModuleCommands: Send + Sync {
     fn clear_cache(&self, params: &Params<'_>, out: &mut BytesMut);
     /// `udf-stats`
     fn stats(&self, params: &Params<'_>, out: &mut BytesMut);
+    /// Numbers of all modules together, for `statistics`.
+    fn totals(&self) -> UdfTotals;
 }
 
 impl<F: ContextFactory> ModuleCommands for Service<F> {
@@ -45,6 +47,10 @@ impl<F: ContextFactory> ModuleCommands for Service<F> {
 
     fn stats(&self, params: &Params<'_>, out: &mut BytesMut) {
         info::udf_stats(self, params, out);
+    }
+
+    fn totals(&self) -> UdfTotals {
+        Service::totals(self)
     }
 }
 

@@ -13,7 +13,7 @@
 //! The format is that of the real server, so a registry can be carried over. Source: `udf-runtime.md` 1.9.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,8 @@ use super::names;
 const METADATA_FILE: &str = "UDF.smd";
 /// Unfinished files. Module names never begin with a dot.
 const TEMPORARY_FILE: &str = ".asd-unfinished";
+/// Locked by the server that uses the directory, for as long as it lives.
+const LOCK_FILE: &str = ".asd-lock";
 
 /// What went wrong with the registry's files.
 #[derive(Debug, Error)]
@@ -40,6 +42,12 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// Two servers would overwrite each other's modules.
+    #[error("`{path}` is in use by another server; give each its own `work-directory`")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
     },
     /// The registry is not what this server writes. It is not overwritten.
     #[error("`{path}` is damaged: {reason}; repair it, or move it away to start without modules")]
@@ -102,6 +110,8 @@ pub(crate) struct Store {
     user_path: PathBuf,
     /// Cluster key and number of changes, kept as found.
     version: (i64, u64),
+    /// Holds the lock on the directory.
+    _lock: File,
 }
 
 impl Store {
@@ -113,6 +123,9 @@ impl Store {
         let metadata_directory = work_directory.join("smd");
         for directory in [&*metadata_directory, user_path] {
             fs::create_dir_all(directory).map_err(io_error("create directory", directory))?;
+        }
+        let lock = lock(&metadata_directory)?;
+        for directory in [&*metadata_directory, user_path] {
             let unfinished = directory.join(TEMPORARY_FILE);
             match fs::remove_file(&unfinished) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -134,6 +147,7 @@ impl Store {
             metadata_directory,
             user_path: user_path.to_owned(),
             version,
+            _lock: lock,
         };
         Ok((store, items))
     }
@@ -209,6 +223,19 @@ fn io_error<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) 
         action,
         path: path.to_owned(),
         source,
+    }
+}
+
+/// Takes the directory for this process. The system gives it back when the process ends, however it ends.
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(LOCK_FILE);
+    let file = File::create(&path).map_err(io_error("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            path: directory.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
     }
 }
 
@@ -358,6 +385,20 @@ mod tests {
             );
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn directory_belongs_to_one_server_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let user_path = directory.path().join("lua");
+        let first = Store::open(directory.path(), &user_path).unwrap();
+        let second = Store::open(directory.path(), &user_path);
+        assert!(
+            matches!(second, Err(StoreError::InUse { .. })),
+            "{second:?}"
+        );
+        drop(first);
+        Store::open(directory.path(), &user_path).unwrap();
     }
 
     #[test]

@@ -63,6 +63,8 @@ struct Shared<F: ContextFactory> {
     settings: UdfSettings,
     live: ArcSwap<Live<F::Context>>,
     visits: Visits,
+    /// Held while a set is replaced: the next one is made from it. Never held while a file is written.
+    publishing: Mutex<()>,
     /// Counters of pools that are gone.
     retired: Mutex<PoolCounts>,
 }
@@ -94,10 +96,10 @@ impl<F: ContextFactory> Service<F> {
                 pools: HashMap::new(),
             }),
             visits: Visits::default(),
+            publishing: Mutex::default(),
             retired: Mutex::default(),
         });
-        let set = shared.live.load().set.followed_by(registry.modules());
-        shared.publish(set);
+        shared.publish(|set| set.followed_by(registry.modules()));
         let warmer = if shared.settings.cache_enabled {
             let shared = Arc::clone(&shared);
             let spawned = thread::Builder::new()
@@ -156,10 +158,7 @@ impl<F: ContextFactory> Service<F> {
         );
         let mut registry = self.registry.lock();
         match registry.put(module)? {
-            Change::Made => {
-                let set = shared.live.load().set.followed_by(registry.modules());
-                shared.publish(set);
-            }
+            Change::Made => shared.publish(|set| set.followed_by(registry.modules())),
             Change::None => shared.ensure_loaded(file_name),
         }
         Ok(())
@@ -174,18 +173,15 @@ impl<F: ContextFactory> Service<F> {
     pub fn remove(&self, file_name: &str) -> Result<(), StoreError> {
         let mut registry = self.registry.lock();
         if registry.remove(file_name)? == Change::Made {
-            let set = self.shared.live.load().set.followed_by(registry.modules());
-            self.shared.publish(set);
+            self.shared
+                .publish(|set| set.followed_by(registry.modules()));
         }
         Ok(())
     }
 
-    /// Has every context of every module built anew. No call that begins from now on runs in an older one.
+    /// Has every context of every module built anew; does not block. No call that begins from now on runs in an older one.
     pub fn clear_cache(&self) {
-        // Changes are made one at a time: the registry's lock orders them.
-        let _registry = self.registry.lock();
-        let set = self.shared.live.load().set.cleared();
-        self.shared.publish(set);
+        self.shared.publish(ModuleSet::cleared);
     }
 
     /// A context for one call of this module, by the name without extension.
@@ -272,11 +268,12 @@ impl<F: ContextFactory> Drop for Service<F> {
 }
 
 impl<F: ContextFactory> Shared<F> {
-    /// Puts a set in force, with a pool for every name that can be called, and has the pools visited.
-    ///
-    /// Called by one thread at a time: the registry's lock is held, or the service is not shared yet.
-    fn publish(&self, set: ModuleSet) {
+    /// Puts the set after the one in force into its place, with a pool for every name that can be called, and has the
+    /// pools visited.
+    fn publish(&self, next: impl FnOnce(&ModuleSet) -> ModuleSet) {
+        let publishing = self.publishing.lock();
         let old = self.live.load_full();
+        let set = next(&old.set);
         let mut pools = HashMap::new();
         for name in set.in_order().iter().filter_map(|module| module.name()) {
             let pool = old.pools.get(name.as_bytes()).map_or_else(
@@ -288,6 +285,7 @@ impl<F: ContextFactory> Shared<F> {
         let set = Arc::new(set);
         let live = Arc::new(Live { set, pools });
         self.live.store(Arc::clone(&live));
+        drop(publishing);
         for (name, pool) in &old.pools {
             if !live.pools.contains_key(name) {
                 // Its idle contexts are closed with it, on the thread that made the change.
