@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod config;
 pub mod info;
 pub mod log;
+mod lua;
 pub mod lua_pattern;
 pub mod node;
 pub mod record;

@@ -9,7 +9,9 @@
 //!
 //! Source: `udf-runtime.md` 1, 2, 9.
 
+pub(crate) mod budget;
 pub mod compile_failure;
+mod context;
 pub mod factory;
 pub mod info;
 pub mod module;
@@ -24,6 +26,7 @@ mod stats;
 mod warmer;
 
 pub use compile_failure::CompileFailure;
+pub use context::{Context, Ended, Limits, LuaFactory};
 pub use factory::{ContextFactory, LoadFailure, PooledContext};
 pub use module::{Bytecode, Module, ModuleSet, Modules};
 pub use persistence::StoreError;

@@ -46,6 +46,8 @@ pub struct Call<'a> {
     pub record: RecordView,
     /// When the call is ended with `UDF Execution Timeout`.
     pub deadline: Instant,
+    /// Seconds since 2010-01-01 UTC when the call began; a record's remaining life is counted from it.
+    pub now: u32,
 }
 
 /// What a call wants done to its record.

@@ -1,0 +1,109 @@
+//! Memory of one Lua state: what it may take, what it has taken.
+//!
+//! Lua's own allocations and those of our lists, maps and byte buffers count together. Lua code and Lua's C functions are
+//! refused memory beyond the limit (Lua then collects garbage, and raises if that does not help). Our native functions
+//! are never refused in the middle of their work, because an error must not jump over Rust values; they overdraw, and
+//! the trampoline raises once they are done.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+/// Bytes of native collections after which Lua is told to collect: it does not see their size itself.
+const NATIVE_BYTES_PER_COLLECTION: usize = 4 * 1024 * 1024;
+
+/// The account of one state. It has to outlive the state, at an address that does not change.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    used: Cell<usize>,
+    limit: Cell<usize>,
+    /// Nesting of native work during which allocation does not fail.
+    overdraft: Cell<u32>,
+    /// Native bytes taken since Lua last collected for them.
+    native_since_collection: Cell<usize>,
+}
+
+impl Memory {
+    pub(crate) fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    pub(crate) fn set_limit(&self, bytes: usize) {
+        self.limit.set(bytes);
+    }
+
+    /// Whether native work has taken more than there is.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.used.get() > self.limit.get()
+    }
+
+    /// Whether `bytes` more would stay within the limit.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.used.get().saturating_add(bytes) <= self.limit.get()
+    }
+
+    pub(crate) fn begin_overdraft(&self) {
+        self.overdraft.set(self.overdraft.get() + 1);
+    }
+
+    pub(crate) fn end_overdraft(&self) {
+        self.overdraft.set(self.overdraft.get().saturating_sub(1));
+    }
+
+    /// Leaves native work for a call back into Lua; the returned depth goes to [`Memory::resume_overdraft`].
+    pub(crate) fn suspend_overdraft(&self) -> u32 {
+        self.overdraft.replace(0)
+    }
+
+    pub(crate) fn resume_overdraft(&self, depth: u32) {
+        self.overdraft.set(depth);
+    }
+
+    /// Counts memory of a native collection that has changed from `before` to `after` bytes.
+    pub(crate) fn account(&self, before: usize, after: usize) {
+        self.used
+            .set((self.used.get() + after).saturating_sub(before));
+        if after > before {
+            self.native_since_collection
+                .set(self.native_since_collection.get() + (after - before));
+        }
+    }
+
+    /// Whether so much native memory was taken that Lua should collect; asks once per amount.
+    pub(crate) fn wants_collection(&self) -> bool {
+        if self.native_since_collection.get() < NATIVE_BYTES_PER_COLLECTION && !self.is_overdrawn()
+        {
+            return false;
+        }
+        self.native_since_collection.set(0);
+        true
+    }
+
+    /// Lua's allocator (`lua_Alloc`); `account` is the [`Memory`].
+    pub(super) unsafe extern "C" fn allocate(
+        account: *mut c_void,
+        block: *mut c_void,
+        old_size: usize,
+        new_size: usize,
+    ) -> *mut c_void {
+        // SAFETY: `State` passes a Memory that outlives the Lua state.
+        let memory = unsafe { &*account.cast::<Self>() };
+        // For a new block Lua passes a type tag as its old size.
+        let old_size = if block.is_null() { 0 } else { old_size };
+        if new_size == 0 {
+            // SAFETY: `block` is null or came from `realloc` below.
+            unsafe { libc::free(block) };
+            memory.used.set(memory.used.get().saturating_sub(old_size));
+            return std::ptr::null_mut();
+        }
+        let used = (memory.used.get() + new_size).saturating_sub(old_size);
+        if new_size > old_size && used > memory.limit.get() && memory.overdraft.get() == 0 {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as above; Lua gives the block up when a new address is returned.
+        let moved = unsafe { libc::realloc(block, new_size) };
+        if !moved.is_null() {
+            memory.used.set(used);
+        }
+        moved
+    }
+}

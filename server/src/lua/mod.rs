@@ -1,0 +1,39 @@
+//! Lua for record UDFs: the interpreter's state, and Aerospike's API in it, a file a type.
+//!
+//! Lua 5.4 comes from `mlua`, built from source, and is used through its C API (`mlua::ffi`): the error texts that
+//! clients see need the call information that only the C API has, and a native call costs a fraction. All `unsafe` of
+//! the server is in here. Its rules:
+//!
+//! - A native function is a safe body behind the trampoline of [`frame`]; no Lua error crosses a frame with something to
+//!   drop.
+//! - A few functions are written like C functions ([`protect`], [`tables`]); nothing in them has a destructor.
+//! - Userdata are known by their metatable's address; scripts cannot reach those metatables.
+//! - All of a state, its values included, moves between threads as a whole and is used by one at a time.
+//!
+//! Source: `udf-runtime.md` 3 to 5.
+
+#![expect(unsafe_code, reason = "the C API of Lua")]
+
+mod aerospike;
+mod bytes;
+mod encode;
+mod frame;
+mod geojson;
+mod iterator;
+mod library;
+mod list;
+mod log;
+mod map;
+mod memory;
+mod object;
+mod protect;
+mod record;
+mod shared;
+mod state;
+mod strings;
+mod tables;
+mod text;
+mod value;
+
+pub(crate) use shared::Abort;
+pub(crate) use state::{LoadError, State, StateOptions, compile};

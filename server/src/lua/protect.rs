@@ -1,0 +1,155 @@
+//! `pcall`, `xpcall` and `coroutine.resume` that do not catch the end of a call.
+//!
+//! A script whose time or memory is spent is stopped by an error. Lua's own functions would let the script catch it and
+//! go on; these pass it on. They are written like C functions, on purpose: nothing in them has a destructor, so errors
+//! may pass through, and they can be continued after a yield.
+
+use std::ffi::c_int;
+
+use mlua::ffi;
+
+use super::frame::Frame;
+use super::shared::{Abort, Shared};
+
+/// Puts the functions into the globals and into `coroutine`.
+pub(crate) fn define(frame: &mut Frame<'_>) {
+    let state = frame.raw();
+    // SAFETY: pushes plain functions; the globals are a table, as is `coroutine`.
+    unsafe {
+        ffi::lua_pushcclosure(state, protected_call, 0);
+        frame.pop_global("pcall");
+        ffi::lua_pushcclosure(state, protected_call_with_handler, 0);
+        frame.pop_global("xpcall");
+        frame.push_global("coroutine");
+        let coroutine = frame.top();
+        ffi::lua_pushcclosure(state, resume, 0);
+        frame.raw_set_field(coroutine, "resume");
+        frame.pop(1);
+    }
+}
+
+unsafe fn shared<'a>(state: *mut ffi::lua_State) -> &'a Shared {
+    // SAFETY: see `Frame::shared`.
+    unsafe { &*(*ffi::lua_getextraspace(state).cast::<*const Shared>()) }
+}
+
+/// Whether the error that a protected call ended with must go on upwards.
+unsafe fn must_pass(state: *mut ffi::lua_State, status: c_int) -> bool {
+    // SAFETY: as the callers'.
+    let shared = unsafe { shared(state) };
+    if status == ffi::LUA_ERRMEM {
+        shared.abort(Abort::Memory);
+    }
+    shared.abort.get().is_some()
+}
+
+unsafe extern "C-unwind" fn protected_call(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: standard use of the C API; `finish` also continues after a yield.
+    unsafe {
+        ffi::luaL_checkany(state, 1);
+        ffi::lua_pushboolean(state, 1);
+        ffi::lua_insert(state, 1);
+        let arguments = ffi::lua_gettop(state) - 2;
+        let status = ffi::lua_pcallk(state, arguments, ffi::LUA_MULTRET, 0, 0, Some(finish));
+        finish(state, status, 0)
+    }
+}
+
+unsafe extern "C-unwind" fn protected_call_with_handler(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as above. The stack becomes: function, handler, true, function, arguments.
+    unsafe {
+        let count = ffi::lua_gettop(state);
+        ffi::luaL_checktype(state, 2, ffi::LUA_TFUNCTION);
+        ffi::lua_pushboolean(state, 1);
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_rotate(state, 3, 2);
+        let status = ffi::lua_pcallk(state, count - 2, ffi::LUA_MULTRET, 2, 2, Some(finish));
+        finish(state, status, 2)
+    }
+}
+
+/// What a protected call answers; `skip` is how many values below the results are not for the caller.
+unsafe extern "C-unwind" fn finish(
+    state: *mut ffi::lua_State,
+    status: c_int,
+    skip: ffi::lua_KContext,
+) -> c_int {
+    // SAFETY: as above; the error value is on top when the status is an error.
+    unsafe {
+        if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
+            return ffi::lua_gettop(state) - c_int::try_from(skip).unwrap_or(0);
+        }
+        if must_pass(state, status) {
+            ffi::lua_error(state);
+        }
+        ffi::lua_pushboolean(state, 0);
+        ffi::lua_pushvalue(state, -2);
+        2
+    }
+}
+
+unsafe extern "C-unwind" fn resume(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: standard use of the C API.
+    unsafe {
+        let coroutine = ffi::lua_tothread(state, 1);
+        if coroutine.is_null() {
+            ffi::lua_pushstring(state, c"coroutine expected, got ".as_ptr());
+            ffi::lua_pushstring(state, ffi::lua_typename(state, ffi::lua_type(state, 1)));
+            ffi::lua_concat(state, 2);
+            return ffi::luaL_argerror(
+                state,
+                1,
+                ffi::lua_tolstring(state, -1, std::ptr::null_mut()),
+            );
+        }
+        let arguments = ffi::lua_gettop(state) - 1;
+        if ffi::lua_checkstack(coroutine, arguments) == 0 {
+            ffi::lua_pushboolean(state, 0);
+            ffi::lua_pushstring(state, c"too many arguments to resume".as_ptr());
+            return 2;
+        }
+        ffi::lua_xmove(state, coroutine, arguments);
+        let mut results = 0;
+        let status = ffi::lua_resume(coroutine, state, arguments, &raw mut results);
+        if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
+            if ffi::lua_checkstack(state, results + 1) == 0 {
+                ffi::lua_settop(coroutine, -results - 1);
+                ffi::lua_pushboolean(state, 0);
+                ffi::lua_pushstring(state, c"too many results to resume".as_ptr());
+                return 2;
+            }
+            ffi::lua_pushboolean(state, 1);
+            ffi::lua_xmove(coroutine, state, results);
+            return results + 1;
+        }
+        if must_pass(state, status) {
+            ffi::lua_xmove(coroutine, state, 1);
+            ffi::lua_error(state);
+        }
+        ffi::lua_pushboolean(state, 0);
+        ffi::lua_xmove(coroutine, state, 1);
+        2
+    }
+}
+
+/// The hook that looks at the clock.
+pub(crate) unsafe extern "C-unwind" fn count_hook(
+    state: *mut ffi::lua_State,
+    _: *mut ffi::lua_Debug,
+) {
+    // SAFETY: called by Lua in the middle of a script; nothing here has a destructor.
+    unsafe {
+        let shared = shared(state);
+        if shared.checkpoint() {
+            return;
+        }
+        let text = match shared.abort.get() {
+            Some(Abort::Memory) => c"not enough memory",
+            _ => c"UDF Execution Timeout",
+        };
+        ffi::luaL_where(state, 1);
+        ffi::lua_pushstring(state, text.as_ptr());
+        ffi::lua_concat(state, 2);
+        ffi::lua_error(state);
+    }
+}

@@ -1,0 +1,97 @@
+//! What all coroutines of one Lua state share: memory, budget, classes, the call under way.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::memory::Memory;
+use super::object::Classes;
+use super::record::RecordCall;
+use crate::udf::Modules;
+use crate::udf::budget::Budget;
+
+/// Why a call was ended over a script's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abort {
+    /// Its time is spent.
+    Time,
+    /// It wants more memory than it may have.
+    Memory,
+}
+
+impl Abort {
+    /// What the client reads.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Time => "UDF Execution Timeout",
+            Self::Memory => "not enough memory",
+        }
+    }
+}
+
+/// The part of a state that its native functions reach.
+pub(crate) struct Shared {
+    pub(crate) memory: Rc<Memory>,
+    pub(crate) classes: Classes,
+    /// What `require` finds.
+    pub(crate) modules: Arc<dyn Modules>,
+    /// Directory of the modules, as error texts show it.
+    pub(crate) user_path: Box<str>,
+    /// Names of the modules whose bodies are running, innermost last.
+    pub(crate) loading: RefCell<Vec<Box<[u8]>>>,
+    pub(crate) budget: RefCell<Budget>,
+    pub(crate) abort: Cell<Option<Abort>>,
+    /// The record of the call under way.
+    pub(crate) record: RefCell<Option<RecordCall>>,
+    /// Number of the call under way; handles to records carry it and are void in other calls.
+    pub(crate) call_number: Cell<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new(modules: Arc<dyn Modules>, user_path: &str) -> Self {
+        Self {
+            modules,
+            user_path: user_path.into(),
+            loading: RefCell::default(),
+            memory: Rc::default(),
+            classes: Classes::default(),
+            budget: RefCell::new(Budget::unlimited()),
+            abort: Cell::new(None),
+            record: RefCell::new(None),
+            call_number: Cell::new(0),
+        }
+    }
+
+    /// Path of a module file, as error texts show it.
+    pub(crate) fn path_of(&self, file_name: &str) -> String {
+        format!("{}/{file_name}", self.user_path)
+    }
+
+    /// Marks the call as ended; from here on no protected call of the script catches anything.
+    pub(crate) fn abort(&self, why: Abort) {
+        if self.abort.get().is_none() {
+            self.abort.set(Some(why));
+        }
+    }
+
+    /// Looks at the clock; false when the script has to stop. May let other work go first.
+    pub(crate) fn checkpoint(&self) -> bool {
+        if self.abort.get().is_some() {
+            return false;
+        }
+        let in_time = self
+            .budget
+            .try_borrow_mut()
+            .is_ok_and(|mut budget| budget.checkpoint());
+        if !in_time {
+            self.abort(Abort::Time);
+        }
+        in_time
+    }
+
+    /// The pointer for a state's extra space.
+    pub(super) fn as_extra(&self) -> *const c_void {
+        std::ptr::from_ref(self).cast()
+    }
+}

@@ -1,0 +1,468 @@
+//! One Lua state: made, loaded, called, closed.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mlua::ffi;
+
+use super::encode;
+use super::frame::{Frame, Kind};
+use super::library::{self, GUARDED};
+use super::memory::Memory;
+use super::object::{Converted, Object};
+use super::protect::count_hook;
+use super::record::RecordCall;
+use super::shared::{Abort, Shared};
+use super::value::Value;
+use crate::udf::budget::Budget;
+use crate::udf::{Call, Modules, Outcome, RecordChange, Reply};
+
+/// VM instructions between two looks at the clock.
+const INSTRUCTIONS_PER_CHECK: c_int = 1_000;
+
+/// Text for a call that cannot be made because it has too many arguments.
+const TOO_MANY_ARGUMENTS: &str = "UDF: Execution Error 2";
+
+/// Text for an error value that is no string.
+const NOT_A_TEXT: &[u8] = b"result value type unexpected";
+
+/// What a state is made with.
+#[derive(Clone, Debug)]
+pub(crate) struct StateOptions {
+    /// Directory of the modules, as error texts show it.
+    pub(crate) user_path: Box<str>,
+    /// Scripts reach files, processes and native code.
+    pub(crate) allow_unsafe: bool,
+    /// Bytes that a state may take while it loads its module.
+    pub(crate) load_memory: usize,
+    /// Bytes that a call may take on top of what its state has.
+    pub(crate) call_memory: usize,
+    /// A failure's text is followed by a traceback.
+    pub(crate) traceback: bool,
+}
+
+/// Why a chunk did not load or its body did not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadError {
+    /// What Lua says; `None` when the error value is no text.
+    pub(crate) text: Option<Vec<u8>>,
+    /// Time or memory ran out.
+    pub(crate) aborted: bool,
+}
+
+/// A Lua state with Aerospike's globals.
+pub(crate) struct State {
+    raw: *mut ffi::lua_State,
+    /// Boxed: the state's extra space points to it.
+    shared: Box<Shared>,
+    /// Registry references: the object `aerospike`, and what the guarded globals were when the module was loaded.
+    aerospike: c_int,
+    guarded: Vec<(c_int, *const c_void)>,
+    call_memory: usize,
+    traceback: bool,
+    calls: Cell<u64>,
+}
+
+// SAFETY: everything that the state reaches, reference counts included, is owned by it alone and moves with it; it is used
+// through `&mut` only. The modules behind `require` are Send and Sync.
+unsafe impl Send for State {}
+
+impl State {
+    /// A state with the libraries open and no module loaded. `None` when there is no memory.
+    pub(crate) fn new(modules: Arc<dyn Modules>, options: &StateOptions) -> Option<Self> {
+        let shared = Box::new(Shared::new(modules, &options.user_path));
+        shared.memory.set_limit(options.load_memory);
+        let account = std::rc::Rc::as_ptr(&shared.memory)
+            .cast_mut()
+            .cast::<c_void>();
+        // SAFETY: the account lives as long as `shared`, which is dropped after the state is closed.
+        let raw = unsafe { ffi::lua_newstate(Memory::allocate, account) };
+        if raw.is_null() {
+            return None;
+        }
+        let mut state = Self {
+            raw,
+            aerospike: ffi::LUA_NOREF,
+            guarded: Vec::new(),
+            call_memory: options.call_memory,
+            traceback: options.traceback,
+            calls: Cell::new(0),
+            shared,
+        };
+        state.shared.memory.begin_overdraft();
+        // SAFETY: the extra space is as large as a pointer; coroutines get a copy of it.
+        unsafe {
+            ffi::lua_getextraspace(raw)
+                .cast::<*const c_void>()
+                .write(state.shared.as_extra());
+            ffi::lua_gc(raw, ffi::LUA_GCGEN, 0 as c_int, 0 as c_int);
+            ffi::lua_sethook(
+                raw,
+                Some(count_hook),
+                ffi::LUA_MASKCOUNT,
+                INSTRUCTIONS_PER_CHECK,
+            );
+        }
+        state.with_frame(|frame| library::open(frame, options.allow_unsafe));
+        state.shared.memory.end_overdraft();
+        Some(state)
+    }
+
+    /// Works on the bare stack; leaves it empty.
+    fn with_frame<R>(&mut self, work: impl FnOnce(&mut Frame<'_>) -> R) -> R {
+        // SAFETY: the state is live and has its Shared; `work` raises nothing.
+        let mut frame = unsafe { Frame::over(self.raw) };
+        let result = work(&mut frame);
+        frame.set_top(0);
+        result
+    }
+
+    /// Bytes that the state holds, native collections included.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.shared.memory.used()
+    }
+
+    /// Loads a text chunk under a name and runs its body with no arguments: what `udf-put` checks.
+    pub(crate) fn run_source(
+        &mut self,
+        name: &str,
+        source: &[u8],
+        deadline: Instant,
+    ) -> Result<(), LoadError> {
+        self.load(deadline, |raw| load_text(raw, name, source), None)
+    }
+
+    /// Loads a module's bytecode and runs its body as `require` does; then makes the state ready for calls.
+    pub(crate) fn run_module(
+        &mut self,
+        name: &str,
+        bytecode: &[u8],
+        deadline: Instant,
+    ) -> Result<(), LoadError> {
+        let load = |raw| {
+            // SAFETY: the bytecode is our own.
+            unsafe {
+                ffi::luaL_loadbufferx(
+                    raw,
+                    bytecode.as_ptr().cast(),
+                    bytecode.len(),
+                    c"=module".as_ptr(),
+                    c"b".as_ptr(),
+                )
+            }
+        };
+        self.load(deadline, load, Some(name))?;
+        self.make_ready();
+        Ok(())
+    }
+
+    fn load(
+        &mut self,
+        deadline: Instant,
+        load: impl FnOnce(*mut ffi::lua_State) -> c_int,
+        module: Option<&str>,
+    ) -> Result<(), LoadError> {
+        self.shared.budget.replace(Budget::until(deadline));
+        self.shared.abort.set(None);
+        if let Some(module) = module {
+            self.shared
+                .loading
+                .borrow_mut()
+                .push(module.as_bytes().into());
+        }
+        let shared: *const Shared = &raw const *self.shared;
+        let result = self.with_frame(|frame| {
+            // SAFETY: the box outlives this closure; only cells of it are touched.
+            let shared = unsafe { &*shared };
+            let mut status = load(frame.raw());
+            if status == ffi::LUA_OK {
+                let arguments = module.map_or(0, |module| {
+                    shared.memory.begin_overdraft();
+                    frame.push_bytes(module.as_bytes());
+                    frame.push_bytes(shared.path_of(&format!("{module}.lua")).as_bytes());
+                    shared.memory.end_overdraft();
+                    2
+                });
+                // SAFETY: a protected call; errors do not leave it.
+                status = unsafe { ffi::lua_pcallk(frame.raw(), arguments, 1, 0, 0, None) };
+            }
+            if status == ffi::LUA_OK {
+                return Ok(());
+            }
+            shared.memory.begin_overdraft();
+            let text = (frame.kind(-1) == Kind::String)
+                .then(|| frame.bytes(-1).unwrap_or_default().to_vec());
+            shared.memory.end_overdraft();
+            Err(LoadError {
+                text,
+                aborted: status == ffi::LUA_ERRMEM || shared.abort.get().is_some(),
+            })
+        });
+        self.shared.loading.borrow_mut().clear();
+        self.shared.budget.replace(Budget::unlimited());
+        result
+    }
+
+    /// Keeps ready what every call needs, and remembers what calls must not change.
+    fn make_ready(&mut self) {
+        self.shared.memory.begin_overdraft();
+        let (aerospike, guarded) = self.with_frame(|frame| {
+            frame.push_object(Object::Aerospike);
+            // SAFETY: pops the object into the registry.
+            let aerospike = unsafe { ffi::luaL_ref(frame.raw(), ffi::LUA_REGISTRYINDEX) };
+            let guarded = GUARDED.map(|name| {
+                frame.push_bytes(name.as_bytes());
+                // SAFETY: pops the name into the registry; then reads a global.
+                unsafe {
+                    let reference = ffi::luaL_ref(frame.raw(), ffi::LUA_REGISTRYINDEX);
+                    frame.push_global(name);
+                    let value = ffi::lua_topointer(frame.raw(), -1);
+                    frame.pop(1);
+                    (reference, value)
+                }
+            });
+            (aerospike, guarded)
+        });
+        self.aerospike = aerospike;
+        self.guarded = guarded.to_vec();
+        self.shared.memory.end_overdraft();
+    }
+
+    /// Whether the globals that every script relies on are still what they were.
+    fn is_intact(&mut self) -> bool {
+        let raw = self.raw;
+        // SAFETY: raw reads; allocation is not needed.
+        unsafe {
+            ffi::lua_rawgeti(raw, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+            let intact = self.guarded.iter().all(|(name, value)| {
+                ffi::lua_rawgeti(raw, ffi::LUA_REGISTRYINDEX, (*name).into());
+                ffi::lua_rawget(raw, 1);
+                let same = std::ptr::eq(ffi::lua_topointer(raw, -1), *value);
+                ffi::lua_settop(raw, 1);
+                same
+            });
+            ffi::lua_settop(raw, 0);
+            intact
+        }
+    }
+
+    /// Calls a global function as a record UDF. The flag says whether the state may be used again.
+    pub(crate) fn call(&mut self, call: Call<'_>) -> (Outcome, bool, Option<Abort>) {
+        let shared: *const Shared = &raw const *self.shared;
+        // SAFETY: the box outlives this function; only cells of it are touched.
+        let shared = unsafe { &*shared };
+        let number = self.calls.get() + 1;
+        self.calls.set(number);
+        shared.call_number.set(number);
+        shared.abort.set(None);
+        shared.budget.replace(Budget::until(call.deadline));
+        shared
+            .memory
+            .set_limit(shared.memory.used().saturating_add(self.call_memory));
+        shared
+            .record
+            .replace(Some(RecordCall::new(call.record, call.now)));
+        shared.memory.begin_overdraft();
+        let (aerospike, traceback) = (self.aerospike, self.traceback);
+        let reply = self.with_frame(|frame| {
+            invoke(
+                frame,
+                call.function,
+                call.arguments,
+                aerospike,
+                number,
+                traceback,
+            )
+        });
+        shared.memory.end_overdraft();
+        let record = shared.record.replace(None);
+        // Handles kept by the script carry this number; no later call has it.
+        shared.call_number.set(0);
+        let abort = shared.abort.get();
+        shared.budget.replace(Budget::unlimited());
+        let reusable = abort.is_none() && self.is_intact();
+        let (change, pending_error) = match (&reply, record) {
+            (Reply::Success(_), Some(record)) => record.finish(),
+            _ => (RecordChange::None, None),
+        };
+        (
+            Outcome {
+                reply,
+                change,
+                pending_error,
+            },
+            reusable,
+            abort,
+        )
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.shared.abort.set(None);
+        // Finalizers of the script get a moment, not the thread.
+        self.shared.budget.replace(Budget::until(
+            Instant::now() + std::time::Duration::from_millis(10),
+        ));
+        // SAFETY: made by `new`; not used afterwards. `shared` is dropped after this.
+        unsafe { ffi::lua_close(self.raw) };
+    }
+}
+
+/// Pushes function, record and arguments, and calls.
+fn invoke(
+    frame: &mut Frame<'_>,
+    function: &[u8],
+    arguments: &[u8],
+    aerospike: c_int,
+    number: u64,
+    traceback: bool,
+) -> Reply {
+    let shared = frame.shared();
+    if traceback {
+        // SAFETY: pushes a plain function, as message handler at index 1.
+        unsafe { ffi::lua_pushcclosure(frame.raw(), add_traceback, 0) };
+    } else {
+        frame.push_nil();
+    }
+    // SAFETY: the registry holds the object; the globals are a table.
+    unsafe {
+        ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, aerospike.into());
+    }
+    frame.pop_global("aerospike");
+    frame.push_globals();
+    frame.push_bytes(function);
+    frame.raw_get(2);
+    if frame.kind(3) == Kind::Nil {
+        return Reply::Failure(b"function not found".to_vec());
+    }
+    frame.push_object(Object::Record(number));
+    let first = frame.top();
+    let mut fits = true;
+    let decoded = encode::read_arguments(&shared.memory, arguments, |value| {
+        fits = fits && frame.ensure_stack(1).is_ok();
+        if fits {
+            frame.push_value(&value);
+        }
+    });
+    if !fits {
+        return Reply::Failure(TOO_MANY_ARGUMENTS.into());
+    }
+    if decoded.is_err() {
+        frame.set_top(first);
+    }
+    let count = frame.top() - first + 1;
+    let depth = shared.memory.suspend_overdraft();
+    // SAFETY: a protected call; errors do not leave it.
+    let status = unsafe { ffi::lua_pcallk(frame.raw(), count, 1, c_int::from(traceback), 0, None) };
+    shared.memory.resume_overdraft(depth);
+    if status == ffi::LUA_ERRMEM {
+        shared.abort(Abort::Memory);
+    }
+    if status == ffi::LUA_OK && shared.abort.get().is_none() {
+        return result(frame);
+    }
+    Reply::Failure(failure_text(frame, shared.abort.get()))
+}
+
+/// The returned value as a particle. What has no form for clients is nil.
+fn result(frame: &mut Frame<'_>) -> Reply {
+    let value = match frame.value_at(-1) {
+        Converted::Value(value) => value,
+        Converted::Record | Converted::Unsupported => Value::Nil,
+    };
+    match encode::to_result(&value) {
+        Ok(particle) => Reply::Success(particle),
+        Err(error) => Reply::Failure(error.to_string().into_bytes()),
+    }
+}
+
+fn failure_text(frame: &mut Frame<'_>, abort: Option<Abort>) -> Vec<u8> {
+    let text = if frame.kind(-1) == Kind::String {
+        frame.bytes(-1)
+    } else {
+        None
+    };
+    match (text, abort) {
+        (Some(text), Some(abort)) if !contains(text, abort.text().as_bytes()) => {
+            abort.text().into()
+        }
+        (Some(text), _) => text.to_vec(),
+        (None, Some(abort)) => abort.text().into(),
+        (None, None) => NOT_A_TEXT.to_vec(),
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Message handler: a traceback after the text.
+unsafe extern "C-unwind" fn add_traceback(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: standard use of the C API; nothing here has a destructor.
+    unsafe {
+        if ffi::lua_type(state, 1) == ffi::LUA_TSTRING {
+            let text = ffi::lua_tolstring(state, 1, std::ptr::null_mut());
+            ffi::luaL_traceback(state, state, text, 1);
+        }
+    }
+    1
+}
+
+/// Loads a chunk of text. Its name is shown as it is when it begins with `@` or `=`, else as `[string "name"]`.
+fn load_text(raw: *mut ffi::lua_State, name: &str, source: &[u8]) -> c_int {
+    let name = CString::new(name).unwrap_or_default();
+    // SAFETY: Lua reads `source.len()` bytes and copies the name.
+    unsafe {
+        ffi::luaL_loadbufferx(
+            raw,
+            source.as_ptr().cast(),
+            source.len(),
+            name.as_ptr(),
+            c"t".as_ptr(),
+        )
+    }
+}
+
+/// Compiles a text chunk; the bytecode keeps names and lines.
+pub(crate) fn compile(name: &str, source: &[u8]) -> Result<Vec<u8>, LoadError> {
+    unsafe extern "C-unwind" fn write(
+        _: *mut ffi::lua_State,
+        part: *const c_void,
+        size: usize,
+        out: *mut c_void,
+    ) -> c_int {
+        // SAFETY: `out` is the vector below; Lua gives `size` bytes.
+        unsafe {
+            let out = &mut *out.cast::<Vec<u8>>();
+            out.extend_from_slice(std::slice::from_raw_parts(part.cast::<u8>(), size));
+        }
+        0
+    }
+    // SAFETY: a state of its own, closed below; every step answers a status.
+    unsafe {
+        let raw = ffi::luaL_newstate();
+        if raw.is_null() {
+            return Err(LoadError {
+                text: Some(b"not enough memory".to_vec()),
+                aborted: true,
+            });
+        }
+        let result = if load_text(raw, name, source) == ffi::LUA_OK {
+            let mut out: Vec<u8> = Vec::new();
+            ffi::lua_dump(raw, write, (&raw mut out).cast(), 0);
+            Ok(out)
+        } else {
+            let text = ffi::lua_tolstring(raw, -1, std::ptr::null_mut());
+            let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_bytes().to_vec());
+            Err(LoadError {
+                text,
+                aborted: false,
+            })
+        };
+        ffi::lua_close(raw);
+        result
+    }
+}

@@ -1,0 +1,213 @@
+//! Time that a script may take, and how a long one steps aside for others.
+//!
+//! Scripts run on the runtime's worker threads: a hand-off costs more than a usual call. The interpreter asks at every
+//! [`Budget::checkpoint`] (about every thousand instructions) whether to go on. A script that has run for
+//! [`FIRST_SLICE`] gives its worker's duty to another thread and then needs one of as many permits as there are
+//! processors; long scripts take turns of [`TURN`]. Scripts that spin thus delay neither other requests nor each other's
+//! first slice.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// Run time up to which a script is not disturbed.
+const FIRST_SLICE: Duration = Duration::from_millis(1);
+/// How long a long script runs before it lets a waiting one go first.
+const TURN: Duration = Duration::from_millis(5);
+/// Time given to another thread to take over a worker's duty.
+const HAND_OVER: Duration = Duration::from_micros(50);
+
+/// The time budget of one call.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    deadline: Option<Instant>,
+    started: Instant,
+    /// End of the current turn, once the script counts as long.
+    turn_end: Option<Instant>,
+    holds_permit: bool,
+}
+
+impl Budget {
+    /// A budget that never ends.
+    #[must_use]
+    pub(crate) fn unlimited() -> Self {
+        Self {
+            deadline: None,
+            started: Instant::now(),
+            turn_end: None,
+            holds_permit: false,
+        }
+    }
+
+    /// A budget that ends at `deadline`; the script starts now.
+    #[must_use]
+    pub(crate) fn until(deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..Self::unlimited()
+        }
+    }
+
+    /// Whether there is time left. May block while other work goes first.
+    pub(crate) fn checkpoint(&mut self) -> bool {
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return false;
+        }
+        match self.turn_end {
+            None if now.duration_since(self.started) < FIRST_SLICE => true,
+            Some(end) if now < end => true,
+            _ => self.step_aside(),
+        }
+    }
+
+    fn step_aside(&mut self) -> bool {
+        let lane = SlowLane::global();
+        if self.holds_permit && !lane.has_waiters() {
+            self.turn_end = Some(Instant::now() + TURN);
+            return true;
+        }
+        let deadline = self.deadline;
+        let first = self.turn_end.is_none();
+        let held = std::mem::take(&mut self.holds_permit);
+        let got = off_the_worker(|| {
+            if held {
+                lane.release();
+            }
+            if first {
+                // Another thread has to wake up and take the worker's queue before this one goes on.
+                std::thread::sleep(HAND_OVER);
+            }
+            lane.acquire(deadline)
+        });
+        self.holds_permit = got;
+        self.turn_end = Some(Instant::now() + TURN);
+        got
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if self.holds_permit {
+            SlowLane::global().release();
+        }
+    }
+}
+
+/// Runs what may block; inside a multi-threaded runtime the worker's duty goes to another thread meanwhile.
+fn off_the_worker<R>(work: impl FnOnce() -> R) -> R {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current() {
+        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            tokio::task::block_in_place(work)
+        }
+        _ => work(),
+    }
+}
+
+/// Permits for scripts that run long; first come, first served.
+#[derive(Debug)]
+struct SlowLane {
+    queue: Mutex<Queue>,
+    turn: Condvar,
+    waiting: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Queue {
+    free: usize,
+    next_ticket: u64,
+    /// Tickets in order of arrival.
+    tickets: std::collections::VecDeque<u64>,
+}
+
+impl SlowLane {
+    fn global() -> &'static Self {
+        static LANE: OnceLock<SlowLane> = OnceLock::new();
+        LANE.get_or_init(|| {
+            Self::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+        })
+    }
+
+    fn new(permits: usize) -> Self {
+        Self {
+            queue: Mutex::new(Queue {
+                free: permits,
+                next_ticket: 0,
+                tickets: std::collections::VecDeque::new(),
+            }),
+            turn: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    fn has_waiters(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    fn release(&self) {
+        self.queue.lock().free += 1;
+        self.turn.notify_all();
+    }
+
+    /// Takes a permit; false when the deadline comes first.
+    fn acquire(&self, deadline: Option<Instant>) -> bool {
+        let mut queue = self.queue.lock();
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.tickets.push_back(ticket);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let got = loop {
+            if queue.free > 0 && queue.tickets.front() == Some(&ticket) {
+                queue.free -= 1;
+                break true;
+            }
+            match deadline {
+                None => self.turn.wait(&mut queue),
+                Some(deadline) => {
+                    if self.turn.wait_until(&mut queue, deadline).timed_out() {
+                        break false;
+                    }
+                }
+            }
+        };
+        queue.tickets.retain(|waiting| *waiting != ticket);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        drop(queue);
+        // The next in line may find a free permit now.
+        self.turn.notify_all();
+        got
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_budget_ends_at_its_deadline() {
+        let mut spent = Budget::until(Instant::now());
+        assert!(!spent.checkpoint());
+        assert!(Budget::unlimited().checkpoint());
+    }
+
+    #[test]
+    fn a_full_lane_refuses_at_the_deadline_and_serves_in_order() {
+        let lane = Arc::new(SlowLane::new(1));
+        assert!(lane.acquire(None));
+        assert!(!lane.acquire(Some(Instant::now() + Duration::from_millis(5))));
+        assert!(!lane.has_waiters());
+        let waiter = std::thread::spawn({
+            let lane = Arc::clone(&lane);
+            move || lane.acquire(Some(Instant::now() + Duration::from_secs(30)))
+        });
+        while !lane.has_waiters() {
+            std::thread::yield_now();
+        }
+        lane.release();
+        assert!(waiter.join().unwrap());
+    }
+}

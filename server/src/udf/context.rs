@@ -1,0 +1,174 @@
+//! Contexts: Lua states with one module loaded, ready to run its functions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::compile_failure::CompileFailure;
+use super::factory::{ContextFactory, LoadFailure, PooledContext};
+use super::module::{Bytecode, Module, Modules};
+use super::record_view::{Call, Outcome, Reply};
+use crate::lua::{Abort, LoadError, State, StateOptions, compile};
+
+/// What scripts may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Time for a module's body, in `udf-put` and whenever a context is built.
+    pub load_time: Duration,
+    /// Bytes that a context may take while its module is loaded.
+    pub load_memory: usize,
+    /// Bytes that a call may take on top of what its context holds.
+    pub call_memory: usize,
+    /// A context that holds more bytes than this after a call is dropped.
+    pub context_memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            load_time: Duration::from_secs(1),
+            load_memory: 64 * MIB,
+            call_memory: 64 * MIB,
+            context_memory: 16 * MIB,
+        }
+    }
+}
+
+/// Builds contexts.
+#[derive(Clone, Debug)]
+pub struct LuaFactory {
+    options: StateOptions,
+    limits: Limits,
+}
+
+impl LuaFactory {
+    /// A factory for modules of `user_path`. `allow_unsafe` gives scripts files, processes and native code; with
+    /// `traceback` failures carry one.
+    #[must_use]
+    pub fn new(user_path: &str, allow_unsafe: bool, traceback: bool, limits: Limits) -> Self {
+        let options = StateOptions {
+            user_path: user_path.into(),
+            allow_unsafe,
+            traceback,
+            load_memory: limits.load_memory,
+            call_memory: limits.call_memory,
+        };
+        Self { options, limits }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.load_time
+    }
+}
+
+fn no_memory() -> LoadError {
+    LoadError {
+        text: Some(b"not enough memory".to_vec()),
+        aborted: true,
+    }
+}
+
+fn compile_failure(error: &LoadError) -> CompileFailure {
+    CompileFailure::of_error_value(error.text.as_deref())
+}
+
+impl ContextFactory for LuaFactory {
+    type Context = Context;
+
+    fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
+        let name = format!("@{}/{file_name}", self.options.user_path);
+        match compile(&name, source) {
+            Ok(bytecode) => Ok(Bytecode(bytecode.into())),
+            Err(error) => Err(compile_failure(&error)),
+        }
+    }
+
+    fn validate(
+        &self,
+        file_name: &str,
+        source: &[u8],
+        modules: Arc<dyn Modules>,
+    ) -> Result<(), CompileFailure> {
+        let mut state =
+            State::new(modules, &self.options).ok_or_else(|| compile_failure(&no_memory()))?;
+        state
+            .run_source(file_name, source, self.deadline())
+            .map_err(|error| compile_failure(&error))
+    }
+
+    fn create(
+        &self,
+        module: &Arc<Module>,
+        modules: Arc<dyn Modules>,
+    ) -> Result<Context, LoadFailure> {
+        let failure = |error: LoadError| LoadFailure {
+            reason: error.text.map_or_else(
+                || "the module's body failed with an error value that is no text".to_owned(),
+                |text| String::from_utf8_lossy(&text).into_owned(),
+            ),
+            transient: error.aborted,
+        };
+        let bytecode = module.bytecode().map_err(|reason| LoadFailure {
+            reason: reason.to_owned(),
+            transient: false,
+        })?;
+        let mut state = State::new(modules, &self.options).ok_or_else(|| failure(no_memory()))?;
+        state
+            .run_module(
+                module.name().unwrap_or_default(),
+                &bytecode.0,
+                self.deadline(),
+            )
+            .map_err(failure)?;
+        Ok(Context {
+            state,
+            reusable: true,
+            context_memory: self.limits.context_memory,
+        })
+    }
+}
+
+/// A Lua state with one module loaded.
+pub struct Context {
+    state: State,
+    reusable: bool,
+    context_memory: usize,
+}
+
+/// How a call ended, for the pool's counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The function returned.
+    Returned,
+    /// It failed.
+    Failed,
+    /// Its time was spent.
+    TimedOut,
+}
+
+impl Context {
+    /// Runs one call.
+    pub fn run(&mut self, call: Call<'_>) -> (Outcome, Ended) {
+        let (outcome, reusable, abort) = self.state.call(call);
+        self.reusable = reusable && self.state.memory_bytes() <= self.context_memory;
+        let ended = match (&outcome.reply, abort) {
+            (_, Some(Abort::Time)) => Ended::TimedOut,
+            (Reply::Failure(_), _) => Ended::Failed,
+            (Reply::Success(_), _) => Ended::Returned,
+        };
+        if let Reply::Failure(text) = &outcome.reply {
+            tracing::warn!(target: "udf", "lua-error: result \"{}\"", String::from_utf8_lossy(text));
+        }
+        (outcome, ended)
+    }
+}
+
+impl PooledContext for Context {
+    fn is_reusable(&self) -> bool {
+        self.reusable
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.state.memory_bytes()
+    }
+}
