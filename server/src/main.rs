@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! `asd`: see [`server::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::cli::run()
+}

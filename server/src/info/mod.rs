@@ -103,24 +103,29 @@ pub async fn serve(
     body: Bytes,
 ) -> Result<BytesMut, tokio::task::JoinError> {
     if blocks(&body) {
-        tokio::task::spawn_blocking(move || answer(&node, &session, &body)).await
+        let on_its_own = move || {
+            let mut out = BytesMut::new();
+            answer(&node, &session, &body, &mut out);
+            out
+        };
+        tokio::task::spawn_blocking(on_its_own).await
     } else {
-        Ok(answer(&node, &session, &body))
+        let mut out = BytesMut::new();
+        answer(&node, &session, &body, &mut out);
+        Ok(out)
     }
 }
 
-/// Answers a request with a whole frame.
-#[must_use]
-pub fn answer(node: &Node, session: &Session, body: &[u8]) -> BytesMut {
-    let mut out = BytesMut::new();
-    if write_answers(node, session, body, &mut out).is_err() {
-        out.clear();
-        let mut reply = ReplyWriter::new(&mut out);
+/// Answers a request with a whole frame, behind what `out` already holds.
+pub fn answer(node: &Node, session: &Session, body: &[u8], out: &mut BytesMut) {
+    let begin = out.len();
+    if write_answers(node, session, body, out).is_err() {
+        out.truncate(begin);
+        let mut reply = ReplyWriter::new(out);
         reply.line(too_long().to_string());
         // One short line always fits.
         let _ = reply.finish();
     }
-    out
 }
 
 fn write_answers(

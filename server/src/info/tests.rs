@@ -90,7 +90,8 @@ fn node() -> Node {
 
 /// The body of the reply to a request body.
 fn reply(node: &Node, session: &Session, body: &[u8]) -> Vec<u8> {
-    let frame = answer(node, session, body);
+    let mut frame = BytesMut::new();
+    answer(node, session, body, &mut frame);
     assert_eq!(frame[..2], [2, 1]);
     let mut size = [0; 8];
     size[2..].copy_from_slice(&frame[2..8]);
@@ -789,7 +790,8 @@ async fn slow_commands_run_elsewhere_and_answer_the_same() {
         )
         .await
         .unwrap();
-        let whole: BytesMut = answer(&node, &session, body);
+        let mut whole = BytesMut::new();
+        answer(&node, &session, body, &mut whole);
         assert_eq!(frame[..8].len(), whole[..8].len());
         assert!(frame.len() > 8);
     }

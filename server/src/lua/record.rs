@@ -444,7 +444,7 @@ fn key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn setname(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let name = frame.with_record(1, |_, record| record.view.set.clone())?;
     match name {
-        Some(set) => frame.push_bytes(set.name().as_bytes()),
+        Some(name) => frame.push_bytes(name.as_bytes()),
         None => frame.push_nil(),
     }
     Ok(1)

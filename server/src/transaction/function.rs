@@ -7,12 +7,12 @@ use protocol::message::{FieldType, Info2, Info3, OpCode};
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
-use super::call::{Call, CallOutcome, FunctionReply, RecordChange, RecordView, StoredView};
 use super::count::{self, Ran};
 use super::reply::{Outcome, ReplyTo};
 use super::request::Request;
 use super::services::{FunctionContext, Functions, Services};
 use super::single::Target;
+use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, Record, StoreError, policy, seconds};
 
 /// Bin of the reply that holds the value of a function.
@@ -109,17 +109,14 @@ async fn call<S: Services, C: FunctionContext>(
         digest: *target.digest,
         set: (!set.is_empty()).then(|| Arc::from(set)),
         key: key.clone(),
-        stored: stored.as_ref().map(|record| StoredView {
-            record: Arc::clone(record),
-            size: record.size(),
-        }),
+        stored: stored.clone(),
         in_memory: namespace.engine().in_memory(),
         persisted: namespace.engine().persisted(),
         write_refusal: namespace.write_refusal(set, existing),
     };
     let call = Call {
         function: names.function,
-        arglist: names.arglist,
+        arguments: names.arglist,
         record,
         deadline: request.deadline,
         now: seconds(namespace.now_ms()),

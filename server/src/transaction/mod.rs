@@ -12,7 +12,6 @@
 //! Source: wire specification 3 to 7, UDF runtime specification 5.
 
 mod batch;
-mod call;
 mod count;
 mod delete;
 mod filter;
@@ -33,7 +32,9 @@ use std::time::{Duration, Instant};
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 
-pub use call::{Call, CallOutcome, FunctionReply, RecordChange, RecordView, StoredView};
+pub use crate::udf::{
+    Call, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
+};
 pub use reply::ReplyStream;
 pub use services::{FunctionContext, Functions, Services};
 

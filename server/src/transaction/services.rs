@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{Call, CallOutcome};
+use super::{Call, CallOutcome};
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 

@@ -7,7 +7,7 @@ use protocol::key::Digest;
 use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 
-use crate::record::{Bin, Record, Set};
+use crate::record::{Bin, Record};
 
 /// Most bins that a UDF leaves in a record.
 pub const MAX_UDF_BINS: usize = 512;
@@ -20,8 +20,8 @@ pub const MAX_TOUCHED_BINS: usize = 1024;
 pub struct RecordView {
     /// Its digest.
     pub digest: Digest,
-    /// The set of the request; that of the stored record when there is one.
-    pub set: Option<Arc<Set>>,
+    /// Name of the set that the request names, which is the record's; none for a record in no set.
+    pub set: Option<Arc<str>>,
     /// The key that is stored or, failing that, was sent with this request.
     pub key: Option<Particle>,
     /// The stored version. None when there is none: never written, deleted, expired or truncated.

@@ -297,7 +297,10 @@ async fn calls_are_refused_before_and_after_the_record_is_looked_at() {
 #[tokio::test]
 async fn the_function_sees_the_record_and_what_was_sent() {
     let bench = Bench::running(Module::new(|call| {
-        assert_eq!((call.function, call.arglist), (&b"f"[..], &b"\x91\x05"[..]));
+        assert_eq!(
+            (call.function, call.arguments),
+            (&b"f"[..], &b"\x91\x05"[..])
+        );
         let record = &call.record;
         assert_eq!(
             (record.digest, record.set.as_deref()),
@@ -307,12 +310,12 @@ async fn the_function_sees_the_record_and_what_was_sent() {
             (record.in_memory, record.persisted, record.write_refusal),
             (true, false, None)
         );
-        let seen =
-            match &record.stored {
-                None => text("missing"),
-                Some(stored) => int(i64::from(stored.record.generation) * 1000
-                    + i64::try_from(stored.size).unwrap()),
-            };
+        let seen = match &record.stored {
+            None => text("missing"),
+            Some(stored) => {
+                int(i64::from(stored.generation) * 1000 + i64::try_from(stored.size()).unwrap())
+            }
+        };
         let key = record.key.clone().unwrap_or_default();
         let change = RecordChange::Write {
             bins: vec![
@@ -365,7 +368,7 @@ async fn calls_in_batches_are_rows_with_the_same_replies() {
             .record
             .stored
             .as_ref()
-            .map_or(0, |stored| i64::from(stored.record.generation));
+            .map_or(0, |stored| i64::from(stored.generation));
         write(&[("n", before)])
     }));
     let mut unknown = Ask::call();
@@ -418,7 +421,7 @@ async fn no_update_is_lost_between_calls_and_writes_on_one_record() {
             .record
             .stored
             .as_ref()
-            .and_then(|stored| stored.record.bin(b"n")?.particle.as_ref().as_integer());
+            .and_then(|stored| stored.bin(b"n")?.particle.as_ref().as_integer());
         std::thread::yield_now();
         write(&[("n", before.unwrap_or(0) + 1)])
     })));

@@ -1,0 +1,210 @@
+//! One client connection: bytes in, frames handled in order, replies out.
+//!
+//! ```text
+//! read ─→ input buffer ─→ frame ─→ info | message | security ─→ output buffer ─→ write
+//! ```
+//!
+//! A connection is strictly request and response. All complete frames of one read are answered into one output
+//! buffer, so requests that a client pipelines cost one write. Nothing here knows what a request means.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use protocol::codec::first_frame;
+use protocol::compress;
+use protocol::header::{HeaderError, MessageType};
+use protocol::result_code::ResultCode;
+use protocol::security;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::info::{self, Session};
+use crate::running::Running;
+use crate::server::{PortKind, Shutdown};
+use crate::transaction::{self, ReplyStream};
+
+/// Bytes that a fresh connection can take in without growing; what most requests fit into.
+const INPUT_INITIAL_BYTES: usize = 4 * 1024;
+
+/// Most that one read asks for. The buffer grows with what has arrived, never with what a header claims.
+const INPUT_STEP_BYTES: usize = 64 * 1024;
+
+/// A buffer that has grown past this is given back once it is empty, so one large request does not stay resident.
+const BUFFER_KEEP_BYTES: usize = 256 * 1024;
+
+/// Replies waiting beyond this are written before the next frame is handled.
+const OUTPUT_FLUSH_BYTES: usize = 256 * 1024;
+
+/// Why a connection ended. All of these are ordinary; they are logged at debug level.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Closed {
+    /// The peer closed its side.
+    #[error("closed by the peer")]
+    ByPeer,
+    /// The peer closed its side in the middle of a frame.
+    #[error("closed by the peer inside a frame, after {0} bytes of it")]
+    InsideFrame(usize),
+    /// The stream cannot be followed any more.
+    #[error("not a frame: {0}")]
+    NotAFrame(#[from] HeaderError),
+    /// A message type that this port does not take.
+    #[error("message type {0:?} is not served on the admin port")]
+    NotServedHere(MessageType),
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// An info command that ran on another thread has died there.
+    #[error("an info command has failed: {0}")]
+    Info(#[from] tokio::task::JoinError),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// Where replies go: collected, and written when there is nothing more to handle or when they become long.
+struct Replies<'s> {
+    stream: &'s mut TcpStream,
+    buffer: BytesMut,
+}
+
+impl ReplyStream for Replies<'_> {
+    fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.stream.write_all(&self.buffer).await?;
+        if self.buffer.capacity() > BUFFER_KEEP_BYTES {
+            self.buffer = BytesMut::with_capacity(INPUT_INITIAL_BYTES);
+        } else {
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Serves one connection until it ends; the returned value says why it ended.
+pub(crate) async fn serve(
+    running: Arc<Running>,
+    mut stream: TcpStream,
+    port: PortKind,
+    mut shutdown: Shutdown,
+) -> Closed {
+    let session = Arc::new(Session::new(port == PortKind::Admin));
+    let mut input = BytesMut::with_capacity(INPUT_INITIAL_BYTES);
+    let mut replies = Replies {
+        stream: &mut stream,
+        buffer: BytesMut::with_capacity(INPUT_INITIAL_BYTES),
+    };
+    let stopping = shutdown.wait();
+    tokio::pin!(stopping);
+    loop {
+        if let Err(reason) = answer_frames(&running, port, &session, &mut input, &mut replies).await
+        {
+            // Frames before the bad one have been handled: their answers are owed.
+            let _ = replies.flush().await;
+            return reason;
+        }
+        if let Err(error) = replies.flush().await {
+            return error.into();
+        }
+        make_room(&mut input);
+        let arrived = tokio::select! {
+            biased;
+            arrived = replies.stream.read_buf(&mut input) => arrived,
+            () = &mut stopping => return Closed::Stopping,
+        };
+        match arrived {
+            Ok(0) if input.is_empty() => return Closed::ByPeer,
+            Ok(0) => return Closed::InsideFrame(input.len()),
+            Ok(_) => {}
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+/// Handles every complete frame at the front of `input`.
+async fn answer_frames(
+    running: &Running,
+    port: PortKind,
+    session: &Arc<Session>,
+    input: &mut BytesMut,
+    replies: &mut Replies<'_>,
+) -> Result<(), Closed> {
+    if input.is_empty() {
+        return Ok(());
+    }
+    let received = Instant::now();
+    while let Some(frame) = first_frame(input)? {
+        let consumed = frame.len();
+        match frame.kind {
+            MessageType::Info => answer_info(running, session, frame.body, replies).await?,
+            MessageType::Security => {
+                security::write_reply(&mut replies.buffer, ResultCode::SEC_NOT_SUPPORTED)
+            }
+            other if port == PortKind::Admin => return Err(Closed::NotServedHere(other)),
+            MessageType::Message | MessageType::Internal => {
+                transaction::answer(running, frame.body, received, replies).await?;
+            }
+            MessageType::Compressed => {
+                answer_compressed(running, frame.body, received, replies).await?
+            }
+        }
+        input.advance(consumed);
+        if replies.buffer.len() > OUTPUT_FLUSH_BYTES {
+            replies.flush().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Commands that may take long run on a thread of their own, the others here.
+async fn answer_info(
+    running: &Running,
+    session: &Arc<Session>,
+    body: &[u8],
+    replies: &mut Replies<'_>,
+) -> Result<(), Closed> {
+    if info::blocks(body) {
+        let body = Bytes::copy_from_slice(body);
+        let answer = info::serve(Arc::clone(&running.node), Arc::clone(session), body).await?;
+        replies.buffer.extend_from_slice(&answer);
+    } else {
+        info::answer(&running.node, session, body, &mut replies.buffer);
+    }
+    Ok(())
+}
+
+/// A compressed message is answered like the message inside, uncompressed. (The real community server refuses it.)
+async fn answer_compressed(
+    running: &Running,
+    body: &[u8],
+    received: Instant,
+    replies: &mut Replies<'_>,
+) -> Result<(), Closed> {
+    match compress::decode(body) {
+        Ok(message) => Ok(transaction::answer(running, &message, received, replies).await?),
+        // Whatever is wrong with it, an empty message is refused in the same way.
+        Err(_) => Ok(transaction::answer(running, &[], received, replies).await?),
+    }
+}
+
+/// Makes sure that the next read has somewhere to put bytes, and gives back an over-grown empty buffer.
+fn make_room(input: &mut BytesMut) {
+    if input.is_empty() && input.capacity() > BUFFER_KEEP_BYTES {
+        *input = BytesMut::with_capacity(INPUT_INITIAL_BYTES);
+    }
+    let step = if input.len() < INPUT_INITIAL_BYTES / 2 {
+        INPUT_INITIAL_BYTES
+    } else {
+        INPUT_STEP_BYTES
+    };
+    if input.capacity() - input.len() < INPUT_INITIAL_BYTES / 2 {
+        input.reserve(step);
+    }
+}

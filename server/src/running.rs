@@ -1,0 +1,107 @@
+//! A node with its modules, as the transactions use it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::node::Node;
+use crate::record::Namespace;
+use crate::stats::ServerStats;
+use crate::transaction::{Call, CallOutcome, FunctionContext, Functions, Services};
+use crate::udf::{AcquireError, CallEnd, ContextGuard, Ended, LuaFactory, Service};
+
+/// The registered modules and their contexts.
+#[derive(Clone)]
+pub struct LuaFunctions(pub Arc<Service<LuaFactory>>);
+
+/// Everything that a connection works with.
+pub struct Running {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Its modules; the same that the node's info commands manage.
+    pub functions: LuaFunctions,
+}
+
+impl Services for Running {
+    type Functions = LuaFunctions;
+
+    fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
+        self.node.namespace(name)
+    }
+
+    fn transaction_max(&self) -> Duration {
+        Duration::from_millis(self.node.config.service.transaction_max_ms().into())
+    }
+
+    fn batch_max_requests(&self) -> u32 {
+        self.node.config.service.batch_max_requests()
+    }
+
+    fn udf_execution_disabled(&self) -> bool {
+        self.node.config.service.disable_udf_execution()
+    }
+
+    fn functions(&self) -> &LuaFunctions {
+        &self.functions
+    }
+
+    fn stats(&self) -> &ServerStats {
+        &self.node.stats
+    }
+}
+
+/// A context taken from a pool for one call.
+pub struct PooledFunction {
+    service: Arc<Service<LuaFactory>>,
+    package: Box<[u8]>,
+    guard: ContextGuard<LuaFactory>,
+}
+
+impl Functions for LuaFunctions {
+    type Context = PooledFunction;
+
+    async fn acquire(&self, package: &[u8]) -> Result<PooledFunction, Vec<u8>> {
+        let guard = match self.0.acquire_idle(package).map_err(text)? {
+            Some(guard) => guard,
+            None => build(&self.0, package).map_err(text)?,
+        };
+        Ok(PooledFunction {
+            service: Arc::clone(&self.0),
+            package: package.into(),
+            guard,
+        })
+    }
+}
+
+fn text(error: AcquireError) -> Vec<u8> {
+    error.to_string().into_bytes()
+}
+
+/// Builds a context on this thread, which runs the module's body: others get the worker's duty meanwhile.
+fn build(
+    service: &Service<LuaFactory>,
+    package: &[u8],
+) -> Result<ContextGuard<LuaFactory>, AcquireError> {
+    tokio::task::block_in_place(|| service.build(package))
+}
+
+impl FunctionContext for PooledFunction {
+    async fn run(&mut self, call: Call<'_>) -> CallOutcome {
+        // The record may have been waited for: a module that was replaced meanwhile must not run its old code.
+        if !self.guard.is_current() {
+            match build(&self.service, &self.package) {
+                Ok(guard) => self.guard = guard,
+                Err(error) => return CallOutcome::failure(text(error)),
+            }
+        }
+        let Some(context) = self.guard.context() else {
+            return CallOutcome::failure("no context for the call");
+        };
+        let (outcome, ended) = context.run(call);
+        self.guard.ended(match ended {
+            Ended::Returned => CallEnd::Success,
+            Ended::Failed => CallEnd::Error,
+            Ended::TimedOut => CallEnd::Timeout,
+        });
+        outcome
+    }
+}
