@@ -85,6 +85,7 @@ fn cell_object(cell: &Cell) -> Json {
 
 fn raw(value: &Value) -> Json {
     match value {
+        Value::Shown(value, _) => raw(value),
         Value::Missing => Json::Text("null".to_owned()),
         Value::Error => Json::Text("error".to_owned()),
         Value::Integer(number) => Json::Literal(number.to_string()),

@@ -60,7 +60,7 @@ impl Convert {
             (Value::Error, _) => "~~".to_owned(),
             (Value::Boolean(true), _) => "True".to_owned(),
             (Value::Boolean(false), _) => "False".to_owned(),
-            (Value::Text(text), _) => text.clone(),
+            (Value::Text(text) | Value::Shown(_, text), _) => text.clone(),
             (Value::Node(text, marker), _) => format!("{}{text}", marker.prefix()),
             (Value::List(items), _) if items.is_empty() => "--".to_owned(),
             (Value::List(items), _) => items.join(","),

@@ -41,6 +41,8 @@ pub enum Value {
     Text(String),
     /// A list; an empty one is shown as `--` but counts as an entry.
     List(Vec<String>),
+    /// A value with a text of its own, for columns whose cells are written in different ways.
+    Shown(Box<Value>, String),
     /// A node's name or id with its marker. The marker belongs neither to the sort key nor to the raw value.
     Node(String, Marker),
 }
@@ -49,6 +51,11 @@ impl Value {
     /// Text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// A value with a text of its own.
+    pub fn shown(value: Self, text: impl Into<String>) -> Self {
+        Self::Shown(Box::new(value), text.into())
     }
 
     /// The value, or [`Value::Missing`].
@@ -83,6 +90,7 @@ impl Value {
     pub fn order(&self, other: &Self) -> Ordering {
         fn rank(value: &Value) -> u8 {
             match value {
+                Value::Shown(value, _) => rank(value),
                 Value::Missing => 0,
                 Value::Error => 1,
                 Value::Boolean(_) => 2,
@@ -92,6 +100,7 @@ impl Value {
         }
         fn words(value: &Value) -> &[String] {
             match value {
+                Value::Shown(value, _) => words(value),
                 Value::Text(text) | Value::Node(text, _) => std::slice::from_ref(text),
                 Value::List(items) => items,
                 _ => &[],

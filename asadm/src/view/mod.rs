@@ -7,6 +7,7 @@
 mod answers;
 mod cluster;
 mod distribution;
+mod features;
 mod filter;
 mod jobs;
 mod latencies;
@@ -16,6 +17,7 @@ mod network;
 mod parameters;
 mod read;
 mod sindex;
+mod stop_writes;
 mod transactions;
 mod udfs;
 mod xdr;
@@ -147,6 +149,8 @@ pub const ROUNDS_MAX: usize = 4;
 pub const VIEWS: &[&[View]] = &[
     &[
         INFO,
+        features::SHOW,
+        stop_writes::SHOW,
         udfs::SHOW,
         network::NETWORK,
         network::RELEASE,

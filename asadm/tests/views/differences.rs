@@ -19,4 +19,8 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
         "`info with NODE` chooses nodes, as its help says",
     ),
     ("show-jobs-queries-where-word", "`where` filters"),
+    (
+        "show-stop-writes-with",
+        "nodes that `with` did not choose have no rows",
+    ),
 ];
