@@ -23,6 +23,8 @@ pub mod client;
 pub mod codec;
 pub mod compress;
 mod cursor;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod header;
 pub mod info;
 pub mod key;
