@@ -1,1 +1,19 @@
-//! End-to-end tests.
+//! End-to-end suites against real server processes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the whole crate is tests"
+)]
+
+mod durability;
+mod golden;
+mod lifecycle;
+mod load;
+mod official_client;
+mod pool;
+mod replacement;
+mod safety;
+mod server;
+mod stats;

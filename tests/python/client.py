@@ -36,7 +36,6 @@ network {
     }
 }
 namespace test {
-    replication-factor 1
     default-ttl 0
     nsup-period 5
     storage-engine memory {

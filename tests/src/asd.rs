@@ -70,7 +70,7 @@ impl Asd {
         let modules = self.module_directory();
         let namespace = |name: &str| {
             format!(
-                "namespace {name} {{\n    replication-factor 1\n    default-ttl 0\n    nsup-period 5\n    \
+                "namespace {name} {{\n    default-ttl 0\n    nsup-period 5\n    \
                  storage-engine memory {{\n        data-size 1G\n    }}\n}}\n"
             )
         };
@@ -106,7 +106,7 @@ impl Asd {
     }
 
     fn write_config(&self) -> Result<()> {
-        std::fs::create_dir_all(self.module_directory())
+        std::fs::create_dir_all(&self.directory)
             .and_then(|()| std::fs::write(self.config_file(), self.config()))
             .map_err(Error::io(format!(
                 "write a config file in {}",

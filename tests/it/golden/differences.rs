@@ -1,0 +1,72 @@
+//! The one table of recorded answers that are deliberately not given, `golden/differences.toml`.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    difference: Vec<Difference>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Difference {
+    file: String,
+    cases: Vec<String>,
+    reason: String,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let text = std::fs::read_to_string(super::path("differences.toml")).unwrap();
+    toml::from_str(&text).unwrap()
+});
+
+/// Whether a case is to answer differently from the recording.
+pub(super) fn listed(file: &str, case: &str) -> bool {
+    static ROWS: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+        TABLE
+            .difference
+            .iter()
+            .flat_map(|row| {
+                let cases = row.cases.iter();
+                cases.map(|case| (row.file.as_str(), case.as_str()))
+            })
+            .collect()
+    });
+    ROWS.contains(&(file, case))
+}
+
+#[test]
+fn every_row_names_one_recorded_case_and_a_reason() {
+    let name = |case: &serde_json::Value| {
+        ["scenario", "case"]
+            .iter()
+            .find_map(|key| case[key].as_str().map(str::to_owned))
+            .unwrap()
+    };
+    let recorded: HashSet<(String, String)> = ["info.jsonl", "apply.jsonl"]
+        .iter()
+        .flat_map(|file| {
+            super::cases(file)
+                .into_iter()
+                .map(move |case| ((*file).to_owned(), name(&case)))
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    for row in &TABLE.difference {
+        assert!(
+            !row.reason.trim().is_empty(),
+            "{:?} has no reason",
+            row.cases
+        );
+        for case in &row.cases {
+            let key = (row.file.clone(), case.clone());
+            assert!(recorded.contains(&key), "no recorded case is {key:?}");
+            assert!(seen.insert(key.clone()), "{key:?} stands twice");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Start and stop of the process.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use protocol::result_code::ResultCode;
+use tests::connection::Connection;
+use tests::process::{Ended, wait_until};
+use tests::records::{CallOptions, RecordKey, put_module};
+
+use crate::server;
+use crate::stats::UdfStats;
+
+/// Spins for so many milliseconds of processor time.
+const SPIN: &[u8] = b"function spin(rec, ms)
+    local stop = os.clock() + ms / 1000
+    while os.clock() < stop do end
+    return 'done'
+end
+function echo(rec, value) return value end";
+
+fn assert_one_clear_line(ended: &Ended, words: &[&str]) {
+    assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
+    let lines: Vec<&str> = ended
+        .stderr
+        .lines()
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert_eq!(lines.len(), 1, "{ended:#?}");
+    for word in words {
+        assert!(lines[0].contains(word), "no `{word}` in {:?}", lines[0]);
+    }
+}
+
+#[test]
+fn a_taken_port_is_refused_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (_directory, asd) = server::prepare();
+    let ended = asd.port(port).run_to_refusal().unwrap();
+    assert_one_clear_line(&ended, &[&port.to_string()]);
+}
+
+#[test]
+fn a_bad_config_is_refused_in_one_line_that_names_file_line_and_key() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "service {\n  no-such-key 1\n}\n",
+            &["aerospike.conf", "2", "no-such-key"],
+        ),
+        (
+            "service {\n  proto-fd-max many\n}\n",
+            &["aerospike.conf", "2", "proto-fd-max"],
+        ),
+        ("service {\n  proto-fd-max 100\n", &["aerospike.conf"]),
+        ("nonsense\n", &["aerospike.conf", "1", "nonsense"]),
+    ];
+    for (config, words) in cases {
+        let (_directory, asd) = server::prepare();
+        let ended = asd.run_to_end(config).unwrap();
+        assert_one_clear_line(&ended, words);
+    }
+}
+
+#[test]
+fn a_module_directory_that_cannot_be_used_is_refused_in_one_line() {
+    let (_directory, asd) = server::prepare();
+    // A file stands where the directory should be.
+    std::fs::write(asd.module_directory(), "in the way").unwrap();
+    let ended = asd.run_to_refusal().unwrap();
+    assert_one_clear_line(&ended, &[asd.module_directory().to_str().unwrap()]);
+}
+
+#[test]
+fn termination_lets_calls_in_flight_finish() {
+    let mut server = server::start();
+    let mut control = server.connect().unwrap();
+    assert_eq!(put_module(&mut control, "slow.lua", SPIN).unwrap(), "ok");
+    let address = server.address();
+    let call = thread::spawn(move || {
+        let record = RecordKey::new("test", "demo", "slow");
+        // One argument: 400 milliseconds.
+        let options = CallOptions {
+            timeout_ms: 10_000,
+            ..CallOptions::default()
+        };
+        let frame = record
+            .apply(b"slow", b"spin", &[0x91, 0xcd, 0x01, 0x90], options)
+            .unwrap();
+        Connection::open(address).unwrap().message(&frame).unwrap()
+    });
+    wait_until("the call is in flight", Duration::from_secs(20), || {
+        Ok(UdfStats::read(&mut control)?.module("slow.lua").busy > 0)
+    })
+    .unwrap();
+    server.running.terminate().unwrap();
+    let reply = call.join().unwrap();
+    assert_eq!(reply.code(), ResultCode::OK, "{reply:?}");
+    assert_eq!(reply.bin("SUCCESS").unwrap().data.as_ref(), b"done");
+    assert_eq!(server.running.wait().unwrap().code(), Some(0));
+    assert!(Connection::open(address).is_err());
+}
+
+#[test]
+fn runs_with_few_file_descriptors() {
+    let mut server = server::start_with(|asd| asd.file_limit(256));
+    let address = server.address();
+    let echo = |connection: &mut Connection| connection.info("build");
+    // More than it can have; those beyond its limit may be closed or left waiting, but nothing else may break.
+    let mut connections: Vec<Connection> = (0..300)
+        .filter_map(|_| Connection::open(address).ok())
+        .collect();
+    for connection in connections.iter_mut().take(100) {
+        echo(connection).unwrap();
+    }
+    drop(connections);
+    wait_until("it serves again", Duration::from_secs(20), || {
+        let mut connection = match Connection::open(address) {
+            Ok(connection) => connection,
+            Err(error) if error.is_disconnect() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let module = put_module(&mut connection, "late.lua", SPIN);
+        match module {
+            Ok(answer) => Ok(answer == "ok"),
+            Err(error) if error.is_disconnect() => Ok(false),
+            Err(error) => Err(error),
+        }
+    })
+    .unwrap();
+    assert!(server.running.is_running());
+}
+
+#[test]
+fn scripts_that_spin_delay_neither_info_commands_nor_other_functions() {
+    const SPINNERS: usize = 4;
+    let server = server::start();
+    let address = server.address();
+    let mut control = server.connect().unwrap();
+    assert_eq!(put_module(&mut control, "slow.lua", SPIN).unwrap(), "ok");
+    let spinners: Vec<_> = (0..SPINNERS)
+        .map(|number| {
+            thread::spawn(move || {
+                let record = RecordKey::new("test", "demo", &format!("spin {number}"));
+                // Far more than its time limit of three seconds.
+                let options = CallOptions {
+                    timeout_ms: 3000,
+                    ..CallOptions::default()
+                };
+                let arguments = [0x91, 0xce, 0x7f, 0xff, 0xff, 0xff];
+                let frame = record.apply(b"slow", b"spin", &arguments, options).unwrap();
+                Connection::open(address).unwrap().message(&frame).unwrap()
+            })
+        })
+        .collect();
+    wait_until("all spin", Duration::from_secs(20), || {
+        Ok(UdfStats::read(&mut control)?.module("slow.lua").busy >= SPINNERS as u64)
+    })
+    .unwrap();
+
+    // A second is generous; without care it would be the three seconds of the spinners, or for ever.
+    let limit = Duration::from_secs(1);
+    let mut quick = server.connect().unwrap();
+    quick.set_deadline(limit).unwrap();
+    let record = RecordKey::new("test", "demo", "other");
+    let echo = record
+        .apply(b"slow", b"echo", &[0x91, 7], CallOptions::default())
+        .unwrap();
+    let get = record.get().unwrap();
+    for _ in 0..5 {
+        quick.info("build").unwrap();
+        assert_eq!(quick.message(&echo).unwrap().code(), ResultCode::OK);
+        assert_eq!(quick.message(&get).unwrap().code(), ResultCode::NOT_FOUND);
+    }
+    assert!(
+        UdfStats::read(&mut quick).unwrap().module("slow.lua").busy > 0,
+        "too slow to tell"
+    );
+    for spinner in spinners {
+        let reply = spinner.join().unwrap();
+        assert_eq!(reply.code().0, 100);
+        let text = String::from_utf8_lossy(&reply.bin("FAILURE").unwrap().data).into_owned();
+        assert!(text.contains("UDF Execution Timeout"), "{text}");
+    }
+}

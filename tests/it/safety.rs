@@ -1,0 +1,468 @@
+//! What kills, opens or fools a real server ends here in an ordinary answer, with the server alive.
+//!
+//! Each row is an input; the tests say what all answers to them have in common.
+
+use std::time::{Duration, Instant};
+
+use protocol::message::Info1;
+use protocol::particle::{Particle, ParticleType};
+use protocol::result_code::ResultCode;
+use tests::connection::{Connection, Reply};
+use tests::records::{CallOptions, RecordKey, WriteOptions, put_module};
+
+use crate::server::{self, Server};
+
+/// Time limit of the calls here, in milliseconds.
+const TIMEOUT_MS: u32 = 500;
+
+/// Until then an answer must be there, however a script behaves: much more than its time limit, for busy machines.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// Codes of calls that went well, were refused, failed in the script, or whose result cannot be stored.
+const ORDINARY_CODES: [u8; 4] = [0, 4, 100, 12];
+
+/// A server with one module, and a connection to it.
+struct Bench {
+    server: Server,
+    connection: Connection,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let server = server::start();
+        let connection = server.connect().unwrap();
+        Self { server, connection }
+    }
+
+    fn put(&mut self, source: &str) {
+        let answer = put_module(&mut self.connection, "bench.lua", source.as_bytes()).unwrap();
+        assert_eq!(answer, "ok", "{source}");
+    }
+
+    fn call(&mut self, key: &str, function: &str, arguments: &[u8]) -> Reply {
+        let record = RecordKey::new("test", "demo", key);
+        let options = CallOptions {
+            timeout_ms: TIMEOUT_MS,
+            ..CallOptions::default()
+        };
+        let frame = record
+            .apply(b"bench", function.as_bytes(), arguments, options)
+            .unwrap();
+        let started = Instant::now();
+        let reply = self
+            .connection
+            .message(&frame)
+            .unwrap_or_else(|error| panic!("{error}; log:\n{}", self.server.log()));
+        assert!(started.elapsed() < ANSWER_LIMIT, "{:?}", started.elapsed());
+        reply
+    }
+
+    /// Registers a function body and calls it on a record with the bin `a`.
+    fn run(&mut self, body: &str) -> Reply {
+        let record = RecordKey::new("test", "demo", "one");
+        let bin = Particle::integer(1);
+        let put = record.put([("a", &bin)], WriteOptions::default()).unwrap();
+        assert_eq!(
+            self.connection.message(&put).unwrap().code(),
+            ResultCode::OK
+        );
+        self.put(&format!("function f(rec)\n{body}\nend"));
+        self.call("one", "f", &[0x90])
+    }
+
+    fn assert_alive(&mut self) {
+        assert!(self.server.running.is_running(), "{}", self.server.log());
+        assert_eq!(self.connection.info("status").unwrap(), "ok");
+    }
+}
+
+fn failure(reply: &Reply) -> String {
+    reply
+        .bin("FAILURE")
+        .map(|text| String::from_utf8_lossy(&text.data).into_owned())
+        .unwrap_or_default()
+}
+
+#[test]
+fn info_commands_with_hostile_names_touch_nothing_outside_the_module_directory() {
+    let mut bench = Bench::new();
+    let victim = bench.server.directory().join("victim.txt");
+    std::fs::write(&victim, "secret").unwrap();
+    let content = "content=LS0g;content-len=4;udf-type=LUA;";
+    for command in [
+        "udf-get:filename=".to_owned(),
+        "udf-get:filename=.".to_owned(),
+        "udf-get:filename=..".to_owned(),
+        "udf-get:filename=../victim.txt".to_owned(),
+        format!("udf-get:filename={}", victim.display()),
+        "udf-get:filename=../aerospike.conf".to_owned(),
+        "udf-remove:filename=../victim.txt".to_owned(),
+        format!("udf-remove:filename={}", victim.display()),
+        format!("udf-put:filename=/../x.lua;{content}"),
+        format!("udf-put:filename=../x.lua;{content}"),
+        format!("udf-put:filename=a/../../x.lua;{content}"),
+        format!("udf-put:filename=native.so;{content}"),
+        "udf-put:filename=long.lua;content=LS0g;content-len=4294967300;udf-type=LUA;".to_owned(),
+    ] {
+        let answer = bench.connection.info(&command).unwrap();
+        assert!(answer.starts_with("error="), "{command}: {answer}");
+    }
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "secret");
+    assert!(!bench.server.directory().join("x.lua").exists());
+    assert_eq!(bench.connection.info("udf-list").unwrap(), "");
+    bench.assert_alive();
+}
+
+#[test]
+fn chunks_that_misbehave_while_they_are_checked_are_refused() {
+    let mut bench = Bench::new();
+    for chunk in [
+        r#"error('["' .. string.rep('A', 5000) .. '":1:x', 0)"#,
+        r#"error('[string "x"]:' .. string.rep('9', 5000) .. ':x', 0)"#,
+        "os.exit(1)",
+        "os.execute('true')",
+        "io.popen('id')",
+        "io.open('/etc/passwd')",
+        "while true do end",
+        "pcall(function() while true do end end) while true do end",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} while true do t[#t + 1] = {} end",
+        "local function f() return f() + 1 end f()",
+        "string.find(string.rep('a', 40), string.rep('a-', 40) .. 'b')",
+        "coroutine.wrap(function() while true do end end)()",
+        "\x1bLua",
+    ] {
+        let started = Instant::now();
+        let answer = put_module(&mut bench.connection, "hostile.lua", chunk.as_bytes()).unwrap();
+        assert!(
+            answer.starts_with("error=compile_error"),
+            "{chunk}: {answer}"
+        );
+        assert!(
+            started.elapsed() < ANSWER_LIMIT,
+            "{chunk}: {:?}",
+            started.elapsed()
+        );
+        bench.assert_alive();
+    }
+    assert_eq!(bench.connection.info("udf-list").unwrap(), "");
+}
+
+#[test]
+fn removals_of_unknown_names_leave_no_trace_on_disk() {
+    let mut bench = Bench::new();
+    bench.put("function f() end");
+    let size = |bench: &Bench| -> u64 {
+        std::fs::read_dir(bench.server.directory().join("lua"))
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .sum()
+    };
+    let before = size(&bench);
+    for number in 0..200 {
+        let answer = bench
+            .connection
+            .info(&format!("udf-remove:filename=never_{number}.lua"));
+        assert_eq!(answer.unwrap(), "ok");
+    }
+    assert_eq!(size(&bench), before);
+}
+
+#[test]
+fn functions_that_kill_a_real_server_get_an_ordinary_answer() {
+    let mut bench = Bench::new();
+    for body in [
+        "local l = list() list.append(l, l) return l",
+        "local l = list() list.append(l, l) return tostring(l)",
+        "local l = list() list.append(l, l) return list.nbytes(l)",
+        "local l = list() list.append(l, l) rec.l = l aerospike:update(rec)",
+        "local m = map() m.a = m return m",
+        "local m = map() m.a = m return tostring(m)",
+        "return list{ rec }",
+        "return map{ a = rec }",
+        "local l = list{ 1 } l[-1] = 5 return l",
+        "local l = list{ 1 } l[2147483648] = 5 return l",
+        "local l = list{ 1 } list.insert(l, 4000000000, 5) return list.size(l)",
+        "local l = list{ 1, 2 } list.concat(l, l) return l",
+        "return aerospike:update(list{ 1 })",
+        "return aerospike:exists(map())",
+        "return aerospike:remove(bytes())",
+        "return aerospike:create(aerospike)",
+        "return bytes.get_string(bytes(), 1, 3)",
+        "return bytes.get_var_int(bytes(), 1)",
+        "return bytes.get_int16(bytes(4), 4294967295)",
+        "return bytes.set_string(bytes(4), 4294967295, 'abc')",
+        "return bytes.get_bytes(bytes(4), 1, 100000000)",
+        "local b = bytes(4) bytes.set_bytes(b, 1, bytes(2), 100000) return b",
+        "for k, v in map.pairs(map{ a = 1, b = 2, c = 3 }) do collectgarbage() end return 1",
+        "local n = 0 for v in list.iterator(list{ 1, 2, 3 }) do collectgarbage() n = n + v end return n",
+        "getmetatable(rec).__gc(rec) return aerospike:update(rec)",
+        "local l = list() for i = 1, 100000 do local o = list() list.append(o, l) l = o end return tostring(l)",
+        "local l = list() for i = 1, 100000 do local o = list() list.append(o, l) l = o end return l",
+        "os.exit(3)",
+        "return io.popen('id'):read('a')",
+        "return package.loaded.debug.getregistry()",
+        "return package.loadlib('libc.so.6', '*')",
+        "return require('debug')",
+        "return load('\\27Lua')()",
+        "return string.dump(f)",
+        "setmetatable(_G, { __index = function() error(setmetatable({}, { __tostring = f })) end }) return missing",
+        "error(setmetatable({}, { __tostring = function() while true do end end }))",
+        "return coroutine.wrap(function() coroutine.yield(1) end)()",
+        "return setmetatable({}, { __gc = function() while true do end end })",
+    ] {
+        let reply = bench.run(body);
+        assert!(
+            ORDINARY_CODES.contains(&reply.code().0),
+            "{body}: {reply:?}"
+        );
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn a_script_cannot_outlive_its_time_limit() {
+    let mut bench = Bench::new();
+    for body in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "while true do xpcall(function() while true do end end, function(e) while true do end end) end",
+        "local co = coroutine.create(function() while true do end end) while true do coroutine.resume(co) end",
+        "local co = coroutine.wrap(function() while true do pcall(function() while true do end end) end end) co()",
+        "string.find(string.rep('a', 40), string.rep('a-', 40) .. 'b') return 'too far'",
+        "string.gsub(string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40), 'x') while true do end",
+        "while true do string.rep('x', 100000) end",
+        "local t = setmetatable({}, { __index = function(t, k) while true do end end }) return t.x",
+        "table.sort({ 3, 2, 1, 5, 4 }, function(a, b) while true do end end)",
+        "for i = 1, math.huge do end",
+        "::top:: goto top",
+    ] {
+        let reply = bench.run(body);
+        assert_eq!(reply.code().0, 100, "{body}: {reply:?}");
+        let text = failure(&reply);
+        assert!(text.contains("UDF Execution Timeout"), "{body}: {text}");
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn a_script_cannot_take_all_memory() {
+    let mut bench = Bench::new();
+    for body in [
+        "return string.rep('x', 1000000000)",
+        "return #string.rep('x', 4000000000)",
+        "return bytes.size(bytes(4000000000))",
+        "local b = bytes(4000000000) bytes.set_size(b, 4000000000) return bytes.size(b)",
+        "local l = list() l[100000000] = 1 return list.size(l)",
+        "local l = list.create(2000000000) return list.size(l)",
+        "local m = map.create(2000000000) return map.size(m)",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} while true do t[#t + 1] = string.rep('x', 1000000) end",
+        "local l = list() while true do list.append(l, string.rep('x', 1000000)) end",
+        "while true do pcall(string.rep, 'x', 1000000000) end",
+        "local b = bytes() while true do bytes.append_string(b, string.rep('x', 1000000)) end",
+    ] {
+        bench.run(body);
+        bench.assert_alive();
+        let resident = tests::load::resident_bytes(bench.server.pid()).unwrap();
+        assert!(resident < 1 << 30, "{body}: {resident} bytes are resident");
+    }
+}
+
+#[test]
+fn arguments_that_do_not_decode_are_refused_or_harmless() {
+    let mut bench = Bench::new();
+    bench.put(
+        "function count(rec, ...) return select('#', ...) end function echo(rec, v) return v end",
+    );
+    let deep = [vec![0x91; 100_000], vec![0xc0]].concat();
+    let cases: [&[u8]; 7] = [
+        // A map that claims 2^32 entries, lists that claim more than there is, text cut short.
+        &[0x91, 0xdf, 0xff, 0xff, 0xff, 0xf0, 0x01],
+        &[0xdd, 0xff, 0xff, 0xff, 0xff],
+        &[0x92, 0x01],
+        &[0x91, 0xdb, 0x7f, 0xff, 0xff, 0xff, 0x03],
+        &[0x91, 0xc1],
+        // A map in place of the list.
+        &[0x81, 0x01, 0x02],
+        &deep,
+    ];
+    for arguments in cases {
+        let reply = bench.call("one", "count", arguments);
+        let head = &arguments[..arguments.len().min(8)];
+        assert!(
+            ORDINARY_CODES.contains(&reply.code().0),
+            "{head:02x?}: {reply:?}"
+        );
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn a_record_handle_dies_with_its_call() {
+    let mut bench = Bench::new();
+    bench.put(
+        "function keep(rec) kept = rec return 1 end
+         function write(rec)
+            if kept == nil then return 'nothing kept' end
+            kept.a = 'stolen'
+            aerospike:update(kept)
+            return kept.a
+         end",
+    );
+    let value = Particle::string("own");
+    for key in ["victim", "other"] {
+        let record = RecordKey::new("test", "demo", key);
+        let put = record
+            .put([("a", &value)], WriteOptions::default())
+            .unwrap();
+        assert_eq!(
+            bench.connection.message(&put).unwrap().code(),
+            ResultCode::OK
+        );
+    }
+    for _ in 0..30 {
+        bench.call("victim", "keep", &[0x90]);
+        bench.call("other", "write", &[0x90]);
+        bench.assert_alive();
+    }
+    for key in ["victim", "other"] {
+        let get = RecordKey::new("test", "demo", key).get().unwrap();
+        let reply = bench.connection.message(&get).unwrap();
+        assert_eq!(reply.bin("a"), Some(&value), "{key}");
+    }
+}
+
+#[test]
+fn no_call_reads_what_another_left_and_none_breaks_the_module() {
+    let mut bench = Bench::new();
+    bench.put(
+        "function set(rec, v) secret = v result = v success = v return v end
+         function read(rec)
+            return tostring(secret) .. tostring(result) .. tostring(success)
+         end
+         function spoil(rec)
+            list = nil map = nil tostring = nil string.format = nil read = nil
+            getmetatable('').__index = nil
+         end
+         function use(rec) return list.size(list{ 1 }) + map.size(map{ a = 1 }) + #('x'):upper() end",
+    );
+    for _ in 0..30 {
+        bench.call(
+            "one",
+            "set",
+            &[0x91, 0xa7, 0x03, b's', b'e', b'c', b'r', b'e', b't'],
+        );
+        let reply = bench.call("one", "read", &[0x90]);
+        let seen = reply
+            .bin("SUCCESS")
+            .map(|value| value.data.clone())
+            .unwrap_or_default();
+        assert!(
+            !String::from_utf8_lossy(&seen).contains("secret"),
+            "a later call read {seen:?}"
+        );
+    }
+    for _ in 0..30 {
+        bench.call("one", "spoil", &[0x90]);
+        let reply = bench.call("one", "use", &[0x90]);
+        assert_eq!(reply.code(), ResultCode::OK, "{}", failure(&reply));
+    }
+}
+
+#[test]
+fn strings_keep_their_zero_bytes() {
+    let mut bench = Bench::new();
+    bench.put(
+        "function echo(rec, v) return v end
+         function copy(rec) rec.b = rec.a return aerospike:update(rec) end
+         function length(rec) return #rec.a end",
+    );
+    let text = Particle::string(&b"a\0b"[..]);
+    let reply = bench.call("one", "echo", &[0x91, 0xa4, 0x03, b'a', 0, b'b']);
+    assert_eq!(reply.bin("SUCCESS"), Some(&text));
+    let record = RecordKey::new("test", "demo", "one");
+    let put = record.put([("a", &text)], WriteOptions::default()).unwrap();
+    bench.connection.message(&put).unwrap();
+    assert_eq!(
+        bench.call("one", "length", &[0x90]).bin("SUCCESS"),
+        Some(&Particle::integer(3))
+    );
+    assert_eq!(bench.call("one", "copy", &[0x90]).code(), ResultCode::OK);
+    let reply = bench.connection.message(&record.get().unwrap()).unwrap();
+    assert_eq!(reply.bin("b"), Some(&text));
+}
+
+#[test]
+fn frames_that_are_not_of_the_protocol_end_their_connection_only() {
+    let mut bench = Bench::new();
+    let cases: [&[u8]; 7] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        &[1, 1, 0, 0, 0, 0, 0, 0],
+        &[2, 0, 0, 0, 0, 0, 0, 0],
+        &[2, 9, 0, 0, 0, 0, 0, 0],
+        &[2, 3, 0, 0, 8, 0, 0, 1],
+        &[2, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        &[0x16, 3, 1, 2, 0, 1, 0, 0],
+    ];
+    for bytes in cases {
+        let mut connection = bench.server.connect().unwrap();
+        connection.send(bytes).unwrap();
+        let error = connection.receive().unwrap_err();
+        assert!(error.is_disconnect(), "{bytes:02x?}: {error}");
+    }
+    bench.assert_alive();
+}
+
+#[test]
+fn malformed_record_messages_are_answered_and_the_connection_goes_on() {
+    let mut bench = Bench::new();
+    let get = RecordKey::new("test", "demo", "one").get().unwrap();
+    let body = &get[8..];
+    // Every truncation, and one byte too many.
+    let mut bodies: Vec<Vec<u8>> = (0..body.len()).map(|end| body[..end].to_vec()).collect();
+    bodies.push([body, &[0]].concat());
+    for body in bodies {
+        let size = body.len() as u64;
+        let header = protocol::header::Header::new(protocol::header::MessageType::Message, size);
+        bench
+            .connection
+            .send(&[&header.to_bytes(), body.as_slice()].concat())
+            .unwrap();
+        let (_, answer) = bench.connection.receive().unwrap();
+        assert_eq!(
+            answer.get(5),
+            Some(&ResultCode::PARAMETER.0),
+            "{} bytes",
+            body.len()
+        );
+    }
+    bench.assert_alive();
+}
+
+#[test]
+fn values_that_cannot_be_stored_are_refused() {
+    let mut bench = Bench::new();
+    let record = RecordKey::new("test", "demo", "one");
+    for (kind, data) in [
+        (ParticleType::INTEGER, &[1, 2, 3][..]),
+        (ParticleType::FLOAT, &[0; 4]),
+        (ParticleType::BOOL, &[2]),
+        (ParticleType::LIST, &[0x92, 1]),
+        (ParticleType::LIST, &[0xdd, 0xff, 0xff, 0xff, 0xff]),
+        (ParticleType::MAP, &[0xdf, 0xff, 0xff, 0xff, 0xff, 1]),
+        (ParticleType::GEOJSON, &[0, 0xff, 0xff]),
+        (ParticleType(99), &[1]),
+    ] {
+        let value = Particle::new(kind, data);
+        let put = record
+            .put([("a", &value)], WriteOptions::default())
+            .unwrap();
+        let code = bench.connection.message(&put).unwrap().code();
+        assert_ne!(code, ResultCode::OK, "{kind} {data:02x?}");
+        bench.assert_alive();
+    }
+    let reply = bench.connection.message(&record.get().unwrap()).unwrap();
+    assert_eq!(reply.code(), ResultCode::NOT_FOUND);
+    assert_eq!(reply.header.info1, Info1::NONE);
+}
