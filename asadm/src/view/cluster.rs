@@ -257,8 +257,8 @@ fn ids(context: &Context) -> Piece {
 }
 
 const BEST_PRACTICES: &str = "best-practices";
-const ADVICE: &str = "Following Aerospike's best-practices are required for optimal stability and performance.\n\
-     Descriptions can be found @ https://aerospike.com/docs/database/learn/best-practices\n";
+const ADVICE: &str = "These settings decide how stable and how fast a node stays under load.\n\
+     What each of them means: https://aerospike.com/docs/database/learn/best-practices\n";
 
 fn best_practices(answers: &Answers, context: &Context) -> Vec<Piece> {
     let mut records = Vec::new();

@@ -18,8 +18,11 @@ mod parameters;
 mod read;
 mod sindex;
 mod stop_writes;
+mod summary;
+mod summary_text;
 mod transactions;
 mod udfs;
+mod usage;
 mod xdr;
 
 pub use answers::{Answers, Failure, NodeAnswers, is_error};
@@ -149,6 +152,7 @@ pub const ROUNDS_MAX: usize = 4;
 pub const VIEWS: &[&[View]] = &[
     &[
         INFO,
+        summary::SHOW,
         features::SHOW,
         stop_writes::SHOW,
         udfs::SHOW,

@@ -51,7 +51,8 @@ const STATISTICS: &[&str] = &[
     "uptime",
 ];
 
-fn edition_request(node: &Node) -> &'static str {
+/// The info command that tells the edition.
+pub(super) fn edition_request(node: &Node) -> &'static str {
     if at_least(&node.build, RELEASE_SINCE) {
         "release"
     } else {
