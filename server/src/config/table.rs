@@ -306,7 +306,7 @@ pub(crate) const MOD_LUA: &[Setting] = &[
     row("initial-contexts", Kind::Number { min: 0, max: 128 }, "10", STATIC, works("contexts that a module gets as soon as it is registered")),
     row("max-idle-contexts", Kind::Number { min: 0, max: 65_536 }, "128", STATIC, works("idle contexts that a module keeps at most")),
     row("error-traceback", FLAG, "false", DYNAMIC, works("add a Lua traceback to the error text of a failed call")),
-    row("call-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "64M", DYNAMIC, works("memory that one call may take on top of its context, bytes")),
+    row("call-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "128M", DYNAMIC, works("memory that one call may take on top of its context, bytes")),
     row("context-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "16M", DYNAMIC, works("memory above which a context is dropped after its call instead of kept, bytes")),
     row("body-time-limit-ms", Kind::Number { min: 1, max: 600_000 }, "1000", DYNAMIC, works("time that the main chunk of a module may run when it is registered or loaded, ms")),
 ];

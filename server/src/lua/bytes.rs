@@ -176,6 +176,9 @@ fn tostring(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 }
 
 fn get_type(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.top() != 1 {
+        return Ok(0);
+    }
     let kind = bytes(frame, 1)?.kind.get();
     frame.push_integer(kind);
     Ok(1)
@@ -327,12 +330,21 @@ fn get_byte(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     }
 }
 
+/// A string argument; nil counts as the empty one.
+fn text_argument<'f>(frame: &mut Frame<'f>, argument: c_int) -> Result<&'f [u8], Raise> {
+    if frame.is_absent(argument) {
+        Ok(&[])
+    } else {
+        frame.check_bytes(argument)
+    }
+}
+
 fn append_string(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     if frame.top() != 2 {
         return answer(frame, false);
     }
     let buffer = bytes(frame, 1)?;
-    let text = frame.check_bytes(2)?;
+    let text = text_argument(frame, 2)?;
     let done = !text.is_empty() && put(frame, buffer, buffer.len(), text)?;
     answer(frame, done)
 }
@@ -343,9 +355,10 @@ fn set_string(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     }
     let buffer = bytes(frame, 1)?;
     let at = offset(frame, 2)?;
-    let text = frame.check_bytes(3)?;
+    let absent = frame.is_absent(3);
+    let text = text_argument(frame, 3)?;
     let done = match at {
-        Some(_) if text.is_empty() => true,
+        Some(_) if text.is_empty() => !absent,
         Some(at) => put(frame, buffer, at, text)?,
         None => false,
     };

@@ -1,6 +1,7 @@
 //! The globals that scripts find: Lua's libraries as far as they are safe, Aerospike's types, `require`.
 
 use std::ffi::c_int;
+use std::sync::OnceLock;
 
 use mlua::ffi;
 
@@ -14,7 +15,7 @@ use super::{
 const OS_FUNCTIONS: [&str; 4] = ["clock", "date", "difftime", "time"];
 
 /// Globals of Lua that reach files or native code.
-const UNSAFE_GLOBALS: [&str; 4] = ["dofile", "loadfile", "io", "debug"];
+const UNSAFE_GLOBALS: [&str; 3] = ["dofile", "loadfile", "debug"];
 
 /// Globals whose change by a call would break later calls of the same context.
 pub(crate) const GUARDED: [&str; 16] = [
@@ -42,6 +43,7 @@ pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
     geojson::define(frame);
     iterator::define(frame);
     define_stream(frame);
+    define_stream_operators(frame);
     log::define(frame);
     define_print(frame);
 }
@@ -52,6 +54,9 @@ fn close_unsafe(frame: &mut Frame<'_>) {
         frame.push_nil();
         frame.pop_global(name);
     }
+    // An empty table: what a script looks for in it is nil.
+    frame.push_table(0, 0);
+    frame.pop_global("io");
     frame.push_global("os");
     let os = frame.top();
     frame.push_table(0, OS_FUNCTIONS.len());
@@ -166,6 +171,32 @@ fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     Ok(2)
 }
 
+/// Enters what a module's body returned (on top of the stack; popped) into `package.loaded`, true if that was nothing.
+pub(crate) fn set_loaded(frame: &mut Frame<'_>, module: &str) {
+    if frame.kind(-1) == Kind::Nil {
+        frame.pop(1);
+        frame.push_boolean(true);
+    }
+    frame.push_global("package");
+    if frame.kind(-1) != Kind::Table {
+        frame.pop(2);
+        return;
+    }
+    let package = frame.top();
+    frame.push_bytes(b"loaded");
+    frame.raw_get(package);
+    if frame.kind(-1) == Kind::Table {
+        frame.copy(package - 1);
+        frame.raw_set_field(package + 1, module);
+    }
+    frame.set_top(package - 2);
+}
+
+/// Functions of older Lua versions that Lua is built with and the real server is not.
+const OLD_MATH: [&str; 8] = [
+    "atan2", "cosh", "frexp", "ldexp", "log10", "pow", "sinh", "tanh",
+];
+
 /// `math.sum` and `math.product`.
 fn define_math(frame: &mut Frame<'_>) {
     unsafe extern "C-unwind" fn sum(state: *mut ffi::lua_State) -> c_int {
@@ -186,6 +217,10 @@ fn define_math(frame: &mut Frame<'_>) {
     }
     frame.push_global("math");
     let math = frame.top();
+    for name in OLD_MATH {
+        frame.push_nil();
+        frame.raw_set_field(math, name);
+    }
     let functions: [(&str, ffi::lua_CFunction); 2] = [("sum", sum), ("product", product)];
     for (name, function) in functions {
         // SAFETY: pushes a plain function.
@@ -216,6 +251,19 @@ fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     }
     log::print(frame, &line);
     Ok(0)
+}
+
+/// `filter`, `transform`, `reduce` and `aggregate`, written in Lua and compiled once.
+fn define_stream_operators(frame: &mut Frame<'_>) {
+    static BYTECODE: OnceLock<Vec<u8>> = OnceLock::new();
+    let source = include_bytes!("stream_ops.lua");
+    let bytecode = BYTECODE
+        .get_or_init(|| super::state::compile("=stream_ops.lua", source).unwrap_or_default());
+    if frame.load_bytecode(bytecode) && frame.call(0, 0).is_ok() {
+        return;
+    }
+    tracing::error!(target: "udf", "the stream operators could not be loaded");
+    frame.pop(1);
 }
 
 /// The global `stream`. Record UDFs get no streams, so its functions can only refuse their arguments.

@@ -92,7 +92,7 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 /// `list.create(capacity[, step])`; with step 0 the list does not grow beyond its capacity.
 fn create(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    if !(1..=2).contains(&frame.top()) {
+    if !(1..=2).contains(&frame.top()) || frame.is_absent(1) {
         return Ok(0);
     }
     let capacity = frame.optional_integer(1, 0)?;
@@ -206,7 +206,12 @@ fn concat(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let (first, other) = (list(frame, 1)?, list(frame, 2)?);
     frame.reserve(other.len() * ELEMENT_BYTES)?;
     let added = other.items.borrow().clone();
-    first.change(|items| items.extend(added));
+    let fits = first
+        .capacity
+        .is_none_or(|capacity| first.len() + added.len() <= capacity);
+    if fits {
+        first.change(|items| items.extend(added));
+    }
     Ok(0)
 }
 

@@ -172,7 +172,7 @@ impl RecordCall {
     }
 
     pub(crate) fn remove(&mut self) -> Status {
-        if self.too_many_stored() || self.image.is_none() {
+        if self.too_many_stored() || !self.seen {
             return 1;
         }
         self.image = None;
@@ -432,7 +432,11 @@ fn last_update_time(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let value = frame.with_record(1, |frame, record| {
-        let key = record.view.key.as_ref().filter(|_| !record.drop_key);
+        let key = record
+            .view
+            .key
+            .as_ref()
+            .filter(|_| !record.drop_key && record.seen);
         key.map_or(Value::Nil, |key| {
             encode::from_particle(&frame.shared().memory, key.as_ref())
         })
@@ -442,7 +446,9 @@ fn key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 }
 
 fn setname(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let name = frame.with_record(1, |_, record| record.view.set.clone())?;
+    let name = frame.with_record(1, |_, record| {
+        record.view.set.clone().filter(|_| record.seen)
+    })?;
     match name {
         Some(name) => frame.push_bytes(name.as_bytes()),
         None => frame.push_nil(),

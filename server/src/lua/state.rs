@@ -189,11 +189,16 @@ impl State {
                 status = unsafe { ffi::lua_pcallk(frame.raw(), arguments, 1, 0, 0, None) };
             }
             if status == ffi::LUA_OK {
+                if let Some(module) = module {
+                    shared.memory.begin_overdraft();
+                    library::set_loaded(frame, module);
+                    shared.memory.end_overdraft();
+                }
                 return Ok(());
             }
             shared.memory.begin_overdraft();
-            let text = (frame.kind(-1) == Kind::String)
-                .then(|| frame.bytes(-1).unwrap_or_default().to_vec());
+            let is_text = matches!(frame.kind(-1), Kind::String | Kind::Number);
+            let text = is_text.then(|| frame.bytes(-1).unwrap_or_default().to_vec());
             shared.memory.end_overdraft();
             Err(LoadError {
                 text,

@@ -295,11 +295,6 @@ fn expand(
                         out.extend(source.get(from..to).unwrap_or_default())
                     }
                     Ok(Capture::Position(at)) => out.extend((at + 1).to_string().into_bytes()),
-                    Err(PatternError::CaptureIndex(number)) => {
-                        return Err(Raise::text(format!(
-                            "invalid capture index %{number} in replacement string"
-                        )));
-                    }
                     Err(error) => return Err(raise(error)),
                 }
             }

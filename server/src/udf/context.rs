@@ -27,8 +27,8 @@ impl Default for Limits {
         const MIB: usize = 1024 * 1024;
         Self {
             load_time: Duration::from_secs(1),
-            load_memory: 64 * MIB,
-            call_memory: 64 * MIB,
+            load_memory: 128 * MIB,
+            call_memory: 128 * MIB,
             context_memory: 16 * MIB,
         }
     }
