@@ -135,7 +135,7 @@ pub(crate) fn from_particle(memory: &Rc<Memory>, particle: ParticleRef<'_>) -> V
         ParticleType::INTEGER => particle.as_integer().map_or(Value::Nil, Value::Integer),
         ParticleType::FLOAT => particle.as_float().map_or(Value::Nil, Value::Float),
         ParticleType::BOOL => particle.as_bool().map_or(Value::Nil, Value::Bool),
-        ParticleType::STRING => Value::Text(until_nul(particle.data).into()),
+        ParticleType::STRING => Value::Text(particle.data.into()),
         ParticleType::GEOJSON => particle
             .as_geojson()
             .map_or(Value::Nil, |text| Value::GeoJson(text.into())),
@@ -152,10 +152,11 @@ pub(crate) fn from_particle(memory: &Rc<Memory>, particle: ParticleRef<'_>) -> V
 /// Malformed, nested too deeply, or a map with a key that Aerospike does not take.
 pub(crate) fn from_msgpack(memory: &Rc<Memory>, bytes: &[u8]) -> Result<Value, MsgpackError> {
     let mut reader = Reader::new(bytes);
-    read(memory, &mut reader, 0)
+    read(memory, &mut reader, 0, whole)
 }
 
-/// The arguments of a call. What is no list counts as no arguments.
+/// The arguments of a call. What is no list counts as no arguments. Strings end at their first zero byte, as in the real
+/// server; everywhere else they are kept whole.
 ///
 /// # Errors
 /// A list with an element that cannot be read.
@@ -170,12 +171,17 @@ pub(crate) fn read_arguments(
     };
     let (_, count) = reader.list_order(count)?;
     for _ in 0..count {
-        push(read(memory, &mut reader, 1)?);
+        push(read(memory, &mut reader, 1, until_nul)?);
     }
     Ok(count)
 }
 
-fn read(memory: &Rc<Memory>, reader: &mut Reader<'_>, depth: usize) -> Result<Value, MsgpackError> {
+fn read(
+    memory: &Rc<Memory>,
+    reader: &mut Reader<'_>,
+    depth: usize,
+    text: fn(&[u8]) -> &[u8],
+) -> Result<Value, MsgpackError> {
     if depth > MAX_DEPTH {
         return Err(MsgpackError::Depth);
     }
@@ -185,12 +191,12 @@ fn read(memory: &Rc<Memory>, reader: &mut Reader<'_>, depth: usize) -> Result<Va
         Token::Integer(value) => Value::Integer(value),
         Token::Double(value) => Value::Float(value),
         Token::Float(value) => Value::Float(f64::from(value)),
-        Token::Text(text) => text_value(memory, text),
+        Token::Text(content) => text_value(memory, content, text),
         Token::List(count) => {
             let (flags, count) = reader.list_order(count)?;
             let mut items = Vec::with_capacity(count);
             for _ in 0..count {
-                items.push(read(memory, reader, depth + 1)?);
+                items.push(read(memory, reader, depth + 1, text)?);
             }
             Value::List(List::with_flags(memory, items, flags))
         }
@@ -198,8 +204,9 @@ fn read(memory: &Rc<Memory>, reader: &mut Reader<'_>, depth: usize) -> Result<Va
             let (flags, count) = reader.map_order(count)?;
             let mut entries = BTreeMap::new();
             for _ in 0..count {
-                let key = Key::of(&read(memory, reader, depth + 1)?).ok_or(MsgpackError::Key)?;
-                entries.insert(key, read(memory, reader, depth + 1)?);
+                let key =
+                    Key::of(&read(memory, reader, depth + 1, text)?).ok_or(MsgpackError::Key)?;
+                entries.insert(key, read(memory, reader, depth + 1, text)?);
             }
             Value::Map(Map::with_flags(memory, entries, flags))
         }
@@ -207,10 +214,15 @@ fn read(memory: &Rc<Memory>, reader: &mut Reader<'_>, depth: usize) -> Result<Va
     })
 }
 
+/// A string as it is.
+fn whole(text: &[u8]) -> &[u8] {
+    text
+}
+
 /// A text of the str family: its first byte says what it is.
-fn text_value(memory: &Rc<Memory>, text: &[u8]) -> Value {
-    match text.split_first() {
-        Some((&3, content)) => Value::Text(until_nul(content).into()),
+fn text_value(memory: &Rc<Memory>, content: &[u8], text: fn(&[u8]) -> &[u8]) -> Value {
+    match content.split_first() {
+        Some((&3, content)) => Value::Text(text(content).into()),
         Some((&23, content)) => Value::GeoJson(content.into()),
         Some((&kind, content)) => {
             Value::Bytes(Bytes::new(memory, content.to_vec(), i64::from(kind)))

@@ -1,7 +1,7 @@
 //! The type `GeoJSON` and the global `geojson`.
 
 use super::frame::{Frame, Raise};
-use super::object::{Class, Metamethods, Object, until_nul};
+use super::object::{Class, Metamethods, Object};
 
 /// Defines the global `geojson`.
 pub(crate) fn define(frame: &mut Frame<'_>) {
@@ -21,7 +21,7 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     if frame.top() != 2 || frame.is_absent(2) {
         return Ok(0);
     }
-    let text = until_nul(frame.check_bytes(2)?);
+    let text = frame.check_bytes(2)?;
     frame.push_object(Object::GeoJson(text.into()));
     Ok(1)
 }

@@ -17,12 +17,6 @@ const OS_FUNCTIONS: [&str; 4] = ["clock", "date", "difftime", "time"];
 /// Globals of Lua that reach files or native code.
 const UNSAFE_GLOBALS: [&str; 3] = ["dofile", "loadfile", "debug"];
 
-/// Globals whose change by a call would break later calls of the same context.
-pub(crate) const GUARDED: [&str; 16] = [
-    "list", "map", "bytes", "geojson", "record", "iterator", "string", "table", "math", "pairs",
-    "ipairs", "type", "tostring", "pcall", "error", "require",
-];
-
 /// Opens the libraries and defines Aerospike's globals; `aerospike` itself comes with the first call.
 pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
     // SAFETY: a fresh state; allocation does not fail now, so opening does not raise.

@@ -19,6 +19,7 @@ mod bytes;
 mod encode;
 mod frame;
 mod geojson;
+mod globals;
 mod iterator;
 mod library;
 mod list;

@@ -169,7 +169,7 @@ impl Frame<'_> {
         }
     }
 
-    /// Pushes what a value looks like in Lua. Strings end at their first zero byte, as in the real server.
+    /// Pushes what a value looks like in Lua.
     pub(crate) fn push_value(&mut self, value: &Value) {
         match value {
             Value::Nil => self.push_nil(),
@@ -196,7 +196,7 @@ impl Frame<'_> {
             Kind::Number => Converted::Value(self.number(index).map_or(Value::Nil, Value::Float)),
             Kind::String => Converted::Value(
                 self.bytes(index)
-                    .map_or(Value::Nil, |text| Value::Text(until_nul(text).into())),
+                    .map_or(Value::Nil, |text| Value::Text(text.into())),
             ),
             Kind::Userdata => match self.object(index) {
                 Some(Object::Record(_)) => Converted::Record,
@@ -219,7 +219,7 @@ pub(crate) enum Converted {
     Unsupported,
 }
 
-/// A string as Aerospike takes it over: it ends at the first zero byte.
+/// A text up to its first zero byte.
 pub(crate) fn until_nul(text: &[u8]) -> &[u8] {
     text.iter()
         .position(|byte| *byte == 0)

@@ -9,7 +9,8 @@ use mlua::ffi;
 
 use super::encode;
 use super::frame::{Frame, Kind};
-use super::library::{self, GUARDED};
+use super::globals::{self, Ground};
+use super::library;
 use super::memory::Memory;
 use super::object::{Converted, Object};
 use super::protect::count_hook;
@@ -57,9 +58,8 @@ pub(crate) struct State {
     raw: *mut ffi::lua_State,
     /// Boxed: the state's extra space points to it.
     shared: Box<Shared>,
-    /// Registry references: the object `aerospike`, and what the guarded globals were when the module was loaded.
-    aerospike: c_int,
-    guarded: Vec<(c_int, *const c_void)>,
+    /// The globals that calls start with; there once the module is loaded.
+    globals: Option<Ground>,
     call_memory: usize,
     traceback: bool,
     calls: Cell<u64>,
@@ -84,8 +84,7 @@ impl State {
         }
         let mut state = Self {
             raw,
-            aerospike: ffi::LUA_NOREF,
-            guarded: Vec::new(),
+            globals: None,
             call_memory: options.call_memory,
             traceback: options.traceback,
             calls: Cell::new(0),
@@ -210,47 +209,11 @@ impl State {
         result
     }
 
-    /// Keeps ready what every call needs, and remembers what calls must not change.
+    /// Makes the globals as the module's body left them the ground on which each call works; see [`super::globals`].
     fn make_ready(&mut self) {
         self.shared.memory.begin_overdraft();
-        let (aerospike, guarded) = self.with_frame(|frame| {
-            frame.push_object(Object::Aerospike);
-            // SAFETY: pops the object into the registry.
-            let aerospike = unsafe { ffi::luaL_ref(frame.raw(), ffi::LUA_REGISTRYINDEX) };
-            let guarded = GUARDED.map(|name| {
-                frame.push_bytes(name.as_bytes());
-                // SAFETY: pops the name into the registry; then reads a global.
-                unsafe {
-                    let reference = ffi::luaL_ref(frame.raw(), ffi::LUA_REGISTRYINDEX);
-                    frame.push_global(name);
-                    let value = ffi::lua_topointer(frame.raw(), -1);
-                    frame.pop(1);
-                    (reference, value)
-                }
-            });
-            (aerospike, guarded)
-        });
-        self.aerospike = aerospike;
-        self.guarded = guarded.to_vec();
+        self.globals = Some(self.with_frame(globals::seal));
         self.shared.memory.end_overdraft();
-    }
-
-    /// Whether the globals that every script relies on are still what they were.
-    fn is_intact(&mut self) -> bool {
-        let raw = self.raw;
-        // SAFETY: raw reads; allocation is not needed.
-        unsafe {
-            ffi::lua_rawgeti(raw, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
-            let intact = self.guarded.iter().all(|(name, value)| {
-                ffi::lua_rawgeti(raw, ffi::LUA_REGISTRYINDEX, (*name).into());
-                ffi::lua_rawget(raw, 1);
-                let same = std::ptr::eq(ffi::lua_topointer(raw, -1), *value);
-                ffi::lua_settop(raw, 1);
-                same
-            });
-            ffi::lua_settop(raw, 0);
-            intact
-        }
     }
 
     /// Calls a global function as a record UDF. The flag says whether the state may be used again.
@@ -270,16 +233,21 @@ impl State {
             .record
             .replace(Some(RecordCall::new(call.record, call.now)));
         shared.memory.begin_overdraft();
-        let (aerospike, traceback) = (self.aerospike, self.traceback);
+        let (globals, traceback) = (self.globals, self.traceback);
         let reply = self.with_frame(|frame| {
-            invoke(
+            let reply = invoke(
                 frame,
                 call.function,
                 call.arguments,
-                aerospike,
+                globals,
                 number,
                 traceback,
-            )
+            );
+            frame.set_top(0);
+            if globals.is_some_and(|ground| ground.sealed) {
+                globals::forget_changes(frame);
+            }
+            reply
         });
         shared.memory.end_overdraft();
         let record = shared.record.replace(None);
@@ -287,7 +255,7 @@ impl State {
         shared.call_number.set(0);
         let abort = shared.abort.get();
         shared.budget.replace(Budget::unlimited());
-        let reusable = abort.is_none() && self.is_intact();
+        let reusable = abort.is_none();
         let (change, pending_error) = match (&reply, record) {
             (Reply::Success(_), Some(record)) => record.finish(),
             _ => (RecordChange::None, None),
@@ -321,7 +289,7 @@ fn invoke(
     frame: &mut Frame<'_>,
     function: &[u8],
     arguments: &[u8],
-    aerospike: c_int,
+    globals: Option<Ground>,
     number: u64,
     traceback: bool,
 ) -> Reply {
@@ -332,12 +300,14 @@ fn invoke(
     } else {
         frame.push_nil();
     }
-    // SAFETY: the registry holds the object; the globals are a table.
-    unsafe {
-        ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, aerospike.into());
+    if let Some(ground) = globals {
+        globals::set_aerospike(frame, ground);
     }
-    frame.pop_global("aerospike");
-    frame.push_globals();
+    // SAFETY: the registry holds the table that `globals::seal` made.
+    unsafe {
+        let table = globals.map_or(ffi::LUA_RIDX_GLOBALS, |ground| ground.table.into());
+        ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, table);
+    }
     frame.push_bytes(function);
     frame.raw_get(2);
     if frame.kind(3) == Kind::Nil {
