@@ -10,7 +10,7 @@ use super::parameters::FLIP;
 use super::read::{asked, fail, id, list, name, namespaces, of, principal, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
 use crate::sheet::{
-    Field, Format, NODE, Record, Rule, Sheet, Value, group, integer, node, right, text,
+    Field, Format, Layout, NODE, Record, Rule, Sheet, Value, group, integer, node, right, text,
 };
 
 const fn view(
@@ -25,7 +25,7 @@ const fn view(
         path,
         target,
         keywords,
-        flags: &[FLIP],
+        flags: &[],
         help,
         requests,
         render,
@@ -82,14 +82,17 @@ pub(super) const VIEWS: &[View] = &[
         |_, _, _| vec!["racks:".to_owned()],
         |answers, context| vec![racks(answers, context)],
     ),
-    view(
-        &["show", "roster"],
-        Target::Nodes,
-        &["for", "with", "diff"],
-        "Displays the rosters of the namespaces.",
-        |_, _, _| vec!["roster:".to_owned()],
-        |answers, context| vec![roster(answers, context).unwrap_or_else(|piece| piece)],
-    ),
+    View {
+        flags: &[FLIP],
+        ..view(
+            &["show", "roster"],
+            Target::Nodes,
+            &["for", "with", "diff"],
+            "Displays the rosters of the namespaces.",
+            |_, _, _| vec!["roster:".to_owned()],
+            |answers, context| vec![roster(answers, context).unwrap_or_else(|piece| piece)],
+        )
+    },
     view(
         &["show", "masking"],
         Target::Principal,
@@ -376,7 +379,10 @@ fn roster(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
             .iter()
             .map(|(title, key)| Field::from(text(title, key))),
     );
-    let sheet = Sheet::new(stamped("Roster", context), columns);
+    let mut sheet = Sheet::new(stamped("Roster", context), columns);
+    if context.modifiers.flag("--flip") {
+        sheet.layout = Layout::Rows;
+    }
     Ok(Piece::sheet(sheet.ordered(&["ns", NODE]).records(records)))
 }
 

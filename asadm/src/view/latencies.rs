@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::filter::Filter;
-use super::read::{asked, list, namespaces, stamped};
+use super::read::{asked, at_least, list, namespaces, stamped};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
 use crate::sheet::{
     Aggregate, Column, Convert, Field, NODE, Record, Sheet, Value, node, read_number, text,
@@ -33,6 +33,8 @@ pub(super) const SHOW: View = View {
     render: |answers, context| vec![render(answers, context).unwrap_or_else(|piece| piece)],
 };
 
+/// Servers before 5.1 have another command whose answers cannot be compared.
+const SINCE: &[u32] = &[5, 1];
 const ALL: &str = "latencies:";
 /// Histograms that are off by default, for each namespace.
 const OPTIONAL: &[&str] = &[
@@ -108,7 +110,13 @@ fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
     let bounds: Vec<usize> = (0..BOUNDS).step_by(step).take(count).collect();
     let mut records = Vec::new();
     let mut unit = None;
-    for (node, answers) in asked(answers, context) {
+    let asked = asked(answers, context);
+    if !asked.iter().any(|(node, _)| at_least(&node.build, SINCE)) {
+        return Err(Piece::Error(
+            "'show latencies' needs servers of version 5.1 or later.".to_owned(),
+        ));
+    }
+    for (node, answers) in asked {
         let mut seen = BTreeSet::new();
         let requests = [ALL.to_owned()].into_iter().chain(optional(answers));
         for request in requests {

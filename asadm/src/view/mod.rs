@@ -16,6 +16,7 @@ mod namespace;
 mod network;
 mod parameters;
 mod read;
+mod set;
 mod sindex;
 mod stop_writes;
 mod summary;
@@ -158,6 +159,7 @@ pub const VIEWS: &[&[View]] = &[
         udfs::SHOW,
         network::NETWORK,
         network::RELEASE,
+        set::INFO,
         sindex::INFO,
         sindex::SHOW,
         latencies::SHOW,

@@ -13,6 +13,7 @@ pub(crate) struct Case {
     pub(crate) tty: bool,
     pub(crate) compare: String,
     pub(crate) stdout: String,
+    pub(crate) stderr: String,
     pub(crate) rc: i64,
     pub(crate) quirk: bool,
 }
@@ -46,6 +47,7 @@ fn parse(case: &Value) -> Case {
         tty: case["tty"] == true,
         compare: text("compare"),
         stdout: text("stdout"),
+        stderr: text("stderr"),
         rc: case["rc"].as_i64().unwrap_or(-1),
         quirk: case["quirk"] == true,
     }

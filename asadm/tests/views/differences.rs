@@ -23,4 +23,8 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
         "show-stop-writes-with",
         "nodes that `with` did not choose have no rows",
     ),
+    (
+        "fault-udf-list",
+        "the server's reason is told instead of a trace",
+    ),
 ];

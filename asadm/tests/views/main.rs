@@ -16,6 +16,7 @@ mod cluster;
 mod differences;
 mod normal;
 mod run;
+mod sheets;
 
 use std::collections::BTreeMap;
 

@@ -16,6 +16,14 @@ pub(crate) fn difference(case: &Case, output: &Output) -> Option<String> {
             output.rc, case.rc, output.stdout
         ));
     }
+    let wanted: Vec<&str> = case
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("ERROR: ") || line.starts_with("WARNING: "))
+        .collect();
+    if wanted != output.messages {
+        return Some(format!("says {:?} instead of {wanted:?}", output.messages));
+    }
     let stamps = Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC)?").expect("a pattern");
     let mut found = stamps.replace_all(&output.stdout, "<ts>").into_owned();
     if found.contains('\u{1b}') {

@@ -12,6 +12,8 @@ use crate::cluster::Cluster;
 pub(crate) struct Output {
     pub(crate) stdout: String,
     pub(crate) rc: i64,
+    /// `ERROR: ...` and `WARNING: ...` lines.
+    pub(crate) messages: Vec<String>,
 }
 
 /// Options of a case that a view can be run under.
@@ -98,6 +100,7 @@ pub(crate) fn run(case: &Case) -> Option<Output> {
     let mut output = Output {
         stdout: String::new(),
         rc: 0,
+        messages: Vec::new(),
     };
     for ((view, rest), words) in views.iter().zip(&commands) {
         // A word that stands where a subcommand is expected is refused by the line language.
@@ -169,8 +172,11 @@ fn one(
         match piece {
             Piece::Sheet(sheet) => output.stdout += &render::print(&sheet, &style),
             Piece::Text(text) => output.stdout += &text,
-            Piece::Error(_) => output.rc = 2,
-            Piece::Warning(_) => {}
+            Piece::Error(text) => {
+                output.rc = 2;
+                output.messages.push(format!("ERROR: {text}"));
+            }
+            Piece::Warning(text) => output.messages.push(format!("WARNING: {text}")),
         }
     }
 }
