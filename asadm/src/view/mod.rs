@@ -28,6 +28,7 @@ mod xdr;
 
 pub use answers::{Answers, Failure, NodeAnswers, is_error};
 pub use modifiers::{Flag, Modifiers};
+pub(crate) use read::{at_least, reason};
 
 use crate::sheet::Sheet;
 

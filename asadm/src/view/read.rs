@@ -96,7 +96,7 @@ pub(super) fn stamped(title: &str, context: &Context) -> String {
 }
 
 /// True if a version is at least `wanted`; false if it is no version.
-pub(super) fn at_least(build: &str, wanted: &[u32]) -> bool {
+pub(crate) fn at_least(build: &str, wanted: &[u32]) -> bool {
     let parts: Vec<u32> = build
         .split(['.', '-'])
         .map_while(|part| part.parse().ok())
@@ -106,7 +106,7 @@ pub(super) fn at_least(build: &str, wanted: &[u32]) -> bool {
 
 /// The reason in an error answer: of `error…` the text after the first `=` up to the next `=`, or without `=` the third
 /// part between `:`; of `fail…` the third part.
-pub(super) fn reason(answer: &str) -> String {
+pub(crate) fn reason(answer: &str) -> String {
     let third = || answer.splitn(3, ':').nth(2).unwrap_or(answer);
     let reason = if answer.to_ascii_lowercase().starts_with("error") && answer.contains('=') {
         answer.split('=').nth(1).unwrap_or(answer)

@@ -1,0 +1,553 @@
+//! The picture of the cluster: found from the seeds, refreshed, selected from.
+//!
+//! A node is known by its id. Its connection is opened at an address that the node itself names, kept between commands,
+//! and opened anew after an error.
+
+mod names;
+mod peers;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use asinfo::hosts::Seed;
+use asinfo::login::{Credential, LoginError};
+use protocol::client::{Client, ClientError};
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use crate::view::Node;
+
+pub use names::split_key;
+use peers::Peer;
+
+/// The id of a peer that was not reached.
+pub const UNREACHED_ID: &str = "000000000000000";
+/// How many nodes a picture holds at most; a larger answer is no cluster.
+const NODES_MAX: usize = 4096;
+
+/// How nodes are looked for and reached.
+#[derive(Clone)]
+pub struct Approach {
+    /// Where to begin.
+    pub seeds: Vec<Seed>,
+    /// Who logs in.
+    pub credential: Option<Credential>,
+    /// For each step: connecting, login, an answer.
+    pub limit: Duration,
+    /// Only the first seed that answers, no peers.
+    pub single: bool,
+    /// Alternate addresses.
+    pub alternate: bool,
+    /// Former members too.
+    pub alumni: bool,
+}
+
+/// Why no cluster was found. The seeds' refusals come first, each a line.
+#[derive(Debug, Error)]
+#[error("Not able to connect any cluster with [{seeds}].")]
+pub struct NotFound {
+    seeds: String,
+    /// Logins that were refused.
+    pub refusals: Vec<String>,
+}
+
+/// One node and the way to it.
+#[derive(Debug)]
+pub struct Member {
+    /// What views see.
+    pub node: Node,
+    /// Address without port.
+    pub ip: String,
+    /// Port.
+    pub port: u16,
+    /// Name without port, if there is one.
+    pub fqdn: Option<String>,
+    /// Why it was not reached, when it is not alive.
+    pub failure: Option<String>,
+    client: Option<Client>,
+}
+
+/// The cluster.
+pub struct Cluster {
+    approach: Approach,
+    /// By id, those that were not reached last.
+    pub members: Vec<Member>,
+    /// Reached through a port for administration, where there are no peers.
+    pub admin: bool,
+}
+
+/// What a node told about itself.
+struct Found {
+    host: String,
+    port: u16,
+    id: String,
+    build: String,
+    admin: bool,
+    services: Vec<(String, u16)>,
+    peers: Vec<Peer>,
+    client: Client,
+}
+
+/// Where to look for a node.
+#[derive(Clone)]
+struct Lead {
+    addresses: Vec<(String, u16)>,
+    seed: bool,
+}
+
+impl Cluster {
+    /// Finds the cluster from the seeds.
+    pub async fn find(approach: Approach) -> Result<Self, NotFound> {
+        let mut cluster = Self {
+            approach,
+            members: Vec::new(),
+            admin: false,
+        };
+        let leads = cluster
+            .approach
+            .seeds
+            .iter()
+            .map(|seed| Lead {
+                addresses: vec![(seed.host.clone(), seed.port)],
+                seed: true,
+            })
+            .collect();
+        let refusals = cluster.follow(leads).await;
+        if cluster.members.iter().any(|member| member.node.alive) {
+            cluster.finish().await;
+            return Ok(cluster);
+        }
+        let seeds: Vec<_> = cluster
+            .approach
+            .seeds
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        Err(NotFound {
+            seeds: seeds.join(", "),
+            refusals,
+        })
+    }
+
+    /// Follows leads and the peers that they name until nothing is new. Gives what seeds refused.
+    async fn follow(&mut self, mut leads: Vec<Lead>) -> Vec<String> {
+        let mut met = BTreeSet::new();
+        let mut refusals = Vec::new();
+        while !leads.is_empty() && met.len() < NODES_MAX {
+            let mut looking = JoinSet::new();
+            for (index, lead) in leads.drain(..).enumerate() {
+                let approach = self.approach.clone();
+                looking.spawn(async move { (index, look(&lead, &approach).await, lead) });
+            }
+            let mut round = Vec::new();
+            while let Some(done) = looking.join_next().await {
+                round.extend(done.ok());
+            }
+            round.sort_by_key(|(index, ..)| *index);
+            let mut peers: Vec<Peer> = Vec::new();
+            for (_, result, lead) in round {
+                match result {
+                    Ok(found) => {
+                        self.admin |= found.admin;
+                        peers.extend(found.peers.iter().cloned());
+                        met.insert(found.id.clone());
+                        if self.members.iter().all(|known| known.node.id != found.id) {
+                            self.members.push(reached(found, &lead));
+                        }
+                        if self.approach.single {
+                            return refusals;
+                        }
+                    }
+                    Err(LookError::Login(error)) if lead.seed => refusals.push(error.to_string()),
+                    Err(_) if lead.seed => {}
+                    Err(failure) => self.members.extend(unreached(&lead, &failure)),
+                }
+            }
+            for peer in peers {
+                if !peer.addresses.is_empty() && met.insert(peer.id) {
+                    leads.push(Lead {
+                        addresses: peer.addresses,
+                        seed: false,
+                    });
+                }
+            }
+        }
+        refusals
+    }
+
+    /// Order, names, principal.
+    async fn finish(&mut self) {
+        self.members.sort_by_key(|member| {
+            (
+                !member.node.alive,
+                member.node.id.clone(),
+                member.node.key.clone(),
+            )
+        });
+        names::give(&mut self.members).await;
+        let principal = self
+            .members
+            .iter()
+            .filter(|member| member.node.alive)
+            .map(|member| format!("{:0>16}", member.node.id))
+            .max();
+        for member in &mut self.members {
+            member.node.principal =
+                member.node.alive && Some(format!("{:0>16}", member.node.id)) == principal;
+        }
+    }
+
+    /// The whole picture, for views.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.members
+            .iter()
+            .map(|member| member.node.clone())
+            .collect()
+    }
+
+    /// Positions of the nodes that were reached.
+    pub fn alive(&self) -> Vec<usize> {
+        self.members
+            .iter()
+            .enumerate()
+            .filter(|(_, member)| member.node.alive)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Position of the expected principal.
+    pub fn principal(&self) -> Option<usize> {
+        self.members.iter().position(|member| member.node.principal)
+    }
+
+    /// The nodes that the words of `with` name, in the order of the words.
+    pub fn select(&self, words: &[String]) -> Result<Vec<usize>, SelectError> {
+        let mut selected = Vec::new();
+        let mut unknown = Vec::new();
+        for word in words {
+            let found = self.matching(word);
+            if found.is_empty() {
+                unknown.push(word.as_str());
+            }
+            for index in found {
+                if !selected.contains(&index) {
+                    selected.push(index);
+                }
+            }
+        }
+        match unknown.first() {
+            _ if selected.is_empty() => Err(SelectError::Nothing),
+            Some(_) => Err(SelectError::Unknown(unknown.join("`, `"))),
+            None => Ok(selected),
+        }
+    }
+
+    fn matching(&self, word: &str) -> Vec<usize> {
+        let of = |test: &dyn Fn(&Member) -> bool| -> Vec<usize> {
+            self.members
+                .iter()
+                .enumerate()
+                .filter(|(_, member)| test(member))
+                .map(|(index, _)| index)
+                .collect()
+        };
+        if word == "all" {
+            return self.alive();
+        }
+        if let Some(start) = word.strip_suffix('*') {
+            return of(&|member| names::of(member).any(|name| name.starts_with(start)));
+        }
+        let exact = of(&|member| names::of(member).any(|name| name == word));
+        if !exact.is_empty() {
+            return exact;
+        }
+        let bare = of(&|member| member.ip == word || member.fqdn.as_deref() == Some(word));
+        if bare.len() == 1 { bare } else { Vec::new() }
+    }
+
+    /// What every node of a list is to be asked, all at the same time, each within the limit. Answers are in the order
+    /// of the list.
+    pub async fn ask(&mut self, asked: Vec<(usize, Vec<String>)>) -> Vec<NodeReply> {
+        let mut asking = JoinSet::new();
+        let mut replies: Vec<NodeReply> = Vec::with_capacity(asked.len());
+        for (position, (index, commands)) in asked.into_iter().enumerate() {
+            let Some(member) = self.members.get_mut(index) else {
+                continue;
+            };
+            replies.push(Err(member
+                .failure
+                .clone()
+                .unwrap_or_else(|| "not reached".to_owned())));
+            if !member.node.alive {
+                continue;
+            }
+            let client = member.client.take().filter(Client::is_usable);
+            let (host, port) = (member.ip.clone(), member.port);
+            let approach = self.approach.clone();
+            asking.spawn(async move {
+                let (client, reply) = one(client, &host, port, &commands, &approach).await;
+                (position, index, client, reply)
+            });
+        }
+        while let Some(done) = asking.join_next().await {
+            let Ok((position, index, client, reply)) = done else {
+                continue;
+            };
+            if let Some(member) = self.members.get_mut(index) {
+                member.client = client;
+            }
+            if let Some(slot) = replies.get_mut(position) {
+                *slot = reply.map_err(|error| short(&error));
+            }
+        }
+        replies
+    }
+
+    /// The same commands to all of these nodes.
+    pub async fn ask_all(&mut self, nodes: &[usize], command: &str) -> Vec<NodeReply> {
+        self.ask(
+            nodes
+                .iter()
+                .map(|index| (*index, vec![command.to_owned()]))
+                .collect(),
+        )
+        .await
+    }
+
+    /// The answer to a request without any command.
+    pub async fn summary(&mut self, index: usize) -> Result<String, String> {
+        let limit = self.approach.limit;
+        let approach = self.approach.clone();
+        let Some(member) = self.members.get_mut(index) else {
+            return Err("not reached".to_owned());
+        };
+        let usable = member.client.take().filter(Client::is_usable);
+        let mut client = match usable {
+            Some(client) => client,
+            None => connect(&member.ip, member.port, &approach)
+                .await
+                .map_err(|error| short(&error))?,
+        };
+        let answer = asinfo::ask::ask(&mut client, "", false, limit)
+            .await
+            .map(|answer| answer.shown.trim_end().to_owned())
+            .map_err(|error| error.to_string());
+        member.client = Some(client);
+        answer
+    }
+
+    /// A connection to the principal, for security commands.
+    pub async fn principal_client(&mut self) -> Result<(&mut Client, Duration), String> {
+        let limit = self.approach.limit;
+        let approach = self.approach.clone();
+        let member = self
+            .members
+            .iter_mut()
+            .find(|member| member.node.principal)
+            .ok_or_else(|| "no node to ask".to_owned())?;
+        if !member.client.as_ref().is_some_and(Client::is_usable) {
+            member.client = Some(
+                connect(&member.ip, member.port, &approach)
+                    .await
+                    .map_err(|error| short(&error))?,
+            );
+        }
+        member
+            .client
+            .as_mut()
+            .map(|client| (client, limit))
+            .ok_or_else(|| "no node to ask".to_owned())
+    }
+
+    /// Looks again, keeping the old picture when nobody answers.
+    pub async fn refresh(&mut self) {
+        if let Ok(found) = Self::find(self.approach.clone()).await {
+            *self = found;
+        }
+    }
+}
+
+/// What a node answered: the values of its commands, or why there are none.
+pub type NodeReply = Result<Vec<String>, String>;
+
+/// `with` words that do not name nodes.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SelectError {
+    /// None of them.
+    #[error("Unable to find any Aerospike nodes")]
+    Nothing,
+    /// Some of them.
+    #[error("no node matches `{0}`, so nothing was sent")]
+    Unknown(String),
+}
+
+#[derive(Debug, Error)]
+enum LookError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Login(LoginError),
+    #[error("no address")]
+    NoAddress,
+}
+
+impl From<LoginError> for LookError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Client(error) => Self::Client(error),
+            error => Self::Login(error),
+        }
+    }
+}
+
+/// The reason alone: where it happened stands beside it.
+fn short(error: &LookError) -> String {
+    match error {
+        LookError::Client(ClientError::TimedOut { limit, .. }) => {
+            format!("timeout after {limit:?}")
+        }
+        LookError::Client(ClientError::Closed { .. }) => "connection closed".to_owned(),
+        LookError::Client(ClientError::Connect { source, .. })
+            if source.kind() == std::io::ErrorKind::ConnectionRefused =>
+        {
+            "connection refused".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+async fn connect(host: &str, port: u16, approach: &Approach) -> Result<Client, LookError> {
+    let mut client = Client::connect(host, port, approach.limit).await?;
+    if let Some(credential) = &approach.credential {
+        credential.log_in(&mut client, approach.limit).await?;
+    }
+    Ok(client)
+}
+
+async fn one(
+    client: Option<Client>,
+    host: &str,
+    port: u16,
+    commands: &[String],
+    approach: &Approach,
+) -> (Option<Client>, Result<Vec<String>, LookError>) {
+    let mut client = match client {
+        Some(client) => client,
+        None => match connect(host, port, approach).await {
+            Ok(client) => client,
+            Err(error) => return (None, Err(error)),
+        },
+    };
+    let reply = client.info(commands, approach.limit).await;
+    (Some(client), reply.map_err(LookError::from))
+}
+
+/// Tries the addresses of a lead, then moves to an address that the node itself names.
+async fn look(lead: &Lead, approach: &Approach) -> Result<Found, LookError> {
+    let mut last = LookError::NoAddress;
+    for (host, port) in &lead.addresses {
+        match inquire(host, *port, approach).await {
+            Ok(found) => return Ok(settle(found, approach).await),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn settle(mut found: Found, approach: &Approach) -> Found {
+    let here = (found.host.clone(), found.port);
+    if found.services.is_empty() || found.services.contains(&here) {
+        return found;
+    }
+    for (host, port) in found.services.clone() {
+        if let Ok(client) = connect(&host, port, approach).await {
+            (found.host, found.port, found.client) = (host, port, client);
+            break;
+        }
+    }
+    found
+}
+
+async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, LookError> {
+    let mut client = connect(host, port, approach).await?;
+    let kind = if approach.alternate { "alt" } else { "std" };
+    let commands = [
+        "node".to_owned(),
+        "build".to_owned(),
+        "connection".to_owned(),
+        format!("service-clear-{kind}"),
+        format!("peers-clear-{kind}"),
+        if approach.alumni {
+            format!("alumni-clear-{kind}")
+        } else {
+            "peers-generation".to_owned()
+        },
+    ];
+    let answers = client.info(&commands, approach.limit).await?;
+    let answer = |index: usize| answers.get(index).map_or("", String::as_str);
+    let admin = answer(2).split(';').any(|field| field == "admin=true");
+    let mut found = Found {
+        host: host.to_owned(),
+        port,
+        id: answer(0).to_owned(),
+        build: answer(1).to_owned(),
+        admin,
+        services: Vec::new(),
+        peers: Vec::new(),
+        client,
+    };
+    if !admin {
+        found.services = peers::services(answer(3));
+        found.peers = peers::peers(answer(4));
+        if approach.alumni {
+            found.peers.extend(peers::peers(answer(5)));
+        }
+    }
+    Ok(found)
+}
+
+fn reached(found: Found, lead: &Lead) -> Member {
+    let key = names::key(&found.host, found.port);
+    let asked = lead.addresses.first();
+    let aliases = lead
+        .addresses
+        .iter()
+        .map(|(host, port)| names::key(host, *port))
+        .filter(|alias| lead.seed && *alias != key && names::is_address(alias))
+        .collect();
+    let this = lead.seed
+        && asked
+            .is_some_and(|(host, _)| matches!(host.as_str(), "127.0.0.1" | "localhost" | "::1"));
+    Member {
+        node: Node {
+            key,
+            id: found.id,
+            build: found.build,
+            aliases,
+            alive: true,
+            this,
+            ..Node::default()
+        },
+        ip: found.host,
+        port: found.port,
+        fqdn: None,
+        failure: None,
+        client: Some(found.client),
+    }
+}
+
+fn unreached(lead: &Lead, failure: &LookError) -> Option<Member> {
+    let (host, port) = lead.addresses.first()?;
+    Some(Member {
+        node: Node {
+            key: names::key(host, *port),
+            id: UNREACHED_ID.to_owned(),
+            ..Node::default()
+        },
+        ip: host.clone(),
+        port: *port,
+        fqdn: None,
+        failure: Some(short(failure)),
+        client: None,
+    })
+}

@@ -1,0 +1,173 @@
+//! The one table of commands: words, help, modifiers, flags, privilege, action.
+//!
+//! What reads is a [`View`] and declared there; everything else stands in [`table`]. Resolution, help, completion and the
+//! manual page read the same table.
+
+mod help;
+mod resolve;
+mod table;
+
+pub use help::{help, manual};
+pub use resolve::{Resolved, children, resolve};
+pub use table::{GROUPS, MODIFIERS};
+
+use crate::view::{self, Flag, View};
+
+/// One command.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// The command words.
+    pub path: &'static [&'static str],
+    /// What follows them, for the help.
+    pub usage: &'static str,
+    /// One or two sentences for the help.
+    pub help: &'static str,
+    /// Modifiers that the command knows.
+    pub keywords: &'static [&'static str],
+    /// Modifiers that must be there.
+    pub required: &'static [&'static str],
+    /// How many words must stand before the first modifier.
+    pub words: usize,
+    /// Flags that the command knows.
+    pub flags: &'static [Flag],
+    /// What it does.
+    pub action: Action,
+}
+
+impl Command {
+    /// Whether the command is for privileged mode only.
+    pub fn privileged(&self) -> bool {
+        self.path.first().is_some_and(|word| privileged(word))
+    }
+
+    /// Whether the root help leaves it out.
+    pub fn hidden(&self) -> bool {
+        matches!(self.path, ["health" | "help" | "quit" | "EOF"])
+    }
+}
+
+/// Whether the commands that begin with this word are for privileged mode only.
+pub fn privileged(word: &str) -> bool {
+    matches!(word, "asinfo" | "manage")
+}
+
+/// What a command does.
+#[derive(Clone, Copy)]
+pub enum Action {
+    /// Asks nodes and shows what they say.
+    View(&'static View),
+    /// Sends an info command to nodes.
+    AsInfo,
+    /// Enters privileged mode.
+    Enable,
+    /// Leaves privileged mode.
+    Disable,
+    /// Ends the run.
+    Exit,
+    /// Shows help.
+    Help,
+    /// Repeats a command.
+    Watch,
+    /// Chooses how sheets are shown.
+    Pager,
+    /// Changes something in the cluster.
+    Manage(Manage),
+    /// A command of the reference tool that this one does not have: one line says so.
+    Absent,
+}
+
+/// Commands that change something in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manage {
+    /// Registers a module.
+    UdfAdd,
+    /// Removes a module.
+    UdfRemove,
+    /// Creates a secondary index.
+    SindexCreate,
+    /// Removes a secondary index.
+    SindexDelete,
+    /// Changes a parameter or a data centre.
+    Config(Scope),
+    /// Removes the records of a set or namespace.
+    Truncate,
+    /// Lets the cluster form anew.
+    Recluster,
+    /// Takes nodes out of service, or back.
+    Quiesce {
+        /// Back.
+        undo: bool,
+    },
+    /// Makes dead partitions available.
+    Revive,
+    /// Changes the pending roster.
+    Roster(RosterChange),
+    /// Aborts jobs by transaction id.
+    KillJobs,
+    /// Aborts all queries.
+    KillQueries,
+    /// Refused since server 6.0.
+    KillScans,
+    /// Adds a masking rule.
+    MaskingAdd,
+    /// Removes a masking rule.
+    MaskingDrop,
+}
+
+/// What a configuration command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Log levels.
+    Logging,
+    /// The service context.
+    Service,
+    /// The network context.
+    Network,
+    /// The security context.
+    Security,
+    /// A namespace, or a set in it.
+    Namespace,
+    /// The XDR context.
+    Xdr,
+    /// Creates a data centre.
+    XdrCreate,
+    /// Deletes a data centre.
+    XdrDelete,
+    /// A data centre: parameter, namespaces, nodes.
+    XdrDc,
+}
+
+/// How the pending roster changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RosterChange {
+    /// More nodes.
+    Add,
+    /// Fewer nodes.
+    Remove,
+    /// These nodes.
+    Stage,
+    /// The nodes that are there.
+    StageObserved,
+}
+
+/// All commands.
+pub fn all() -> impl Iterator<Item = Command> {
+    table::COMMANDS
+        .iter()
+        .copied()
+        .chain(view::all().map(|view| Command {
+            path: view.path,
+            usage: "",
+            help: view.help,
+            keywords: view.keywords,
+            required: &[],
+            words: 0,
+            flags: view.flags,
+            action: Action::View(view),
+        }))
+}
+
+/// The command of exactly these words.
+pub fn find(path: &[&str]) -> Option<Command> {
+    all().find(|command| command.path == path)
+}

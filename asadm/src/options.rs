@@ -1,0 +1,185 @@
+//! The command line of `asadm`, and what it means together with the configuration files.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use asinfo::config::Config;
+use asinfo::options::{ConfigOptions, ConnectionOptions, TlsOptions};
+use clap::{ArgAction, Parser};
+
+/// Manages Aerospike clusters: interactively, or with -e.
+#[derive(Parser, Debug)]
+#[command(
+    name = "asadm",
+    disable_help_flag = true,
+    disable_version_flag = true,
+    infer_long_args = true,
+    args_override_self = true
+)]
+pub struct Options {
+    /// Run these commands, or those of this file, and leave
+    #[arg(
+        short = 'e',
+        long,
+        value_name = "COMMANDS|FILE",
+        allow_hyphen_values = true
+    )]
+    pub execute: Option<String>,
+    /// Start in privileged mode; only together with -e
+    #[arg(long)]
+    pub enable: bool,
+    /// Write the output of commands to a file, without colour
+    #[arg(short = 'o', long, alias = "out_file", value_name = "FILE")]
+    pub out_file: Option<PathBuf>,
+    /// Show tables as JSON
+    #[arg(short = 'j', long)]
+    pub json: bool,
+    /// No colour
+    #[arg(long, alias = "no_color")]
+    pub no_color: bool,
+    /// Talk to the first seed only
+    #[arg(long, alias = "single_node", alias = "single_node_cluster")]
+    pub single_node: bool,
+    /// Seconds for each step with a node: connecting, login, an answer [default: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// With --asinfo-mode: print one item of the answer a line
+    #[arg(long, alias = "line_separator")]
+    pub line_separator: bool,
+    /// Send the commands of -e to one node as they are, and print the answers
+    #[arg(long, alias = "asinfo_mode")]
+    pub asinfo_mode: bool,
+    /// Use the alternate addresses of nodes
+    #[arg(short = 'a', long, alias = "services_alternate")]
+    pub services_alternate: bool,
+    /// Contact former members of the cluster too
+    #[arg(short = 's', long, alias = "services_alumni")]
+    pub services_alumni: bool,
+    /// Analyse a saved state of a cluster (not supported)
+    #[arg(short = 'c', long, hide = true)]
+    pub collectinfo: bool,
+    /// Analyse the logs of a cluster (not supported)
+    #[arg(
+        short = 'l',
+        long,
+        alias = "log_analyzer",
+        alias = "log-analyser",
+        hide = true
+    )]
+    pub log_analyzer: bool,
+    /// Input of the analysers (not supported)
+    #[arg(short = 'f', long, alias = "file_path", hide = true)]
+    pub log_path: Option<PathBuf>,
+    /// Print a script that completes this program's options in a shell, and leave
+    #[arg(long, value_name = "SHELL")]
+    pub completions: Option<clap_complete::Shell>,
+    /// Print the manual page, and leave
+    #[arg(long)]
+    pub manual: bool,
+    /// Print the version
+    #[arg(short = 'V', long)]
+    pub version: bool,
+    /// Print this help
+    #[arg(short = 'E', long, action = ArgAction::Help)]
+    pub help: Option<bool>,
+    /// Where to connect to.
+    #[command(flatten)]
+    pub connection: ConnectionOptions,
+    /// Encryption.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+    /// Configuration files.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| "expected a positive number of seconds".to_owned())
+}
+
+/// What was typed and what files say, put together.
+#[derive(Debug)]
+pub struct Settings {
+    /// Commands to run.
+    pub execute: Option<String>,
+    /// Privileged from the start.
+    pub enable: bool,
+    /// File for output.
+    pub out_file: Option<PathBuf>,
+    /// Tables as JSON.
+    pub json: bool,
+    /// No colour even on a terminal.
+    pub no_color: bool,
+    /// No peers.
+    pub single_node: bool,
+    /// Limit of each step.
+    pub timeout: Duration,
+    /// One item a line in asinfo mode.
+    pub line_separator: bool,
+    /// Requests as they are.
+    pub asinfo_mode: bool,
+    /// Alternate addresses.
+    pub alternate: bool,
+    /// Former members.
+    pub alumni: bool,
+    /// An analyser is wanted.
+    pub analyser: bool,
+}
+
+impl Options {
+    /// A flag that is on in a file stays on.
+    pub fn resolve(&self, config: &Config) -> Settings {
+        let file_limit = config
+            .number("timeout")
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| Duration::from_secs(seconds.into()));
+        Settings {
+            execute: self
+                .execute
+                .clone()
+                .or_else(|| config.text("execute").map(str::to_owned)),
+            enable: self.enable || config.flag("enable"),
+            out_file: self
+                .out_file
+                .clone()
+                .or_else(|| config.text("out-file").map(PathBuf::from)),
+            json: self.json,
+            no_color: self.no_color || config.flag("no-color"),
+            single_node: self.single_node || config.flag("single-node"),
+            timeout: self
+                .timeout
+                .or(file_limit)
+                .unwrap_or(Duration::from_secs(1)),
+            line_separator: self.line_separator || config.flag("line-separator"),
+            asinfo_mode: self.asinfo_mode || config.flag("asinfo-mode"),
+            alternate: self.services_alternate || config.flag("services-alternate"),
+            alumni: self.services_alumni || config.flag("services-alumni"),
+            analyser: self.collectinfo
+                || self.log_analyzer
+                || config.flag("collectinfo")
+                || config.flag("log-analyzer")
+                || config.flag("log-analyser"),
+        }
+    }
+
+    /// The line that names the configuration files, those that win first.
+    pub fn config_line(&self, home: Option<&Path>) -> String {
+        let sources = self.config.sources(home);
+        let files: Vec<_> = sources
+            .defaults
+            .iter()
+            .chain(&sources.named)
+            .rev()
+            .map(|file| file.display().to_string())
+            .collect();
+        if files.is_empty() {
+            "Config_file: None".to_owned()
+        } else {
+            format!("Config_file: {}", files.join(", "))
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Running commands: finds out what a line means, asks the nodes, shows the result.
+
+mod asinfo_command;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+
+use crate::clock;
+use crate::cluster::{Cluster, NodeReply};
+use crate::command::{self, Action, Command, Resolved, help, resolve};
+use crate::manage;
+use crate::output::{Output, Pager};
+use crate::view::{self, Answers, Context, Failure, Modifiers, Target, View};
+
+/// Whether the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Next command.
+    Continue,
+    /// No more commands.
+    End,
+}
+
+/// When a command's words are shown above its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// When there are several commands; without `show`, `info`, `manage`.
+    Several,
+    /// Always, with all words.
+    Always,
+}
+
+/// A connected session.
+pub struct Session {
+    /// The nodes.
+    pub cluster: Cluster,
+    /// Where text goes.
+    pub out: Output,
+    /// Whether changes are allowed.
+    pub privileged: bool,
+    /// Whether changes have to be confirmed.
+    pub warn: bool,
+}
+
+impl Session {
+    /// A session at its beginning.
+    pub fn new(cluster: Cluster, out: Output) -> Self {
+        Self {
+            cluster,
+            out,
+            privileged: false,
+            warn: false,
+        }
+    }
+
+    /// Runs commands one after the other; one that fails does not stop the next.
+    pub async fn run(&mut self, commands: &[Vec<String>], header: Header) -> Flow {
+        for words in commands {
+            let ends = matches!(words.as_slice(), [word, ..] if matches!(word.as_str(), "exit" | "quit" | "EOF"));
+            if !ends && (header == Header::Always || commands.len() > 1) {
+                self.header(words, header);
+            }
+            if self.command(words).await == Flow::End || self.out.closed {
+                return Flow::End;
+            }
+        }
+        Flow::Continue
+    }
+
+    fn header(&mut self, words: &[String], header: Header) {
+        let shown = match words {
+            [first, rest @ ..]
+                if header == Header::Several
+                    && !rest.is_empty()
+                    && matches!(first.as_str(), "show" | "info" | "manage") =>
+            {
+                rest
+            }
+            words => words,
+        };
+        let text = self.out.bold(&format!("{} ", shown.join(" ")));
+        self.out.text(&format!("\n~~~ {text}~~~\n"));
+    }
+
+    /// Runs one command.
+    pub fn command<'a>(
+        &'a mut self,
+        words: &'a [String],
+    ) -> Pin<Box<dyn Future<Output = Flow> + 'a>> {
+        Box::pin(async move {
+            let resolved = resolve(words);
+            let family = match &resolved {
+                Resolved::Command(command, _) => command.path.first().copied(),
+                Resolved::Group(group) | Resolved::Unknown { group, .. } => group.first().copied(),
+                _ => None,
+            };
+            if let Some(family) = family.filter(|family| command::privileged(family))
+                && !self.privileged
+            {
+                self.out.error(&format!(
+                    "User must be in privileged mode to issue \"{family}\" commands.\n       Type \"enable\" to enter privileged mode."
+                ));
+                return Flow::Continue;
+            }
+            match resolved {
+                Resolved::Command(command, rest) => return self.act(&command, &rest).await,
+                Resolved::Group(group) => self.out.text(&help(&group)),
+                Resolved::Unknown { group, words } => {
+                    self.out.text(&help(&group));
+                    self.out
+                        .error(&format!("{}: command not found.", words.join(" ")));
+                }
+                Resolved::NotSubcommand { group, word } => {
+                    let group = group.join(" ");
+                    self.out.error(&format!(
+                        "{group}: '{word}' is not a valid subcommand. See 'help {group}' for available subcommands."
+                    ));
+                }
+                Resolved::Ambiguous(text) => self.out.error(&text),
+            }
+            Flow::Continue
+        })
+    }
+
+    async fn act(&mut self, command: &Command, rest: &[String]) -> Flow {
+        match command.action {
+            Action::View(view) => self.view(view, rest).await,
+            Action::AsInfo => self.asinfo(rest).await,
+            Action::Enable => {
+                self.privileged = true;
+                self.warn = rest.iter().any(|word| word == "--warn");
+            }
+            Action::Disable => {
+                self.privileged = false;
+                self.warn = false;
+            }
+            Action::Exit => return Flow::End,
+            Action::Help => self.help(rest),
+            Action::Watch => self.watch(rest).await,
+            Action::Pager => self.pager(rest),
+            Action::Manage(action) => {
+                let modifiers = Modifiers::parse(rest, command.keywords, command.flags);
+                if let Some(missing) = missing(command, &modifiers) {
+                    self.out.text(&help(command.path));
+                    self.out.error(&missing);
+                } else {
+                    manage::run(self, action, &modifiers).await;
+                }
+            }
+            Action::Absent => {
+                let words = command.path.join(" ");
+                self.out.error(&format!(
+                    "`{words}` is not supported by this version of asadm"
+                ));
+            }
+        }
+        Flow::Continue
+    }
+
+    fn help(&mut self, rest: &[String]) {
+        let path: Vec<&str> = match resolve(rest) {
+            Resolved::Command(command, _) => command.path.to_vec(),
+            Resolved::Group(group)
+            | Resolved::Unknown { group, .. }
+            | Resolved::NotSubcommand { group, .. } => group,
+            Resolved::Ambiguous(text) => {
+                self.out.error(&text);
+                return;
+            }
+        };
+        self.out.text(&help(&path));
+    }
+
+    fn pager(&mut self, rest: &[String]) {
+        match rest.first().map(String::as_str) {
+            Some("on") => self.out.pager = Pager::On,
+            Some("off") => self.out.pager = Pager::Off,
+            Some("scroll") => self.out.pager = Pager::Scroll,
+            _ => {
+                self.out.text(&help(&["pager"]));
+                self.out.error("expected on, off or scroll");
+            }
+        }
+    }
+
+    /// The nodes of `with`, or those given when there is no `with`; `None` after an error.
+    pub fn selected(&mut self, modifiers: &Modifiers, all: Vec<usize>) -> Option<Vec<usize>> {
+        if !modifiers.has("with") {
+            return Some(all);
+        }
+        match self.cluster.select(modifiers.keyword("with")) {
+            Ok(selected) => Some(selected),
+            Err(error) => {
+                self.out.error(&error.to_string());
+                None
+            }
+        }
+    }
+
+    async fn view(&mut self, view: &'static View, rest: &[String]) {
+        let modifiers = Modifiers::parse(rest, view.keywords, view.flags);
+        let targets = match view.target {
+            Target::Nodes => self.cluster.alive(),
+            Target::Principal => self.cluster.principal().into_iter().collect(),
+            Target::Nobody => Vec::new(),
+        };
+        let Some(mut targets) = self.selected(&modifiers, targets) else {
+            return;
+        };
+        let alive = self.cluster.alive();
+        targets.retain(|index| alive.contains(index));
+        let context = Context {
+            nodes: self.cluster.nodes(),
+            modifiers,
+            now: format!("{} UTC", clock::shown(clock::now().0)),
+        };
+        let answers = self.gather(view, &targets, &context).await;
+        for piece in (view.render)(&answers, &context) {
+            self.out.piece(&piece);
+        }
+    }
+
+    /// Asks until the view has all that it needs.
+    async fn gather(&mut self, view: &View, targets: &[usize], context: &Context) -> Answers {
+        let mut answers = Answers::default();
+        for _ in 0..=view::ROUNDS_MAX {
+            let asked: Vec<(usize, Vec<String>)> = targets
+                .iter()
+                .filter_map(|index| {
+                    let node = context.nodes.get(*index)?;
+                    let pending = view.pending(node, answers.node_mut(&node.key), context);
+                    (!pending.is_empty()).then_some((*index, pending))
+                })
+                .collect();
+            if asked.is_empty() {
+                break;
+            }
+            let replies = self.ask_each(&asked).await;
+            for ((index, commands), reply) in asked.iter().zip(replies) {
+                let Some(node) = context.nodes.get(*index) else {
+                    continue;
+                };
+                let node = answers.node_mut(&node.key);
+                for command in commands {
+                    let answer = reply
+                        .get(command)
+                        .cloned()
+                        .unwrap_or_else(|| Err("no answer".to_owned()));
+                    node.insert(command.clone(), answer.map_err(|reason| Failure { reason }));
+                }
+            }
+        }
+        answers
+    }
+
+    /// The answers by command. When a node fails at several commands in one message, each is asked again by itself, so
+    /// that one bad command does not hide the others; these only read.
+    async fn ask_each(
+        &mut self,
+        asked: &[(usize, Vec<String>)],
+    ) -> Vec<BTreeMap<String, Result<String, String>>> {
+        let replies = self.cluster.ask(asked.to_vec()).await;
+        let mut found: Vec<_> = asked
+            .iter()
+            .zip(&replies)
+            .map(|((_, commands), reply)| by_command(commands, reply))
+            .collect();
+        let failed: Vec<usize> = replies
+            .iter()
+            .enumerate()
+            .filter(|(_, reply)| reply.is_err())
+            .map(|(position, _)| position)
+            .collect();
+        let longest = failed
+            .iter()
+            .filter_map(|position| Some(asked.get(*position)?.1.len()))
+            .max()
+            .unwrap_or(0);
+        if longest < 2 {
+            return found;
+        }
+        for at in 0..longest {
+            let singles: Vec<(usize, usize, String)> = failed
+                .iter()
+                .filter_map(|position| {
+                    let (index, commands) = asked.get(*position)?;
+                    Some((*position, *index, commands.get(at)?.clone()))
+                })
+                .collect();
+            let again = singles
+                .iter()
+                .map(|(_, index, command)| (*index, vec![command.clone()]))
+                .collect();
+            for ((position, _, command), reply) in singles.iter().zip(self.cluster.ask(again).await)
+            {
+                if let Some(node) = found.get_mut(*position) {
+                    node.extend(by_command(std::slice::from_ref(command), &reply));
+                }
+            }
+        }
+        found
+    }
+
+    /// Shows a message and a code that has to be typed.
+    pub async fn confirm(&mut self, message: &str) -> bool {
+        let code = code();
+        let shown = self.out.bold(&code);
+        let gap = if message.is_empty() { "" } else { "\n" };
+        self.out.text(&format!(
+            "{message}{gap}Confirm that you want to proceed by typing {shown}, or cancel by typing anything else.\n"
+        ));
+        read_line().await.is_some_and(|line| line.trim() == code)
+    }
+}
+
+fn by_command(commands: &[String], reply: &NodeReply) -> BTreeMap<String, Result<String, String>> {
+    commands
+        .iter()
+        .enumerate()
+        .map(|(at, command)| {
+            let answer = match reply {
+                Ok(values) => values
+                    .get(at)
+                    .cloned()
+                    .ok_or_else(|| "no answer".to_owned()),
+                Err(reason) => Err(reason.clone()),
+            };
+            (command.clone(), answer)
+        })
+        .collect()
+}
+
+/// What a command lacks.
+fn missing(command: &Command, modifiers: &Modifiers) -> Option<String> {
+    let absent = command
+        .required
+        .iter()
+        .find(|keyword| modifiers.keyword(keyword).is_empty());
+    match absent {
+        Some(keyword) => Some(format!("{keyword} is required")),
+        None if modifiers.words.len() < command.words => {
+            Some("Missing required argument".to_owned())
+        }
+        None => None,
+    }
+}
+
+/// The next line of stdin; `None` at its end. Leaves the runtime free, so that an interrupt is seen.
+pub async fn read_line() -> Option<String> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map(|size| (size, line))
+    });
+    match read.await {
+        Ok(Ok((size, line))) if size > 0 => Some(line),
+        _ => None,
+    }
+}
+
+/// Six hexadecimal digits that nobody can type by habit.
+fn code() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    // The keys of every RandomState are random; nothing secret depends on this code.
+    let random = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
+    format!("{:06x}", random & 0xff_ffff)
+}

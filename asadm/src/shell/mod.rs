@@ -1,0 +1,102 @@
+//! The interactive shell.
+
+mod line;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::exit::Exit;
+use crate::parse;
+use crate::session::{Flow, Header, Session};
+
+/// What is told when there are no peers to find.
+pub const ADMIN_NOTE: &str =
+    "Connected via admin port. Note: Cluster discovery is disabled for admin ports.";
+
+/// How old the picture of the cluster may be when a command starts.
+const PICTURE_AGE_MAX: Duration = Duration::from_secs(3);
+
+/// Reads lines and runs them until the end of input or `exit`.
+pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
+    banner(&mut session);
+    let mut reader = line::Reader::new(home);
+    let mut seen = Instant::now();
+    loop {
+        let (prompt, codes) = prompt(&session);
+        match reader.read(prompt, codes, &mut session.out).await {
+            line::Read::End => break,
+            line::Read::Interrupted => {
+                let text = "To exit asadm utility please run the 'exit' command.";
+                let text = session.out.styled("31;91", text);
+                session.out.text(&format!("{text}\n"));
+            }
+            line::Read::Line(text) => {
+                if text.trim().is_empty() {
+                    continue;
+                }
+                if seen.elapsed() > PICTURE_AGE_MAX {
+                    session.cluster.refresh().await;
+                    seen = Instant::now();
+                }
+                if one(&mut session, &text).await == Flow::End {
+                    break;
+                }
+            }
+        }
+    }
+    session.out.exit
+}
+
+/// Runs a line; an interrupt ends the line, not the shell.
+async fn one(session: &mut Session, text: &str) -> Flow {
+    let commands = match parse::commands(text) {
+        Ok(commands) => commands,
+        Err(error) => {
+            session.out.error(&error.to_string());
+            return Flow::Continue;
+        }
+    };
+    let flow = tokio::select! {
+        flow = session.run(&commands, Header::Several) => Some(flow),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    flow.unwrap_or_else(|| {
+        let kept = session.out.captured();
+        session.out.text(&format!("{kept}\n"));
+        Flow::Continue
+    })
+}
+
+fn banner(session: &mut Session) {
+    let names = |alive: bool| -> Vec<String> {
+        session
+            .cluster
+            .members
+            .iter()
+            .filter(|member| member.node.alive == alive)
+            .map(|member| member.node.name.clone())
+            .collect()
+    };
+    let (online, offline) = (names(true), names(false));
+    let mut text = format!(
+        "\nFound {} nodes\nOnline:  {}\n",
+        online.len() + offline.len(),
+        online.join(", ")
+    );
+    if !offline.is_empty() {
+        text += &format!("Offline: {}\n", offline.join(", "));
+    }
+    if session.cluster.admin {
+        text += &format!("{ADMIN_NOTE}\n");
+    }
+    session.out.text(&format!("{text}\n"));
+}
+
+fn prompt(session: &Session) -> (&'static str, &'static str) {
+    match (session.cluster.admin, session.privileged) {
+        (false, false) => ("Admin> ", "1;32;92"),
+        (false, true) => ("Admin+> ", "1;31;91"),
+        (true, false) => ("ADMIN> ", "1;32;92"),
+        (true, true) => ("ADMIN+> ", "1;31;91"),
+    }
+}
