@@ -28,9 +28,7 @@ pub fn help(path: &[&str]) -> String {
         }
     }
     if let Some(own) = &own {
-        text += &format!("Usage:  {words} {}", usage(own))
-            .trim_end()
-            .to_owned();
+        text += format!("Usage:  {words} {}", usage(own)).trim_end();
         text += "\n";
         text += &modifiers(own);
     }

@@ -41,10 +41,9 @@ pub(super) async fn by_trid(session: &mut Session, modifiers: &Modifiers) -> Out
     if jobs.is_empty() {
         return Err("The provided trid(s) could not be found.".to_owned());
     }
-    let named: Vec<_> = modifiers.words.join(", ").chars().collect();
     let message = format!(
         "You're about to kill the jobs {}.",
-        named.into_iter().collect::<String>()
+        modifiers.words.join(", ")
     );
     if session.warn && !session.confirm(&message).await {
         return Ok(());

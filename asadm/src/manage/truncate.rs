@@ -13,10 +13,10 @@ pub(super) async fn run(session: &mut Session, modifiers: &Modifiers) -> Outcome
     if undo && modifiers.has("before") {
         return Err("\"undo\" and \"before\" are mutually exclusive.".to_owned());
     }
-    let before = match modifiers.has("before") {
-        true => Some(Before::parse(modifiers.keyword("before"), clock::now().0)?),
-        false => None,
-    };
+    let before = modifiers
+        .has("before")
+        .then(|| Before::parse(modifiers.keyword("before"), clock::now().0))
+        .transpose()?;
     let (what, target) = if set.is_empty() {
         ("truncate-namespace", format!("namespace={namespace}"))
     } else {
