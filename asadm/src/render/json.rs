@@ -89,7 +89,9 @@ fn raw(value: &Value) -> Json {
         Value::Missing => Json::Text("null".to_owned()),
         Value::Error => Json::Text("error".to_owned()),
         Value::Integer(number) => Json::Literal(number.to_string()),
-        Value::Decimal(number) => Json::Literal(decimal(*number)),
+        Value::Decimal(number) if number.is_finite() => Json::Literal(decimal(*number)),
+        // JSON has no form for a sum that overflowed.
+        Value::Decimal(number) => Json::Text(decimal(*number)),
         Value::Boolean(truth) => Json::Literal(truth.to_string()),
         Value::Text(text) | Value::Node(text, _) => Json::Text(text.clone()),
         Value::List(items) => {

@@ -30,6 +30,8 @@ pub use answers::{Answers, Failure, NodeAnswers, is_error};
 pub use modifiers::{Flag, Modifiers};
 pub(crate) use read::{at_least, reason};
 
+use std::collections::BTreeSet;
+
 use crate::sheet::Sheet;
 
 /// One node of the cluster picture, reachable or not.
@@ -115,10 +117,11 @@ pub struct View {
 }
 
 impl View {
-    /// What has to be asked of a node next; empty when it has answered all. At most [`ROUNDS_MAX`] rounds are needed.
+    /// What has to be asked of a node next, each command once; empty when it has answered all. At most [`ROUNDS_MAX`] rounds are needed.
     pub fn pending(&self, node: &Node, answers: &NodeAnswers, context: &Context) -> Vec<String> {
         let mut requests = (self.requests)(node, answers, context);
-        requests.retain(|request| !answers.has(request));
+        let mut seen = BTreeSet::new();
+        requests.retain(|request| !answers.has(request) && seen.insert(request.clone()));
         requests
     }
 }

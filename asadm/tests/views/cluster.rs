@@ -1,5 +1,7 @@
 //! The frozen cluster: its picture as discovery would find it, and its answers under a case's faults.
 
+use std::collections::BTreeMap;
+
 use asadm::view::{Failure, Node};
 use serde_json::{Map, Value};
 
@@ -10,6 +12,7 @@ const ADDRESSES: [&str; 3] = ["127.0.0.11", "127.0.0.12", "127.0.0.13"];
 /// The cluster of one case.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
+    answers: BTreeMap<&'static str, Map<String, Value>>,
     faults: Value,
 }
 
@@ -17,6 +20,7 @@ impl Cluster {
     /// The picture that starts at the seed `-h` of the case.
     pub(crate) fn of(case: &Case, seed: &str, single: bool) -> Self {
         let faults = case.cluster.clone();
+        let answers: BTreeMap<_, _> = ADDRESSES.map(|address| (address, answers(address))).into();
         let listed = |key: &str, address: &str| {
             faults[key]
                 .as_array()
@@ -27,7 +31,7 @@ impl Cluster {
             .iter()
             .filter(|address| !single || seed.starts_with(**address))
             .map(|address| {
-                let answers = answers(address);
+                let answers = &answers[address];
                 let alive = !listed("down", address) && !listed("silent", address);
                 let text = |command: &str| answers[command].as_str().unwrap_or_default().to_owned();
                 Node {
@@ -58,7 +62,11 @@ impl Cluster {
         for node in &mut nodes {
             node.principal = Some(&node.id) == highest.as_ref();
         }
-        Self { nodes, faults }
+        Self {
+            nodes,
+            answers,
+            faults,
+        }
     }
 
     /// What a node answers to a request.
@@ -82,8 +90,7 @@ impl Cluster {
                 };
             }
         }
-        let answers = answers(address);
-        let answer = answers.get(request).and_then(Value::as_str);
+        let answer = self.answers[address].get(request).and_then(Value::as_str);
         Ok(answer.unwrap_or("ERROR:4:unrecognized command").to_owned())
     }
 }

@@ -13,6 +13,7 @@
 
 mod case;
 mod cluster;
+mod damaged;
 mod differences;
 mod normal;
 mod run;
