@@ -53,7 +53,7 @@ fn digests_and_partitions_are_those_of_the_clients() {
             (digest, partition),
             "{set} {key:?}"
         );
-        let again = key.with_particle(|particle| Key::from_particle(particle));
+        let again = key.with_particle(Key::from_particle);
         assert_eq!(again, Some(key));
     }
 }

@@ -1,6 +1,7 @@
 //! Proofs by the public surface, one module a room of the crate.
 
-#[cfg(all(test, feature = "client"))]
+#[cfg(feature = "client")]
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod compress;

@@ -444,7 +444,8 @@ fn query_fields_have_their_own_shapes() {
 
 #[test]
 fn rejects_fields_whose_data_does_not_fit_their_type() {
-    let cases: [(u8, &str, fn(&Fields<'_>) -> bool); 13] = [
+    type IsRefused = fn(&Fields<'_>) -> bool;
+    let cases: [(u8, &str, IsRefused); 13] = [
         (0, "ff", |fields| fields.namespace().is_err()),
         (1, "c3 28", |fields| fields.set().is_err()),
         (2, "", |fields| fields.key().is_err()),
@@ -502,6 +503,21 @@ fn a_body_of_several_messages_is_walked() {
         Message::parse_all(&out[8..out.len() - 1]).last().unwrap(),
         Err(ParseError::Header(21))
     );
+}
+
+#[test]
+fn a_header_may_be_decided_after_the_ops() {
+    let seven = Particle::integer(7);
+    let mut out = BytesMut::new();
+    let mut writer = MessageWriter::new(&mut out, &MessageHeader::default());
+    writer.op(OpCode::READ, b"a", seven.as_ref());
+    assert_eq!(writer.written(), 39);
+    writer.set_header(&MessageHeader {
+        generation: 1,
+        ..Default::default()
+    });
+    writer.finish().unwrap();
+    assert_eq!(out, hex::bytes(hex::GET_REPLY));
 }
 
 #[test]

@@ -54,8 +54,8 @@ fn rejects_every_truncation() {
     for end in 0..body.len() {
         let error = Unit::parse_first(&body[..end]).unwrap_err();
         let expected = match end {
-            ..16 => SecurityError::Header(end),
-            ..25 => SecurityError::Field(0),
+            0..16 => SecurityError::Header(end),
+            16..25 => SecurityError::Field(0),
             _ => SecurityError::Field(1),
         };
         assert_eq!(error, expected, "{end}");
