@@ -32,6 +32,10 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
 
+    /// Print the built-in configuration, commented, to start one's own from
+    #[arg(long)]
+    print_default_config: bool,
+
     /// Stay in the foreground. Accepted for compatibility: asd always does
     #[arg(long)]
     foreground: bool,
@@ -51,6 +55,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if options.print_default_config {
+        // A reader that goes away early is no error.
+        let _ = io::stdout().write_all(crate::config::DEFAULT.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     match start(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -126,6 +135,12 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     for namespace in &node.namespaces {
         background.spawn(run_nsup(Arc::clone(namespace)));
     }
+    let _pidfile = node
+        .config
+        .service
+        .pidfile()
+        .map(Pidfile::write)
+        .transpose()?;
     announce(&service_sockets, &user_path);
 
     let (stop, shutdown) = Shutdown::pair();
@@ -165,6 +180,29 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
         mod_lua.error_traceback(),
         limits,
     )
+}
+
+/// A file with the process id, removed when the server ends.
+struct Pidfile(String);
+
+impl Pidfile {
+    fn write(path: String) -> Result<Self, io::Error> {
+        let id = std::process::id();
+        std::fs::write(&path, format!("{id}\n")).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot write the pidfile `{path}`: {error}"),
+            )
+        })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        // Someone may have removed it already.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Where it listens, where modules are kept, what to type next.

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use protocol::codec::first_frame;
@@ -52,6 +52,9 @@ pub(crate) enum Closed {
     /// A message type that this port does not take.
     #[error("message type {0:?} is not served on the admin port")]
     NotServedHere(MessageType),
+    /// Nothing came for as long as `proto-fd-idle-ms` allows.
+    #[error("idle for {} ms", .0.as_millis())]
+    Idle(Duration),
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -114,10 +117,16 @@ pub(crate) async fn serve(
             return error.into();
         }
         make_room(&mut input);
+        let service = &running.node.config.service;
+        let idle = Duration::from_millis(service.proto_fd_idle_ms().into());
         let arrived = tokio::select! {
             biased;
             arrived = replies.stream.read_buf(&mut input) => arrived,
             () = &mut stopping => return Closed::Stopping,
+            () = async { tokio::time::sleep(idle).await }, if !idle.is_zero() => {
+                running.node.stats.reaped_fds.inc();
+                return Closed::Idle(idle);
+            }
         };
         match arrived {
             Ok(0) if input.is_empty() => return Closed::ByPeer,

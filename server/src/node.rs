@@ -95,7 +95,8 @@ pub fn udf_settings(config: &Config) -> UdfSettings {
 /// Identities that the server makes up begin like those of the reference with its default fabric port.
 const IDENTITY_BASE: NodeId = NodeId::from_port(3_001);
 
-/// The configured identity, else one that stays the same for the same machine, directory and port.
+/// The configured identity, else one that stays the same for the same machine and work directory, which no two servers
+/// share.
 fn identity(config: &Config) -> NodeId {
     let configured = config.service.node_id();
     if let Some(id) = configured.as_deref().and_then(NodeId::parse) {
@@ -105,7 +106,6 @@ fn identity(config: &Config) -> NodeId {
     hash.update(std::fs::read("/etc/machine-id").unwrap_or_default());
     hash.update(std::fs::read("/proc/sys/kernel/hostname").unwrap_or_default());
     hash.update(config.service.work_directory().unwrap_or_default());
-    hash.update(config.network.service_port().to_be_bytes());
     let low = hash
         .finalize()
         .iter()
