@@ -16,4 +16,5 @@ mod pool;
 mod replacement;
 mod safety;
 mod server;
+mod settings;
 mod stats;

@@ -239,7 +239,7 @@ pub(crate) const NAMESPACE: &[Setting] = &[
     row("read-consistency-level-override", Kind::Choice(&["off", "one", "all"]), "off", DYNAMIC, REPORTED),
     row("reject-non-xdr-writes", FLAG, "false", DYNAMIC, works("refuse writes of clients")),
     row("reject-xdr-writes", FLAG, "false", DYNAMIC, works("refuse writes of XDR")),
-    row("replication-factor", Kind::Number { min: 1, max: 256 }, "2", DYNAMIC, REPORTED),
+    row("replication-factor", Kind::Number { min: 1, max: 256 }, "2", DYNAMIC, works("copies of a record, as far as there are nodes for them")),
     row("sindex-stage-size", BYTES, "1073741824", STATIC, REPORTED),
     row("single-query-threads", Kind::Number { min: 1, max: 128 }, "4", DYNAMIC, REPORTED),
     row("stop-writes-sys-memory-pct", PERCENT, "90", DYNAMIC, REPORTED),

@@ -1,0 +1,95 @@
+//! Settings of the configuration file that show from outside.
+
+use std::time::Duration;
+
+use tests::process::wait_until;
+
+use crate::server;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn idle_connections_are_closed_when_the_settings_say_so() {
+    let server = server::start_with(|asd| asd.service("proto-fd-idle-ms 50"));
+    let mut idle = server.connect().unwrap();
+    assert_eq!(idle.info("status").unwrap(), "ok");
+    assert!(idle.receive().unwrap_err().is_disconnect());
+    let statistics = server.connect().unwrap().info("statistics").unwrap();
+    assert!(statistics.contains(";reaped_fds=1;"), "{statistics}");
+}
+
+#[test]
+fn the_process_id_is_in_its_file_while_the_server_runs() {
+    let (directory, asd) = server::prepare();
+    let pidfile = directory.path().join("asd.pid");
+    let mut running = asd
+        .service(&format!("pidfile {}", pidfile.display()))
+        .start()
+        .unwrap();
+    let written = std::fs::read_to_string(&pidfile).unwrap();
+    assert_eq!(written.trim(), running.pid().to_string());
+    running.terminate().unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(0));
+    assert!(!pidfile.exists());
+}
+
+#[test]
+fn a_node_keeps_its_identity_over_a_restart_on_another_port() {
+    let (_directory, asd) = server::prepare();
+    let identity = || {
+        let running = asd.start().unwrap();
+        running.connect().unwrap().info("node").unwrap()
+    };
+    let first = identity();
+    assert!(first.starts_with("BB9"), "{first}");
+    assert_eq!(identity(), first);
+}
+
+#[test]
+fn settings_without_effect_are_named_once_in_the_log() {
+    let server = server::start_with(|asd| {
+        asd.service("batch-index-threads 9")
+            .service("sindex-builder-threads 2")
+    });
+    let found = || {
+        let log = server.log();
+        log.lines()
+            .filter(|line| line.contains("accepted without effect"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    wait_until("the warning is in the log", PATIENCE, || {
+        Ok(!found().is_empty())
+    })
+    .unwrap();
+    let lines = found();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    for name in [
+        "WARNING (config)",
+        "batch-index-threads",
+        "sindex-builder-threads",
+    ] {
+        assert!(lines[0].contains(name), "{lines:#?}");
+    }
+}
+
+#[test]
+fn the_ticker_ends_latency_slices_and_levels_change_at_any_time() {
+    let server = server::start_with(|asd| asd.service("ticker-interval 1"));
+    let mut connection = server.connect().unwrap();
+    let module = b"function f(rec) return 1 end";
+    assert_eq!(
+        tests::records::put_module(&mut connection, "f.lua", module).unwrap(),
+        "ok"
+    );
+    let record = tests::records::RecordKey::new("test", "demo", "k");
+    wait_until("a slice holds a call", PATIENCE, || {
+        let frame = record.apply(b"f", b"f", &[0x90], tests::records::CallOptions::default())?;
+        connection.message(&frame)?;
+        let answer = connection.info("latencies:hist={test}-udf")?;
+        Ok(answer.starts_with("{test}-udf:msec,") && !answer.contains("msec,0.0,"))
+    })
+    .unwrap();
+    assert_eq!(connection.info("log-set:id=0;any=critical").unwrap(), "ok");
+    assert!(connection.info("log/0").unwrap().contains(";udf:CRITICAL;"));
+}
