@@ -1,0 +1,138 @@
+//! A small cluster: three nodes at ports of 127.0.0.1 that give canned answers and remember what was asked.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// How a node behaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    /// Connections are refused.
+    Down,
+    /// Connections are accepted, nothing is answered.
+    Silent,
+    /// The connection is closed instead of an answer to `udf-clear-cache:`.
+    Closes,
+}
+
+/// The nodes `N1`, `N2`, `N3`; the last one is the principal.
+pub(crate) struct Cluster {
+    pub(crate) ports: Vec<u16>,
+    asked: Arc<Mutex<Vec<(usize, String)>>>,
+}
+
+impl Cluster {
+    pub(crate) fn start(moods: [Mood; 3]) -> Self {
+        let listeners = moods.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports: Vec<u16> = listeners
+            .iter()
+            .map(|listener| listener.local_addr().unwrap().port())
+            .collect();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        for (index, (listener, mood)) in listeners.into_iter().zip(moods).enumerate() {
+            if mood == Mood::Down {
+                continue;
+            }
+            let (ports, asked) = (ports.clone(), Arc::clone(&asked));
+            thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let (ports, asked) = (ports.clone(), Arc::clone(&asked));
+                    thread::spawn(move || serve(stream, index, mood, &ports, &asked));
+                }
+            });
+        }
+        Self { ports, asked }
+    }
+
+    /// Requests that begin so, as `N1 request`, sorted by node.
+    pub(crate) fn asked(&self, start: &str) -> Vec<String> {
+        let mut found: Vec<_> = self
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, request)| request.starts_with(start))
+            .map(|(index, request)| format!("N{} {request}", index + 1))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// The text with node names instead of addresses.
+    pub(crate) fn named(&self, text: &str) -> String {
+        let mut text = text.replace("localhost:", "127.0.0.1:");
+        for (index, port) in self.ports.iter().enumerate() {
+            text = text.replace(&format!("127.0.0.1:{port}"), &format!("N{}", index + 1));
+        }
+        text
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    index: usize,
+    mood: Mood,
+    ports: &[u16],
+    asked: &Mutex<Vec<(usize, String)>>,
+) -> Option<()> {
+    loop {
+        let mut header = [0; 8];
+        stream.read_exact(&mut header).ok()?;
+        let size = u64::from_be_bytes(header) & 0xffff_ffff_ffff;
+        let mut body = vec![0; usize::try_from(size).unwrap()];
+        stream.read_exact(&mut body).ok()?;
+        if mood == Mood::Silent {
+            continue;
+        }
+        let mut reply = Vec::new();
+        if header[1] == 2 {
+            reply = vec![0; 16];
+            reply[1] = 51;
+        }
+        for request in String::from_utf8(body).unwrap_or_default().lines() {
+            asked.lock().unwrap().push((index, request.to_owned()));
+            if mood == Mood::Closes && request == "udf-clear-cache:" {
+                return None;
+            }
+            reply.extend(format!("{request}\t{}\n", answer(request, index, ports)).bytes());
+        }
+        let size = u64::try_from(reply.len()).unwrap();
+        stream
+            .write_all(&(size | 2 << 56 | u64::from(header[1]) << 48).to_be_bytes())
+            .ok()?;
+        stream.write_all(&reply).ok()?;
+    }
+}
+
+fn answer(request: &str, index: usize, ports: &[u16]) -> String {
+    match request {
+        "node" => format!("BB{}", index + 1),
+        "build" => "8.1.2.0".to_owned(),
+        "connection" => "admin=false".to_owned(),
+        "service-clear-std" => format!("127.0.0.1:{}", ports[index]),
+        "peers-clear-std" => {
+            let peers: Vec<_> = ports
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(other, port)| format!("[BB{},,[127.0.0.1:{port}]]", other + 1))
+                .collect();
+            format!("1,3000,[{}]", peers.join(","))
+        }
+        "status" | "udf-clear-cache:" => "ok".to_owned(),
+        "statistics" => "cluster_size=3;uptime=7;".to_owned(),
+        "udf-list" => "filename=old.lua,hash=00,type=LUA;".to_owned(),
+        _ if request.starts_with("udf-put:filename=bad.lua") => {
+            // "unexpected symbol" in base64.
+            "error=compile_error;file=bad.lua;line=2;message=dW5leHBlY3RlZCBzeW1ib2w=".to_owned()
+        }
+        _ if request.starts_with("udf-put:") || request.starts_with("udf-remove:") => {
+            "ok".to_owned()
+        }
+        _ if request.starts_with("set-config:") && index == 1 => "ERROR:4:bad value".to_owned(),
+        _ if request.starts_with("set-config:") => "ok".to_owned(),
+        _ => "ERROR:4:unrecognized command".to_owned(),
+    }
+}
