@@ -8,7 +8,8 @@ use mlua::ffi;
 use super::frame::{Body, Frame, Kind, Raise};
 use super::object::set_functions;
 use super::{
-    aerospike, bytes, geojson, iterator, list, log, map, protect, record, strings, tables,
+    aerospike, bytes, finalizers, geojson, iterator, list, log, map, protect, record, strings,
+    tables,
 };
 
 /// Functions of `os` that stay: they tell the time.
@@ -26,6 +27,7 @@ pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
         define_require(frame);
     }
     protect::define(frame);
+    finalizers::define(frame);
     strings::define(frame);
     tables::define(frame, !allow_unsafe);
     define_math(frame);

@@ -17,6 +17,7 @@
 mod aerospike;
 mod bytes;
 mod encode;
+mod finalizers;
 mod frame;
 mod geojson;
 mod globals;

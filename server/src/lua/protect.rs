@@ -4,7 +4,7 @@
 //! go on; these pass it on. They are written like C functions, on purpose: nothing in them has a destructor, so errors
 //! may pass through, and they can be continued after a yield.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use mlua::ffi;
 
@@ -24,6 +24,16 @@ pub(crate) fn define(frame: &mut Frame<'_>) {
         let coroutine = frame.top();
         ffi::lua_pushcclosure(state, resume, 0);
         frame.raw_set_field(coroutine, "resume");
+        ffi::lua_pushcclosure(state, wrap, 0);
+        frame.raw_set_field(coroutine, "wrap");
+        frame.push_bytes(b"close");
+        frame.raw_get(coroutine);
+        let original =
+            ffi::lua_tocfunction(state, -1).map_or(std::ptr::null_mut(), |f| f as *mut c_void);
+        frame.pop(1);
+        ffi::lua_pushlightuserdata(state, original);
+        ffi::lua_pushcclosure(state, close, 1);
+        frame.raw_set_field(coroutine, "close");
         frame.pop(1);
     }
 }
@@ -60,6 +70,9 @@ unsafe extern "C-unwind" fn protected_call_with_handler(state: *mut ffi::lua_Sta
     unsafe {
         let count = ffi::lua_gettop(state);
         ffi::luaL_checktype(state, 2, ffi::LUA_TFUNCTION);
+        ffi::lua_pushvalue(state, 2);
+        ffi::lua_pushcclosure(state, guarded_handler, 1);
+        ffi::lua_replace(state, 2);
         ffi::lua_pushboolean(state, 1);
         ffi::lua_pushvalue(state, 1);
         ffi::lua_rotate(state, 3, 2);
@@ -88,6 +101,53 @@ unsafe extern "C-unwind" fn finish(
     }
 }
 
+/// The script's message handler, unless the call is over: an error that the hook raises is handled inside the hook, where
+/// no further hook would stop the handler.
+unsafe extern "C-unwind" fn guarded_handler(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: the error value is the one argument; upvalue 1 is the script's handler.
+    unsafe {
+        if shared(state).abort.get().is_none() {
+            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+            ffi::lua_insert(state, 1);
+            ffi::lua_callk(state, ffi::lua_gettop(state) - 1, 1, 0, None);
+        }
+    }
+    1
+}
+
+/// Resumes the coroutine with the arguments on top of `state`. The answer is the number of results now on `state`, or -1
+/// with the error value on top.
+unsafe fn resume_with(
+    state: *mut ffi::lua_State,
+    coroutine: *mut ffi::lua_State,
+    arguments: c_int,
+) -> c_int {
+    // SAFETY: standard use of the C API.
+    unsafe {
+        if ffi::lua_checkstack(coroutine, arguments) == 0 {
+            ffi::lua_pushstring(state, c"too many arguments to resume".as_ptr());
+            return -1;
+        }
+        ffi::lua_xmove(state, coroutine, arguments);
+        let mut results = 0;
+        let status = ffi::lua_resume(coroutine, state, arguments, &raw mut results);
+        if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
+            if ffi::lua_checkstack(state, results + 1) == 0 {
+                ffi::lua_settop(coroutine, -results - 1);
+                ffi::lua_pushstring(state, c"too many results to resume".as_ptr());
+                return -1;
+            }
+            ffi::lua_xmove(coroutine, state, results);
+            return results;
+        }
+        ffi::lua_xmove(coroutine, state, 1);
+        if must_pass(state, status) {
+            ffi::lua_error(state);
+        }
+        -1
+    }
+}
+
 unsafe extern "C-unwind" fn resume(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: standard use of the C API.
     unsafe {
@@ -102,33 +162,60 @@ unsafe extern "C-unwind" fn resume(state: *mut ffi::lua_State) -> c_int {
                 ffi::lua_tolstring(state, -1, std::ptr::null_mut()),
             );
         }
-        let arguments = ffi::lua_gettop(state) - 1;
-        if ffi::lua_checkstack(coroutine, arguments) == 0 {
-            ffi::lua_pushboolean(state, 0);
-            ffi::lua_pushstring(state, c"too many arguments to resume".as_ptr());
-            return 2;
+        let results = resume_with(state, coroutine, ffi::lua_gettop(state) - 1);
+        ffi::lua_pushboolean(state, c_int::from(results >= 0));
+        let count = if results < 0 { 1 } else { results };
+        ffi::lua_insert(state, -count - 1);
+        count + 1
+    }
+}
+
+unsafe extern "C-unwind" fn wrap(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: standard use of the C API.
+    unsafe {
+        ffi::luaL_checktype(state, 1, ffi::LUA_TFUNCTION);
+        let coroutine = ffi::lua_newthread(state);
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_xmove(state, coroutine, 1);
+        ffi::lua_pushcclosure(state, wrapped, 1);
+    }
+    1
+}
+
+/// Resumes a wrapped coroutine; an error of it gets the caller's position, as in Lua.
+unsafe extern "C-unwind" fn wrapped(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: upvalue 1 is the coroutine.
+    unsafe {
+        let coroutine = ffi::lua_tothread(state, ffi::lua_upvalueindex(1));
+        let results = resume_with(state, coroutine, ffi::lua_gettop(state));
+        if results >= 0 {
+            return results;
         }
-        ffi::lua_xmove(state, coroutine, arguments);
-        let mut results = 0;
-        let status = ffi::lua_resume(coroutine, state, arguments, &raw mut results);
-        if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
-            if ffi::lua_checkstack(state, results + 1) == 0 {
-                ffi::lua_settop(coroutine, -results - 1);
-                ffi::lua_pushboolean(state, 0);
-                ffi::lua_pushstring(state, c"too many results to resume".as_ptr());
-                return 2;
-            }
-            ffi::lua_pushboolean(state, 1);
-            ffi::lua_xmove(coroutine, state, results);
-            return results + 1;
-        }
-        if must_pass(state, status) {
+        let status = ffi::lua_status(coroutine);
+        if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
+            // Its pending `<close>` variables; the error value may become another one.
+            ffi::lua_closethread(coroutine, state);
             ffi::lua_xmove(coroutine, state, 1);
+        }
+        if ffi::lua_type(state, -1) == ffi::LUA_TSTRING {
+            ffi::luaL_where(state, 1);
+            ffi::lua_insert(state, -2);
+            ffi::lua_concat(state, 2);
+        }
+        ffi::lua_error(state);
+    }
+}
+
+/// `coroutine.close`, unless the call is over: pending `<close>` variables would run without a hook to stop them.
+unsafe extern "C-unwind" fn close(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: upvalue 1 is Lua's own function, which has no upvalues.
+    unsafe {
+        let original = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1));
+        if original.is_null() || shared(state).abort.get().is_some() {
+            ffi::lua_pushnil(state);
             ffi::lua_error(state);
         }
-        ffi::lua_pushboolean(state, 0);
-        ffi::lua_xmove(coroutine, state, 1);
-        2
+        std::mem::transmute::<*mut c_void, ffi::lua_CFunction>(original)(state)
     }
 }
 
