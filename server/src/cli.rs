@@ -170,9 +170,9 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
     let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let limits = Limits {
         load_time: Duration::from_millis(mod_lua.body_time_limit_ms().into()),
+        load_memory: bytes(mod_lua.body_memory_limit()),
         call_memory: bytes(mod_lua.call_memory_limit()),
         context_memory: bytes(mod_lua.context_memory_limit()),
-        ..Limits::default()
     };
     LuaFactory::new(
         user_path,

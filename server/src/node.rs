@@ -45,6 +45,8 @@ impl Node {
     #[must_use]
     pub fn new(config: Config, log: Log, modules: Arc<dyn ModuleCommands>) -> Self {
         let id = identity(&config);
+        // Reports show the identity in force. It is always a value of this setting.
+        let _ = config.service.set("node-id", &id.to_string());
         let namespaces = config
             .namespaces
             .iter()

@@ -282,6 +282,8 @@ accessors! { ModLuaSettings in table::MOD_LUA {
     call_memory_limit: number -> u64 = "call-memory-limit";
     /// Memory above which a context is dropped after its call, bytes.
     context_memory_limit: number -> u64 = "context-memory-limit";
+    /// Memory that a context may take while its module is loaded, bytes.
+    body_memory_limit: number -> u64 = "body-memory-limit";
     /// Time that the main chunk of a module may run, ms.
     body_time_limit_ms: number32 -> u32 = "body-time-limit-ms";
 } }

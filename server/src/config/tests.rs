@@ -286,6 +286,18 @@ fn built_in_configuration_needs_no_root_and_no_network() {
 }
 
 #[test]
+fn built_in_configuration_states_the_defaults_of_mod_lua() {
+    let text = super::DEFAULT.replace("cluster-name", "work-directory /w\ncluster-name");
+    let report = |text: &str| {
+        let mut report = String::new();
+        let config = Config::parse("c", text).unwrap();
+        config.mod_lua.report(&mut report);
+        report
+    };
+    assert_eq!(report(&text), report(&with("")));
+}
+
+#[test]
 fn finds_the_state_directory_of_the_user() {
     let os = |text: &str| Some(OsString::from(text));
     let cases = [

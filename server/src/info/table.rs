@@ -16,8 +16,6 @@ pub enum Permission {
     SindexAdmin,
     /// `truncate`
     Truncate,
-    /// `data-admin`
-    DataAdmin,
     /// `sys-admin`
     SysAdmin,
 }
