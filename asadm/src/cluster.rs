@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use asinfo::hosts::Seed;
 use asinfo::login::{Credential, LoginError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use protocol::client::{Client, ClientError};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-use crate::view::Node;
+use crate::view::{Node, at_least};
 
 pub use names::split_key;
 use peers::Peer;
@@ -447,7 +449,11 @@ async fn look(lead: &Lead, approach: &Approach) -> Result<Found, LookError> {
     let mut last = LookError::NoAddress;
     for (host, port) in &lead.addresses {
         match inquire(host, *port, approach).await {
-            Ok(found) => return Ok(settle(found, approach).await),
+            Ok(found) => {
+                let mut found = settle(found, approach).await;
+                introduce(&mut found, approach).await;
+                return Ok(found);
+            }
             Err(error) => last = error,
         }
     }
@@ -466,6 +472,21 @@ async fn settle(mut found: Found, approach: &Approach) -> Found {
         }
     }
     found
+}
+
+/// Tells the node who is asking, where nodes keep count of that (`show user-agents`).
+async fn introduce(found: &mut Found, approach: &Approach) {
+    if !at_least(&found.build, &[8, 1]) {
+        return;
+    }
+    let user = approach
+        .credential
+        .as_ref()
+        .map_or("unknown", Credential::user);
+    let agent = format!("1,asadm-{},{user}", env!("CARGO_PKG_VERSION"));
+    let command = format!("user-agent-set:value={}", STANDARD.encode(agent));
+    // A courtesy: whatever the node says to it, it can be worked with.
+    let _ = found.client.info(&[command], approach.limit).await;
 }
 
 async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, LookError> {

@@ -141,7 +141,7 @@ impl Session {
             Action::Watch => self.watch(rest).await,
             Action::Pager => self.pager(rest),
             Action::Manage(action) => {
-                let modifiers = Modifiers::parse(rest, command.keywords, command.flags);
+                let modifiers = command.modifiers(rest);
                 if let Some(missing) = missing(command, &modifiers) {
                     self.out.text(&help(command.path));
                     self.out.error(&missing);

@@ -67,6 +67,12 @@ impl Credential {
     }
 }
 
+/// A password in the form in which it is sent.
+pub fn hash(password: &str) -> Result<String, LoginError> {
+    let hash = bcrypt::hash_with_salt(password, COST, SALT)?;
+    Ok(hash.format_for_version(bcrypt::Version::TwoA))
+}
+
 /// What a security result means, in the words of the tools.
 pub fn reason(code: ResultCode) -> String {
     let name = match code.0 {

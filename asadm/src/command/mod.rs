@@ -11,7 +11,10 @@ pub use help::{help, manual};
 pub use resolve::{Resolved, children, resolve};
 pub use table::{GROUPS, MODIFIERS};
 
-use crate::view::{self, Flag, View};
+use crate::view::{self, Flag, Modifiers, View};
+
+/// Modifiers with one value that may look like another modifier: `priv read`.
+const VERBATIM: &[&str] = &["priv"];
 
 /// One command.
 #[derive(Clone, Copy)]
@@ -38,6 +41,27 @@ impl Command {
     /// Whether the command is for privileged mode only.
     pub fn privileged(&self) -> bool {
         self.path.first().is_some_and(|word| privileged(word))
+    }
+
+    /// The flags and modifiers behind the command words.
+    pub fn modifiers(&self, rest: &[String]) -> Modifiers {
+        let taken = rest
+            .iter()
+            .position(|word| VERBATIM.contains(&word.as_str()))
+            .filter(|at| rest.len() > at + 1);
+        let keyword = taken
+            .and_then(|at| rest.get(at))
+            .and_then(|word| self.keywords.iter().find(|keyword| *keyword == word));
+        let (Some(at), Some(keyword)) = (taken, keyword) else {
+            return Modifiers::parse(rest, self.keywords, self.flags);
+        };
+        let mut others = rest.to_vec();
+        let value = others.drain(at..at + 2).next_back();
+        let mut modifiers = Modifiers::parse(&others, self.keywords, self.flags);
+        modifiers
+            .keywords
+            .insert(keyword, value.into_iter().collect());
+        modifiers
     }
 
     /// Whether the root help leaves it out.
@@ -79,6 +103,8 @@ pub enum Action {
 /// Commands that change something in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manage {
+    /// Changes users and roles.
+    Acl(Acl),
     /// Registers a module.
     UdfAdd,
     /// Removes a module.
@@ -112,6 +138,35 @@ pub enum Manage {
     MaskingAdd,
     /// Removes a masking rule.
     MaskingDrop,
+}
+
+/// What happens to a user or role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acl {
+    /// Creates a user.
+    CreateUser,
+    /// Deletes a user.
+    DeleteUser,
+    /// Sets somebody's password.
+    SetPassword,
+    /// Changes one's own password.
+    ChangePassword,
+    /// Gives a user roles.
+    GrantUser,
+    /// Takes roles from a user.
+    RevokeUser,
+    /// Creates a role.
+    CreateRole,
+    /// Deletes a role.
+    DeleteRole,
+    /// Gives a role a privilege.
+    GrantRole,
+    /// Takes a privilege from a role.
+    RevokeRole,
+    /// Sets or clears the addresses from which a role may connect.
+    Allowlist,
+    /// Sets the quotas of a role.
+    Quotas,
 }
 
 /// What a configuration command is about.

@@ -1,6 +1,6 @@
 //! The commands that are not views, the groups, and what modifiers mean.
 
-use super::{Action, Command, Manage, RosterChange, Scope};
+use super::{Acl, Action, Command, Manage, RosterChange, Scope};
 use crate::view::Flag;
 
 const fn flag(names: &'static [&'static str]) -> Flag {
@@ -111,7 +111,138 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     absent(&["show", "users"], "Displays users and their roles."),
     absent(&["show", "roles"], "Displays roles and their privileges."),
-    absent(&["manage", "acl"], "Manages users and roles."),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "create", "user"],
+            "USER [password PASSWORD] [roles ROLE...]",
+            "Creates a user; asks for the password if none is given.",
+            &["password", "roles"],
+            &[],
+            Manage::Acl(Acl::CreateUser),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "delete", "user"],
+            "USER",
+            "Deletes a user.",
+            &[],
+            &[],
+            Manage::Acl(Acl::DeleteUser),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "set-password", "user"],
+            "USER [password PASSWORD]",
+            "Sets the password of a user; asks for it if none is given.",
+            &["password"],
+            &[],
+            Manage::Acl(Acl::SetPassword),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "change-password", "user"],
+            "USER [old PASSWORD] [new PASSWORD]",
+            "Changes one's own password; asks for what is not given.",
+            &["old", "new"],
+            &[],
+            Manage::Acl(Acl::ChangePassword),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "grant", "user"],
+            "USER roles ROLE...",
+            "Gives a user roles.",
+            &["roles"],
+            &["roles"],
+            Manage::Acl(Acl::GrantUser),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "revoke", "user"],
+            "USER roles ROLE...",
+            "Takes roles from a user.",
+            &["roles"],
+            &["roles"],
+            Manage::Acl(Acl::RevokeUser),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "create", "role"],
+            "ROLE priv PRIVILEGE [ns NS [set SET]] [allow ADDRESS...] [read N] [write N]",
+            "Creates a role.",
+            &["priv", "ns", "set", "allow", "read", "write"],
+            &["priv"],
+            Manage::Acl(Acl::CreateRole),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "delete", "role"],
+            "ROLE",
+            "Deletes a role.",
+            &[],
+            &[],
+            Manage::Acl(Acl::DeleteRole),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "grant", "role"],
+            "ROLE priv PRIVILEGE [ns NS [set SET]]",
+            "Gives a role a privilege.",
+            &["priv", "ns", "set"],
+            &["priv"],
+            Manage::Acl(Acl::GrantRole),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "revoke", "role"],
+            "ROLE priv PRIVILEGE [ns NS [set SET]]",
+            "Takes a privilege from a role.",
+            &["priv", "ns", "set"],
+            &["priv"],
+            Manage::Acl(Acl::RevokeRole),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "allowlist", "role"],
+            "ROLE clear | ROLE allow ADDRESS...",
+            "Sets or clears the addresses from which a role may connect.",
+            &["allow", "clear"],
+            &[],
+            Manage::Acl(Acl::Allowlist),
+        ),
+    ),
+    words(
+        1,
+        manage(
+            &["manage", "acl", "quotas", "role"],
+            "ROLE [read N] [write N]",
+            "Sets how many records a second a role may read and write.",
+            &["read", "write"],
+            &[],
+            Manage::Acl(Acl::Quotas),
+        ),
+    ),
     words(
         1,
         manage(
@@ -368,6 +499,30 @@ pub const GROUPS: &[(&[&str], &str)] = &[
         &["manage"],
         "Changes the cluster: modules, indexes, configuration and more.",
     ),
+    (&["manage", "acl"], "Manages users and roles."),
+    (&["manage", "acl", "create"], "Creates a user or role."),
+    (&["manage", "acl", "delete"], "Deletes a user or role."),
+    (
+        &["manage", "acl", "set-password"],
+        "Sets the password of a user.",
+    ),
+    (
+        &["manage", "acl", "change-password"],
+        "Changes one's own password.",
+    ),
+    (
+        &["manage", "acl", "grant"],
+        "Gives a user roles, or a role a privilege.",
+    ),
+    (
+        &["manage", "acl", "revoke"],
+        "Takes roles from a user, or a privilege from a role.",
+    ),
+    (
+        &["manage", "acl", "allowlist"],
+        "Sets from where a role may connect.",
+    ),
+    (&["manage", "acl", "quotas"], "Sets the quotas of a role."),
     (&["manage", "udfs"], "Manages UDF modules."),
     (&["manage", "sindex"], "Manages secondary indexes."),
     (

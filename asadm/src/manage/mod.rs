@@ -2,6 +2,7 @@
 //!
 //! Changes of modules, indexes and the like go to the principal and spread from there; settings go to every node.
 
+mod acl;
 mod config;
 mod context;
 mod jobs;
@@ -21,6 +22,7 @@ use crate::view::{Modifiers, is_error, reason};
 /// Runs one of the commands. What it needs is there: [`crate::command::Command::required`].
 pub async fn run(session: &mut Session, action: Manage, modifiers: &Modifiers) {
     let result = match action {
+        Manage::Acl(change) => acl::change(session, change, modifiers).await,
         Manage::UdfAdd => udfs::add(session, modifiers).await,
         Manage::UdfRemove => udfs::remove(session, modifiers).await,
         Manage::SindexCreate => sindex::create(session, modifiers).await,
