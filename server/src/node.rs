@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::info::{ModuleCommands, SystemMonitor, UserAgents};
 use crate::log::Log;
 use crate::record::Namespace;
-use crate::stats::{Histogram, ServerStats};
+use crate::stats::ServerStats;
 use crate::udf::UdfSettings;
 
 /// The state of a running node.
@@ -26,8 +26,6 @@ pub struct Node {
     pub modules: Arc<dyn ModuleCommands>,
     /// What the node counted.
     pub stats: ServerStats,
-    /// How long batch requests took.
-    pub batch_latency: Histogram,
     /// The cluster as of now.
     pub cluster: ArcSwap<ClusterView>,
     /// The log.
@@ -57,7 +55,6 @@ impl Node {
             namespaces,
             modules,
             stats: ServerStats::default(),
-            batch_latency: Histogram::default(),
             cluster: ArcSwap::from_pointee(ClusterView::single(id, crate::clock::unix_ms())),
             log,
             started: Instant::now(),

@@ -93,3 +93,34 @@ fn the_ticker_ends_latency_slices_and_levels_change_at_any_time() {
     assert_eq!(connection.info("log-set:id=0;any=critical").unwrap(), "ok");
     assert!(connection.info("log/0").unwrap().contains(";udf:CRITICAL;"));
 }
+
+#[test]
+fn lines_of_scripts_carry_their_own_position_in_the_layout_of_the_reference() {
+    let server = server::start();
+    let mut connection = server.connect().unwrap();
+    let module = b"function f(rec)\n  warn('seen %d', 7)\n  return 1\nend";
+    assert_eq!(
+        tests::records::put_module(&mut connection, "lines.lua", module).unwrap(),
+        "ok"
+    );
+    let record = tests::records::RecordKey::new("test", "demo", "k");
+    let frame = record
+        .apply(
+            b"lines",
+            b"f",
+            &[0x90],
+            tests::records::CallOptions::default(),
+        )
+        .unwrap();
+    connection.message(&frame).unwrap();
+    let log = server.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("seen 7"))
+        .unwrap_or_else(|| panic!("{log}"));
+    let (time, rest) = line
+        .split_once(" GMT: WARNING (udf): (")
+        .unwrap_or_else(|| panic!("{line}"));
+    assert_eq!(time.len(), "Nov 25 2026 03:00:00".len(), "{line}");
+    assert!(rest.ends_with("/lines.lua:2) seen 7"), "{line}");
+}

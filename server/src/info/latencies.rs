@@ -92,7 +92,7 @@ pub(super) fn latencies(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
     } else {
         Scale::Milliseconds
     };
-    let batch = || format!("batch-index:{}", call.node.batch_latency.row(scale));
+    let batch = || format!("batch-index:{}", call.node.stats.batch_latency.row(scale));
     let mut fields = Fields::new(out, ';');
     let Some(wanted) = call.params.get("hist") else {
         fields.item(batch());

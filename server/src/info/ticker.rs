@@ -20,7 +20,7 @@ pub async fn run_ticker(node: Arc<Node>) {
 /// Ends a slice of `elapsed`.
 pub(super) fn tick(node: &Node, elapsed: Duration) {
     node.system.tick();
-    node.batch_latency.tick(elapsed);
+    node.stats.batch_latency.tick(elapsed);
     let stats = &node.stats;
     let load = node.system.load();
     let connections = stats

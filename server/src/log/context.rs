@@ -6,8 +6,6 @@ use super::context_position;
 
 /// Target of lines that a record UDF logs: context `udf`, and the message brings `(file:line) text` itself.
 pub const SCRIPT_UDF: &str = "udf:script";
-/// The same for stream UDFs: context `aggr`.
-pub const SCRIPT_AGGR: &str = "aggr:script";
 
 /// Context of an event.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +35,6 @@ pub(super) fn of(metadata: &Metadata<'_>) -> EventContext {
     let target = metadata.target();
     let (name, is_script) = match target {
         SCRIPT_UDF => ("udf", true),
-        SCRIPT_AGGR => ("aggr", true),
         _ => (target, false),
     };
     let position = context_position(name)

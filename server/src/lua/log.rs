@@ -3,6 +3,7 @@
 //! A line says `(<module file>:<line>) <text>`; its context is `udf`. The position is that of the script's line which
 //! asked for it.
 
+use crate::log::SCRIPT_UDF;
 use std::ffi::{CStr, c_int};
 
 use mlua::ffi;
@@ -95,11 +96,11 @@ fn write(frame: &mut Frame<'_>, level: i64, text: &[u8]) {
     let (source, line) = caller(frame);
     let text = String::from_utf8_lossy(until_nul(text));
     match level {
-        0 => tracing::error!(target: "udf", "({source}:{line}) {text}"),
-        1 => tracing::warn!(target: "udf", "({source}:{line}) {text}"),
-        2 => tracing::info!(target: "udf", "({source}:{line}) {text}"),
-        3 => tracing::debug!(target: "udf", "({source}:{line}) {text}"),
-        _ => tracing::trace!(target: "udf", "({source}:{line}) {text}"),
+        0 => tracing::error!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
+        1 => tracing::warn!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
+        2 => tracing::info!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
+        3 => tracing::debug!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
+        _ => tracing::trace!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
     }
 }
 

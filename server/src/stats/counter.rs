@@ -28,19 +28,21 @@ impl Counter {
 
 /// Declares a struct of counters from one table: field name = name of the statistic, with its sentence.
 ///
-/// The struct answers `each`, which visits the counters in the order of the table: the order in which info answers
+/// After `with` stand fields of other types. The struct answers `each`, which visits the counters in the order of the table: the order in which info answers
 /// print them.
 macro_rules! counters {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
             $( $(#[doc = $sentence:literal])+ $field:ident, )*
+            $( with { $( $(#[doc = $other:literal])+ $more:ident: $type:ty, )* } )?
         }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
         pub struct $name {
             $( $(#[doc = $sentence])+ pub $field: $crate::stats::Counter, )*
+            $( $( $(#[doc = $other])+ pub $more: $type, )* )?
         }
 
         impl $name {

@@ -1,6 +1,7 @@
 //! Counters of the whole server.
 
 use super::counter::counters;
+use super::histogram::Histogram;
 
 counters! {
     /// What happened to the node since the start, as `statistics` reports it.
@@ -49,5 +50,9 @@ counters! {
         batch_index_timeout,
         /// Info commands in a form that newer servers no longer take.
         deprecated_requests,
+        with {
+            /// How long batch requests took: `batch-index`.
+            batch_latency: Histogram,
+        }
     }
 }

@@ -45,6 +45,7 @@ pub(super) async fn answer(
         ResultCode::TIMEOUT => stats.batch_index_timeout.inc(),
         _ => stats.batch_index_error.inc(),
     }
+    stats.batch_latency.record(received.elapsed());
     reply::last(output.buffer(), result);
     Ok(())
 }
