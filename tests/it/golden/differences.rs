@@ -1,4 +1,7 @@
 //! The one table of recorded answers that are deliberately not given, `golden/differences.toml`.
+//!
+//! `COMPATIBILITY.md` shows it between two marks; after a change:
+//! `UPDATE_REFERENCE=1 cargo test -p tests --test it differences`.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -68,5 +71,41 @@ fn every_row_names_one_recorded_case_and_a_reason() {
             assert!(recorded.contains(&key), "no recorded case is {key:?}");
             assert!(seen.insert(key.clone()), "{key:?} stands twice");
         }
+    }
+}
+
+/// The lines of `COMPATIBILITY.md` around the table.
+const BEGIN: &str = "<!-- differences: written from tests/golden/differences.toml -->";
+const END: &str = "<!-- differences end -->";
+
+/// The table as it is to stand in `COMPATIBILITY.md`.
+fn shown() -> String {
+    let mut text = String::from("\n\n| recorded case | here |\n|---|---|\n");
+    for row in &TABLE.difference {
+        let cases: Vec<String> = row.cases.iter().map(|case| format!("`{case}`")).collect();
+        text.push_str(&format!("| {} | {} |\n", cases.join(", "), row.reason));
+    }
+    text.push('\n');
+    text
+}
+
+#[test]
+fn compatibility_shows_the_differences() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../COMPATIBILITY.md");
+    let document = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = document
+        .split_once(BEGIN)
+        .unwrap_or_else(|| panic!("COMPATIBILITY.md has no line {BEGIN}"));
+    let (between, after) = rest
+        .split_once(END)
+        .unwrap_or_else(|| panic!("COMPATIBILITY.md has no line {END}"));
+    let expected = shown();
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+    } else {
+        assert!(
+            between == expected,
+            "COMPATIBILITY.md is stale: run `UPDATE_REFERENCE=1 cargo test -p tests --test it differences`"
+        );
     }
 }
