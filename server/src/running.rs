@@ -7,7 +7,7 @@ use crate::node::Node;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 use crate::transaction::{Call, CallOutcome, FunctionContext, Functions, Services};
-use crate::udf::{AcquireError, CallEnd, ContextGuard, Ended, LuaFactory, Service};
+use crate::udf::{AcquireError, ContextGuard, LuaFactory, Service};
 
 /// The registered modules and their contexts.
 #[derive(Clone)]
@@ -62,7 +62,7 @@ impl Functions for LuaFunctions {
     async fn acquire(&self, package: &[u8]) -> Result<PooledFunction, Vec<u8>> {
         let guard = match self.0.acquire_idle(package).map_err(text)? {
             Some(guard) => guard,
-            None => build(&self.0, package).map_err(text)?,
+            None => wait_for(&self.0, package).map_err(text)?,
         };
         Ok(PooledFunction {
             service: Arc::clone(&self.0),
@@ -76,19 +76,20 @@ fn text(error: AcquireError) -> Vec<u8> {
     error.to_string().into_bytes()
 }
 
-/// Builds a context on this thread, which runs the module's body: others get the worker's duty meanwhile.
-fn build(
+/// Takes an idle context or builds one on this thread, which runs the module's body: others get the worker's duty
+/// meanwhile.
+fn wait_for(
     service: &Service<LuaFactory>,
     package: &[u8],
 ) -> Result<ContextGuard<LuaFactory>, AcquireError> {
-    tokio::task::block_in_place(|| service.build(package))
+    tokio::task::block_in_place(|| service.acquire(package))
 }
 
 impl FunctionContext for PooledFunction {
     async fn run(&mut self, call: Call<'_>) -> CallOutcome {
         // The record may have been waited for: a module that was replaced meanwhile must not run its old code.
         if !self.guard.is_current() {
-            match build(&self.service, &self.package) {
+            match wait_for(&self.service, &self.package) {
                 Ok(guard) => self.guard = guard,
                 Err(error) => return CallOutcome::failure(text(error)),
             }
@@ -97,11 +98,7 @@ impl FunctionContext for PooledFunction {
             return CallOutcome::failure("no context for the call");
         };
         let (outcome, ended) = context.run(call);
-        self.guard.ended(match ended {
-            Ended::Returned => CallEnd::Success,
-            Ended::Failed => CallEnd::Error,
-            Ended::TimedOut => CallEnd::Timeout,
-        });
+        self.guard.ended(ended);
         outcome
     }
 }

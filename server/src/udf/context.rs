@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::compile_failure::CompileFailure;
 use super::factory::{ContextFactory, LoadFailure, PooledContext};
 use super::module::{Bytecode, Module, Modules};
+use super::pool::CallEnd;
 use super::record_view::{Call, Outcome, Reply};
 use crate::lua::{Abort, LoadError, State, StateOptions, compile};
 
@@ -135,26 +136,15 @@ pub struct Context {
     context_memory: usize,
 }
 
-/// How a call ended, for the pool's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The function returned.
-    Returned,
-    /// It failed.
-    Failed,
-    /// Its time was spent.
-    TimedOut,
-}
-
 impl Context {
     /// Runs one call.
-    pub fn run(&mut self, call: Call<'_>) -> (Outcome, Ended) {
+    pub fn run(&mut self, call: Call<'_>) -> (Outcome, CallEnd) {
         let (outcome, reusable, abort) = self.state.call(call);
         self.reusable = reusable && self.state.memory_bytes() <= self.context_memory;
         let ended = match (&outcome.reply, abort) {
-            (_, Some(Abort::Time)) => Ended::TimedOut,
-            (Reply::Failure(_), _) => Ended::Failed,
-            (Reply::Success(_), _) => Ended::Returned,
+            (_, Some(Abort::Time)) => CallEnd::Timeout,
+            (Reply::Failure(_), _) => CallEnd::Error,
+            (Reply::Success(_), _) => CallEnd::Success,
         };
         if let Reply::Failure(text) = &outcome.reply {
             tracing::warn!(target: "udf", "lua-error: result \"{}\"", String::from_utf8_lossy(text));

@@ -26,7 +26,7 @@ mod stats;
 mod warmer;
 
 pub use compile_failure::CompileFailure;
-pub use context::{Context, Ended, Limits, LuaFactory};
+pub use context::{Context, Limits, LuaFactory};
 pub use factory::{ContextFactory, LoadFailure, PooledContext};
 pub use module::{Bytecode, Module, ModuleSet, Modules};
 pub use persistence::StoreError;
