@@ -16,9 +16,9 @@ use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::ser::PrettyFormatter;
+use serde::Deserialize;
 use thiserror::Error;
 
 use super::module::metadata_value;
@@ -67,20 +67,68 @@ pub enum StoreError {
     },
 }
 
-/// One entry of the registry: a module, or what is left of a removed one.
+/// One entry of the registry: a module, or what is left of a removed one. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredItem {
-    pub(crate) file_name: String,
-    /// Base64 content; none once removed.
-    pub(crate) content64: Option<String>,
-    /// Number of changes.
-    pub(crate) generation: u64,
-    /// Time of the last change, ms since 2010.
-    pub(crate) timestamp_ms: u64,
+    file_name: Arc<str>,
+    content64: Option<Arc<str>>,
+    generation: u64,
+    timestamp_ms: u64,
+    /// Its element of the array on disk, made once: saving writes those of all modules.
+    element: Arc<str>,
+}
+
+impl StoredItem {
+    /// `content64` is none once removed, `generation` the number of changes, `timestamp_ms` the time of the last one
+    /// in ms since 2010.
+    pub(crate) fn new(
+        file_name: &str,
+        content64: Option<&str>,
+        generation: u64,
+        timestamp_ms: u64,
+    ) -> Self {
+        let value = content64.map(|content64| metadata_value(file_name, content64));
+        let element = format!(
+            "   {{\n      \"key\": {},\n      \"value\": {},\n      \"generation\": {generation},\n      \
+             \"timestamp\": {timestamp_ms}\n   }}",
+            serde_json::Value::from(file_name),
+            serde_json::Value::from(value),
+        );
+        Self {
+            file_name: file_name.into(),
+            content64: content64.map(Arc::from),
+            generation,
+            timestamp_ms,
+            element: element.into(),
+        }
+    }
+
+    pub(crate) fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// Content as registered, base64; none once removed.
+    pub(crate) fn content64(&self) -> Option<&str> {
+        self.content64.as_deref()
+    }
+
+    pub(crate) fn timestamp_ms(&self) -> u64 {
+        self.timestamp_ms
+    }
+
+    /// What follows when the content is this from now on: one generation more, and a later time than before.
+    pub(crate) fn followed_by(&self, content64: Option<&str>, now_ms: u64) -> Self {
+        Self::new(
+            &self.file_name,
+            content64,
+            self.generation.saturating_add(1),
+            now_ms.max(self.timestamp_ms.saturating_add(1)),
+        )
+    }
 }
 
 /// One element of the array after the version.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Row {
     key: String,
     value: Option<String>,
@@ -262,30 +310,17 @@ fn sync_directory(directory: &Path) -> Result<(), StoreError> {
 }
 
 fn render(version: (i64, u64), items: &[StoredItem]) -> Vec<u8> {
-    let rows = items.iter().map(|item| Row {
-        key: item.file_name.clone(),
-        value: item
-            .content64
-            .as_ref()
-            .map(|content64| metadata_value(&item.file_name, content64)),
-        generation: item.generation,
-        timestamp: item.timestamp_ms,
-    });
-    let mut elements = vec![serde_json::json!([version.0, version.1])];
-    elements.extend(rows.map(|row| {
-        serde_json::json!({
-            "key": row.key,
-            "value": row.value,
-            "generation": row.generation,
-            "timestamp": row.timestamp,
-        })
-    }));
-    let mut text = Vec::new();
-    let mut serializer =
-        serde_json::Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"   "));
-    // Writing JSON values of strings and numbers to memory has no way to fail.
-    let _ = elements.serialize(&mut serializer);
-    text.push(b'\n');
+    let size: usize = items.iter().map(|item| item.element.len() + 2).sum();
+    let mut text = Vec::with_capacity(size + 64);
+    let (cluster_key, changes) = version;
+    text.extend_from_slice(
+        format!("[\n   [\n      {cluster_key},\n      {changes}\n   ]").as_bytes(),
+    );
+    for item in items {
+        text.extend_from_slice(b",\n");
+        text.extend_from_slice(item.element.as_bytes());
+    }
+    text.extend_from_slice(b"\n]\n");
     text
 }
 
@@ -321,12 +356,12 @@ fn parse(text: &[u8]) -> Result<((i64, u64), Vec<StoredItem>), String> {
                 Some(value.content64)
             }
         };
-        items.push(StoredItem {
-            file_name: row.key,
-            content64,
-            generation: row.generation,
-            timestamp_ms: row.timestamp,
-        });
+        items.push(StoredItem::new(
+            &row.key,
+            content64.as_deref(),
+            row.generation,
+            row.timestamp,
+        ));
     }
     Ok((version, items))
 }
@@ -336,12 +371,7 @@ mod tests {
     use super::*;
 
     fn item(file_name: &str, content64: Option<&str>) -> StoredItem {
-        StoredItem {
-            file_name: file_name.to_owned(),
-            content64: content64.map(str::to_owned),
-            generation: 3,
-            timestamp_ms: 533_099_034_374,
-        }
+        StoredItem::new(file_name, content64, 3, 533_099_034_374)
     }
 
     #[test]
@@ -359,9 +389,9 @@ mod tests {
             { "key": "b.lua", "value": null, "generation": 2, "timestamp": 533099034375 } ]"#;
         let (version, items) = parse(text).unwrap();
         assert_eq!(version, (-123, 4));
-        assert_eq!(items[0].content64.as_deref(), Some("LS0g"));
-        assert_eq!(items[0].file_name, "ü.lua");
-        assert_eq!(items[1].content64, None);
+        assert_eq!(items[0].content64(), Some("LS0g"));
+        assert_eq!(items[0].file_name(), "ü.lua");
+        assert_eq!(items[1].content64(), None);
     }
 
     #[test]

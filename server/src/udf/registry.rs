@@ -123,18 +123,18 @@ impl Registry {
         let (store, items) = Store::open(&settings.work_directory, &settings.user_path)?;
         let mut entries = Vec::with_capacity(items.len());
         for stored in items {
-            let module = stored.content64.as_deref().and_then(|content64| {
+            let module = stored.content64().and_then(|content64| {
                 let Some(source) = decode_content(content64.as_bytes()) else {
                     tracing::warn!(
                         target: "udf",
                         "`{}` is registered with a content that is not base64 and is left out",
-                        stored.file_name
+                        stored.file_name()
                     );
                     return None;
                 };
-                let module = build_module(factory, versions, &stored.file_name, content64, source);
-                if let Err(error) = store.write_copy(&stored.file_name, module.source()) {
-                    tracing::warn!(target: "udf", "no copy of `{}`: {error}", stored.file_name);
+                let module = build_module(factory, versions, stored.file_name(), content64, source);
+                if let Err(error) = store.write_copy(stored.file_name(), module.source()) {
+                    tracing::warn!(target: "udf", "no copy of `{}`: {error}", stored.file_name());
                 }
                 Some(Arc::new(module))
             });
@@ -168,23 +168,23 @@ impl Registry {
         self.store.check_copy(&file_name, ours, module.source())?;
 
         let module = Arc::new(module);
-        let stored = |previous: Option<&StoredItem>| StoredItem {
-            file_name: file_name.clone(),
-            content64: Some(module.content64().to_owned()),
-            generation: previous.map_or(1, |previous| previous.generation.saturating_add(1)),
-            timestamp_ms: later_than(previous),
-        };
+        let content64 = Some(module.content64());
+        let now_ms = clock::epoch_ms();
         let mut items = self.items();
-        match position.and_then(|position| items.get_mut(position)) {
-            Some(item) => *item = stored(Some(item)),
-            None => items.push(stored(None)),
-        }
+        let stored = match position.and_then(|position| items.get_mut(position)) {
+            Some(item) => {
+                *item = item.followed_by(content64, now_ms);
+                item.clone()
+            }
+            None => {
+                let item = StoredItem::new(&file_name, content64, 1, now_ms);
+                items.push(item.clone());
+                item
+            }
+        };
         self.replace(old.as_ref(), &items)?;
         let entry = Entry {
-            stored: match position.and_then(|position| items.get(position)) {
-                Some(item) => item.clone(),
-                None => stored(None),
-            },
+            stored,
             module: Some(Arc::clone(&module)),
         };
         match position.and_then(|position| self.entries.get_mut(position)) {
@@ -209,12 +209,7 @@ impl Registry {
         };
         let mut items = self.items();
         if let Some(item) = items.get_mut(position) {
-            *item = StoredItem {
-                content64: None,
-                generation: item.generation.saturating_add(1),
-                timestamp_ms: later_than(Some(item)),
-                ..item.clone()
-            };
+            *item = item.followed_by(None, clock::epoch_ms());
         }
         let forgotten = longest_removed(&items);
         if let Some(forgotten) = forgotten {
@@ -236,7 +231,7 @@ impl Registry {
     fn position(&self, file_name: &str) -> Option<usize> {
         self.entries
             .iter()
-            .position(|entry| entry.stored.file_name == file_name)
+            .position(|entry| entry.stored.file_name() == file_name)
     }
 
     fn items(&self) -> Vec<StoredItem> {
@@ -272,23 +267,18 @@ impl Registry {
     }
 }
 
-/// Now, or just after the last change if the clock stands behind it.
-fn later_than(previous: Option<&StoredItem>) -> u64 {
-    clock::epoch_ms().max(previous.map_or(0, |previous| previous.timestamp_ms.saturating_add(1)))
-}
-
 /// Position of the removed module to forget, if there are too many.
 fn longest_removed(items: &[StoredItem]) -> Option<usize> {
     let removed = || {
         items
             .iter()
             .enumerate()
-            .filter(|(_, item)| item.content64.is_none())
+            .filter(|(_, item)| item.content64().is_none())
     };
     if removed().count() <= MAX_REMOVED {
         return None;
     }
     removed()
-        .min_by_key(|(_, item)| item.timestamp_ms)
+        .min_by_key(|(_, item)| item.timestamp_ms())
         .map(|(position, _)| position)
 }
