@@ -82,6 +82,9 @@ async fn run(options: &Options) -> Exit {
     for problem in &config.problems {
         tell(&mut out, problem);
     }
+    for name in options.without_effect() {
+        out.warning(&format!("{name} has no effect in this version of asadm"));
+    }
     if settings.analyser {
         out.setup_error(
             "the analysers of collectinfo files and logs are not supported by this version of asadm",

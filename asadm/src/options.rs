@@ -70,6 +70,15 @@ pub struct Options {
     /// Input of the analysers (not supported)
     #[arg(short = 'f', long, alias = "file_path", hide = true)]
     pub log_path: Option<PathBuf>,
+    /// Collect partition maps too (has no effect)
+    #[arg(long, hide = true)]
+    pub pmap: bool,
+    /// Print a profile at the end (has no effect)
+    #[arg(long, hide = true)]
+    pub profile: bool,
+    /// Log more (has no effect)
+    #[arg(long, hide = true)]
+    pub debug: bool,
     /// Print a script that completes this program's options in a shell, and leave
     #[arg(long, value_name = "SHELL")]
     pub completions: Option<clap_complete::Shell>,
@@ -131,6 +140,17 @@ pub struct Settings {
 }
 
 impl Options {
+    /// Options of the reference tool that are accepted and do nothing here.
+    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.pmap, "--pmap"),
+            (self.profile, "--profile"),
+            (self.debug, "--debug"),
+        ]
+        .into_iter()
+        .filter_map(|(given, name)| given.then_some(name))
+    }
+
     /// A flag that is on in a file stays on.
     pub fn resolve(&self, config: &Config) -> Settings {
         let file_limit = config

@@ -7,8 +7,9 @@ use protocol::client::{Client, ClientError};
 use thiserror::Error;
 
 use super::Approach;
+use super::names;
 use super::peers::{self, Peer};
-use crate::view::at_least;
+use crate::view::{at_least, is_error};
 
 /// What a node told about itself.
 pub(super) struct Found {
@@ -121,6 +122,24 @@ async fn introduce(found: &mut Found, approach: &Approach) {
     let _ = found.client.info(&[command], approach.limit).await;
 }
 
+/// Servers that do not know `peers-…` name addresses without node ids.
+async fn old_peers(client: &mut Client, approach: &Approach) -> Result<Vec<Peer>, LookError> {
+    let command = if approach.alternate {
+        "services-alternate"
+    } else {
+        "services"
+    };
+    let answers = client.info(&[command], approach.limit).await?;
+    let addresses = answers.first().map_or("", String::as_str);
+    Ok(peers::services(addresses)
+        .into_iter()
+        .map(|(host, port)| Peer {
+            id: names::key(&host, port),
+            addresses: vec![(host, port)],
+        })
+        .collect())
+}
+
 async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, LookError> {
     let mut client = connect(host, port, approach).await?;
     let kind = if approach.alternate { "alt" } else { "std" };
@@ -151,7 +170,10 @@ async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, Lo
     };
     if !admin {
         found.services = peers::services(answer(3));
-        found.peers = peers::peers(answer(4));
+        found.peers = match is_error(answer(4)) {
+            false => peers::peers(answer(4)),
+            true => old_peers(&mut found.client, approach).await?,
+        };
         if approach.alumni {
             found.peers.extend(peers::peers(answer(5)));
         }

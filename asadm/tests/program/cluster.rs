@@ -13,6 +13,8 @@ pub(crate) enum Mood {
     Down,
     /// Connections are accepted, nothing is answered.
     Silent,
+    /// Names its peers as old servers do.
+    Old,
     /// The connection is closed instead of an answer to `udf-clear-cache:`.
     Closes,
 }
@@ -96,7 +98,9 @@ fn serve(
             if mood == Mood::Closes && request == "udf-clear-cache:" {
                 return None;
             }
-            reply.extend(format!("{request}\t{}\n", answer(request, index, ports)).bytes());
+            let known = mood != Mood::Old || !request.contains("-clear-std");
+            let answer = answer(if known { request } else { "" }, index, ports);
+            reply.extend(format!("{request}\t{answer}\n").bytes());
         }
         let size = u64::try_from(reply.len()).unwrap();
         stream
@@ -120,6 +124,16 @@ fn answer(request: &str, index: usize, ports: &[u16]) -> String {
                 .map(|(other, port)| format!("[BB{},,[127.0.0.1:{port}]]", other + 1))
                 .collect();
             format!("1,3000,[{}]", peers.join(","))
+        }
+        "services" => {
+            let others = ports
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            let others: Vec<_> = others
+                .map(|(_, port)| format!("127.0.0.1:{port}"))
+                .collect();
+            others.join(";")
         }
         "status" | "udf-clear-cache:" => "ok".to_owned(),
         "statistics" => "cluster_size=3;uptime=7;".to_owned(),

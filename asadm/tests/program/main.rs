@@ -84,6 +84,16 @@ fn asinfo_reaches_every_node_once() {
 }
 
 #[test]
+fn old_servers_are_found_too() {
+    let cluster = Cluster::start([Mood::Old; 3]);
+    let ran = run(
+        &cluster,
+        &["--enable", "-e", "asinfo -v 'udf-clear-cache:'"],
+    );
+    assert_eq!((ran.out.as_str(), ran.rc), (CLEARED, 0));
+}
+
+#[test]
 fn repeated_commands_are_repeated() {
     let cluster = Cluster::start(WELL);
     let text = "asinfo -v udf-clear-cache: with BB2; asinfo -v udf-clear-cache: with BB2";
