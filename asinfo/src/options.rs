@@ -16,6 +16,10 @@ pub const DEFAULT_PORT: u16 = 3000;
 /// Where to connect to, and as whom.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Connection")]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these sentences are help texts, where [IPV6]:PORT is a form of hosts"
+)]
 pub struct ConnectionOptions {
     /// Hosts, separated by commas: HOST, HOST:PORT, HOST:TLS-NAME:PORT or [IPV6]:PORT [default: 127.0.0.1]
     #[arg(short = 'h', long, value_name = "HOST")]

@@ -20,7 +20,7 @@ pub enum Error {
     Unexpected(String),
 }
 
-/// Result with [`Error`].
+/// Result with the error of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {

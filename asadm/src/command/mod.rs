@@ -1,6 +1,6 @@
 //! The one table of commands: words, help, modifiers, flags, privilege, action.
 //!
-//! What reads is a [`View`] and declared there; everything else stands in [`table`]. Resolution, help, completion and the
+//! What reads is a [`View`] and declared there; everything else stands in `table.rs`. Resolution, help, completion and the
 //! manual page read the same table.
 
 mod help;
