@@ -17,6 +17,7 @@ mod delete;
 mod filter;
 mod function;
 mod plan;
+mod query;
 mod read;
 mod reply;
 mod request;
@@ -84,9 +85,7 @@ pub async fn answer(
         return Ok(());
     };
     let Some(digest) = request.digest else {
-        namespace.stats.client_tsvc_error.inc();
-        reply::refuse(output.buffer(), ResultCode::UNSUPPORTED_FEATURE);
-        return Ok(());
+        return query::answer(namespace, &request, received, output).await;
     };
     let target = Target {
         services,

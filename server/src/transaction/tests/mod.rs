@@ -4,6 +4,7 @@ mod batch;
 mod dispatch;
 mod function;
 mod operate;
+mod query;
 mod read;
 mod write;
 
