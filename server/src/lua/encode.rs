@@ -13,7 +13,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 
 use super::memory::Memory;
 use super::object::until_nul;
-use super::value::{Bytes, Key, List, Map, Value};
+use super::value::{Bytes, Key, List, Map, Text, Value};
 
 /// Why a value has no form on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -135,10 +135,10 @@ pub(crate) fn from_particle(memory: &Rc<Memory>, particle: ParticleRef<'_>) -> V
         ParticleType::INTEGER => particle.as_integer().map_or(Value::Nil, Value::Integer),
         ParticleType::FLOAT => particle.as_float().map_or(Value::Nil, Value::Float),
         ParticleType::BOOL => particle.as_bool().map_or(Value::Nil, Value::Bool),
-        ParticleType::STRING => Value::Text(particle.data.into()),
+        ParticleType::STRING => Value::Text(Text::new(memory, particle.data)),
         ParticleType::GEOJSON => particle
             .as_geojson()
-            .map_or(Value::Nil, |text| Value::GeoJson(text.into())),
+            .map_or(Value::Nil, |text| Value::GeoJson(Text::new(memory, text))),
         ParticleType::LIST | ParticleType::MAP => {
             from_msgpack(memory, particle.data).unwrap_or(Value::Nil)
         }
@@ -194,7 +194,7 @@ fn read(
         Token::Text(content) => text_value(memory, content, text),
         Token::List(count) => {
             let (flags, count) = reader.list_order(count)?;
-            let mut items = Vec::with_capacity(count);
+            let mut items = Vec::with_capacity(count.min(GROWN_FROM));
             for _ in 0..count {
                 items.push(read(memory, reader, depth + 1, text)?);
             }
@@ -214,6 +214,10 @@ fn read(
     })
 }
 
+/// Room for elements before any is read. A count that the bytes could just hold is no measure: an element takes far more
+/// memory than its encoding, and every level of nesting may claim as many.
+const GROWN_FROM: usize = 64;
+
 /// A string as it is.
 fn whole(text: &[u8]) -> &[u8] {
     text
@@ -222,12 +226,12 @@ fn whole(text: &[u8]) -> &[u8] {
 /// A text of the str family: its first byte says what it is.
 fn text_value(memory: &Rc<Memory>, content: &[u8], text: fn(&[u8]) -> &[u8]) -> Value {
     match content.split_first() {
-        Some((&3, content)) => Value::Text(text(content).into()),
-        Some((&23, content)) => Value::GeoJson(content.into()),
+        Some((&3, content)) => Value::Text(Text::new(memory, text(content))),
+        Some((&23, content)) => Value::GeoJson(Text::new(memory, content)),
         Some((&kind, content)) => {
             Value::Bytes(Bytes::new(memory, content.to_vec(), i64::from(kind)))
         }
-        None => Value::Text(Rc::from([])),
+        None => Value::Text(Text::new(memory, &[])),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::frame::{Frame, Raise};
 use super::object::{Class, Metamethods, Object};
+use super::value::Text;
 
 /// Defines the global `geojson`.
 pub(crate) fn define(frame: &mut Frame<'_>) {
@@ -22,7 +23,7 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         return Ok(0);
     }
     let text = frame.check_bytes(2)?;
-    frame.push_object(Object::GeoJson(text.into()));
+    frame.push_object(Object::GeoJson(Text::new(&frame.shared().memory, text)));
     Ok(1)
 }
 

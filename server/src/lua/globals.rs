@@ -9,7 +9,7 @@ use std::ffi::c_int;
 
 use mlua::ffi;
 
-use super::frame::{Frame, Raise};
+use super::frame::{Frame, Kind, Raise};
 use super::object::Object;
 
 /// The globals that calls start with.
@@ -21,6 +21,77 @@ pub(crate) struct Ground {
     pub(crate) aerospike: c_int,
     /// Whether changes by calls lie above it and are to be taken away.
     pub(crate) sealed: bool,
+    /// Registry reference to what the libraries held, as an array of table, key, value, …
+    library: c_int,
+    /// Size of that array.
+    library_size: i64,
+}
+
+/// Libraries whose functions calls have to leave as the module's body left them.
+const LIBRARIES: [&str; 8] = [
+    "list", "map", "bytes", "record", "iterator", "string", "table", "math",
+];
+
+/// Notes what the libraries in the table at `index` hold: registry reference and size of the array.
+fn note_libraries(frame: &mut Frame<'_>, index: c_int) -> (c_int, i64) {
+    frame.push_table(0, 0);
+    let noted = frame.top();
+    let mut size = 0;
+    for name in LIBRARIES {
+        frame.push_bytes(name.as_bytes());
+        frame.raw_get(index);
+        if frame.kind(-1) == Kind::Table {
+            note(frame, noted, &mut size);
+        }
+        frame.set_top(noted);
+    }
+    // Methods of strings.
+    frame.push_bytes(b"");
+    // SAFETY: looks only; pushes nothing when there is no metatable.
+    if unsafe { ffi::lua_getmetatable(frame.raw(), noted + 1) != 0 } {
+        frame.insert(noted + 1);
+        frame.set_top(noted + 1);
+        note(frame, noted, &mut size);
+    }
+    frame.set_top(noted);
+    (keep(frame), size)
+}
+
+/// Notes the functions and tables in the table on top.
+fn note(frame: &mut Frame<'_>, noted: c_int, size: &mut i64) {
+    let table = frame.top();
+    frame.push_nil();
+    while frame.next(table) {
+        if matches!(frame.kind(-1), Kind::Function | Kind::Table) {
+            for index in [table, table + 1, table + 2] {
+                frame.copy(index);
+                *size += 1;
+                frame.raw_set_index(noted, *size);
+            }
+        }
+        frame.pop(1);
+    }
+}
+
+/// Whether the libraries still hold what they held.
+pub(crate) fn are_intact(frame: &mut Frame<'_>, ground: Ground) -> bool {
+    let state = frame.raw();
+    let mut intact = true;
+    // SAFETY: the registry holds the array of `note_libraries`: table, key, value, …; raw reads only.
+    unsafe {
+        ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ground.library.into());
+        let noted = ffi::lua_gettop(state);
+        for at in (1..=ground.library_size).step_by(3) {
+            ffi::lua_rawgeti(state, noted, at);
+            ffi::lua_rawgeti(state, noted, at + 1);
+            ffi::lua_rawget(state, noted + 1);
+            ffi::lua_rawgeti(state, noted, at + 2);
+            intact &= ffi::lua_rawequal(state, -1, -2) != 0;
+            ffi::lua_settop(state, noted);
+        }
+        ffi::lua_settop(state, noted - 1);
+    }
+    intact
 }
 
 /// Makes the globals as they are the ground.
@@ -31,6 +102,7 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
     let aerospike = keep(frame);
     frame.push_globals();
     let globals = frame.top();
+    let (library, library_size) = note_libraries(frame, globals);
     // SAFETY: looks only; pushes nothing when there is no metatable.
     let has_metatable = unsafe { ffi::lua_getmetatable(frame.raw(), globals) != 0 };
     if has_metatable {
@@ -39,6 +111,8 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
             table: keep(frame),
             aerospike,
             sealed: false,
+            library,
+            library_size,
         };
     }
     frame.push_table(0, 96);
@@ -61,6 +135,8 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
         table: keep(frame),
         aerospike,
         sealed: true,
+        library,
+        library_size,
     }
 }
 

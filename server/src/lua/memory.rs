@@ -8,6 +8,8 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 
+use super::value::Containers;
+
 /// Bytes of native collections after which Lua is told to collect: it does not see their size itself.
 const NATIVE_BYTES_PER_COLLECTION: usize = 4 * 1024 * 1024;
 
@@ -20,6 +22,8 @@ pub(crate) struct Memory {
     overdraft: Cell<u32>,
     /// Native bytes taken since Lua last collected for them.
     native_since_collection: Cell<usize>,
+    /// Lists and maps that are alive.
+    pub(super) containers: Containers,
 }
 
 impl Memory {

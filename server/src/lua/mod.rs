@@ -13,6 +13,10 @@
 //! Source: `udf-runtime.md` 3 to 5.
 
 #![expect(unsafe_code, reason = "the C API of Lua")]
+#![expect(
+    clippy::mutable_key_type,
+    reason = "the memory account of a text takes no part in its order"
+)]
 
 mod aerospike;
 mod bytes;
@@ -37,5 +41,10 @@ mod tables;
 mod text;
 mod value;
 
+#[cfg(test)]
+pub(crate) use memory::Memory;
 pub(crate) use shared::Abort;
 pub(crate) use state::{LoadError, State, StateOptions, compile};
+
+#[cfg(test)]
+mod tests;

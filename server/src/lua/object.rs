@@ -8,14 +8,14 @@ use mlua::ffi;
 
 use super::frame::{Body, Frame, push_native};
 use super::iterator::Iteration;
-use super::value::{Bytes, List, Map, Value};
+use super::value::{Bytes, List, Map, Text, Value};
 
 /// What a userdata block holds.
 pub(crate) enum Object {
     List(Rc<List>),
     Map(Rc<Map>),
     Bytes(Rc<Bytes>),
-    GeoJson(Rc<[u8]>),
+    GeoJson(Rc<Text>),
     /// A record, valid in the call of this number only.
     Record(u64),
     Aerospike,
@@ -194,10 +194,9 @@ impl Frame<'_> {
                 Converted::Value(self.integer(index).map_or(Value::Nil, Value::Integer))
             }
             Kind::Number => Converted::Value(self.number(index).map_or(Value::Nil, Value::Float)),
-            Kind::String => Converted::Value(
-                self.bytes(index)
-                    .map_or(Value::Nil, |text| Value::Text(text.into())),
-            ),
+            Kind::String => Converted::Value(self.bytes(index).map_or(Value::Nil, |text| {
+                Value::Text(Text::new(&self.shared().memory, text))
+            })),
             Kind::Userdata => match self.object(index) {
                 Some(Object::Record(_)) => Converted::Record,
                 Some(object) => object

@@ -123,6 +123,11 @@ impl State {
         self.shared.memory.used()
     }
 
+    #[cfg(test)]
+    pub(crate) fn memory_account(&self) -> std::rc::Rc<Memory> {
+        std::rc::Rc::clone(&self.shared.memory)
+    }
+
     /// Loads a text chunk under a name and runs its body with no arguments: what `udf-put` checks.
     pub(crate) fn run_source(
         &mut self,
@@ -244,9 +249,6 @@ impl State {
                 traceback,
             );
             frame.set_top(0);
-            if globals.is_some_and(|ground| ground.sealed) {
-                globals::forget_changes(frame);
-            }
             reply
         });
         shared.memory.end_overdraft();
@@ -255,7 +257,15 @@ impl State {
         shared.call_number.set(0);
         let abort = shared.abort.get();
         shared.budget.replace(Budget::unlimited());
-        let reusable = abort.is_none();
+        shared.memory.begin_overdraft();
+        let intact = self.with_frame(|frame| {
+            if globals.is_some_and(|ground| ground.sealed) {
+                globals::forget_changes(frame);
+            }
+            globals.is_none_or(|ground| globals::are_intact(frame, ground))
+        });
+        shared.memory.end_overdraft();
+        let reusable = abort.is_none() && intact;
         let (change, pending_error) = match (&reply, record) {
             (Reply::Success(_), Some(record)) => record.finish(),
             _ => (RecordChange::None, None),
@@ -274,6 +284,7 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
+        self.shared.record.replace(None);
         self.shared.abort.set(None);
         // Finalizers of the script get a moment, not the thread.
         self.shared.budget.replace(Budget::until(
@@ -281,6 +292,8 @@ impl Drop for State {
         ));
         // SAFETY: made by `new`; not used afterwards. `shared` is dropped after this.
         unsafe { ffi::lua_close(self.raw) };
+        // Lists and maps that hold each other in a circle are left.
+        self.shared.memory.containers.clear();
     }
 }
 

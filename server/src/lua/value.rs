@@ -4,8 +4,10 @@
 //! are not atomic: all values of a state move between threads together with it.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::ops::Deref;
+use std::rc::{Rc, Weak};
 
 use super::memory::Memory;
 
@@ -21,11 +23,11 @@ pub(crate) enum Value {
     Bool(bool),
     Integer(i64),
     Float(f64),
-    Text(Rc<[u8]>),
+    Text(Rc<Text>),
     Bytes(Rc<Bytes>),
     List(Rc<List>),
     Map(Rc<Map>),
-    GeoJson(Rc<[u8]>),
+    GeoJson(Rc<Text>),
 }
 
 impl Value {
@@ -67,7 +69,7 @@ pub(crate) struct Map {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Integer(i64),
-    Text(Rc<[u8]>),
+    Text(Rc<Text>),
     Blob(Rc<[u8]>),
 }
 
@@ -94,9 +96,54 @@ impl Key {
 
     fn extra_bytes(&self) -> usize {
         match self {
-            Self::Integer(_) => 0,
-            Self::Text(bytes) | Self::Blob(bytes) => bytes.len(),
+            // A text has an account of its own.
+            Self::Integer(_) | Self::Text(_) => 0,
+            Self::Blob(bytes) => bytes.len(),
         }
+    }
+}
+
+/// A string or the text of a GeoJSON value. It never changes.
+#[derive(Debug)]
+pub(crate) struct Text {
+    bytes: Box<[u8]>,
+    _account: Account,
+}
+
+impl Text {
+    pub(crate) fn new(memory: &Rc<Memory>, bytes: &[u8]) -> Rc<Self> {
+        Rc::new(Self {
+            bytes: bytes.into(),
+            _account: Account::new(memory, size_of::<Self>() + bytes.len()),
+        })
+    }
+}
+
+impl Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes.cmp(&other.bytes)
     }
 }
 
@@ -116,6 +163,8 @@ pub(crate) struct Bytes {
 struct Account {
     memory: Rc<Memory>,
     bytes: Cell<usize>,
+    /// Place of a list or map among the [`Containers`].
+    place: Option<usize>,
 }
 
 impl Account {
@@ -124,7 +173,15 @@ impl Account {
         Self {
             memory: Rc::clone(memory),
             bytes: Cell::new(bytes),
+            place: None,
         }
+    }
+
+    /// Takes a place among the containers of the state.
+    fn enter(&mut self) -> usize {
+        let place = self.memory.containers.reserve();
+        self.place = Some(place);
+        place
     }
 
     fn set(&self, bytes: usize) {
@@ -135,6 +192,71 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.memory.account(self.bytes.get(), 0);
+        if let Some(place) = self.place {
+            self.memory.containers.free(place);
+        }
+    }
+}
+
+/// A list or map that may be gone.
+#[derive(Debug)]
+enum Container {
+    List(Weak<List>),
+    Map(Weak<Map>),
+}
+
+/// All lists and maps of one state. Those that hold each other in a circle are dropped by nobody but the state.
+#[derive(Debug, Default)]
+pub(crate) struct Containers {
+    places: RefCell<Vec<Option<Container>>>,
+    free: RefCell<Vec<usize>>,
+}
+
+impl Containers {
+    fn reserve(&self) -> usize {
+        if let Some(place) = self.free.borrow_mut().pop() {
+            return place;
+        }
+        let mut places = self.places.borrow_mut();
+        places.push(None);
+        places.len() - 1
+    }
+
+    fn fill(&self, place: usize, container: Container) {
+        if let Some(slot) = self.places.borrow_mut().get_mut(place) {
+            *slot = Some(container);
+        }
+    }
+
+    fn free(&self, place: usize) {
+        let container = self
+            .places
+            .borrow_mut()
+            .get_mut(place)
+            .and_then(Option::take);
+        drop(container);
+        self.free.borrow_mut().push(place);
+    }
+
+    /// Empties every list and map that is left.
+    pub(crate) fn clear(&self) {
+        let left: Vec<Value> = self
+            .places
+            .borrow()
+            .iter()
+            .flatten()
+            .filter_map(|container| match container {
+                Container::List(list) => list.upgrade().map(Value::List),
+                Container::Map(map) => map.upgrade().map(Value::Map),
+            })
+            .collect();
+        for value in &left {
+            match value {
+                Value::List(list) => drop_flat(list.items.take().into_iter()),
+                Value::Map(map) => drop_flat(map.entries.take().into_values()),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -158,12 +280,18 @@ impl List {
         capacity: Option<usize>,
     ) -> Rc<Self> {
         let bytes = size_of::<Self>() + items.len() * ELEMENT_BYTES;
-        Rc::new(Self {
+        let mut account = Account::new(memory, bytes);
+        let place = account.enter();
+        let list = Rc::new(Self {
             items: RefCell::new(items),
             flags,
             capacity,
-            account: Account::new(memory, bytes),
-        })
+            account,
+        });
+        memory
+            .containers
+            .fill(place, Container::List(Rc::downgrade(&list)));
+        list
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -202,11 +330,17 @@ impl Map {
                 .keys()
                 .map(|key| ENTRY_BYTES + key.extra_bytes())
                 .sum::<usize>();
-        Rc::new(Self {
+        let mut account = Account::new(memory, bytes);
+        let place = account.enter();
+        let map = Rc::new(Self {
             entries: RefCell::new(entries),
             flags,
-            account: Account::new(memory, bytes),
-        })
+            account,
+        });
+        memory
+            .containers
+            .fill(place, Container::Map(Rc::downgrade(&map)));
+        map
     }
 
     pub(crate) fn len(&self) -> usize {

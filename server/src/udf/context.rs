@@ -153,6 +153,14 @@ impl Context {
     }
 }
 
+#[cfg(test)]
+impl Context {
+    /// The account of its memory, which may outlive it.
+    pub(crate) fn memory_account(&self) -> std::rc::Rc<crate::lua::Memory> {
+        self.state.memory_account()
+    }
+}
+
 impl PooledContext for Context {
     fn is_reusable(&self) -> bool {
         self.reusable
