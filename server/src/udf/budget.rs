@@ -16,8 +16,8 @@ use parking_lot::{Condvar, Mutex};
 const FIRST_SLICE: Duration = Duration::from_millis(1);
 /// How long a long script runs before it lets a waiting one go first.
 const TURN: Duration = Duration::from_millis(5);
-/// Time given to another thread to take over a worker's duty.
-const HAND_OVER: Duration = Duration::from_micros(50);
+/// Longest wait for another thread to take over a worker's duty, for scripts without a deadline.
+const HAND_OVER: Duration = Duration::from_secs(1);
 
 /// The time budget of one call.
 #[derive(Debug)]
@@ -77,8 +77,7 @@ impl Budget {
                 lane.release();
             }
             if first {
-                // Another thread has to wake up and take the worker's queue before this one goes on.
-                std::thread::sleep(HAND_OVER);
+                wait_for_hand_over(deadline);
             }
             lane.acquire(deadline)
         });
@@ -98,13 +97,36 @@ impl Drop for Budget {
 
 /// Runs what may block; inside a multi-threaded runtime the worker's duty goes to another thread meanwhile.
 fn off_the_worker<R>(work: impl FnOnce() -> R) -> R {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current() {
-        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            tokio::task::block_in_place(work)
-        }
-        _ => work(),
+    match multi_threaded_runtime() {
+        Some(_) => tokio::task::block_in_place(work),
+        None => work(),
     }
+}
+
+fn multi_threaded_runtime() -> Option<tokio::runtime::Handle> {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    Handle::try_current()
+        .ok()
+        .filter(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+/// Waits until some worker has run a task. To be called off the worker.
+///
+/// A thread that comes back before another has taken its queue takes it along again, and holds it for as long as the
+/// script runs. On a busy machine, where threads wake up late, scripts would so occupy all workers.
+fn wait_for_hand_over(deadline: Option<Instant>) {
+    let Some(handle) = multi_threaded_runtime() else {
+        return;
+    };
+    let (taken_over, wait) = std::sync::mpsc::sync_channel(1);
+    handle.spawn(async move {
+        // Nobody waits any more when the deadline has passed.
+        let _ = taken_over.send(());
+    });
+    let limit = deadline.map_or(HAND_OVER, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    });
+    let _ = wait.recv_timeout(limit);
 }
 
 /// Permits for scripts that run long; first come, first served.
