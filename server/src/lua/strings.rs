@@ -304,6 +304,9 @@ fn expand(
     Ok(())
 }
 
+/// A text so long that making it is worth a look at the clock.
+const LONG_TEXT: usize = 64 * 1024;
+
 /// `string.rep(s, n[, sep])`
 fn rep(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let text = frame.check_bytes(1)?;
@@ -325,13 +328,12 @@ fn rep(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         return Err(Raise::text("resulting string too large"));
     };
     frame.reserve(total.saturating_mul(2))?;
-    let mut out = Vec::with_capacity(total);
-    for at in 0..count {
-        if at > 0 {
-            out.extend(separator);
-        }
-        out.extend(text);
+    // A loop of a few instructions can ask for very much before the hook looks at the clock.
+    if total >= LONG_TEXT && !frame.shared().checkpoint() {
+        return Err(Raise::Abort(Abort::Time));
     }
+    let mut out = [text, separator].concat().repeat(count);
+    out.truncate(total - separator.len());
     frame.push_bytes(&out);
     Ok(1)
 }

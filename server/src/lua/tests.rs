@@ -116,6 +116,7 @@ fn nothing_outlives_the_deadline() {
         "string.gsub(string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40), 'x') while true do end".to_owned(),
         "for _ in string.gmatch(string.rep('a', 40), string.rep('a-', 40) .. 'b') do end while true do end".to_owned(),
         "string.rep('', 1e18) while true do end".to_owned(),
+        "local s while true do s = string.rep('x', 1000000) end".to_owned(),
         format!("table.sort({{ 3, 2, 1 }}, function() {spin} end)"),
         format!("load(function() {spin} end)"),
         format!("string.gsub('abc', '.', function() {spin} end)"),
