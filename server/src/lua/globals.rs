@@ -3,7 +3,7 @@
 //! Once a module's body has run, its globals (functions, tables, libraries) become the ground: a table of their own, which
 //! an empty global table shows through. What a call assigns to a global lies above and is taken away when the call ends.
 //! So every call starts with the globals that the module's body left; none reads what another left in one, and none can
-//! break them for the others. Locals of the module, and what its tables hold, live as long as the context.
+//! break them for the others. Locals of the module, and what its tables hold, live as long as the context. A call that changes a library has its context retired.
 
 use std::ffi::c_int;
 
@@ -21,10 +21,6 @@ pub(crate) struct Ground {
     pub(crate) aerospike: c_int,
     /// Whether changes by calls lie above it and are to be taken away.
     pub(crate) sealed: bool,
-    /// Registry reference to what the libraries held, as an array of table, key, value, …
-    library: c_int,
-    /// Size of that array.
-    library_size: i64,
 }
 
 /// Libraries whose functions calls have to leave as the module's body left them.
@@ -32,66 +28,79 @@ const LIBRARIES: [&str; 8] = [
     "list", "map", "bytes", "record", "iterator", "string", "table", "math",
 ];
 
-/// Notes what the libraries in the table at `index` hold: registry reference and size of the array.
-fn note_libraries(frame: &mut Frame<'_>, index: c_int) -> (c_int, i64) {
-    frame.push_table(0, 0);
-    let noted = frame.top();
-    let mut size = 0;
+/// Moves what each library holds to a ground of its own, which the library's table shows through. A write to it is noticed.
+fn seal_libraries(frame: &mut Frame<'_>, globals: c_int) {
+    let base = frame.top();
     for name in LIBRARIES {
         frame.push_bytes(name.as_bytes());
-        frame.raw_get(index);
+        frame.raw_get(globals);
         if frame.kind(-1) == Kind::Table {
-            note(frame, noted, &mut size);
+            seal_library(frame, globals);
         }
-        frame.set_top(noted);
+        frame.set_top(base);
     }
-    // Methods of strings.
-    frame.push_bytes(b"");
-    // SAFETY: looks only; pushes nothing when there is no metatable.
-    if unsafe { ffi::lua_getmetatable(frame.raw(), noted + 1) != 0 } {
-        frame.insert(noted + 1);
-        frame.set_top(noted + 1);
-        note(frame, noted, &mut size);
-    }
-    frame.set_top(noted);
-    (keep(frame), size)
+    hide_string_metatable(frame, globals);
+    frame.set_top(base);
 }
 
-/// Notes the functions and tables in the table on top.
-fn note(frame: &mut Frame<'_>, noted: c_int, size: &mut i64) {
-    let table = frame.top();
-    frame.push_nil();
-    while frame.next(table) {
-        if matches!(frame.kind(-1), Kind::Function | Kind::Table) {
-            for index in [table, table + 1, table + 2] {
-                frame.copy(index);
-                *size += 1;
-                frame.raw_set_index(noted, *size);
-            }
+/// Seals the library on top of the stack. One that a module gave a metatable with fields of its own stays as it is.
+fn seal_library(frame: &mut Frame<'_>, globals: c_int) {
+    let library = frame.top();
+    let fields = ["__index", "__newindex", "__metatable", "__pairs"];
+    // SAFETY: pushes the metatable, or nothing.
+    if unsafe { ffi::lua_getmetatable(frame.raw(), library) == 0 } {
+        frame.push_table(0, 4);
+    }
+    let metatable = frame.top();
+    for field in fields {
+        frame.push_bytes(field.as_bytes());
+        frame.raw_get(metatable);
+        if frame.kind(-1) != Kind::Nil {
+            return;
         }
         frame.pop(1);
     }
+    frame.push_table(0, 32);
+    let ground = frame.top();
+    copy_entries(frame, library, ground);
+    clear(frame, library);
+    frame.copy(ground);
+    frame.raw_set_field(metatable, "__index");
+    frame.push_native(note_change);
+    frame.raw_set_field(metatable, "__newindex");
+    frame.push_boolean(false);
+    frame.raw_set_field(metatable, "__metatable");
+    push_pairs(frame, globals, ground);
+    frame.raw_set_field(metatable, "__pairs");
+    frame.set_top(metatable);
+    // SAFETY: pops the metatable into the library.
+    unsafe { ffi::lua_setmetatable(frame.raw(), library) };
 }
 
-/// Whether the libraries still hold what they held.
-pub(crate) fn are_intact(frame: &mut Frame<'_>, ground: Ground) -> bool {
-    let state = frame.raw();
-    let mut intact = true;
-    // SAFETY: the registry holds the array of `note_libraries`: table, key, value, …; raw reads only.
-    unsafe {
-        ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ground.library.into());
-        let noted = ffi::lua_gettop(state);
-        for at in (1..=ground.library_size).step_by(3) {
-            ffi::lua_rawgeti(state, noted, at);
-            ffi::lua_rawgeti(state, noted, at + 1);
-            ffi::lua_rawget(state, noted + 1);
-            ffi::lua_rawgeti(state, noted, at + 2);
-            intact &= ffi::lua_rawequal(state, -1, -2) != 0;
-            ffi::lua_settop(state, noted);
-        }
-        ffi::lua_settop(state, noted - 1);
+/// `getmetatable("")` answers a copy, so that a call cannot take the methods of strings away.
+fn hide_string_metatable(frame: &mut Frame<'_>, globals: c_int) {
+    frame.push_bytes(b"");
+    let text = frame.top();
+    // SAFETY: pushes the metatable, or nothing.
+    if unsafe { ffi::lua_getmetatable(frame.raw(), text) == 0 } {
+        return;
     }
-    intact
+    frame.push_table(0, 1);
+    frame.push_bytes(b"string");
+    frame.raw_get(globals);
+    frame.raw_set_field(text + 2, "__index");
+    frame.raw_set_field(text + 1, "__metatable");
+}
+
+/// A call writes to a library: it may, and its context is not used again.
+fn note_change(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.is_absent(2) {
+        return Err(Raise::text("index is nil"));
+    }
+    frame.set_top(3);
+    frame.shared().libraries_changed.set(true);
+    frame.raw_set(1);
+    Ok(0)
 }
 
 /// Makes the globals as they are the ground.
@@ -102,7 +111,7 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
     let aerospike = keep(frame);
     frame.push_globals();
     let globals = frame.top();
-    let (library, library_size) = note_libraries(frame, globals);
+    seal_libraries(frame, globals);
     // SAFETY: looks only; pushes nothing when there is no metatable.
     let has_metatable = unsafe { ffi::lua_getmetatable(frame.raw(), globals) != 0 };
     if has_metatable {
@@ -111,23 +120,20 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
             table: keep(frame),
             aerospike,
             sealed: false,
-            library,
-            library_size,
         };
     }
     frame.push_table(0, 96);
     let ground = frame.top();
     copy_entries(frame, globals, ground);
-    clear(frame, globals);
     frame.push_table(0, 3);
     let metatable = frame.top();
+    push_pairs(frame, globals, ground);
+    frame.raw_set_field(metatable, "__pairs");
     frame.copy(ground);
     frame.raw_set_field(metatable, "__index");
     frame.push_boolean(false);
     frame.raw_set_field(metatable, "__metatable");
-    frame.copy(ground);
-    frame.push_closure(pairs, 1);
-    frame.raw_set_field(metatable, "__pairs");
+    clear(frame, globals);
     // SAFETY: pops the metatable into the global table.
     unsafe { ffi::lua_setmetatable(frame.raw(), globals) };
     frame.set_top(ground);
@@ -135,8 +141,6 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
         table: keep(frame),
         aerospike,
         sealed: true,
-        library,
-        library_size,
     }
 }
 
@@ -182,22 +186,26 @@ fn clear(frame: &mut Frame<'_>, table: c_int) {
     }
 }
 
-/// `pairs(_G)`: over a copy of the ground with what lies above it.
+/// Pushes the `__pairs` of a table that shows its ground through, with Lua's `next` as the module left it.
+fn push_pairs(frame: &mut Frame<'_>, globals: c_int, ground: c_int) {
+    frame.copy(ground);
+    frame.push_bytes(b"next");
+    frame.raw_get(globals);
+    frame.push_closure(pairs, 2);
+}
+
+/// Goes over a copy of the ground with what lies above it.
 fn pairs(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.kind(1) != Kind::Table {
+        return Err(frame.type_error(1, "table"));
+    }
     frame.set_top(1);
+    frame.copy(Frame::upvalue(2));
     frame.push_table(0, 96);
     frame.copy(Frame::upvalue(1));
-    copy_entries(frame, 3, 2);
-    frame.set_top(2);
-    frame.copy(1);
-    copy_entries(frame, 3, 2);
-    frame.set_top(2);
-    frame.copy(Frame::upvalue(1));
-    frame.push_bytes(b"next");
-    frame.raw_get(3);
-    frame.insert(3);
+    copy_entries(frame, 4, 3);
     frame.set_top(3);
-    frame.copy(2);
+    copy_entries(frame, 1, 3);
     frame.push_nil();
     Ok(3)
 }

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) loading: RefCell<Vec<Box<[u8]>>>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) abort: Cell<Option<Abort>>,
+    /// A call has written to a library: the next one must not find that.
+    pub(crate) libraries_changed: Cell<bool>,
     /// The record of the call under way.
     pub(crate) record: RefCell<Option<RecordCall>>,
     /// Number of the call under way; handles to records carry it and are void in other calls.
@@ -58,6 +60,7 @@ impl Shared {
             classes: Classes::default(),
             budget: RefCell::new(Budget::unlimited()),
             abort: Cell::new(None),
+            libraries_changed: Cell::new(false),
             record: RefCell::new(None),
             call_number: Cell::new(0),
         }

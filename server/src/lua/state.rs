@@ -258,14 +258,11 @@ impl State {
         let abort = shared.abort.get();
         shared.budget.replace(Budget::unlimited());
         shared.memory.begin_overdraft();
-        let intact = self.with_frame(|frame| {
-            if globals.is_some_and(|ground| ground.sealed) {
-                globals::forget_changes(frame);
-            }
-            globals.is_none_or(|ground| globals::are_intact(frame, ground))
-        });
+        if globals.is_some_and(|ground| ground.sealed) {
+            self.with_frame(globals::forget_changes);
+        }
         shared.memory.end_overdraft();
-        let reusable = abort.is_none() && intact;
+        let reusable = abort.is_none() && !shared.libraries_changed.get();
         let (change, pending_error) = match (&reply, record) {
             (Reply::Success(_), Some(record)) => record.finish(),
             _ => (RecordChange::None, None),
