@@ -21,7 +21,13 @@ pub(crate) enum EncodeError {
     /// Nested deeper than the protocol allows, which includes a collection that holds itself.
     #[error("list or map nested more than {MAX_DEPTH} levels deep, or inside itself")]
     TooDeep,
+    /// The same list or map occurs so often in it that its written form would be too large.
+    #[error("list or map is larger than {MAX_WRITTEN_BYTES} bytes when written out")]
+    TooLarge,
 }
+
+/// Largest written form of a value, bytes: what a frame can carry.
+pub(crate) const MAX_WRITTEN_BYTES: usize = 128 << 20;
 
 /// Size of a list or map as msgpack, bytes.
 ///
@@ -40,6 +46,9 @@ fn to_msgpack(value: &Value) -> Result<Vec<u8>, EncodeError> {
 fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeError> {
     if depth > MAX_DEPTH {
         return Err(EncodeError::TooDeep);
+    }
+    if out.len() > MAX_WRITTEN_BYTES {
+        return Err(EncodeError::TooLarge);
     }
     match value {
         Value::Nil => write_nil(out),

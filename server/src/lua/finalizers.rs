@@ -104,6 +104,10 @@ unsafe fn add_sentinel(state: *mut ffi::lua_State) {
 unsafe extern "C-unwind" fn finalize(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: standard use of the C API; the argument is a sentinel.
     unsafe {
+        let shared = super::protect::shared(state);
+        if !shared.checkpoint() {
+            return 0;
+        }
         ffi::lua_getiuservalue(state, 1, 1);
         if ffi::lua_getmetatable(state, 2) == 0 {
             return 0;
@@ -118,7 +122,10 @@ unsafe extern "C-unwind" fn finalize(state: *mut ffi::lua_State) -> c_int {
         ffi::lua_pushvalue(state, 2);
         ffi::lua_xmove(state, coroutine, 2);
         let mut results = 0;
+        // It may run in the middle of native work, where allocation does not fail: a script's has to.
+        let depth = shared.memory.suspend_overdraft();
         ffi::lua_resume(coroutine, state, 1, &raw mut results);
+        shared.memory.resume_overdraft(depth);
     }
     0
 }

@@ -500,6 +500,15 @@ impl<'f> Frame<'f> {
         }
     }
 
+    /// Fails when `bytes` more would be too much, without collecting garbage first: finalizers do not run in between.
+    pub(crate) fn check_room(&self, bytes: usize) -> Result<(), Raise> {
+        if self.shared().memory.has_room(bytes) {
+            Ok(())
+        } else {
+            Err(Raise::Abort(Abort::Memory))
+        }
+    }
+
     fn collect(&mut self) {
         let memory = Rc::clone(&self.shared().memory);
         let depth = memory.suspend_overdraft();

@@ -83,7 +83,7 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
                 Converted::Unsupported => Value::Nil,
                 Converted::Record => return Err(Raise::text("a record can't be put into a list")),
             });
-            frame.reserve(items.len() * ELEMENT_BYTES)?;
+            frame.check_room(items.len() * ELEMENT_BYTES)?;
         }
         frame.pop(1);
     }
@@ -142,7 +142,7 @@ fn assign(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn pad(frame: &mut Frame<'_>, list: &List, count: usize) -> Result<(), Raise> {
     let missing = count.saturating_sub(list.len());
     if missing > 0 && list.capacity.is_none_or(|capacity| count <= capacity) {
-        frame.reserve(missing * ELEMENT_BYTES)?;
+        frame.reserve(missing.saturating_mul(ELEMENT_BYTES))?;
         list.change(|items| items.resize(count, Value::Nil));
     }
     Ok(())

@@ -86,7 +86,7 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
                 Converted::Unsupported => {}
                 Converted::Record => return Err(Raise::text("a record can't be put into a map")),
             }
-            frame.reserve(entries.len() * ENTRY_BYTES)?;
+            frame.check_room(entries.len() * ENTRY_BYTES)?;
         }
         frame.pop(1);
     }

@@ -38,7 +38,7 @@ pub(crate) fn define(frame: &mut Frame<'_>) {
     }
 }
 
-unsafe fn shared<'a>(state: *mut ffi::lua_State) -> &'a Shared {
+pub(super) unsafe fn shared<'a>(state: *mut ffi::lua_State) -> &'a Shared {
     // SAFETY: see `Frame::shared`.
     unsafe { &*(*ffi::lua_getextraspace(state).cast::<*const Shared>()) }
 }

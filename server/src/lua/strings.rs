@@ -281,6 +281,9 @@ fn expand(
 ) -> Result<(), Raise> {
     let mut rest = template.iter();
     while let Some(byte) = rest.next() {
+        if out.len() > super::encode::MAX_WRITTEN_BYTES {
+            return Err(Raise::Abort(Abort::Memory));
+        }
         if *byte != b'%' {
             out.push(*byte);
             continue;

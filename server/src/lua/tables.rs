@@ -25,7 +25,8 @@ const GARBAGE_OPTIONS_IGNORED: [&CStr; 6] = [
 
 /// Puts the wrappers into `table` and the globals. `safe` also keeps `load` from taking binary chunks.
 pub(crate) fn define(frame: &mut Frame<'_>, safe: bool) {
-    let wrappers: [(&str, ffi::lua_CFunction); 4] = [
+    let wrappers: [(&str, ffi::lua_CFunction); 5] = [
+        ("concat", bounded_concat),
         ("insert", bounded),
         ("move", bounded_move),
         ("remove", bounded),
@@ -73,14 +74,44 @@ unsafe fn original(state: *mut ffi::lua_State) -> c_int {
     }
 }
 
+/// Whether the first argument is a table whose length a script makes up: it may say another one each time it is asked.
+unsafe fn has_length_of_its_own(state: *mut ffi::lua_State) -> bool {
+    // SAFETY: looks only; what is pushed is popped.
+    unsafe {
+        if ffi::lua_type(state, 1) != ffi::LUA_TTABLE
+            || ffi::luaL_getmetafield(state, 1, c"__len".as_ptr()) == ffi::LUA_TNIL
+        {
+            return false;
+        }
+        ffi::lua_settop(state, -2);
+        true
+    }
+}
+
+/// `table.concat(list[, sep[, i[, j]]])`
+unsafe extern "C-unwind" fn bounded_concat(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        let first = if ffi::lua_type(state, 3) == ffi::LUA_TNUMBER {
+            ffi::lua_tointegerx(state, 3, std::ptr::null_mut())
+        } else {
+            1
+        };
+        let last = ffi::lua_tointegerx(state, 4, std::ptr::null_mut());
+        if last > first && last.saturating_sub(first) > MAX_ELEMENTS {
+            return ffi::luaL_argerror(state, 4, c"too many elements".as_ptr());
+        }
+        bounded(state)
+    }
+}
+
 /// For functions that walk over the whole first argument.
 unsafe extern "C-unwind" fn bounded(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: standard use of the C API; nothing here has a destructor.
     unsafe {
         if ffi::lua_getmetatable(state, 1) != 0 {
             ffi::lua_settop(state, -2);
-            if ffi::lua_type(state, 1) == ffi::LUA_TTABLE && ffi::luaL_len(state, 1) > MAX_ELEMENTS
-            {
+            if has_length_of_its_own(state) {
                 ffi::luaL_where(state, 1);
                 ffi::lua_pushstring(state, c"array too big".as_ptr());
                 ffi::lua_concat(state, 2);
@@ -137,6 +168,11 @@ unsafe extern "C-unwind" fn load(state: *mut ffi::lua_State) -> c_int {
         }
         ffi::lua_pushstring(state, c"t".as_ptr());
         ffi::lua_replace(state, 3);
-        original(state)
+        let results = original(state);
+        // `load` is protected: it would catch the end of the call when that comes inside a reader function.
+        if super::protect::shared(state).abort.get().is_some() {
+            ffi::lua_error(state);
+        }
+        results
     }
 }

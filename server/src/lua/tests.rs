@@ -332,3 +332,21 @@ fn argument_lists_that_claim_much_take_little() {
         .0;
     assert_eq!(outcome.reply, Reply::Success(Particle::integer(0)));
 }
+
+#[test]
+fn what_no_hook_reaches_ends_all_the_same() {
+    for body in [
+        "while true do load(function() while true do end end) end",
+        "local n = 0
+         local t = setmetatable({}, { __len = function() n = n + 1 return n == 1 and 0 or 1 << 62 end })
+         table.insert(t, 1, 1)",
+        "table.concat(setmetatable({}, { __index = table.concat }), '', 1, math.maxinteger)",
+        "local i = list{ ('x'):rep(10000000) } local l = list{} for n = 1, 100000 do list.append(l, i) end return l",
+        "local l = list{ 1 } for n = 1, 60 do l = list{ l, l } end return tostring(l)",
+        "return (('x'):rep(1000000)):gsub('^.*', ('%0'):rep(100000))",
+        "setmetatable({}, { __gc = function() while true do end end }) for i = 1, 1e6 do list() end while true do end",
+    ] {
+        let (outcome, _) = run(body, Duration::from_millis(500));
+        assert!(!failure(&outcome).is_empty(), "{body}");
+    }
+}

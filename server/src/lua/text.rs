@@ -1,6 +1,6 @@
 //! The text form of values: `tostring` of lists, maps and byte buffers.
 
-use super::encode::EncodeError;
+use super::encode::{EncodeError, MAX_WRITTEN_BYTES};
 use super::value::{Bytes, Key, Value};
 use protocol::limits::MAX_DEPTH;
 
@@ -17,6 +17,9 @@ pub(crate) fn of(value: &Value) -> Result<Vec<u8>, EncodeError> {
 fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeError> {
     if depth > MAX_DEPTH {
         return Err(EncodeError::TooDeep);
+    }
+    if out.len() > MAX_WRITTEN_BYTES {
+        return Err(EncodeError::TooLarge);
     }
     match value {
         Value::Nil => out.extend(b"NIL"),
