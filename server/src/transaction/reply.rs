@@ -103,10 +103,10 @@ impl<'o> ReplyTo<'o> {
         work: impl FnOnce(&mut BodyWriter<'_>) -> Result<Outcome, Outcome>,
     ) -> ResultCode {
         let start = self.out.len();
-        let placeholder = MessageHeader::default();
+        let blank = MessageHeader::default();
         let outcome = match self.row {
             None => {
-                let mut message = MessageWriter::new(self.out, &placeholder);
+                let mut message = MessageWriter::new(self.out, &blank);
                 work(&mut message).and_then(|outcome| {
                     message.set_header(&header(outcome, None));
                     message
@@ -116,7 +116,7 @@ impl<'o> ReplyTo<'o> {
                 })
             }
             Some(index) => {
-                let mut message = BodyWriter::new(self.out, &placeholder);
+                let mut message = BodyWriter::new(self.out, &blank);
                 work(&mut message).and_then(|outcome| {
                     message.set_header(&header(outcome, Some(index)));
                     message
