@@ -15,6 +15,15 @@ const MAX_DEPTH: u32 = 200;
 /// Steps between two questions to the budget.
 pub const STEPS_PER_TICK: u32 = 2_048;
 
+/// Bytes that a plain search compares between two questions to the budget.
+const BYTES_PER_TICK: usize = 1 << 17;
+
+/// Bytes that a plain search compares at once.
+const COMPARED_AT_ONCE: usize = 256;
+
+/// Bytes of a set or a back reference that take about as long as a step.
+const BYTES_PER_STEP: usize = 8;
+
 /// The escape character of patterns.
 const ESCAPE: u8 = b'%';
 
@@ -100,13 +109,23 @@ pub fn find_plain(
         .and_then(|tail| tail.iter().position(|byte| byte == first))
     {
         at += offset;
-        match haystack.get(at + 1..at + 1 + rest.len()) {
-            None => return Ok(None),
-            Some(candidate) if candidate == rest => return Ok(Some(at)),
-            Some(_) => at += 1,
+        work += offset;
+        let Some(candidate) = haystack.get(at + 1..at + 1 + rest.len()) else {
+            return Ok(None);
+        };
+        // In parts, so that what is compared in vain is counted.
+        let mut parts = candidate
+            .chunks(COMPARED_AT_ONCE)
+            .zip(rest.chunks(COMPARED_AT_ONCE));
+        let same = parts.all(|(left, right)| {
+            work += right.len();
+            left == right
+        });
+        if same {
+            return Ok(Some(at));
         }
-        work += offset + needle.len().min(64);
-        if work > STEPS_PER_TICK as usize * 16 {
+        at += 1;
+        if work > BYTES_PER_TICK {
             work = 0;
             if !go_on() {
                 return Err(PatternError::Interrupted);
@@ -177,7 +196,13 @@ impl<'a> Matcher<'a> {
     }
 
     fn step(&mut self) -> Result<(), PatternError> {
-        self.steps += 1;
+        self.steps_for(0)
+    }
+
+    /// A step that also looks at so many bytes of a set or of a text.
+    fn steps_for(&mut self, bytes: usize) -> Result<(), PatternError> {
+        let more = u32::try_from(bytes / BYTES_PER_STEP).unwrap_or(u32::MAX);
+        self.steps = self.steps.saturating_add(more).saturating_add(1);
         if self.steps >= STEPS_PER_TICK {
             self.steps = 0;
             if !(self.go_on)() {
@@ -230,6 +255,7 @@ impl<'a> Matcher<'a> {
                         return Err(PatternError::MissingFrontierSet);
                     }
                     let end = self.class_end(p)?;
+                    self.steps_for(end - p)?;
                     let before = s
                         .checked_sub(1)
                         .and_then(|at| self.source_at(at))
@@ -249,6 +275,7 @@ impl<'a> Matcher<'a> {
                 },
                 _ => {
                     let end = self.class_end(p)?;
+                    self.steps_for(end - p)?;
                     match self.pattern_at(end) {
                         Some(b'?') => {
                             if self.single(s, p, end)
@@ -360,7 +387,7 @@ impl<'a> Matcher<'a> {
     fn longest(&mut self, s: usize, p: usize, end: usize) -> Result<Option<usize>, PatternError> {
         let mut count = 0;
         while self.single(s + count, p, end) {
-            self.step()?;
+            self.steps_for(end - p)?;
             count += 1;
         }
         loop {
@@ -384,6 +411,7 @@ impl<'a> Matcher<'a> {
             if let Some(after) = self.run(s, end + 1)? {
                 return Ok(Some(after));
             }
+            self.steps_for(end - p)?;
             if !self.single(s, p, end) {
                 return Ok(None);
             }
@@ -468,6 +496,7 @@ impl<'a> Matcher<'a> {
         let Some((from, Extent::Closed(length))) = taken else {
             return Err(PatternError::CaptureIndex(written));
         };
+        self.steps_for(length)?;
         let same = self.source.get(from..from + length) == self.source.get(s..s + length);
         Ok((same && s + length <= self.source.len()).then_some(s + length))
     }

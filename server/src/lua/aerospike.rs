@@ -36,7 +36,12 @@ fn on_record(
 ) -> Result<Status, Raise> {
     frame.check_object(1, Class::Aerospike)?;
     check_record(frame, 2)?;
-    frame.with_record(2, |_, record| work(record))
+    let (status, written) = frame.with_record(2, |_, record| {
+        let status = work(record);
+        (status, record.take_written())
+    })?;
+    frame.spend(written)?;
+    Ok(status)
 }
 
 fn check_record(frame: &mut Frame<'_>, argument: c_int) -> Result<(), Raise> {

@@ -11,7 +11,7 @@ use protocol::msgpack::{
 };
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 
-use super::memory::Memory;
+use super::memory::{MAX_TEXT_BYTES, Memory};
 use super::object::until_nul;
 use super::value::{Bytes, Key, List, Map, Text, Value};
 
@@ -22,12 +22,9 @@ pub(crate) enum EncodeError {
     #[error("list or map nested more than {MAX_DEPTH} levels deep, or inside itself")]
     TooDeep,
     /// The same list or map occurs so often in it that its written form would be too large.
-    #[error("list or map is larger than {MAX_WRITTEN_BYTES} bytes when written out")]
+    #[error("list or map is larger than {MAX_TEXT_BYTES} bytes when written out")]
     TooLarge,
 }
-
-/// Largest written form of a value, bytes: what a frame can carry.
-pub(crate) const MAX_WRITTEN_BYTES: usize = 128 << 20;
 
 /// Size of a list or map as msgpack, bytes.
 ///
@@ -47,7 +44,7 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeErr
     if depth > MAX_DEPTH {
         return Err(EncodeError::TooDeep);
     }
-    if out.len() > MAX_WRITTEN_BYTES {
+    if out.len() > MAX_TEXT_BYTES {
         return Err(EncodeError::TooLarge);
     }
     match value {

@@ -124,7 +124,9 @@ unsafe extern "C-unwind" fn finalize(state: *mut ffi::lua_State) -> c_int {
         let mut results = 0;
         // It may run in the middle of native work, where allocation does not fail: a script's has to.
         let depth = shared.memory.suspend_overdraft();
+        let before = shared.memory.pace.enter(coroutine);
         ffi::lua_resume(coroutine, state, 1, &raw mut results);
+        shared.memory.pace.leave(before);
         shared.memory.resume_overdraft(depth);
     }
     0

@@ -113,10 +113,13 @@ fn run_body(state: *mut ffi::lua_State, body: Body) -> Leave {
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&mut frame)));
     let leave = match outcome {
         Ok(Ok(count)) => {
-            if shared.memory.wants_collection() {
+            let collects = shared.memory.wants_collection();
+            if collects {
                 frame.collect();
             }
-            if shared.memory.is_overdrawn() {
+            if collects && !shared.checkpoint() {
+                frame.raise(Raise::Abort(Abort::Time))
+            } else if shared.memory.is_overdrawn() {
                 frame.raise(Raise::Abort(Abort::Memory))
             } else {
                 Leave::Return(c_int::try_from(count).unwrap_or(0))
@@ -484,6 +487,17 @@ impl<'f> Frame<'f> {
             ffi::lua_remove(self.state, -4);
         }
         self.call(2, 1)
+    }
+
+    /// Counts work that no hook sees (see [`Shared::spend`]); fails when the call is over.
+    pub(crate) fn spend(&self, steps: usize) -> Result<(), Raise> {
+        if self.shared().spend(steps) {
+            Ok(())
+        } else {
+            Err(Raise::Abort(
+                self.shared().abort.get().unwrap_or(Abort::Time),
+            ))
+        }
     }
 
     /// Fails when `bytes` more would be too much.

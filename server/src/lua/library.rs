@@ -8,8 +8,8 @@ use mlua::ffi;
 use super::frame::{Body, Frame, Kind, Raise};
 use super::object::set_functions;
 use super::{
-    aerospike, bytes, finalizers, geojson, iterator, list, log, map, protect, record, strings,
-    tables,
+    aerospike, bounds, bytes, finalizers, geojson, globals, iterator, list, log, map, protect,
+    record, sealed, strings, tables,
 };
 
 /// Functions of `os` that stay: they tell the time.
@@ -26,10 +26,12 @@ pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
         close_unsafe(frame);
         define_require(frame);
     }
+    sealed::define(frame);
     protect::define(frame);
     finalizers::define(frame);
     strings::define(frame);
-    tables::define(frame, !allow_unsafe);
+    tables::define(frame);
+    bounds::define(frame);
     define_math(frame);
     record::define(frame);
     aerospike::define(frame);
@@ -42,6 +44,16 @@ pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
     define_stream_operators(frame);
     log::define(frame);
     define_print(frame);
+    sealed::remember_own_tables(frame);
+    if allow_unsafe {
+        // Lua's `require` looks into this one raw.
+        frame.push_global("package");
+        let package = frame.top();
+        frame.push_bytes(b"searchers");
+        frame.raw_get(package);
+        sealed::leave_open(frame);
+        frame.pop(1);
+    }
 }
 
 /// Takes away what reaches files, processes and native code.
@@ -90,25 +102,16 @@ fn close_unsafe(frame: &mut Frame<'_>) {
 
 /// `require` of registered modules, and of what is in `package.loaded`.
 fn define_require(frame: &mut Frame<'_>) {
-    frame.push_global("package");
-    let package = frame.top();
-    frame.push_bytes(b"loaded");
-    frame.raw_get(package);
-    frame.push_closure(require, 1);
+    frame.push_native(require);
     frame.pop_global("require");
-    frame.pop(1);
 }
 
 fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let name = frame.check_bytes(1)?;
     frame.set_top(1);
-    let loaded = Frame::upvalue(1);
-    frame.copy(1);
-    frame.raw_get(loaded);
-    if frame.boolean(2) {
+    if push_loaded_module(frame) {
         return Ok(1);
     }
-    frame.set_top(1);
     let shared = frame.shared();
     let Some(module) = shared.modules.find(name) else {
         let mut text = b"module '".to_vec();
@@ -135,6 +138,7 @@ fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     {
         return Err(loading(b"it requires itself"));
     }
+    frame.set_top(1);
     match module.bytecode() {
         Ok(bytecode) => {
             if !frame.load_bytecode(&bytecode.0) {
@@ -147,24 +151,41 @@ fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     frame.copy(1);
     frame.push_bytes(shared.path_of(module.file_name()).as_bytes());
     shared.loading.borrow_mut().push(name.into());
-    let ran = frame.call(2, 1);
+    let ran = globals::run_on_ground(frame, |frame| {
+        for index in 2..=4 {
+            frame.copy(index);
+        }
+        frame.call(2, 1)
+    });
     shared.loading.borrow_mut().pop();
     ran?;
     // What the chunk returned, else what it has put there itself, else true.
-    if frame.kind(2) == Kind::Nil {
+    if frame.kind(-1) == Kind::Nil {
         frame.set_top(1);
-        frame.copy(1);
-        frame.raw_get(loaded);
-        if frame.kind(2) == Kind::Nil {
-            frame.set_top(1);
+        push_loaded_module(frame);
+        if frame.kind(-1) == Kind::Nil {
             frame.push_boolean(true);
         }
     }
+    let value = frame.top();
+    frame.push_loaded();
+    let loaded = frame.top();
     frame.copy(1);
-    frame.copy(2);
+    frame.copy(value);
     frame.raw_set(loaded);
+    frame.copy(value);
     frame.push_bytes(shared.path_of(module.file_name()).as_bytes());
     Ok(2)
+}
+
+/// Pushes what is loaded under the name at 1; whether that is something.
+fn push_loaded_module(frame: &mut Frame<'_>) -> bool {
+    frame.push_loaded();
+    let loaded = frame.top();
+    frame.copy(1);
+    frame.raw_get(loaded);
+    frame.replace(loaded);
+    frame.boolean(loaded)
 }
 
 /// Enters what a module's body returned (on top of the stack; popped) into `package.loaded`, true if that was nothing.
@@ -173,19 +194,11 @@ pub(crate) fn set_loaded(frame: &mut Frame<'_>, module: &str) {
         frame.pop(1);
         frame.push_boolean(true);
     }
-    frame.push_global("package");
-    if frame.kind(-1) != Kind::Table {
-        frame.pop(2);
-        return;
-    }
-    let package = frame.top();
-    frame.push_bytes(b"loaded");
-    frame.raw_get(package);
-    if frame.kind(-1) == Kind::Table {
-        frame.copy(package - 1);
-        frame.raw_set_field(package + 1, module);
-    }
-    frame.set_top(package - 2);
+    let value = frame.top();
+    frame.push_loaded();
+    frame.copy(value);
+    frame.raw_set_field(value + 1, module);
+    frame.set_top(value - 1);
 }
 
 /// Functions of older Lua versions that Lua is built with and the real server is not.

@@ -213,6 +213,7 @@ fn diff(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn nbytes(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let value = Value::Map(Rc::clone(map(frame, 1)?));
     let size = encode::size(&value).map_err(|error| Raise::text(error.to_string()))?;
+    frame.spend(size)?;
     frame.push_integer(i64::try_from(size).unwrap_or(i64::MAX));
     Ok(1)
 }
@@ -220,6 +221,7 @@ fn nbytes(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn tostring(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let value = Value::Map(Rc::clone(map(frame, 1)?));
     let text = text::of(&value).map_err(|error| Raise::text(error.to_string()))?;
+    frame.spend(text.len() * 4)?;
     frame.push_bytes(&text);
     Ok(1)
 }

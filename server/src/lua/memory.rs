@@ -8,7 +8,20 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 
+use mlua::ffi;
+
+use super::pace::{Pace, TEXT_WEIGHT};
 use super::value::Containers;
+
+/// Longest text that a script may make, bytes, and largest written form of a value. One instruction on texts of this
+/// size takes some ten milliseconds at worst, and no record can hold as much.
+pub(crate) const MAX_TEXT_BYTES: usize = 16 << 20;
+
+/// What Lua adds to a text when it asks for its memory, at most.
+const TEXT_HEADER_BYTES: usize = 64;
+
+/// Blocks of at least this size set the state's pace.
+const LARGE_BLOCK: usize = 128 * 1024;
 
 /// Bytes of native collections after which Lua is told to collect: it does not see their size itself.
 const NATIVE_BYTES_PER_COLLECTION: usize = 4 * 1024 * 1024;
@@ -22,6 +35,10 @@ pub(crate) struct Memory {
     overdraft: Cell<u32>,
     /// Native bytes taken since Lua last collected for them.
     native_since_collection: Cell<usize>,
+    /// Native work has made a text beyond [`MAX_TEXT_BYTES`].
+    too_long: Cell<bool>,
+    /// How often the running script is looked at.
+    pub(super) pace: Pace,
     /// Lists and maps that are alive.
     pub(super) containers: Containers,
 }
@@ -31,13 +48,16 @@ impl Memory {
         self.used.get()
     }
 
-    pub(crate) fn set_limit(&self, bytes: usize) {
-        self.limit.set(bytes);
+    /// A new call or load, with what may be taken from now on.
+    pub(crate) fn begin(&self, limit: usize) {
+        self.limit.set(limit);
+        self.too_long.set(false);
+        self.pace.begin(self.used.get());
     }
 
-    /// Whether native work has taken more than there is.
+    /// Whether native work has taken more than there is, or made a text that is too long.
     pub(crate) fn is_overdrawn(&self) -> bool {
-        self.used.get() > self.limit.get()
+        self.used.get() > self.limit.get() || self.too_long.get()
     }
 
     /// Whether `bytes` more would stay within the limit.
@@ -67,6 +87,9 @@ impl Memory {
         self.used
             .set((self.used.get() + after).saturating_sub(before));
         if after > before {
+            if after >= LARGE_BLOCK {
+                self.pace.note(after.saturating_mul(TEXT_WEIGHT));
+            }
             self.native_since_collection
                 .set(self.native_since_collection.get() + (after - before));
         }
@@ -82,6 +105,23 @@ impl Memory {
         true
     }
 
+    /// Sets the pace for a large block; false for a text that is too long. For a new block, `tag` is its type.
+    #[cold]
+    fn allows_large(&self, is_new: bool, tag: usize, size: usize) -> bool {
+        if !is_new || i32::try_from(tag) != Ok(ffi::LUA_TSTRING) {
+            self.pace.note(size);
+            return true;
+        }
+        if size > MAX_TEXT_BYTES + TEXT_HEADER_BYTES {
+            if self.overdraft.get() == 0 {
+                return false;
+            }
+            self.too_long.set(true);
+        }
+        self.pace.note(size.saturating_mul(TEXT_WEIGHT));
+        true
+    }
+
     /// Lua's allocator (`lua_Alloc`); `account` is the [`Memory`].
     pub(super) unsafe extern "C" fn allocate(
         account: *mut c_void,
@@ -91,6 +131,9 @@ impl Memory {
     ) -> *mut c_void {
         // SAFETY: `State` passes a Memory that outlives the Lua state.
         let memory = unsafe { &*account.cast::<Self>() };
+        if new_size >= LARGE_BLOCK && !memory.allows_large(block.is_null(), old_size, new_size) {
+            return std::ptr::null_mut();
+        }
         // For a new block Lua passes a type tag as its old size.
         let old_size = if block.is_null() { 0 } else { old_size };
         if new_size == 0 {

@@ -6,7 +6,7 @@
 //!
 //! - A native function is a safe body behind the trampoline of [`frame`]; no Lua error crosses a frame with something to
 //!   drop.
-//! - A few functions are written like C functions ([`protect`], [`tables`]); nothing in them has a destructor.
+//! - A few functions are written like C functions ([`protect`], [`tables`], [`bounds`]); nothing in them has a destructor.
 //! - Userdata are known by their metatable's address; scripts cannot reach those metatables.
 //! - All of a state, its values included, moves between threads as a whole and is used by one at a time.
 //!
@@ -19,6 +19,7 @@
 )]
 
 mod aerospike;
+mod bounds;
 mod bytes;
 mod encode;
 mod finalizers;
@@ -32,9 +33,12 @@ mod log;
 mod map;
 mod memory;
 mod object;
+mod pace;
 mod protect;
 mod record;
+mod sealed;
 mod shared;
+mod sort;
 mod state;
 mod strings;
 mod tables;

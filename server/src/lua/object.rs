@@ -38,7 +38,7 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::List,
         Self::Map,
         Self::Bytes,
@@ -155,6 +155,20 @@ impl Frame<'_> {
         self.copy(methods);
         self.raw_set_field(methods + 1, "__index");
         self.pop(1);
+    }
+
+    /// Pushes what `getmetatable` answers for objects of a class.
+    pub(crate) fn push_shown_metatable(&mut self, class: Class) {
+        let reference = self.shared().classes.reference(class);
+        // SAFETY: the registry holds the metatable that `define_class` made, or nothing.
+        let kind =
+            unsafe { ffi::lua_rawgeti(self.raw(), ffi::LUA_REGISTRYINDEX, reference.into()) };
+        if kind == ffi::LUA_TTABLE {
+            let metatable = self.top();
+            self.push_bytes(b"__metatable");
+            self.raw_get(metatable);
+            self.replace(metatable);
+        }
     }
 
     /// Pushes a new userdata.

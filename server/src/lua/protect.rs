@@ -4,7 +4,7 @@
 //! go on; these pass it on. They are written like C functions, on purpose: nothing in them has a destructor, so errors
 //! may pass through, and they can be continued after a yield.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 
 use mlua::ffi;
 
@@ -130,7 +130,10 @@ unsafe fn resume_with(
         }
         ffi::lua_xmove(state, coroutine, arguments);
         let mut results = 0;
+        let pace = &shared(state).memory.pace;
+        let before = pace.enter(coroutine);
         let status = ffi::lua_resume(coroutine, state, arguments, &raw mut results);
+        pace.leave(before);
         if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
             if ffi::lua_checkstack(state, results + 1) == 0 {
                 ffi::lua_settop(coroutine, -results - 1);
@@ -194,6 +197,7 @@ unsafe extern "C-unwind" fn wrapped(state: *mut ffi::lua_State) -> c_int {
         let status = ffi::lua_status(coroutine);
         if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
             // Its pending `<close>` variables; the error value may become another one.
+            shared(state).memory.pace.apply_to(coroutine);
             ffi::lua_closethread(coroutine, state);
             ffi::lua_xmove(coroutine, state, 1);
         }
@@ -215,6 +219,11 @@ unsafe extern "C-unwind" fn close(state: *mut ffi::lua_State) -> c_int {
             ffi::lua_pushnil(state);
             ffi::lua_error(state);
         }
+        // What it closes runs in it.
+        let coroutine = ffi::lua_tothread(state, 1);
+        if !coroutine.is_null() {
+            shared(state).memory.pace.apply_to(coroutine);
+        }
         std::mem::transmute::<*mut c_void, ffi::lua_CFunction>(original)(state)
     }
 }
@@ -226,17 +235,41 @@ pub(crate) unsafe extern "C-unwind" fn count_hook(
 ) {
     // SAFETY: called by Lua in the middle of a script; nothing here has a destructor.
     unsafe {
-        let shared = shared(state);
-        if shared.checkpoint() {
-            return;
+        if !shared(state).checkpoint() {
+            stop(state);
         }
-        let text = match shared.abort.get() {
+    }
+}
+
+/// Raises the end of a call that was aborted.
+pub(super) unsafe fn stop(state: *mut ffi::lua_State) -> ! {
+    // SAFETY: as the hook.
+    unsafe {
+        let text = match shared(state).abort.get() {
             Some(Abort::Memory) => c"not enough memory",
             _ => c"UDF Execution Timeout",
         };
+        raise(state, text)
+    }
+}
+
+/// Raises a text with the script's position before it.
+pub(super) unsafe fn raise(state: *mut ffi::lua_State, text: &CStr) -> ! {
+    // SAFETY: standard use of the C API; nothing here or in a caller written like a C function has a destructor.
+    unsafe {
         ffi::luaL_where(state, 1);
         ffi::lua_pushstring(state, text.as_ptr());
         ffi::lua_concat(state, 2);
-        ffi::lua_error(state);
+        ffi::lua_error(state)
+    }
+}
+
+/// Counts work of a C function (see [`Shared::spend`]); raises when the call is over.
+pub(super) unsafe fn spend(state: *mut ffi::lua_State, steps: usize) {
+    // SAFETY: as `raise`.
+    unsafe {
+        if !shared(state).spend(steps) {
+            stop(state);
+        }
     }
 }

@@ -12,7 +12,7 @@ use protocol::result_code::ResultCode;
 
 use super::encode;
 use super::frame::{Body, Frame, Kind, Raise};
-use super::memory::Memory;
+use super::memory::{MAX_TEXT_BYTES, Memory};
 use super::object::{Class, Converted, Metamethods, Object};
 use super::value::{Bytes, Value};
 use crate::record::{Bin, BinName};
@@ -62,6 +62,8 @@ pub(crate) struct RecordCall {
     ttl: Option<u32>,
     drop_key: bool,
     error: Option<ResultCode>,
+    /// Bytes that create and update have written out, for the budget.
+    written: usize,
 }
 
 /// What `create`, `update` and `remove` answer.
@@ -81,6 +83,7 @@ impl RecordCall {
             ttl: None,
             drop_key: false,
             error: None,
+            written: 0,
         }
     }
 
@@ -206,7 +209,12 @@ impl RecordCall {
         }
     }
 
-    fn applied(&self) -> Result<Vec<Bin>, ResultCode> {
+    /// Bytes written out since the last question.
+    pub(crate) fn take_written(&mut self) -> usize {
+        std::mem::take(&mut self.written)
+    }
+
+    fn applied(&mut self) -> Result<Vec<Bin>, ResultCode> {
         if let Some(code) = self.view.write_refusal {
             return Err(code);
         }
@@ -214,6 +222,7 @@ impl RecordCall {
             return Err(ResultCode::BIN_NAME);
         }
         let mut bins = self.image.clone().unwrap_or_default();
+        self.written = 0;
         for (name, pending) in &self.pending {
             let value = match pending {
                 Pending::Read(_) => continue,
@@ -222,6 +231,10 @@ impl RecordCall {
             };
             let at = bins.iter().position(|bin| bin.name == *name);
             let particle = stored_form(value)?;
+            self.written += particle.data.len();
+            if self.written > MAX_TEXT_BYTES {
+                return Err(ResultCode::RECORD_TOO_BIG);
+            }
             match (at, value) {
                 (Some(at), Value::Nil) => drop(bins.swap_remove(at)),
                 (None, Value::Nil) => {}

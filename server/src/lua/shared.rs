@@ -30,6 +30,9 @@ impl Abort {
     }
 }
 
+/// Steps of [`Shared::spend`] between two looks at the clock: some tens of microseconds.
+const STEPS_PER_CHECK: usize = 1 << 16;
+
 /// The part of a state that its native functions reach.
 pub(crate) struct Shared {
     pub(crate) memory: Rc<Memory>,
@@ -42,6 +45,10 @@ pub(crate) struct Shared {
     pub(crate) loading: RefCell<Vec<Box<[u8]>>>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) abort: Cell<Option<Abort>>,
+    /// Work of C and native functions since the last look at the clock; see [`Shared::spend`].
+    steps: Cell<usize>,
+    /// The module is loaded, and its globals are the ground of calls.
+    pub(crate) sealed: Cell<bool>,
     /// A call has written to a library: the next one must not find that.
     pub(crate) libraries_changed: Cell<bool>,
     /// The record of the call under way.
@@ -60,6 +67,8 @@ impl Shared {
             classes: Classes::default(),
             budget: RefCell::new(Budget::unlimited()),
             abort: Cell::new(None),
+            steps: Cell::new(0),
+            sealed: Cell::new(false),
             libraries_changed: Cell::new(false),
             record: RefCell::new(None),
             call_number: Cell::new(0),
@@ -75,7 +84,20 @@ impl Shared {
     pub(crate) fn abort(&self, why: Abort) {
         if self.abort.get().is_none() {
             self.abort.set(Some(why));
+            self.memory.pace.stop();
         }
+    }
+
+    /// Counts work that no hook sees, in steps of about a nanosecond; looks at the clock once they are many. False when
+    /// the script has to stop.
+    pub(crate) fn spend(&self, steps: usize) -> bool {
+        let spent = self.steps.get().saturating_add(steps);
+        if spent < STEPS_PER_CHECK {
+            self.steps.set(spent);
+            return true;
+        }
+        self.steps.set(0);
+        self.checkpoint()
     }
 
     /// Looks at the clock; false when the script has to stop. May let other work go first.

@@ -13,15 +13,11 @@ use super::globals::{self, Ground};
 use super::library;
 use super::memory::Memory;
 use super::object::{Converted, Object};
-use super::protect::count_hook;
 use super::record::RecordCall;
 use super::shared::{Abort, Shared};
 use super::value::Value;
 use crate::udf::budget::Budget;
 use crate::udf::{Call, Modules, Outcome, RecordChange, Reply};
-
-/// VM instructions between two looks at the clock.
-const INSTRUCTIONS_PER_CHECK: c_int = 1_000;
 
 /// Text for a call that cannot be made because it has too many arguments.
 const TOO_MANY_ARGUMENTS: &str = "UDF: Execution Error 2";
@@ -73,7 +69,7 @@ impl State {
     /// A state with the libraries open and no module loaded. `None` when there is no memory.
     pub(crate) fn new(modules: Arc<dyn Modules>, options: &StateOptions) -> Option<Self> {
         let shared = Box::new(Shared::new(modules, &options.user_path));
-        shared.memory.set_limit(options.load_memory);
+        shared.memory.begin(options.load_memory);
         let account = std::rc::Rc::as_ptr(&shared.memory)
             .cast_mut()
             .cast::<c_void>();
@@ -97,12 +93,7 @@ impl State {
                 .cast::<*const c_void>()
                 .write(state.shared.as_extra());
             ffi::lua_gc(raw, ffi::LUA_GCGEN, 0 as c_int, 0 as c_int);
-            ffi::lua_sethook(
-                raw,
-                Some(count_hook),
-                ffi::LUA_MASKCOUNT,
-                INSTRUCTIONS_PER_CHECK,
-            );
+            state.shared.memory.pace.enter(raw);
         }
         state.with_frame(|frame| library::open(frame, options.allow_unsafe));
         state.shared.memory.end_overdraft();
@@ -233,7 +224,7 @@ impl State {
         shared.budget.replace(Budget::until(call.deadline));
         shared
             .memory
-            .set_limit(shared.memory.used().saturating_add(self.call_memory));
+            .begin(shared.memory.used().saturating_add(self.call_memory));
         shared
             .record
             .replace(Some(RecordCall::new(call.record, call.now)));

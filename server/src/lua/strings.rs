@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 
 use super::frame::{Body, Frame, Kind, Raise};
+use super::memory::MAX_TEXT_BYTES;
 use super::shared::Abort;
 use crate::lua_pattern::{Capture, Matcher, PatternError, find_plain, is_plain};
 
@@ -221,6 +222,9 @@ fn gsub(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         if anchor {
             break;
         }
+        if out.len() > MAX_TEXT_BYTES {
+            return Err(Raise::Abort(Abort::Memory));
+        }
         frame.reserve(out.len().max(64) - 64)?;
         if at > source.len() {
             break;
@@ -254,6 +258,7 @@ fn add_replacement(
         }
         _ => {
             let template = frame.check_bytes(3)?;
+            frame.spend(template.len())?;
             return expand(template, source, matcher, (from, to), out);
         }
     }
@@ -281,7 +286,7 @@ fn expand(
 ) -> Result<(), Raise> {
     let mut rest = template.iter();
     while let Some(byte) = rest.next() {
-        if out.len() > super::encode::MAX_WRITTEN_BYTES {
+        if out.len() > MAX_TEXT_BYTES {
             return Err(Raise::Abort(Abort::Memory));
         }
         if *byte != b'%' {
@@ -307,9 +312,6 @@ fn expand(
     Ok(())
 }
 
-/// A text so long that making it is worth a look at the clock.
-const LONG_TEXT: usize = 64 * 1024;
-
 /// `string.rep(s, n[, sep])`
 fn rep(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let text = frame.check_bytes(1)?;
@@ -330,11 +332,11 @@ fn rep(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let Some(total) = each.checked_mul(count).filter(|total| *total < MAX_STRING) else {
         return Err(Raise::text("resulting string too large"));
     };
-    frame.reserve(total.saturating_mul(2))?;
-    // A loop of a few instructions can ask for very much before the hook looks at the clock.
-    if total >= LONG_TEXT && !frame.shared().checkpoint() {
-        return Err(Raise::Abort(Abort::Time));
+    if total > MAX_TEXT_BYTES {
+        return Err(Raise::Abort(Abort::Memory));
     }
+    frame.reserve(total.saturating_mul(2))?;
+    frame.spend(total / 2)?;
     let mut out = [text, separator].concat().repeat(count);
     out.truncate(total - separator.len());
     frame.push_bytes(&out);

@@ -12,31 +12,47 @@ use crate::udf::{
     RecordView, Reply,
 };
 
-/// What `require` finds: the one module.
+/// What `require` finds: the one module, and one that sets a global.
 struct One(Arc<Module>);
 
 impl Modules for One {
     fn find(&self, require_name: &[u8]) -> Option<Arc<Module>> {
+        if require_name == b"late" {
+            let source = "late_global = mine and 'saw the call' or 'late' mine = nil";
+            return Some(module("late.lua", source));
+        }
         (require_name == b"m").then(|| Arc::clone(&self.0))
     }
 }
 
+fn module(file_name: &str, source: &str) -> Arc<Module> {
+    let bytecode = factory().compile(file_name, source.as_bytes()).unwrap();
+    let source = Arc::from(source.as_bytes());
+    Arc::new(Module::new(file_name, 1, "", source, Ok(bytecode)))
+}
+
+const MIB: usize = 1 << 20;
+
 fn factory() -> LuaFactory {
-    const MIB: usize = 1 << 20;
+    factory_for(16 * MIB)
+}
+
+fn factory_for(call_memory: usize) -> LuaFactory {
     let limits = Limits {
         load_time: Duration::from_millis(300),
         load_memory: 16 * MIB,
-        call_memory: 16 * MIB,
+        call_memory,
         context_memory: 4 * MIB,
     };
     LuaFactory::new("/udf", false, false, limits)
 }
 
 fn context(source: &str) -> Context {
-    let factory = factory();
-    let bytecode = factory.compile("m.lua", source.as_bytes()).unwrap();
-    let source = Arc::from(source.as_bytes());
-    let module = Arc::new(Module::new("m.lua", 1, "", source, Ok(bytecode)));
+    context_of(&factory(), source)
+}
+
+fn context_of(factory: &LuaFactory, source: &str) -> Context {
+    let module = module("m.lua", source);
     factory
         .create(&module, Arc::new(One(Arc::clone(&module))))
         .unwrap()
@@ -257,6 +273,32 @@ fn calls_that_change_the_libraries_are_the_last_of_their_context() {
         "map.size = print",
         "table.insert = nil",
         "record.ttl = nil",
+        "rawset(list, 'append', nil)",
+        "rawset(string, 'mine', 1)",
+        "Aerospike.update = nil",
+        "Aerospike.mine = 1",
+        "os.time = nil",
+        "utf8.mine = 1",
+        "coroutine.wrap = nil",
+        "package.loaded.mine = {}",
+        "package.loaded.string = nil",
+        "package.preload.mine = print",
+        "package.mine = 1",
+        "io.mine = 1",
+        "stream.mine = 1",
+        "geojson.mine = 1",
+        "iterator.mine = 1",
+        "Map.mine = 1",
+        "math.pi = 3",
+        "getmetatable('').__index = nil",
+        "getmetatable('').mine = 1",
+        "getmetatable(rec).mine = 1",
+        "getmetatable(aerospike).mine = 1",
+        "getmetatable(list()).mine = 1",
+        "getmetatable(bytes(1)).mine = 1",
+        "getmetatable(geojson('1')).mine = 1",
+        "table.insert(list, 1)",
+        "for name, library in pairs(_G) do if library == utf8 then library.mine = 1 end end",
     ] {
         let (_, reusable) = run(body, LONG);
         assert!(!reusable, "{body}");
@@ -264,12 +306,173 @@ fn calls_that_change_the_libraries_are_the_last_of_their_context() {
     for body in [
         "list = nil",
         "x = 1",
-        "getmetatable('').__index = nil",
+        "rawset(_G, 'x', 1)",
+        "pcall(setmetatable, string, {}) pcall(setmetatable, _G, {})",
+        "local l = list{ 1 } l[1] = 2 local t = {} rawset(t, 1, 2) return rawget(string, 'format') and 1",
         "return 1",
         "error('x')",
     ] {
         let (_, reusable) = run(body, LONG);
         assert!(reusable, "{body}");
+    }
+}
+
+#[test]
+fn sealed_tables_look_as_they_did() {
+    for (expression, expected) in [
+        (
+            "rawget(list, 'append') == list.append and rawget(list, 'no') == nil",
+            true,
+        ),
+        (
+            "rawget(_G, 'list') == list and rawget(_G, 'no') == nil",
+            true,
+        ),
+        (
+            "(function() for k, v in next, string do if k == 'format' then return v == string.format end end end)()",
+            true,
+        ),
+        (
+            "(function() local n, m = 0, 0 for _ in next, math do n = n + 1 end for _ in pairs(math) do m = m + 1 end return n == m and n > 20 end)()",
+            true,
+        ),
+        (
+            "(function() x = 1 local seen = {} for k in next, _G do seen[k] = (seen[k] or 0) + 1 end return seen.x == 1 and seen.list == 1 end)()",
+            true,
+        ),
+        (
+            "package.loaded.string == string and require('string') == string",
+            true,
+        ),
+        ("next(package.loaded) ~= nil and next(io) == nil", true),
+        (
+            "getmetatable('').__index == string and ('x'):upper() == 'X'",
+            true,
+        ),
+    ] {
+        let (outcome, reusable) = run(&format!("return {expression}"), LONG);
+        assert_eq!(success(&outcome), Value::Bool(expected), "{expression}");
+        assert!(reusable, "{expression}");
+    }
+}
+
+#[test]
+fn nothing_outlives_the_deadline_by_work_that_no_hook_sees() {
+    let long = "local a, b = ('x'):rep(15000000), ('x'):rep(14999999) .. 'x'";
+    let zeros = "local a, b = ('\0'):rep(15000000), ('\0'):rep(14999999) .. '\0'";
+    let numbers = "local t = {} for i = 1, 300000 do t[i] = i end";
+    let chain = "local slow = {} for i = 1, 1500 do slow = setmetatable({}, { __index = slow }) end
+                 local t = setmetatable({}, { __index = slow, __len = function() return 1 << 40 end })";
+    for body in [
+        // One instruction each, on texts.
+        format!("{long} while true do local _ = a == b end"),
+        format!("{long} while true do local _ = a < b end"),
+        format!("{zeros} while true do local _ = a < b end"),
+        format!("{long} while true do local _ = a .. 'y' end"),
+        format!("{long} while true do local _ = {{ [a .. 'y'] = 1 }} end"),
+        format!("{long} local f = coroutine.wrap(function() while true do local _ = a == b end end) f()"),
+        format!("local f = coroutine.wrap(function(a, b) while true do local _ = a == b end end) {long} f(a, b)"),
+        // Functions of `string` and `utf8`.
+        format!("{long} while true do a:upper() end"),
+        format!("{long} while true do a:lower():reverse() end"),
+        format!("{long} while true do a:sub(2) end"),
+        format!("{long} while true do a:byte(1, 900000) end"),
+        format!("{long} while true do a:find('xy', 1, true) end"),
+        format!("{long} while true do a:find(('x'):rep(7000000) .. 'y', 1, true) end"),
+        format!("{long} while true do a:find('[' .. ('y'):rep(1000000) .. ']') end"),
+        format!("{long} while true do a:find('^(x*)%1y') end"),
+        format!("{long} while true do a:gsub('x', '%0%0') end"),
+        format!("{long} while true do ('%s'):format(a) end"),
+        format!("{zeros} while true do ('%q'):format(a) end"),
+        format!("{long} while true do tonumber(a, 36) end"),
+        format!("{long} while true do tostring(a) utf8.len(a) end"),
+        format!("{long} while true do load(a) end"),
+        "while true do string.pack('c9000000', '') end".to_owned(),
+        "while true do string.rep('ab', 5000000, ',') end".to_owned(),
+        "local f = ('%c'):rep(10000) while true do os.date(f) end".to_owned(),
+        format!("{numbers} local f = ('%99.99f'):rep(8000) while true do string.format(f, table.unpack(t, 1, 8000)) end"),
+        // Functions of `table`.
+        format!("{long} local t = {{}} for i = 1, 100 do t[i] = i % 2 == 0 and a or b end while true do table.sort(t) end"),
+        format!("{numbers} while true do table.insert(t, 1, 1) table.remove(t, 1) end"),
+        format!("{numbers} while true do table.move(t, 1, #t, 2) end"),
+        format!("{numbers} while true do table.concat(t) end"),
+        format!("{numbers} while true do table.unpack(t) end"),
+        format!("{numbers} while true do table.sort(t) end"),
+        format!("{numbers} local function f(...) while true do select('#', ...) end end f(table.unpack(t))"),
+        format!("{chain} table.insert(t, 1, 1)"),
+        format!("{chain} table.remove(t, 1)"),
+        format!("{chain} while true do table.unpack(t, 1, 100000) end"),
+        format!("{chain} table.move(t, 1, 1 << 40, 2, {{}})"),
+        format!("{chain} table.concat(setmetatable({{}}, {{ __index = function() return '' end }}), '', 1, 1 << 40)"),
+        format!("{chain} table.sort(setmetatable({{}}, {{ __index = t, __len = function() return 1 << 30 end }}), function() return false end)"),
+        // Lists, maps, byte buffers.
+        "local l = list() for i = 1, 100000 do list.append(l, i) end while true do list.prepend(l, 1) list.remove(l, 1) end".to_owned(),
+        "local l = list() for i = 1, 100000 do list.append(l, i) end while true do list.clone(l) end".to_owned(),
+        "local l = list{ 1 } for n = 1, 20 do l = list{ l, l } end while true do list.nbytes(l) end".to_owned(),
+        "local l = list{ 1 } for n = 1, 20 do l = list{ l, l } end while true do tostring(l) end".to_owned(),
+        "local l = list{ 1 } for n = 1, 20 do l = list{ l, l } end aerospike:create(rec) while true do rec.l = l aerospike:update(rec) end".to_owned(),
+        "local b = bytes(8000000) while true do bytes.get_bytes(b, 1, 8000000) end".to_owned(),
+        "while true do bytes(8000000) end".to_owned(),
+        // The collector.
+        "local t = {} for i = 1, 50000 do t[i] = {} end while true do collectgarbage() end".to_owned(),
+    ] {
+        let mut context = context_of(
+            &factory_for(Limits::default().call_memory),
+            &format!("function f(rec)\n{body}\nend"),
+        );
+        let began = Instant::now();
+        let outcome = call(&mut context, "f", Duration::from_millis(200));
+        let took = began.elapsed();
+        let text = failure(&outcome);
+        assert!(
+            text.ends_with("UDF Execution Timeout") || text.ends_with("not enough memory"),
+            "{body}: {text}"
+        );
+        assert!(!context.is_reusable(), "{body}");
+        if std::env::var_os("SHOW_OVERRUN").is_some() {
+            eprintln!("{took:?} {text} {body}");
+        }
+        assert!(took < Duration::from_secs(10), "{body}: {took:?}");
+    }
+}
+
+#[test]
+fn after_the_end_of_a_call_nothing_gets_far() {
+    let mut context = context(
+        "local steps = 0
+         local function count() while true do steps = steps + 1 end end
+         function f(rec)
+           local c <close> = setmetatable({}, { __close = count })
+           local d <close> = setmetatable({}, { __close = function() coroutine.wrap(count)() end })
+           xpcall(function() while true do end end, count)
+           steps = steps + 1000
+         end
+         function read(rec) return steps end",
+    );
+    let outcome = call(&mut context, "f", Duration::from_millis(50));
+    assert!(failure(&outcome).ends_with("UDF Execution Timeout"));
+    // A context like this is not used again; here it tells how far it got.
+    let steps = call(&mut context, "read", LONG);
+    let Value::Integer(steps) = success(&steps) else {
+        panic!("{steps:?}");
+    };
+    assert!(steps < 10, "{steps}");
+}
+
+#[test]
+fn globals_of_a_module_that_a_call_requires_stay() {
+    let mut context = context(
+        "function f(rec) mine = 'a call' require('late') return late_global end
+         function g(rec) return tostring(late_global) .. tostring(mine) end",
+    );
+    for (function, expected) in [("f", "late"), ("g", "latenil"), ("f", "late")] {
+        let outcome = call(&mut context, function, LONG);
+        assert_eq!(
+            success(&outcome),
+            Value::String(expected.as_bytes().to_vec()),
+            "{function}"
+        );
+        assert!(context.is_reusable());
     }
 }
 
@@ -337,9 +540,7 @@ fn argument_lists_that_claim_much_take_little() {
 fn what_no_hook_reaches_ends_all_the_same() {
     for body in [
         "while true do load(function() while true do end end) end",
-        "local n = 0
-         local t = setmetatable({}, { __len = function() n = n + 1 return n == 1 and 0 or 1 << 62 end })
-         table.insert(t, 1, 1)",
+        "table.insert(setmetatable({}, { __len = function() return 1 << 62 end }), 1, 1)",
         "table.concat(setmetatable({}, { __index = table.concat }), '', 1, math.maxinteger)",
         "local i = list{ ('x'):rep(10000000) } local l = list{} for n = 1, 100000 do list.append(l, i) end return l",
         "local l = list{ 1 } for n = 1, 60 do l = list{ l, l } end return tostring(l)",

@@ -1,6 +1,9 @@
 //! The text form of values: `tostring` of lists, maps and byte buffers.
 
-use super::encode::{EncodeError, MAX_WRITTEN_BYTES};
+use std::io::Write;
+
+use super::encode::EncodeError;
+use super::memory::MAX_TEXT_BYTES;
 use super::value::{Bytes, Key, Value};
 use protocol::limits::MAX_DEPTH;
 
@@ -18,14 +21,14 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeErr
     if depth > MAX_DEPTH {
         return Err(EncodeError::TooDeep);
     }
-    if out.len() > MAX_WRITTEN_BYTES {
+    if out.len() > MAX_TEXT_BYTES {
         return Err(EncodeError::TooLarge);
     }
     match value {
         Value::Nil => out.extend(b"NIL"),
         Value::Bool(true) => out.extend(b"true"),
         Value::Bool(false) => out.extend(b"false"),
-        Value::Integer(value) => out.extend(value.to_string().into_bytes()),
+        Value::Integer(value) => integer(out, *value),
         Value::Float(value) => out.extend(float(*value).into_bytes()),
         Value::Text(text) | Value::GeoJson(text) => {
             out.push(b'"');
@@ -33,7 +36,7 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeErr
             out.push(b'"');
         }
         Value::Bytes(bytes) if bytes.len() == 0 => out.extend(b"<NULL>"),
-        Value::Bytes(bytes) => out.extend(of_bytes(bytes)),
+        Value::Bytes(bytes) => hex(out, &bytes.data.borrow()),
         Value::List(list) => {
             out.push(b'[');
             for (at, item) in list.items.borrow().iter().enumerate() {
@@ -54,13 +57,13 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeErr
                     out.extend(b", ");
                 }
                 match key {
-                    Key::Integer(key) => out.extend(key.to_string().into_bytes()),
+                    Key::Integer(key) => integer(out, *key),
                     Key::Text(key) => {
                         out.push(b'"');
                         out.extend(key.iter());
                         out.push(b'"');
                     }
-                    Key::Blob(key) => out.extend(hex(key)),
+                    Key::Blob(key) => hex(out, key),
                 }
                 out.push(b':');
                 write(value, out, depth + 1)?;
@@ -71,20 +74,33 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeErr
     Ok(())
 }
 
+fn integer(out: &mut Vec<u8>, value: i64) {
+    // Writing to a vector does not fail.
+    let _ = write!(out, "{value}");
+}
+
 /// Upper-case hex pairs, separated by spaces.
-fn hex(bytes: &[u8]) -> Vec<u8> {
-    let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-    pairs.join(" ").into_bytes()
+fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
+    out.reserve(bytes.len() * 3);
+    for (at, byte) in bytes.iter().enumerate() {
+        if at > 0 {
+            out.push(b' ');
+        }
+        out.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
 }
 
 /// The text of a byte buffer on its own.
 pub(crate) fn of_bytes(bytes: &Bytes) -> Vec<u8> {
     let data = bytes.data.borrow();
     if data.is_empty() {
-        b"Bytes()".to_vec()
-    } else {
-        hex(&data)
+        return b"Bytes()".to_vec();
     }
+    let mut out = Vec::new();
+    hex(&mut out, &data);
+    out
 }
 
 /// C's `%.16g`.
