@@ -313,7 +313,8 @@ impl<'a> ParticleRef<'a> {
 }
 
 /// Whether the text is a JSON object that has a `type` text and a `coordinates` array.
-fn is_geojson_object(text: &[u8]) -> bool {
+#[must_use]
+pub fn is_geojson_object(text: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Object {
         #[serde(rename = "type")]

@@ -17,7 +17,7 @@ use protocol::compress;
 use protocol::header::{HeaderError, MessageType};
 use protocol::result_code::ResultCode;
 use protocol::security;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::info::{self, Session};
@@ -36,6 +36,12 @@ const BUFFER_KEEP_BYTES: usize = 256 * 1024;
 
 /// Replies waiting beyond this are written before the next frame is handled.
 const OUTPUT_FLUSH_BYTES: usize = 256 * 1024;
+
+/// How long a client may leave replies unread when `proto-fd-idle-ms` sets no limit.
+const UNREAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a client may leave replies unread once the server is stopping.
+const UNREAD_LIMIT_WHEN_STOPPING: Duration = Duration::from_secs(1);
 
 /// Why a connection ended. All of these are ordinary; they are logged at debug level.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +76,37 @@ pub(crate) enum Closed {
 struct Replies<'s> {
     stream: &'s mut TcpStream,
     buffer: BytesMut,
+    running: &'s Running,
+    shutdown: Shutdown,
+}
+
+impl Replies<'_> {
+    /// Waits until the peer has read something, but not for ever.
+    async fn writable(&mut self) -> io::Result<()> {
+        let service = &self.running.node.config.service;
+        let limit = match service.proto_fd_idle_ms() {
+            0 => UNREAD_LIMIT,
+            idle => Duration::from_millis(idle.into()),
+        };
+        let stopping = async {
+            self.shutdown.wait().await;
+            tokio::time::sleep(UNREAD_LIMIT_WHEN_STOPPING).await;
+        };
+        tokio::select! {
+            biased;
+            ready = self.stream.writable() => ready,
+            () = stopping => Err(unread("and the server is stopping")),
+            () = tokio::time::sleep(limit) => {
+                self.running.node.stats.reaped_fds.inc();
+                Err(unread(&format!("for {} ms", limit.as_millis())))
+            }
+        }
+    }
+}
+
+fn unread(more: &str) -> io::Error {
+    let text = format!("the peer has not read its replies, {more}");
+    io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
 impl ReplyStream for Replies<'_> {
@@ -78,10 +115,16 @@ impl ReplyStream for Replies<'_> {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
+        let mut written = 0;
+        while let Some(rest) = self.buffer.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.stream.try_write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        self.stream.write_all(&self.buffer).await?;
         if self.buffer.capacity() > BUFFER_KEEP_BYTES {
             self.buffer = BytesMut::with_capacity(INPUT_INITIAL_BYTES);
         } else {
@@ -103,6 +146,8 @@ pub(crate) async fn serve(
     let mut replies = Replies {
         stream: &mut stream,
         buffer: BytesMut::with_capacity(INPUT_INITIAL_BYTES),
+        running: &running,
+        shutdown: shutdown.clone(),
     };
     let stopping = shutdown.wait();
     tokio::pin!(stopping);

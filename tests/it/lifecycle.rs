@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
+use protocol::header::{Header, MessageType};
 use protocol::result_code::ResultCode;
 use tests::connection::Connection;
 use tests::process::{Ended, wait_until};
@@ -100,6 +101,56 @@ fn termination_lets_calls_in_flight_finish() {
     assert_eq!(reply.bin("SUCCESS").unwrap().data.as_ref(), b"done");
     assert_eq!(server.running.wait().unwrap().code(), Some(0));
     assert!(Connection::open(address).is_err());
+}
+
+/// The frame of an info request with a long answer.
+fn long_answer() -> Vec<u8> {
+    let body = b"udf-get:filename=long.lua\n";
+    let header = Header::new(MessageType::Info, body.len() as u64);
+    [&header.to_bytes(), &body[..]].concat()
+}
+
+/// Sends requests with long answers, and reads none, until the server takes no more.
+fn leave_replies_unread(server: &server::Server) -> Connection {
+    let mut connection = server.connect().unwrap();
+    connection.set_deadline(Duration::from_millis(200)).unwrap();
+    let name = "x".repeat(60_000);
+    let module = format!("--{name}");
+    let mut control = server.connect().unwrap();
+    assert_eq!(
+        put_module(&mut control, "long.lua", module.as_bytes()).unwrap(),
+        "ok"
+    );
+    let many = long_answer().repeat(1_000);
+    for _ in 0..10_000 {
+        if connection.send(&many).is_err() {
+            return connection;
+        }
+    }
+    panic!("the server takes requests whose answers nobody reads");
+}
+
+#[test]
+fn a_client_that_reads_no_replies_loses_its_connection() {
+    let server = server::start_with(|asd| asd.service("proto-fd-idle-ms 500"));
+    let mut unread = leave_replies_unread(&server);
+    wait_until("the connection is closed", Duration::from_secs(20), || {
+        Ok(unread
+            .send(&long_answer())
+            .is_err_and(|error| error.is_disconnect()))
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_client_that_reads_no_replies_does_not_hold_up_the_end() {
+    let mut server = server::start();
+    let unread = leave_replies_unread(&server);
+    server.running.terminate().unwrap();
+    assert_eq!(server.running.wait().unwrap().code(), Some(0));
+    let log = server.log();
+    assert!(!log.contains("abandoned"), "{log}");
+    drop(unread);
 }
 
 #[test]

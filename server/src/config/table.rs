@@ -105,7 +105,7 @@ pub(crate) const SERVICE: &[Setting] = &[
     row("os-group-perms", FLAG, "false", STATIC, REPORTED),
     row("pidfile", Kind::Text, "null", STATIC, works("file that gets the process id")),
     row("poison-allocations", FLAG, "false", STATIC, REPORTED),
-    row("proto-fd-idle-ms", NUMBER, "0", DYNAMIC, works("idle time after which a client connection is closed, ms; 0 never")),
+    row("proto-fd-idle-ms", NUMBER, "0", DYNAMIC, works("time after which a client connection is closed that sends nothing, or does not read its replies, ms; 0 never, and 60 s for replies")),
     row("proto-fd-max", Kind::Number { min: 1, max: i32::MAX as u64 }, "15000", DYNAMIC, works("client connections at most")),
     row("quarantine-allocations", NUMBER, "0", STATIC, REPORTED),
     row("query-max-done", Kind::Number { min: 0, max: 10000 }, "100", DYNAMIC, REPORTED),

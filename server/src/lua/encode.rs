@@ -13,7 +13,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 
 use super::memory::{MAX_TEXT_BYTES, Memory};
 use super::object::until_nul;
-use super::value::{Bytes, Key, List, Map, Text, Value};
+use super::value::{Bytes, ELEMENT_BYTES, ENTRY_BYTES, Key, List, Map, Text, Value};
 
 /// Why a value has no form on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -201,23 +201,72 @@ fn read(
         Token::List(count) => {
             let (flags, count) = reader.list_order(count)?;
             let mut items = Vec::with_capacity(count.min(GROWN_FROM));
-            for _ in 0..count {
+            let mut growth = Growth::new(memory, ELEMENT_BYTES);
+            for number in 0..count {
+                if !growth.has_room_for(number) {
+                    break;
+                }
                 items.push(read(memory, reader, depth + 1, text)?);
             }
+            drop(growth);
             Value::List(List::with_flags(memory, items, flags))
         }
         Token::Map(count) => {
             let (flags, count) = reader.map_order(count)?;
             let mut entries = BTreeMap::new();
-            for _ in 0..count {
+            let mut growth = Growth::new(memory, ENTRY_BYTES);
+            for number in 0..count {
+                if !growth.has_room_for(number) {
+                    break;
+                }
                 let key =
                     Key::of(&read(memory, reader, depth + 1, text)?).ok_or(MsgpackError::Key)?;
                 entries.insert(key, read(memory, reader, depth + 1, text)?);
             }
+            drop(growth);
             Value::Map(Map::with_flags(memory, entries, flags))
         }
         Token::Extension { .. } | Token::Order(_) => Value::Nil,
     })
+}
+
+/// Elements that are counted at once.
+const COUNTED_AT_ONCE: usize = 1_024;
+
+/// Memory of a collection that is being read: counted in parts, so that its end does not come as a surprise, and given back
+/// when the collection counts itself.
+struct Growth<'m> {
+    memory: &'m Memory,
+    element: usize,
+    counted: usize,
+}
+
+impl<'m> Growth<'m> {
+    fn new(memory: &'m Memory, element: usize) -> Self {
+        Self {
+            memory,
+            element,
+            counted: 0,
+        }
+    }
+
+    /// Whether there is room for element `number` (from 0). If not, the call is over.
+    fn has_room_for(&mut self, number: usize) -> bool {
+        if number < self.counted + COUNTED_AT_ONCE {
+            return true;
+        }
+        let has_room = self.memory.grow(COUNTED_AT_ONCE * self.element);
+        if has_room {
+            self.counted += COUNTED_AT_ONCE;
+        }
+        has_room
+    }
+}
+
+impl Drop for Growth<'_> {
+    fn drop(&mut self) {
+        self.memory.account(self.counted * self.element, 0);
+    }
 }
 
 /// Room for elements before any is read. A count that the bytes could just hold is no measure: an element takes far more

@@ -35,8 +35,8 @@ pub(crate) struct Memory {
     overdraft: Cell<u32>,
     /// Native bytes taken since Lua last collected for them.
     native_since_collection: Cell<usize>,
-    /// Native work has made a text beyond [`MAX_TEXT_BYTES`].
-    too_long: Cell<bool>,
+    /// Native work wanted what there is not: a text beyond [`MAX_TEXT_BYTES`], or a collection that has no room.
+    refused: Cell<bool>,
     /// How often the running script is looked at.
     pub(super) pace: Pace,
     /// Lists and maps that are alive.
@@ -51,18 +51,29 @@ impl Memory {
     /// A new call or load, with what may be taken from now on.
     pub(crate) fn begin(&self, limit: usize) {
         self.limit.set(limit);
-        self.too_long.set(false);
+        self.refused.set(false);
         self.pace.begin(self.used.get());
     }
 
-    /// Whether native work has taken more than there is, or made a text that is too long.
+    /// Whether native work has taken, or wanted, more than there is.
     pub(crate) fn is_overdrawn(&self) -> bool {
-        self.used.get() > self.limit.get() || self.too_long.get()
+        self.used.get() > self.limit.get() || self.refused.get()
     }
 
     /// Whether `bytes` more would stay within the limit.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.used.get().saturating_add(bytes) <= self.limit.get()
+    }
+
+    /// Counts `bytes` more of a collection that is being read; false, and the end of the call, when there is no room.
+    pub(super) fn grow(&self, bytes: usize) -> bool {
+        let has_room = self.has_room(bytes);
+        if has_room {
+            self.account(0, bytes);
+        } else {
+            self.refused.set(true);
+        }
+        has_room
     }
 
     pub(crate) fn begin_overdraft(&self) {
@@ -116,7 +127,7 @@ impl Memory {
             if self.overdraft.get() == 0 {
                 return false;
             }
-            self.too_long.set(true);
+            self.refused.set(true);
         }
         self.pace.note(size.saturating_mul(TEXT_WEIGHT));
         true

@@ -212,7 +212,8 @@ impl State {
         self.shared.memory.end_overdraft();
     }
 
-    /// Calls a global function as a record UDF. The flag says whether the state may be used again.
+    /// Calls a global function as a record UDF. The flag says whether it has written to a table of the server: like an
+    /// aborted one, the state is not to be used again.
     pub(crate) fn call(&mut self, call: Call<'_>) -> (Outcome, bool, Option<Abort>) {
         let shared: *const Shared = &raw const *self.shared;
         // SAFETY: the box outlives this function; only cells of it are touched.
@@ -253,7 +254,7 @@ impl State {
             self.with_frame(globals::forget_changes);
         }
         shared.memory.end_overdraft();
-        let reusable = abort.is_none() && !shared.libraries_changed.get();
+        let changed = shared.libraries_changed.get();
         let (change, pending_error) = match (&reply, record) {
             (Reply::Success(_), Some(record)) => record.finish(),
             _ => (RecordChange::None, None),
@@ -264,7 +265,7 @@ impl State {
                 change,
                 pending_error,
             },
-            reusable,
+            changed,
             abort,
         )
     }
@@ -323,6 +324,10 @@ fn invoke(
             frame.push_value(&value);
         }
     });
+    if shared.memory.is_overdrawn() {
+        shared.abort(Abort::Memory);
+        return Reply::Failure(Abort::Memory.text().into());
+    }
     if !fits {
         return Reply::Failure(TOO_MANY_ARGUMENTS.into());
     }

@@ -59,6 +59,10 @@ fn context_of(factory: &LuaFactory, source: &str) -> Context {
 }
 
 fn call(context: &mut Context, function: &str, limit: Duration) -> Outcome {
+    call_with(context, function, &[], limit)
+}
+
+fn call_with(context: &mut Context, function: &str, arguments: &[u8], limit: Duration) -> Outcome {
     let record = RecordView {
         digest: Digest([7; 20]),
         set: None,
@@ -70,7 +74,7 @@ fn call(context: &mut Context, function: &str, limit: Duration) -> Outcome {
     };
     let call = Call {
         function: function.as_bytes(),
-        arguments: &[],
+        arguments,
         record,
         deadline: Instant::now() + limit,
         now: 0,
@@ -84,7 +88,7 @@ const LONG: Duration = Duration::from_secs(20);
 fn run(body: &str, limit: Duration) -> (Outcome, bool) {
     let mut context = context(&format!("function f(rec)\n{body}\nend"));
     let outcome = call(&mut context, "f", limit);
-    (outcome, context.is_reusable())
+    (outcome, context.retirement().is_none())
 }
 
 fn failure(outcome: &Outcome) -> String {
@@ -428,7 +432,7 @@ fn nothing_outlives_the_deadline_by_work_that_no_hook_sees() {
             text.ends_with("UDF Execution Timeout") || text.ends_with("not enough memory"),
             "{body}: {text}"
         );
-        assert!(!context.is_reusable(), "{body}");
+        assert!(context.retirement().is_some(), "{body}");
         if std::env::var_os("SHOW_OVERRUN").is_some() {
             eprintln!("{took:?} {text} {body}");
         }
@@ -472,7 +476,7 @@ fn globals_of_a_module_that_a_call_requires_stay() {
             Value::String(expected.as_bytes().to_vec()),
             "{function}"
         );
-        assert!(context.is_reusable());
+        assert!(context.retirement().is_none());
     }
 }
 
@@ -515,25 +519,36 @@ fn argument_lists_that_claim_much_take_little() {
         arguments.extend_from_slice(&(size - 10_000).to_be_bytes());
     }
     arguments.resize(usize::try_from(size).unwrap(), 0x91);
-    let record = RecordView {
-        digest: Digest([7; 20]),
-        set: None,
-        key: None,
-        stored: None,
-        in_memory: true,
-        persisted: false,
-        write_refusal: None,
-    };
-    let outcome = context
-        .run(Call {
-            function: b"f",
-            arguments: &arguments,
-            record,
-            deadline: Instant::now() + LONG,
-            now: 0,
-        })
-        .0;
+    let outcome = call_with(&mut context, "f", &arguments, LONG);
     assert_eq!(outcome.reply, Reply::Success(Particle::integer(0)));
+}
+
+#[test]
+fn arguments_count_as_memory() {
+    let size = 5_u32 << 20;
+    // So many nils; the same in lists one in the other; a long text.
+    let mut flat = [&[0x91, 0xdd][..], &size.to_be_bytes()].concat();
+    flat.resize(flat.len() + size as usize, 0xc0);
+    let mut nested = vec![0x91];
+    for _ in 0..60 {
+        nested.push(0xdd);
+        nested.extend((80_001_u32).to_be_bytes());
+        nested.resize(nested.len() + 80_000, 0xc0);
+    }
+    nested.push(0xc0);
+    let text = ('x', 17_u32 << 20);
+    let mut long = [&[0x91, 0xdb][..], &(text.1 + 1).to_be_bytes(), &[3]].concat();
+    long.resize(long.len() + text.1 as usize, b'x');
+    for (name, arguments) in [("flat", flat), ("nested", nested), ("long", long)] {
+        let mut context = context_of(
+            &factory_for(64 * MIB),
+            "function f(rec, ...) return select('#', ...) end",
+        );
+        let outcome = call_with(&mut context, "f", &arguments, LONG);
+        let refused = Reply::Failure(b"not enough memory".to_vec());
+        assert_eq!(outcome.reply, refused, "{name}");
+        assert!(context.retirement().is_some(), "{name}");
+    }
 }
 
 #[test]

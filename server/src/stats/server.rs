@@ -26,7 +26,7 @@ counters! {
         heartbeat_received_self,
         /// Membership messages received from other nodes.
         heartbeat_received_foreign,
-        /// Connections closed because they were idle for longer than `proto-fd-idle-ms`.
+        /// Connections closed because they were idle, or left replies unread, for longer than `proto-fd-idle-ms`.
         reaped_fds,
         /// Info commands answered.
         info_complete,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::compile_failure::CompileFailure;
-use super::factory::{ContextFactory, LoadFailure, PooledContext};
+use super::factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
 use super::module::{Bytecode, Module, Modules};
 use super::pool::CallEnd;
 use super::record_view::{Call, Outcome, Reply};
@@ -123,7 +123,7 @@ impl ContextFactory for LuaFactory {
             .map_err(failure)?;
         Ok(Context {
             state,
-            reusable: true,
+            retirement: None,
             context_memory: self.limits.context_memory,
         })
     }
@@ -132,17 +132,26 @@ impl ContextFactory for LuaFactory {
 /// A Lua state with one module loaded.
 pub struct Context {
     state: State,
-    reusable: bool,
+    retirement: Option<Retirement>,
     context_memory: usize,
 }
 
 impl Context {
     /// Runs one call.
     pub fn run(&mut self, call: Call<'_>) -> (Outcome, CallEnd) {
-        let (outcome, reusable, abort) = self.state.call(call);
-        self.reusable = reusable && self.state.memory_bytes() <= self.context_memory;
+        let (outcome, changed, abort) = self.state.call(call);
+        self.retirement = if abort.is_some() {
+            Some(Retirement::Aborted)
+        } else if changed {
+            Some(Retirement::Changed)
+        } else if self.state.memory_bytes() > self.context_memory {
+            Some(Retirement::Oversized)
+        } else {
+            None
+        };
         let ended = match (&outcome.reply, abort) {
             (_, Some(Abort::Time)) => CallEnd::Timeout,
+            (_, Some(Abort::Memory)) => CallEnd::OutOfMemory,
             (Reply::Failure(_), _) => CallEnd::Error,
             (Reply::Success(_), _) => CallEnd::Success,
         };
@@ -162,8 +171,8 @@ impl Context {
 }
 
 impl PooledContext for Context {
-    fn is_reusable(&self) -> bool {
-        self.reusable
+    fn retirement(&self) -> Option<Retirement> {
+        self.retirement
     }
 
     fn memory_bytes(&self) -> usize {

@@ -14,10 +14,21 @@ pub struct LoadFailure {
     pub transient: bool,
 }
 
+/// Why a context is closed after its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retirement {
+    /// The call ran out of time or memory.
+    Aborted,
+    /// It holds more memory than a context may keep.
+    Oversized,
+    /// The call has written to a table of the server.
+    Changed,
+}
+
 /// What a pool asks of a context.
 pub trait PooledContext: Send + 'static {
-    /// The next call may use it. False after an abort, or when it has grown too much.
-    fn is_reusable(&self) -> bool;
+    /// Why no other call may use it, if that is so.
+    fn retirement(&self) -> Option<Retirement>;
 
     /// Memory that Lua holds, bytes.
     fn memory_bytes(&self) -> usize;

@@ -27,7 +27,7 @@ mod warmer;
 
 pub use compile_failure::CompileFailure;
 pub use context::{Context, Limits, LuaFactory};
-pub use factory::{ContextFactory, LoadFailure, PooledContext};
+pub use factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
 pub use module::{Bytecode, Module, ModuleSet, Modules};
 pub use persistence::StoreError;
 pub use pool::CallEnd;

@@ -49,6 +49,8 @@ pub enum CallEnd {
     Error,
     /// The function ran out of time.
     Timeout,
+    /// The function wanted too much memory.
+    OutOfMemory,
 }
 
 /// What a pool has for a call.
@@ -171,12 +173,16 @@ impl<C: PooledContext> Pool<C> {
         keep: bool,
         initial: usize,
     ) -> bool {
-        let keep = keep && held.context.is_reusable() && held.follow(set);
+        let retirement = held.context.retirement();
+        let keep = keep && retirement.is_none() && held.follow(set);
         held.bytes = held.context.memory_bytes();
         let mut state = self.state.lock();
         state.busy = state.busy.saturating_sub(1);
         state.busy_bytes = state.busy_bytes.saturating_sub(taken_bytes);
         state.counts.ended(end);
+        if let Some(why) = retirement {
+            state.counts.retired(why);
+        }
         if keep && state.idle.len() < self.max_idle {
             state.idle.push(held);
             return false;

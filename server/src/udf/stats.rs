@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use super::factory::Retirement;
 use super::pool::CallEnd;
 
 /// Numbers of one pool, or of all.
@@ -23,16 +24,22 @@ pub struct PoolCounts {
     pub load_failures: u64,
     /// Calls ended.
     pub calls: u64,
-    /// Calls ended by an error, time-outs not counted.
+    /// Calls ended by an error; the ends below are not counted.
     pub errors: u64,
     /// Calls ended because they ran out of time.
     pub timeouts: u64,
+    /// Calls ended because they wanted more memory than a call may take.
+    pub out_of_memory: u64,
+    /// Contexts closed because they held more memory after a call than a context may keep.
+    pub oversized: u64,
+    /// Contexts closed because a call had written to a table of the server.
+    pub changed: u64,
     /// Memory that Lua holds in idle contexts and, as of the start of their calls, in busy ones, bytes.
     pub memory_bytes: u64,
 }
 
 /// Number of counters.
-const FIELDS: usize = 11;
+const FIELDS: usize = 14;
 
 impl PoolCounts {
     /// Every counter with its name in `udf-stats`.
@@ -49,6 +56,9 @@ impl PoolCounts {
             ("calls", self.calls),
             ("errors", self.errors),
             ("timeouts", self.timeouts),
+            ("out-of-memory", self.out_of_memory),
+            ("contexts-oversized", self.oversized),
+            ("contexts-changed", self.changed),
             ("memory-bytes", self.memory_bytes),
         ]
     }
@@ -60,6 +70,15 @@ impl PoolCounts {
             CallEnd::Success => {}
             CallEnd::Error => self.errors += 1,
             CallEnd::Timeout => self.timeouts += 1,
+            CallEnd::OutOfMemory => self.out_of_memory += 1,
+        }
+    }
+
+    pub(crate) fn retired(&mut self, why: Retirement) {
+        match why {
+            Retirement::Aborted => {}
+            Retirement::Oversized => self.oversized += 1,
+            Retirement::Changed => self.changed += 1,
         }
     }
 
@@ -86,6 +105,9 @@ impl AddAssign for PoolCounts {
         self.calls += other.calls;
         self.errors += other.errors;
         self.timeouts += other.timeouts;
+        self.out_of_memory += other.out_of_memory;
+        self.oversized += other.oversized;
+        self.changed += other.changed;
         self.memory_bytes += other.memory_bytes;
     }
 }
@@ -114,6 +136,9 @@ impl UdfTotals {
             calls,
             errors,
             timeouts,
+            out_of_memory,
+            oversized,
+            changed,
             memory_bytes,
         } = self.pools;
         [
@@ -128,6 +153,9 @@ impl UdfTotals {
             ("udf_calls", calls),
             ("udf_call_errors", errors),
             ("udf_call_timeouts", timeouts),
+            ("udf_call_out_of_memory", out_of_memory),
+            ("udf_contexts_oversized", oversized),
+            ("udf_contexts_changed", changed),
             ("udf_memory_bytes", memory_bytes),
         ]
     }

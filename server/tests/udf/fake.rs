@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::{Condvar, Mutex};
 use server::udf::{
     Bytecode, CompileFailure, ContextFactory, ContextGuard, LoadFailure, Module, Modules,
-    PooledContext, PutError, Service, UdfSettings,
+    PooledContext, PutError, Retirement, Service, UdfSettings,
 };
 
 /// Any wait of a test ends by then.
@@ -85,8 +85,8 @@ pub(crate) struct FakeContext {
 }
 
 impl PooledContext for FakeContext {
-    fn is_reusable(&self) -> bool {
-        !self.spent
+    fn retirement(&self) -> Option<Retirement> {
+        self.spent.then_some(Retirement::Oversized)
     }
 
     fn memory_bytes(&self) -> usize {

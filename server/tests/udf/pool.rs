@@ -364,21 +364,27 @@ fn totals_cover_removed_modules() {
     fixture.put("a.lua", "one");
     fixture.put("b.lua", "one");
     fixture.warm();
-    for end in [CallEnd::Success, CallEnd::Error, CallEnd::Timeout] {
+    for end in [
+        CallEnd::Success,
+        CallEnd::Error,
+        CallEnd::Timeout,
+        CallEnd::OutOfMemory,
+    ] {
         fixture.acquire("a").ended(end);
     }
     let before = fixture.service.totals();
     assert_eq!(before.modules, 2);
-    assert_eq!(before.pools.calls, 3);
+    assert_eq!(before.pools.calls, 4);
     assert_eq!(before.pools.errors, 1);
     assert_eq!(before.pools.timeouts, 1);
+    assert_eq!(before.pools.out_of_memory, 1);
     assert_eq!(before.pools.idle, 20);
     fixture.service.remove("a.lua").unwrap();
     fixture.warm();
     let after = fixture.service.totals();
     assert_eq!(after.modules, 1);
     assert_eq!(after.pools.idle, 10);
-    assert_eq!(after.pools.calls, 3);
+    assert_eq!(after.pools.calls, 4);
     assert_eq!(after.pools.created, before.pools.created);
     assert_eq!(after.pools.dropped, before.pools.dropped + 10);
 }
