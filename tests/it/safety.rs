@@ -1,6 +1,22 @@
 //! What kills, opens or fools a real server ends here in an ordinary answer, with the server alive.
 //!
-//! Each row is an input; the tests say what all answers to them have in common.
+//! Each row is an input; the tests say what all answers to them have in common. Where what is:
+//!
+//! | subject | test |
+//! |---|---|
+//! | module names that leave the directory, native modules, lengths that wrap | `info_commands_with_hostile_names_…` |
+//! | chunks that exit, spin, take memory, or fake error positions while they are checked | `chunks_that_misbehave_…` |
+//! | chunks that take long delay nobody | `pool.rs`, `replacement.rs` |
+//! | removals of unknown names | `removals_of_unknown_names_…` |
+//! | circles, records in collections, indices that wrap, foreign objects, finalizers, deep nesting, `os`, `io`, `debug` | `functions_that_kill_…` |
+//! | memory behind a byte buffer, iterators whose collection is gone | `nothing_is_read_that_is_not_there` |
+//! | handles of records that outlive their call | `a_record_handle_dies_with_its_call` |
+//! | time and memory without bound | `a_script_cannot_…`, and one by one in the server's `lua::tests` |
+//! | spinning scripts and other requests | `lifecycle.rs` |
+//! | state that leaks from call to call | `no_call_reads_…`, `lua::tests` |
+//! | arguments that claim much or cannot be read | `arguments_that_do_not_decode_…` |
+//! | zero bytes, nils, GeoJSON, failed updates | `strings_in_bins_…`, `nothing_is_lost_without_a_word` |
+//! | frames and messages that are none | `frames_…`, `malformed_…`, `values_…` |
 
 use std::time::{Duration, Instant};
 
@@ -218,6 +234,84 @@ fn functions_that_kill_a_real_server_get_an_ordinary_answer() {
         );
         bench.assert_alive();
     }
+}
+
+#[test]
+fn nothing_is_read_that_is_not_there() {
+    let mut bench = Bench::new();
+    for body in [
+        "return bytes.size(bytes.get_bytes(bytes(4), 1, 32) or bytes(4)) <= 4",
+        "return #(bytes.get_string(bytes(4), 1, 32) or '') <= 4",
+        "local b = bytes(2) bytes.set_bytes(b, 1, bytes(2), 32) return bytes.size(b) <= 32",
+        "local n = 0 for k, v in map.pairs(map{ a = 1, b = 2, c = 3 }) do collectgarbage() n = n + v end return n == 6",
+        "local seen = '' for v in list.iterator(list{ 'x', 'y', 'z' }) do collectgarbage() seen = seen .. v end
+         return seen == 'xyz'",
+        "local l = list{ 1, 2 } list.concat(l, l) return list.size(l) == 4",
+    ] {
+        let reply = bench.run(body);
+        assert_eq!(reply.bin("SUCCESS"), Some(&Particle::bool(true)), "{body}: {reply:?}");
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn nothing_is_lost_without_a_word() {
+    let mut bench = Bench::new();
+    let point = r#"geojson('{"type":"Point","coordinates":[1,2]}')"#;
+    for (body, code) in [
+        (
+            "rec.l = list.clone(list{ 1 }) return aerospike:update(rec)".to_owned(),
+            0,
+        ),
+        (format!("rec.g = {point} return aerospike:update(rec)"), 0),
+        (
+            "rec.g = geojson('not json') return aerospike:update(rec)".to_owned(),
+            160,
+        ),
+        (
+            "rec.g = geojson('{}') return aerospike:update(rec)".to_owned(),
+            160,
+        ),
+        ("rec.r = rec return aerospike:update(rec)".to_owned(), 12),
+    ] {
+        let reply = bench.run(&body);
+        assert_eq!(reply.code().0, code, "{body}: {}", failure(&reply));
+        bench.assert_alive();
+    }
+    for (body, expected) in [
+        (
+            "local l = list() list.append(l, 1) list.append(l, nil) list.append(l, 3) return list.size(list.clone(l))",
+            3,
+        ),
+        (
+            "local l = list() list.append(l, 1) list.append(l, nil) return list.size(list.merge(l, list{ 2 }))",
+            3,
+        ),
+        (
+            "local b = bytes(4) bytes.append_var_int(b, 300) return bytes.size(b)",
+            2,
+        ),
+        (
+            "local m = map() m['a\\0b'] = 1 m['a'] = 2 return map.size(m)",
+            2,
+        ),
+    ] {
+        let reply = bench.run(body);
+        assert_eq!(
+            reply.bin("SUCCESS"),
+            Some(&Particle::integer(expected)),
+            "{body}: {reply:?}"
+        );
+    }
+    // An argument that cannot be read does not take the others with it unnoticed.
+    bench.put("function count(rec, ...) return select('#', ...) end");
+    let float_key = [0x92, 0x01, 0x81, 0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0, 0x01];
+    let reply = bench.call("one", "count", &float_key);
+    assert_eq!(reply.code().0, 100, "{reply:?}");
+    assert!(
+        failure(&reply).contains("arguments cannot be read"),
+        "{reply:?}"
+    );
 }
 
 #[test]

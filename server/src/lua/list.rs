@@ -252,24 +252,15 @@ fn drop_first(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     Ok(push(frame, items))
 }
 
-/// The elements before the first nil: what a loop over the list visits.
-fn visited(list: &List) -> Vec<Value> {
-    list.items
-        .borrow()
-        .iter()
-        .take_while(|item| !item.is_nil())
-        .cloned()
-        .collect()
-}
-
+/// A copy of all elements; a loop over a list ends at its first nil, a copy does not.
 fn clone(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let items = visited(list(frame, 1)?);
+    let items = list(frame, 1)?.items.borrow().clone();
     Ok(push(frame, items))
 }
 
 fn merge(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let mut items = visited(list(frame, 1)?);
-    items.extend(visited(list(frame, 2)?));
+    let mut items = list(frame, 1)?.items.borrow().clone();
+    items.extend(list(frame, 2)?.items.borrow().iter().cloned());
     Ok(push(frame, items))
 }
 

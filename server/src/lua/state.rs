@@ -331,8 +331,8 @@ fn invoke(
     if !fits {
         return Reply::Failure(TOO_MANY_ARGUMENTS.into());
     }
-    if decoded.is_err() {
-        frame.set_top(first);
+    if let Err(error) = decoded {
+        return Reply::Failure(format!("the arguments cannot be read: {error}").into_bytes());
     }
     let count = frame.top() - first + 1;
     let depth = shared.memory.suspend_overdraft();
