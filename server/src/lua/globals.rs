@@ -8,10 +8,11 @@
 
 use std::ffi::c_int;
 
-use mlua::ffi;
+use mlua::ffi::{self, lua_State};
 
 use super::frame::{Frame, Raise};
 use super::object::Object;
+use super::protect::{raise, shared};
 use super::sealed::{clear, copy_entries, enter_globals, push_pairs, seal_own_tables};
 
 /// The globals that calls start with.
@@ -19,7 +20,9 @@ use super::sealed::{clear, copy_entries, enter_globals, push_pairs, seal_own_tab
 pub(crate) struct Ground {
     /// Registry reference to their table.
     pub(crate) table: c_int,
-    /// Registry reference to the object `aerospike`, which every call gets anew.
+    /// Registry reference to a table of what the call under way has taken away from them.
+    pub(crate) hidden: c_int,
+    /// Registry reference to the object `aerospike`, for calls whose globals are not sealed; the others find it in them.
     pub(crate) aerospike: c_int,
     /// Whether changes by calls lie above it and are to be taken away.
     pub(crate) sealed: bool,
@@ -40,6 +43,7 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
         frame.set_top(globals);
         return Ground {
             table: keep(frame),
+            hidden: ffi::LUA_NOREF,
             aerospike,
             sealed: false,
         };
@@ -47,10 +51,21 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
     frame.push_table(0, 96);
     let ground = frame.top();
     copy_entries(frame, globals, ground);
-    frame.push_table(0, 3);
+    frame.push_table(0, 0);
+    let hidden = frame.top();
+    frame.push_table(0, 4);
     let metatable = frame.top();
     push_pairs(frame, globals, ground);
     frame.raw_set_field(metatable, "__pairs");
+    // SAFETY: the registry holds the object; then pushes a plain function.
+    unsafe {
+        ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, aerospike.into());
+        frame.raw_set_field(ground, "aerospike");
+        frame.copy(ground);
+        frame.copy(hidden);
+        ffi::lua_pushcclosure(frame.raw(), assign_global, 2);
+    }
+    frame.raw_set_field(metatable, "__newindex");
     frame.copy(ground);
     frame.raw_set_field(metatable, "__index");
     frame.push_boolean(false);
@@ -60,9 +75,11 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
     unsafe { ffi::lua_setmetatable(frame.raw(), globals) };
     enter_globals(frame, globals, ground);
     frame.shared().sealed.set(true);
-    frame.set_top(ground);
+    frame.set_top(hidden);
+    let hidden = keep(frame);
     Ground {
         table: keep(frame),
+        hidden,
         aerospike,
         sealed: true,
     }
@@ -83,11 +100,51 @@ pub(crate) fn set_aerospike(frame: &mut Frame<'_>, ground: Ground) {
     frame.pop_global("aerospike");
 }
 
+/// A call assigns to a global that it has not assigned to before. Upvalues are the ground and what is hidden of it: nil over
+/// a global of the module takes it out of sight.
+unsafe extern "C-unwind" fn assign_global(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua with table, key and value. A key that cannot be one is refused as Lua does it.
+    unsafe {
+        if ffi::lua_type(state, 2) == ffi::LUA_TNIL {
+            raise(state, c"index is nil");
+        }
+        let number = ffi::lua_tonumberx(state, 2, std::ptr::null_mut());
+        if ffi::lua_type(state, 2) == ffi::LUA_TNUMBER && number.is_nan() {
+            raise(state, c"index is NaN");
+        }
+        shared(state).globals_changed.set(true);
+        ffi::lua_settop(state, 3);
+        if ffi::lua_type(state, 3) == ffi::LUA_TNIL {
+            // hidden[key], ground[key] = ground[key], nil
+            let (ground, hidden) = (ffi::lua_upvalueindex(1), ffi::lua_upvalueindex(2));
+            ffi::lua_pushvalue(state, 2);
+            ffi::lua_pushvalue(state, 2);
+            if ffi::lua_rawget(state, ground) != ffi::LUA_TNIL {
+                ffi::lua_rawset(state, hidden);
+                ffi::lua_rawset(state, ground);
+            }
+            return 0;
+        }
+        ffi::lua_rawset(state, 1);
+    }
+    0
+}
+
 /// Takes away what a call has assigned to globals; for those that [`seal`] has sealed.
-pub(crate) fn forget_changes(frame: &mut Frame<'_>) {
+pub(crate) fn forget_changes(frame: &mut Frame<'_>, ground: Ground) {
+    if !frame.shared().globals_changed.replace(false) {
+        return;
+    }
     frame.push_globals();
     let globals = frame.top();
     clear(frame, globals);
+    // SAFETY: the registry holds both tables.
+    unsafe {
+        ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, ground.table.into());
+        ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, ground.hidden.into());
+    }
+    copy_entries(frame, globals + 2, globals + 1);
+    clear(frame, globals + 2);
     frame.set_top(globals - 1);
 }
 
@@ -107,14 +164,9 @@ pub(crate) fn run_on_ground(
     let (globals, aside) = (base + 1, base + 2);
     copy_entries(frame, globals, aside);
     clear(frame, globals);
-    frame.push_bytes(b"aerospike");
-    frame.raw_get(aside);
-    frame.raw_set_field(globals, "aerospike");
     let arguments = frame.top();
     let outcome = run(frame);
     // What `run` leaves is one value: the body's result, or its error.
-    frame.push_nil();
-    frame.raw_set_field(globals, "aerospike");
     if outcome.is_ok() {
         frame.push_ground(globals);
         let ground = frame.top();

@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_int};
 
 use mlua::ffi;
 
-use super::frame::{Body, Frame, Raise};
+use super::frame::{Body, Frame, Kind, Raise};
 use super::object::{Class, until_nul};
 
 /// Defines the globals `trace`, `debug`, `info` and `warn`. `string.format` has to be there.
@@ -62,7 +62,8 @@ fn warn(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// `string.format` of the arguments, then a line.
 fn formatted(frame: &mut Frame<'_>, level: i64) -> Result<usize, Raise> {
     frame.push_global("aerospike");
-    if frame.object(-1).is_none() {
+    let sealed = frame.shared().sealed.get() && frame.kind(-1) == Kind::Nil;
+    if !sealed && frame.object(-1).is_none() {
         return Err(Raise::text(
             "attempt to index a nil value (global 'aerospike')",
         ));

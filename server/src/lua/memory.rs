@@ -10,6 +10,7 @@ use std::ffi::c_void;
 
 use mlua::ffi;
 
+use super::arena::Arena;
 use super::pace::{Pace, TEXT_WEIGHT};
 use super::value::Containers;
 
@@ -19,6 +20,9 @@ pub(crate) const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// What Lua adds to a text when it asks for its memory, at most.
 const TEXT_HEADER_BYTES: usize = 64;
+
+/// Chunks for small blocks may take so many times what blocks may: those of one size do not serve for another.
+const CHUNKS_PER_LIMIT: usize = 2;
 
 /// Blocks of at least this size set the state's pace.
 const LARGE_BLOCK: usize = 128 * 1024;
@@ -37,6 +41,8 @@ pub(crate) struct Memory {
     native_since_collection: Cell<usize>,
     /// Native work wanted what there is not: a text beyond [`MAX_TEXT_BYTES`], or a collection that has no room.
     refused: Cell<bool>,
+    /// Where Lua's blocks lie.
+    arena: Arena,
     /// How often the running script is looked at.
     pub(super) pace: Pace,
     /// Lists and maps that are alive.
@@ -46,6 +52,11 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn used(&self) -> usize {
         self.used.get()
+    }
+
+    /// What the state holds: what is in use, or what is kept for small blocks if that is more, bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.used.get().max(self.arena.reserved())
     }
 
     /// A new call or load, with what may be taken from now on.
@@ -147,21 +158,34 @@ impl Memory {
         }
         // For a new block Lua passes a type tag as its old size.
         let old_size = if block.is_null() { 0 } else { old_size };
+        let arena = &memory.arena;
         if new_size == 0 {
-            // SAFETY: `block` is null or came from `realloc` below.
-            unsafe { libc::free(block) };
-            memory.used.set(memory.used.get().saturating_sub(old_size));
+            if !block.is_null() {
+                // SAFETY: made below, with the size that Lua says.
+                unsafe { arena.release(block.cast(), old_size) };
+                memory.used.set(memory.used.get().saturating_sub(old_size));
+            }
             return std::ptr::null_mut();
         }
         let used = (memory.used.get() + new_size).saturating_sub(old_size);
-        if new_size > old_size && used > memory.limit.get() && memory.overdraft.get() == 0 {
+        let may_overdraw = memory.overdraft.get() > 0 || new_size <= old_size;
+        if used > memory.limit.get() && !may_overdraw {
             return std::ptr::null_mut();
         }
-        // SAFETY: as above; Lua gives the block up when a new address is returned.
-        let moved = unsafe { libc::realloc(block, new_size) };
+        let chunks = if may_overdraw {
+            usize::MAX
+        } else {
+            memory.limit.get().saturating_mul(CHUNKS_PER_LIMIT)
+        };
+        let moved = if block.is_null() {
+            arena.allocate(new_size, chunks)
+        } else {
+            // SAFETY: as above; Lua gives the block up when an address is returned.
+            unsafe { arena.resize(block.cast(), old_size, new_size, chunks) }
+        };
         if !moved.is_null() {
             memory.used.set(used);
         }
-        moved
+        moved.cast()
     }
 }

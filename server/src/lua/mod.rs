@@ -19,6 +19,7 @@
 )]
 
 mod aerospike;
+mod arena;
 mod bounds;
 mod bytes;
 mod encode;

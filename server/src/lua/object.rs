@@ -131,8 +131,11 @@ impl Frame<'_> {
         let state = self.raw();
         // SAFETY: the finalizer is a plain function that takes one of our blocks; the table is anchored in the registry.
         unsafe {
-            ffi::lua_pushcclosure(state, finalize, 0);
-            self.raw_set_field(metatable, "__gc");
+            // Handles hold nothing, and every call makes one.
+            if !matches!(class, Class::Record | Class::Aerospike) {
+                ffi::lua_pushcclosure(state, finalize, 0);
+                self.raw_set_field(metatable, "__gc");
+            }
             let address = ffi::lua_topointer(state, metatable) as usize;
             let reference = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
             let classes = &self.shared().classes;

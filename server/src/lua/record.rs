@@ -6,6 +6,7 @@
 
 use std::ffi::c_int;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use protocol::particle::{Particle, is_geojson_object};
 use protocol::result_code::ResultCode;
@@ -15,7 +16,7 @@ use super::frame::{Body, Frame, Kind, Raise};
 use super::memory::{MAX_TEXT_BYTES, Memory};
 use super::object::{Class, Converted, Metamethods, Object};
 use super::value::{Bytes, Value};
-use crate::record::{Bin, BinName};
+use crate::record::{Bin, BinName, Record};
 use crate::udf::record_view::{MAX_TOUCHED_BINS, MAX_UDF_BINS, RecordChange, RecordView};
 
 const FUNCTIONS: [(&str, Body); 13] = [
@@ -45,14 +46,39 @@ enum Pending {
     Unusable,
 }
 
+/// What a record is in the course of a call.
+#[derive(Debug)]
+enum Image {
+    /// It does not exist.
+    Absent,
+    /// As it is stored.
+    Stored(Arc<Record>),
+    /// These bins.
+    Bins(Vec<Bin>),
+}
+
+impl Image {
+    fn of(stored: Option<&Arc<Record>>) -> Self {
+        stored.map_or(Self::Absent, |stored| Self::Stored(Arc::clone(stored)))
+    }
+
+    fn bins(&self) -> Option<&[Bin]> {
+        match self {
+            Self::Absent => None,
+            Self::Stored(record) => Some(&record.bins),
+            Self::Bins(bins) => Some(bins),
+        }
+    }
+}
+
 /// The record in one call.
 #[derive(Debug)]
 pub(crate) struct RecordCall {
     view: RecordView,
     /// Seconds since 2010-01-01 UTC.
     now: u32,
-    /// Bins as of the last create, update or remove; `None` when the record does not exist.
-    image: Option<Vec<Bin>>,
+    /// The record as of the last create, update or remove.
+    image: Image,
     /// `exists` stays true after a remove in the same call.
     seen: bool,
     changed: bool,
@@ -71,10 +97,9 @@ pub(crate) type Status = i64;
 
 impl RecordCall {
     pub(crate) fn new(view: RecordView, now: u32) -> Self {
-        let image = view.stored.as_ref().map(|stored| stored.bins.clone());
         Self {
-            seen: image.is_some(),
-            image,
+            seen: view.stored.is_some(),
+            image: Image::of(view.stored.as_ref()),
             view,
             now,
             changed: false,
@@ -93,7 +118,7 @@ impl RecordCall {
             return (RecordChange::None, self.error);
         }
         let change = match self.image {
-            Some(bins) if !bins.is_empty() => RecordChange::Write {
+            Image::Bins(bins) if !bins.is_empty() => RecordChange::Write {
                 bins,
                 ttl: self.ttl,
                 drop_key: self.drop_key,
@@ -119,7 +144,7 @@ impl RecordCall {
             Some(Pending::Unusable) => return None,
             None => {}
         }
-        let bin = self.image.as_ref()?.iter().find(|bin| bin.name == name);
+        let bin = self.image.bins()?.iter().find(|bin| bin.name == name);
         let value = bin.map_or(Value::Nil, |bin| {
             encode::from_particle(memory, bin.particle.as_ref())
         });
@@ -153,10 +178,10 @@ impl RecordCall {
     }
 
     pub(crate) fn create(&mut self) -> Status {
-        if self.image.is_some() {
+        if self.image.bins().is_some() {
             return 1;
         }
-        self.image = Some(Vec::new());
+        self.image = Image::Bins(Vec::new());
         let status = self.apply();
         if status == 0 {
             self.seen = true;
@@ -165,11 +190,11 @@ impl RecordCall {
     }
 
     pub(crate) fn update(&mut self) -> Status {
-        if self.too_many_stored() || (self.image.is_none() && !self.seen) {
+        if self.too_many_stored() || (self.image.bins().is_none() && !self.seen) {
             return -2;
         }
-        if self.image.is_none() {
-            self.image = Some(Vec::new());
+        if self.image.bins().is_none() {
+            self.image = Image::Bins(Vec::new());
         }
         self.apply()
     }
@@ -178,7 +203,7 @@ impl RecordCall {
         if self.too_many_stored() || !self.seen {
             return 1;
         }
-        self.image = None;
+        self.image = Image::Absent;
         self.changed = true;
         self.pending.clear();
         0
@@ -188,7 +213,7 @@ impl RecordCall {
     fn apply(&mut self) -> Status {
         match self.applied() {
             Ok(bins) => {
-                self.image = Some(bins);
+                self.image = Image::Bins(bins);
                 self.changed = true;
                 self.error = None;
                 for (_, pending) in &mut self.pending {
@@ -199,7 +224,7 @@ impl RecordCall {
                 0
             }
             Err(code) => {
-                self.image = self.view.stored.as_ref().map(|stored| stored.bins.clone());
+                self.image = Image::of(self.view.stored.as_ref());
                 self.changed = false;
                 self.poisoned = false;
                 self.pending.clear();
@@ -221,7 +246,7 @@ impl RecordCall {
         if self.poisoned {
             return Err(ResultCode::BIN_NAME);
         }
-        let mut bins = self.image.clone().unwrap_or_default();
+        let mut bins = self.image.bins().unwrap_or_default().to_vec();
         self.written = 0;
         for (name, pending) in &self.pending {
             let value = match pending {
@@ -352,7 +377,7 @@ fn push_count(frame: &mut Frame<'_>, count: u64) -> Result<usize, Raise> {
 
 fn bin_names(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let names = frame.with_record(1, |_, record| {
-        let bins = record.image.as_ref().filter(|_| !record.too_many_stored());
+        let bins = record.image.bins().filter(|_| !record.too_many_stored());
         bins.map(|bins| bins.iter().map(|bin| bin.name).collect::<Vec<_>>())
     })?;
     let Some(names) = names else {
@@ -371,9 +396,9 @@ fn numbins(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let count = frame.with_record(1, |_, record| {
         record
             .image
-            .as_ref()
+            .bins()
             .filter(|_| !record.too_many_stored())
-            .map_or(0, Vec::len)
+            .map_or(0, <[Bin]>::len)
     })?;
     push_count(frame, count as u64)
 }

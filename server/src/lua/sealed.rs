@@ -261,8 +261,11 @@ unsafe extern "C-unwind" fn raw_set(state: *mut lua_State) -> c_int {
         ffi::lua_settop(state, 3);
         if push_ground(state) {
             ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+            let shared = shared(state);
             if ffi::lua_rawequal(state, -1, 1) == 0 {
-                shared(state).libraries_changed.set(true);
+                shared.libraries_changed.set(true);
+            } else {
+                shared.globals_changed.set(true);
             }
         }
         ffi::lua_settop(state, 3);

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     steps: Cell<usize>,
     /// The module is loaded, and its globals are the ground of calls.
     pub(crate) sealed: Cell<bool>,
+    /// A call has assigned to globals, which is taken away when it ends.
+    pub(crate) globals_changed: Cell<bool>,
     /// A call has written to a library: the next one must not find that.
     pub(crate) libraries_changed: Cell<bool>,
     /// The record of the call under way.
@@ -69,6 +71,7 @@ impl Shared {
             abort: Cell::new(None),
             steps: Cell::new(0),
             sealed: Cell::new(false),
+            globals_changed: Cell::new(false),
             libraries_changed: Cell::new(false),
             record: RefCell::new(None),
             call_number: Cell::new(0),

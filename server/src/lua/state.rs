@@ -111,7 +111,7 @@ impl State {
 
     /// Bytes that the state holds, native collections included.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.shared.memory.used()
+        self.shared.memory.held()
     }
 
     #[cfg(test)]
@@ -250,8 +250,8 @@ impl State {
         let abort = shared.abort.get();
         shared.budget.replace(Budget::unlimited());
         shared.memory.begin_overdraft();
-        if globals.is_some_and(|ground| ground.sealed) {
-            self.with_frame(globals::forget_changes);
+        if let Some(ground) = globals.filter(|ground| ground.sealed) {
+            self.with_frame(|frame| globals::forget_changes(frame, ground));
         }
         shared.memory.end_overdraft();
         let changed = shared.libraries_changed.get();
@@ -302,7 +302,7 @@ fn invoke(
     } else {
         frame.push_nil();
     }
-    if let Some(ground) = globals {
+    if let Some(ground) = globals.filter(|ground| !ground.sealed) {
         globals::set_aerospike(frame, ground);
     }
     // SAFETY: the registry holds the table that `globals::seal` made.

@@ -463,6 +463,26 @@ fn after_the_end_of_a_call_nothing_gets_far() {
 }
 
 #[test]
+fn what_a_call_takes_away_is_there_for_the_next() {
+    let mut context = context(
+        "shade = 'module'
+         function f(rec) list = nil aerospike = nil shade = nil x = 1 return tostring(list) .. tostring(shade) .. tostring(aerospike) end
+         function g(rec) shade = 'call' return type(list) .. shade .. type(aerospike) .. tostring(x) end
+         function h(rec) rawset(_G, 'x', 1) return shade end",
+    );
+    for (function, expected) in [
+        ("f", "nilnilnil"),
+        ("g", "tablecalluserdatanil"),
+        ("h", "module"),
+        ("g", "tablecalluserdatanil"),
+    ] {
+        let outcome = call(&mut context, function, LONG);
+        let expected = Value::String(expected.as_bytes().to_vec());
+        assert_eq!(success(&outcome), expected, "{function}");
+    }
+}
+
+#[test]
 fn globals_of_a_module_that_a_call_requires_stay() {
     let mut context = context(
         "function f(rec) mine = 'a call' require('late') return late_global end

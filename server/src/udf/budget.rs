@@ -23,7 +23,8 @@ const HAND_OVER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Budget {
     deadline: Option<Instant>,
-    started: Instant,
+    /// When the clock was first looked at: a short script never does.
+    started: Option<Instant>,
     /// End of the current turn, once the script counts as long.
     turn_end: Option<Instant>,
     holds_permit: bool,
@@ -35,7 +36,7 @@ impl Budget {
     pub(crate) fn unlimited() -> Self {
         Self {
             deadline: None,
-            started: Instant::now(),
+            started: None,
             turn_end: None,
             holds_permit: false,
         }
@@ -57,7 +58,7 @@ impl Budget {
             return false;
         }
         match self.turn_end {
-            None if now.duration_since(self.started) < FIRST_SLICE => true,
+            None if now.duration_since(*self.started.get_or_insert(now)) < FIRST_SLICE => true,
             Some(end) if now < end => true,
             _ => self.step_aside(),
         }
