@@ -52,7 +52,6 @@ impl Services for Running {
 /// A context taken from a pool for one call.
 pub struct PooledFunction {
     service: Arc<Service<LuaFactory>>,
-    package: Box<[u8]>,
     guard: ContextGuard<LuaFactory>,
 }
 
@@ -66,7 +65,6 @@ impl Functions for LuaFunctions {
         };
         Ok(PooledFunction {
             service: Arc::clone(&self.0),
-            package: package.into(),
             guard,
         })
     }
@@ -89,7 +87,7 @@ impl FunctionContext for PooledFunction {
     async fn run(&mut self, call: Call<'_>) -> CallOutcome {
         // The record may have been waited for: a module that was replaced meanwhile must not run its old code.
         if !self.guard.is_current() {
-            match wait_for(&self.service, &self.package) {
+            match wait_for(&self.service, self.guard.module().as_bytes()) {
                 Ok(guard) => self.guard = guard,
                 Err(error) => return CallOutcome::failure(text(error)),
             }

@@ -35,7 +35,12 @@ pub(crate) fn size(value: &Value) -> Result<usize, EncodeError> {
 }
 
 fn to_msgpack(value: &Value) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Vec::new();
+    let elements = match value {
+        Value::List(list) => list.len(),
+        Value::Map(map) => map.len() * 2,
+        _ => 0,
+    };
+    let mut out = Vec::with_capacity(elements.min(GROWN_FROM) * BYTES_PER_ELEMENT);
     write(value, &mut out, 0)?;
     Ok(out)
 }
@@ -229,6 +234,9 @@ fn read(
         Token::Extension { .. } | Token::Order(_) => Value::Nil,
     })
 }
+
+/// Room in a written form for an element of a list or map; it grows where that is too little.
+const BYTES_PER_ELEMENT: usize = 16;
 
 /// Elements that are counted at once.
 const COUNTED_AT_ONCE: usize = 1_024;

@@ -13,7 +13,9 @@ use mlua::ffi::{self, lua_State};
 use super::frame::{Frame, Raise};
 use super::object::Object;
 use super::protect::{raise, shared};
-use super::sealed::{clear, copy_entries, enter_globals, push_pairs, seal_own_tables};
+use super::sealed::{
+    clear, copy_entries, enter_globals, move_entries, push_pairs, seal_own_tables,
+};
 
 /// The globals that calls start with.
 #[derive(Clone, Copy, Debug)]
@@ -50,12 +52,12 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
     }
     frame.push_table(0, 96);
     let ground = frame.top();
-    copy_entries(frame, globals, ground);
+    move_entries(frame, globals, ground);
     frame.push_table(0, 0);
     let hidden = frame.top();
     frame.push_table(0, 4);
     let metatable = frame.top();
-    push_pairs(frame, globals, ground);
+    push_pairs(frame, ground, ground);
     frame.raw_set_field(metatable, "__pairs");
     // SAFETY: the registry holds the object; then pushes a plain function.
     unsafe {
@@ -70,7 +72,6 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
     frame.raw_set_field(metatable, "__index");
     frame.push_boolean(false);
     frame.raw_set_field(metatable, "__metatable");
-    clear(frame, globals);
     // SAFETY: pops the metatable into the global table.
     unsafe { ffi::lua_setmetatable(frame.raw(), globals) };
     enter_globals(frame, globals, ground);

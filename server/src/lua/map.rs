@@ -60,7 +60,11 @@ fn push(frame: &mut Frame<'_>, entries: BTreeMap<Key, Value>) -> usize {
 }
 
 /// The key at `index`, if it can be one. A float never is.
+#[inline]
 fn key(frame: &mut Frame<'_>, index: c_int) -> Option<Key> {
+    if frame.is_integer(index) {
+        return frame.integer(index).map(Key::Integer);
+    }
     match frame.value_at(index) {
         Converted::Value(value) => Key::of(&value),
         Converted::Record | Converted::Unsupported => None,

@@ -204,12 +204,12 @@ impl Frame<'_> {
     /// What the Lua value at `index` is for Aerospike.
     pub(crate) fn value_at(&mut self, index: c_int) -> Converted {
         use super::frame::Kind;
+        if self.is_integer(index) {
+            return Converted::Value(self.integer(index).map_or(Value::Nil, Value::Integer));
+        }
         match self.kind(index) {
             Kind::None | Kind::Nil => Converted::Value(Value::Nil),
             Kind::Boolean => Converted::Value(Value::Bool(self.boolean(index))),
-            Kind::Number if self.is_integer(index) => {
-                Converted::Value(self.integer(index).map_or(Value::Nil, Value::Integer))
-            }
             Kind::Number => Converted::Value(self.number(index).map_or(Value::Nil, Value::Float)),
             Kind::String => Converted::Value(self.bytes(index).map_or(Value::Nil, |text| {
                 Value::Text(Text::new(&self.shared().memory, text))

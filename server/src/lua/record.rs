@@ -35,9 +35,12 @@ const FUNCTIONS: [(&str, Body); 13] = [
     ("ttl", ttl),
 ];
 
+/// Bins that a call has touched.
+pub(crate) type PendingBins = Vec<(BinName, Pending)>;
+
 /// A bin's value in the call.
 #[derive(Debug)]
-enum Pending {
+pub(crate) enum Pending {
     /// Read from the image, unchanged.
     Read(Value),
     /// To be written; nil deletes the bin.
@@ -83,7 +86,7 @@ pub(crate) struct RecordCall {
     seen: bool,
     changed: bool,
     /// In order of first touch.
-    pending: Vec<(BinName, Pending)>,
+    pending: PendingBins,
     poisoned: bool,
     ttl: Option<u32>,
     drop_key: bool,
@@ -96,14 +99,15 @@ pub(crate) struct RecordCall {
 pub(crate) type Status = i64;
 
 impl RecordCall {
-    pub(crate) fn new(view: RecordView, now: u32) -> Self {
+    /// `spare` is the room of an earlier call; see [`RecordCall::take_pending`].
+    pub(crate) fn new(view: RecordView, now: u32, spare: PendingBins) -> Self {
         Self {
             seen: view.stored.is_some(),
             image: Image::of(view.stored.as_ref()),
             view,
             now,
             changed: false,
-            pending: Vec::new(),
+            pending: spare,
             poisoned: false,
             ttl: None,
             drop_key: false,
@@ -126,6 +130,13 @@ impl RecordCall {
             _ => RecordChange::Delete,
         };
         (change, None)
+    }
+
+    /// Drops what is pending; its room may serve the next call.
+    pub(crate) fn take_pending(&mut self) -> PendingBins {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.clear();
+        pending
     }
 
     fn too_many_stored(&self) -> bool {

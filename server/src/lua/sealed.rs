@@ -150,8 +150,7 @@ fn seal_at(frame: &mut Frame<'_>, table: c_int, grounds: c_int, globals: c_int) 
     }
     frame.push_table(0, 32);
     let ground = frame.top();
-    copy_entries(frame, table, ground);
-    clear(frame, table);
+    move_entries(frame, table, ground);
     frame.copy(ground);
     frame.raw_set_field(metatable, "__index");
     frame.push_native(note_change);
@@ -205,6 +204,36 @@ pub(super) fn copy_entries(frame: &mut Frame<'_>, from: c_int, to: c_int) {
         frame.copy(-2);
         frame.insert(-2);
         frame.raw_set(to);
+    }
+}
+
+/// Leaves `from` empty, and small: what shows through it is found the sooner.
+pub(super) fn move_entries(frame: &mut Frame<'_>, from: c_int, to: c_int) {
+    copy_entries(frame, from, to);
+    let mut count = 0_usize;
+    frame.push_nil();
+    while frame.next(from) {
+        frame.pop(1);
+        count += 1;
+    }
+    clear(frame, from);
+    // Lua fits a table to what it holds when a new key finds no place: first to these numbers, then to one name.
+    let numbers = 1..=i64::try_from(count.next_power_of_two()).unwrap_or(0) + 1;
+    for number in numbers.clone() {
+        frame.push_boolean(true);
+        frame.raw_set_index(from, number);
+    }
+    for number in numbers {
+        frame.push_nil();
+        frame.raw_set_index(from, number);
+    }
+    for value in [true, false] {
+        if value {
+            frame.push_boolean(true);
+        } else {
+            frame.push_nil();
+        }
+        frame.raw_set_field(from, "_");
     }
 }
 

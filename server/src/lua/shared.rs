@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::memory::Memory;
 use super::object::Classes;
-use super::record::RecordCall;
+use super::record::{PendingBins, RecordCall};
 use crate::udf::Modules;
 use crate::udf::budget::Budget;
 
@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) libraries_changed: Cell<bool>,
     /// The record of the call under way.
     pub(crate) record: RefCell<Option<RecordCall>>,
+    /// Room for the bins that the next call touches.
+    pub(crate) spare: Cell<PendingBins>,
     /// Number of the call under way; handles to records carry it and are void in other calls.
     pub(crate) call_number: Cell<u64>,
 }
@@ -74,6 +76,7 @@ impl Shared {
             globals_changed: Cell::new(false),
             libraries_changed: Cell::new(false),
             record: RefCell::new(None),
+            spare: Cell::default(),
             call_number: Cell::new(0),
         }
     }

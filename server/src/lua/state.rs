@@ -19,6 +19,9 @@ use super::value::Value;
 use crate::udf::budget::Budget;
 use crate::udf::{Call, Modules, Outcome, RecordChange, Reply};
 
+/// Bins for which a state keeps room from call to call.
+const SPARE_BINS: usize = 64;
+
 /// Text for a call that cannot be made because it has too many arguments.
 const TOO_MANY_ARGUMENTS: &str = "UDF: Execution Error 2";
 
@@ -226,9 +229,11 @@ impl State {
         shared
             .memory
             .begin(shared.memory.used().saturating_add(self.call_memory));
-        shared
-            .record
-            .replace(Some(RecordCall::new(call.record, call.now)));
+        shared.record.replace(Some(RecordCall::new(
+            call.record,
+            call.now,
+            shared.spare.take(),
+        )));
         shared.memory.begin_overdraft();
         let (globals, traceback) = (self.globals, self.traceback);
         let reply = self.with_frame(|frame| {
@@ -244,7 +249,13 @@ impl State {
             reply
         });
         shared.memory.end_overdraft();
-        let record = shared.record.replace(None);
+        let mut record = shared.record.replace(None);
+        if let Some(record) = &mut record {
+            let pending = record.take_pending();
+            if pending.capacity() <= SPARE_BINS {
+                shared.spare.set(pending);
+            }
+        }
         // Handles kept by the script carry this number; no later call has it.
         shared.call_number.set(0);
         let abort = shared.abort.get();

@@ -103,19 +103,43 @@ impl Key {
     }
 }
 
+/// Texts of up to so many bytes lie in their [`Text`] itself: most keys and values are short.
+const SHORT_TEXT_BYTES: usize = 30;
+
 /// A string or the text of a GeoJSON value. It never changes.
 #[derive(Debug)]
 pub(crate) struct Text {
-    bytes: Box<[u8]>,
-    _account: Account,
+    content: Content,
+    memory: Rc<Memory>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Short(u8, [u8; SHORT_TEXT_BYTES]),
+    Long(Box<[u8]>),
 }
 
 impl Text {
     pub(crate) fn new(memory: &Rc<Memory>, bytes: &[u8]) -> Rc<Self> {
+        let mut short = [0; SHORT_TEXT_BYTES];
+        let content = match (short.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(start), Ok(length)) => {
+                start.copy_from_slice(bytes);
+                Content::Short(length, short)
+            }
+            _ => Content::Long(bytes.into()),
+        };
+        memory.account(0, size_of::<Self>() + bytes.len());
         Rc::new(Self {
-            bytes: bytes.into(),
-            _account: Account::new(memory, size_of::<Self>() + bytes.len()),
+            content,
+            memory: Rc::clone(memory),
         })
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.memory.account(size_of::<Self>() + self.len(), 0);
     }
 }
 
@@ -123,13 +147,16 @@ impl Deref for Text {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        match &self.content {
+            Content::Short(length, bytes) => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Content::Long(bytes) => bytes,
+        }
     }
 }
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        **self == **other
     }
 }
 
@@ -143,7 +170,7 @@ impl PartialOrd for Text {
 
 impl Ord for Text {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.bytes.cmp(&other.bytes)
+        (**self).cmp(&**other)
     }
 }
 
@@ -185,6 +212,9 @@ impl Account {
     }
 
     fn set(&self, bytes: usize) {
+        if bytes == self.bytes.get() {
+            return;
+        }
         self.memory.account(self.bytes.replace(bytes), bytes);
     }
 }

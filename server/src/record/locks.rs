@@ -9,6 +9,9 @@ use tokio::sync::oneshot;
 
 use super::PARTITIONS;
 
+/// Digests of one partition that room is kept for while none is held.
+const KEPT_ROOM: usize = 4;
+
 /// Who may change a record now.
 ///
 /// Two kinds of lock exclude each other and themselves:
@@ -17,7 +20,7 @@ use super::PARTITIONS;
 /// * a [`RecordLock`] marks one digest as busy for as long as a UDF runs. Others who want that digest wait in order of
 ///   arrival without blocking a thread.
 ///
-/// Readers take neither. Nothing is allocated for digests that nobody holds.
+/// Readers take neither. Nothing is allocated for digests that nobody holds, but room for the next few.
 #[derive(Debug)]
 pub struct RecordLocks {
     partitions: Box<[Mutex<Vec<Busy>>]>,
@@ -155,7 +158,7 @@ impl RecordLocks {
             }
         }
         partition.swap_remove(position);
-        if partition.is_empty() {
+        if partition.is_empty() && partition.capacity() > KEPT_ROOM {
             *partition = Vec::new();
         }
     }

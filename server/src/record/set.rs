@@ -47,7 +47,7 @@ impl Usage {
 /// A set: a name that records of a namespace share, with what is counted about them.
 #[derive(Debug)]
 pub struct Set {
-    name: Box<str>,
+    name: Arc<str>,
     usage: Usage,
     truncate_lut_ms: AtomicU64,
 }
@@ -67,6 +67,12 @@ impl Set {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name, to be kept.
+    #[must_use]
+    pub fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// Records in the set.

@@ -107,7 +107,7 @@ async fn call<S: Services, C: FunctionContext>(
     let set = request.set_name();
     let record = RecordView {
         digest: *target.digest,
-        set: (!set.is_empty()).then(|| Arc::from(set)),
+        set: set_name(set, existing),
         key: key.clone(),
         stored: stored.clone(),
         in_memory: namespace.engine().in_memory(),
@@ -158,6 +158,15 @@ async fn call<S: Services, C: FunctionContext>(
             write_bin(reply, outcome, SUCCESS, value.as_ref())
         }
         Err(code) => reply.plain(about(existing, code)),
+    }
+}
+
+/// The set that the request names, shared with the record where that is in it.
+fn set_name(named: &str, existing: Option<&Record>) -> Option<Arc<str>> {
+    let of_record = existing.and_then(|record| record.set.as_deref());
+    match of_record.filter(|set| set.name() == named) {
+        Some(set) => Some(set.shared_name()),
+        None => (!named.is_empty()).then(|| Arc::from(named)),
     }
 }
 

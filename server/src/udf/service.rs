@@ -429,6 +429,12 @@ pub struct ContextGuard<F: ContextFactory> {
 }
 
 impl<F: ContextFactory> ContextGuard<F> {
+    /// Name of the module, without extension.
+    #[must_use]
+    pub fn module(&self) -> &str {
+        self.pool.name()
+    }
+
     /// The context. It is there until the guard is dropped.
     pub fn context(&mut self) -> Option<&mut F::Context> {
         self.held.as_mut().map(|held| &mut held.context)

@@ -10,7 +10,7 @@
     reason = "a counting allocator, and two counters of the kernel that have no safe form"
 )]
 
-use std::alloc::{GlobalAlloc, Layout};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use bytes::{Buf, BytesMut};
 use clap::Parser;
-use mimalloc::MiMalloc;
 use protocol::header::HEADER_SIZE;
 use protocol::particle::Particle;
 use server::config::Config;
@@ -102,18 +101,18 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
         // SAFETY: the caller's promise.
-        unsafe { MiMalloc.alloc(layout) }
+        unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { MiMalloc.dealloc(block, layout) }
+        unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
         // SAFETY: the caller's promise.
-        unsafe { MiMalloc.realloc(block, layout, size) }
+        unsafe { System.realloc(block, layout, size) }
     }
 }
 
