@@ -57,9 +57,12 @@ impl Pace {
     /// As there.
     pub(super) unsafe fn leave(&self, before: *mut ffi::lua_State) {
         self.running.set(before);
-        if self.instructions.get() != INSTRUCTIONS_PER_CHECK {
-            self.apply();
-        }
+        self.apply();
+    }
+
+    /// Whether the hook comes as rarely as it may.
+    pub(super) fn is_slow(&self) -> bool {
+        self.instructions.get() == INSTRUCTIONS_PER_CHECK
     }
 
     /// A block of so many bytes was made, times its weight.
@@ -106,8 +109,12 @@ impl Pace {
     /// # Safety
     /// `state` is live.
     pub(super) unsafe fn apply_to(&self, state: *mut ffi::lua_State) {
-        // SAFETY: setting a hook is allowed at any time, from allocators and hooks too.
+        // SAFETY: setting a hook is allowed at any time, from allocators and hooks too. It begins the count anew: a coroutine
+        // that has the pace already goes on counting.
         unsafe {
+            if ffi::lua_gethookcount(state) == self.instructions.get() {
+                return;
+            }
             ffi::lua_sethook(
                 state,
                 Some(count_hook),

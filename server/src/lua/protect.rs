@@ -38,6 +38,9 @@ pub(crate) fn define(frame: &mut Frame<'_>) {
     }
 }
 
+/// Steps that a switch to a coroutine is counted with.
+const STEPS_PER_RESUME: usize = 512;
+
 pub(super) unsafe fn shared<'a>(state: *mut ffi::lua_State) -> &'a Shared {
     // SAFETY: see `Frame::shared`.
     unsafe { &*(*ffi::lua_getextraspace(state).cast::<*const Shared>()) }
@@ -130,7 +133,17 @@ unsafe fn resume_with(
         }
         ffi::lua_xmove(state, coroutine, arguments);
         let mut results = 0;
-        let pace = &shared(state).memory.pace;
+        let shared = shared(state);
+        let pace = &shared.memory.pace;
+        // Going to and fro between coroutines is counted: each counts its own instructions only.
+        let goes_on = if pace.is_slow() {
+            shared.spend(STEPS_PER_RESUME)
+        } else {
+            shared.checkpoint()
+        };
+        if !goes_on {
+            stop(state);
+        }
         let before = pace.enter(coroutine);
         let status = ffi::lua_resume(coroutine, state, arguments, &raw mut results);
         pace.leave(before);

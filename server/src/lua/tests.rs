@@ -375,6 +375,10 @@ fn nothing_outlives_the_deadline_by_work_that_no_hook_sees() {
         format!("{long} while true do local _ = {{ [a .. 'y'] = 1 }} end"),
         format!("{long} local f = coroutine.wrap(function() while true do local _ = a == b end end) f()"),
         format!("local f = coroutine.wrap(function(a, b) while true do local _ = a == b end end) {long} f(a, b)"),
+        format!("{long} local f = coroutine.wrap(function() while true do coroutine.yield(a == b) end end) while true do f() end"),
+        format!("local f = coroutine.wrap(function() while true do coroutine.yield() end end) {long} while true do f() end"),
+        "local f = coroutine.wrap(function() while true do coroutine.yield() end end) while true do f() end".to_owned(),
+        format!("{long} while true do coroutine.wrap(function() return a == b end)() end"),
         // Functions of `string` and `utf8`.
         format!("{long} while true do a:upper() end"),
         format!("{long} while true do a:lower():reverse() end"),
