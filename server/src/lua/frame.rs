@@ -507,6 +507,9 @@ impl<'f> Frame<'f> {
             return Ok(());
         }
         self.collect();
+        if !self.shared().checkpoint() {
+            return Err(Raise::Abort(Abort::Time));
+        }
         if memory.has_room(bytes) {
             Ok(())
         } else {

@@ -246,9 +246,6 @@ fn define_print(frame: &mut Frame<'_>) {
     frame.pop_global("print");
 }
 
-/// Longest line of `print`, bytes.
-const MAX_PRINTED_BYTES: usize = 4_096;
-
 fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut line = Vec::new();
     for argument in 1..=frame.top() {
@@ -260,11 +257,10 @@ fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         }
         line.extend(frame.bytes(-1).unwrap_or_default());
         frame.pop(1);
-        if line.len() > MAX_PRINTED_BYTES {
+        if line.len() > log::MAX_LINE_BYTES {
             break;
         }
     }
-    line.truncate(MAX_PRINTED_BYTES);
     log::print(frame, &line);
     Ok(0)
 }

@@ -11,6 +11,9 @@ use mlua::ffi;
 use super::frame::{Body, Frame, Kind, Raise};
 use super::object::{Class, until_nul};
 
+/// Longest text of a line that a script has the log take, bytes.
+pub(crate) const MAX_LINE_BYTES: usize = 4_096;
+
 /// Defines the globals `trace`, `debug`, `info` and `warn`. `string.format` has to be there.
 pub(crate) fn define(frame: &mut Frame<'_>) {
     let functions: [(&str, Body); 4] = [
@@ -95,6 +98,7 @@ pub(crate) fn print(frame: &mut Frame<'_>, text: &[u8]) {
 
 fn write(frame: &mut Frame<'_>, level: i64, text: &[u8]) {
     let (source, line) = caller(frame);
+    let text = text.get(..MAX_LINE_BYTES).unwrap_or(text);
     let text = String::from_utf8_lossy(until_nul(text));
     match level {
         0 => tracing::error!(target: SCRIPT_UDF, "({source}:{line}) {text}"),

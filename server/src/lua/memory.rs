@@ -170,6 +170,7 @@ impl Memory {
         let used = (memory.used.get() + new_size).saturating_sub(old_size);
         let may_overdraw = memory.overdraft.get() > 0 || new_size <= old_size;
         if used > memory.limit.get() && !may_overdraw {
+            memory.pace.hasten();
             return std::ptr::null_mut();
         }
         let chunks = if may_overdraw {
@@ -183,7 +184,9 @@ impl Memory {
             // SAFETY: as above; Lua gives the block up when an address is returned.
             unsafe { arena.resize(block.cast(), old_size, new_size, chunks) }
         };
-        if !moved.is_null() {
+        if moved.is_null() {
+            memory.pace.hasten();
+        } else {
             memory.used.set(used);
         }
         moved.cast()

@@ -46,6 +46,7 @@ mod tables;
 mod text;
 mod value;
 
+pub(crate) use log::MAX_LINE_BYTES;
 #[cfg(test)]
 pub(crate) use memory::Memory;
 pub(crate) use shared::Abort;

@@ -84,6 +84,12 @@ impl Pace {
         }
     }
 
+    /// Memory was refused: from here on, each allocation may have Lua go over all that the state holds.
+    #[cold]
+    pub(super) fn hasten(&self) {
+        self.note(usize::MAX);
+    }
+
     /// The call is over: look at every instruction.
     pub(super) fn stop(&self) {
         self.set(1);

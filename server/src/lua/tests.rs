@@ -420,7 +420,11 @@ fn nothing_outlives_the_deadline_by_work_that_no_hook_sees() {
         "local l = list{ 1 } for n = 1, 20 do l = list{ l, l } end aerospike:create(rec) while true do rec.l = l aerospike:update(rec) end".to_owned(),
         "local b = bytes(8000000) while true do bytes.get_bytes(b, 1, 8000000) end".to_owned(),
         "while true do bytes(8000000) end".to_owned(),
-        // The collector.
+        // The collector; the second with next to no memory left, so that every table has it go over all others.
+        "local t, n = {}, 0
+         while collectgarbage('count') < 120000 do n = n + 1 t[n] = { n } end
+         local rest = {} local s = ('x'):rep(1000)
+         while true do rest[#rest + 1] = s .. #rest if #rest > 3000 then rest = {} end end".to_owned(),
         "local t = {} for i = 1, 50000 do t[i] = {} end while true do collectgarbage() end".to_owned(),
     ] {
         let mut context = context_of(

@@ -8,7 +8,7 @@ use super::factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
 use super::module::{Bytecode, Module, Modules};
 use super::pool::CallEnd;
 use super::record_view::{Call, Outcome, Reply};
-use crate::lua::{Abort, LoadError, State, StateOptions, compile};
+use crate::lua::{Abort, LoadError, MAX_LINE_BYTES, State, StateOptions, compile};
 
 /// What scripts may take.
 #[derive(Clone, Debug)]
@@ -156,6 +156,7 @@ impl Context {
             (Reply::Success(_), _) => CallEnd::Success,
         };
         if let Reply::Failure(text) = &outcome.reply {
+            let text = text.get(..MAX_LINE_BYTES).unwrap_or(text);
             tracing::warn!(target: "udf", "lua-error: result \"{}\"", String::from_utf8_lossy(text));
         }
         (outcome, ended)

@@ -40,8 +40,11 @@ struct Arguments {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=20))]
     rounds: u64,
     /// Seconds before and after clearing the cache.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     clear_seconds: u64,
+    /// Servers whose cache is cleared; the median counts.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=50))]
+    clear_rounds: u64,
     /// Connections; may be given several times.
     #[arg(long, default_values_t = [16, 64])]
     connections: Vec<usize>,
@@ -150,9 +153,37 @@ impl Bench {
         Ok(figures)
     }
 
-    /// Throughput after `udf-clear-cache:` in percent of that before, under load.
+    /// Throughput after `udf-clear-cache:` in percent of that before, under load: the median of some servers, because what
+    /// else the machine does changes single ones by a tenth and more.
     async fn clear_cache(&self, workload: Workload) -> Result<Figure> {
-        let asd = self.start(&format!("clear-cache-{workload}"))?;
+        let mut rows = Vec::new();
+        let mut kept = Vec::new();
+        for round in 1..=self.arguments.clear_rounds {
+            let [before, after] = self.around_clear_cache(workload, round).await?;
+            kept.push(100.0 * after.throughput() / before.throughput());
+            rows.extend(
+                [("before", before), ("after", after)].map(|(when, window)| Row {
+                    name: format!("{workload} {when}"),
+                    connections: 16,
+                    window,
+                }),
+            );
+        }
+        println!("{}", table(&rows));
+        kept.sort_by(f64::total_cmp);
+        let measured = kept.get(kept.len() / 2).copied().unwrap_or_default();
+        Ok(Figure {
+            name: format!("throughput kept by udf-clear-cache:, {workload}"),
+            measured,
+            unit: "%",
+            goal: 95.0,
+            at_least: true,
+        })
+    }
+
+    /// Load on a fresh server before and after its cache is cleared.
+    async fn around_clear_cache(&self, workload: Workload, round: u64) -> Result<[Window; 2]> {
+        let asd = self.start(&format!("clear-cache-{workload}-{round}"))?;
         workload.prepare(asd.address(), NAMESPACE)?;
         let seconds = Duration::from_secs(self.arguments.clear_seconds);
         let load = Load::start(asd.address(), workload.frames(NAMESPACE)?, 16).await?;
@@ -166,20 +197,7 @@ impl Bench {
         }
         let after = checked(workload, load.window(seconds, Some(asd.pid())).await?)?;
         load.stop().await;
-        let measured = 100.0 * after.throughput() / before.throughput();
-        let row = |when: &str, window| Row {
-            name: format!("{workload} {when}"),
-            connections: 16,
-            window,
-        };
-        println!("{}", table(&[row("before", before), row("after", after)]));
-        Ok(Figure {
-            name: format!("throughput kept by udf-clear-cache:, {workload}"),
-            measured,
-            unit: "%",
-            goal: 95.0,
-            at_least: true,
-        })
+        Ok([before, after])
     }
 
     /// From starting the process to the first answer.
