@@ -13,8 +13,8 @@ use super::memory::MAX_TEXT_BYTES;
 use super::protect::{raise, shared, spend, stop};
 use super::shared::Abort;
 
-/// Longest chunk that `load` compiles, bytes; compiling takes up to some hundred nanoseconds a byte.
-const MAX_CHUNK_BYTES: usize = 256 * 1024;
+/// Longest chunk that `load` compiles, bytes: there are such as take time by the square of their length.
+const MAX_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Longest format of `string.pack` and of `os.date`, bytes; a directive takes up to a microsecond.
 const MAX_FORMAT_BYTES: usize = 32 * 1024;
@@ -154,10 +154,10 @@ unsafe extern "C-unwind" fn load(state: *mut lua_State) -> c_int {
         let size = text(state, 1).len();
         if size > MAX_CHUNK_BYTES {
             ffi::lua_pushnil(state);
-            ffi::lua_pushstring(state, c"chunk has more than 262144 bytes".as_ptr());
+            ffi::lua_pushstring(state, c"chunk has more than 65536 bytes".as_ptr());
             return 2;
         }
-        spend(state, size * 64);
+        spend(state, size * 256);
         original(state)
     }
 }

@@ -265,12 +265,17 @@ fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     Ok(0)
 }
 
+/// Memory to compile them in, bytes.
+const STREAM_OPERATORS_MEMORY: usize = 1 << 20;
+
 /// `filter`, `transform`, `reduce` and `aggregate`, written in Lua and compiled once.
 fn define_stream_operators(frame: &mut Frame<'_>) {
     static BYTECODE: OnceLock<Vec<u8>> = OnceLock::new();
     let source = include_bytes!("stream_ops.lua");
-    let bytecode = BYTECODE
-        .get_or_init(|| super::state::compile("=stream_ops.lua", source).unwrap_or_default());
+    let bytecode = BYTECODE.get_or_init(|| {
+        super::compile::compile("=stream_ops.lua", source, STREAM_OPERATORS_MEMORY)
+            .unwrap_or_default()
+    });
     if frame.load_bytecode(bytecode) && frame.call(0, 0).is_ok() {
         return;
     }

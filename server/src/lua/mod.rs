@@ -22,6 +22,7 @@ mod aerospike;
 mod arena;
 mod bounds;
 mod bytes;
+mod compile;
 mod encode;
 mod finalizers;
 mod frame;
@@ -46,11 +47,12 @@ mod tables;
 mod text;
 mod value;
 
+pub(crate) use compile::compile;
 pub(crate) use log::MAX_LINE_BYTES;
 #[cfg(test)]
 pub(crate) use memory::Memory;
 pub(crate) use shared::Abort;
-pub(crate) use state::{LoadError, State, StateOptions, compile};
+pub(crate) use state::{LoadError, State, StateOptions};
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,13 @@
 //! One Lua state: made, loaded, called, closed.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 use std::time::Instant;
 
 use mlua::ffi;
 
+use super::compile::load_text;
 use super::encode;
 use super::frame::{Frame, Kind};
 use super::globals::{self, Ground};
@@ -129,7 +130,12 @@ impl State {
         source: &[u8],
         deadline: Instant,
     ) -> Result<(), LoadError> {
-        self.load(deadline, |raw| load_text(raw, name, source), None)
+        let memory = std::rc::Rc::clone(&self.shared.memory);
+        let load = |raw| {
+            // SAFETY: the state's own account, and its allocator.
+            unsafe { load_text(raw, &memory, name, source, deadline) }
+        };
+        self.load(deadline, load, None)
     }
 
     /// Loads a module's bytecode and runs its body as `require` does; then makes the state ready for calls.
@@ -401,60 +407,4 @@ unsafe extern "C-unwind" fn add_traceback(state: *mut ffi::lua_State) -> c_int {
         }
     }
     1
-}
-
-/// Loads a chunk of text. Its name is shown as it is when it begins with `@` or `=`, else as `[string "name"]`.
-fn load_text(raw: *mut ffi::lua_State, name: &str, source: &[u8]) -> c_int {
-    let name = CString::new(name).unwrap_or_default();
-    // SAFETY: Lua reads `source.len()` bytes and copies the name.
-    unsafe {
-        ffi::luaL_loadbufferx(
-            raw,
-            source.as_ptr().cast(),
-            source.len(),
-            name.as_ptr(),
-            c"t".as_ptr(),
-        )
-    }
-}
-
-/// Compiles a text chunk; the bytecode keeps names and lines.
-pub(crate) fn compile(name: &str, source: &[u8]) -> Result<Vec<u8>, LoadError> {
-    unsafe extern "C-unwind" fn write(
-        _: *mut ffi::lua_State,
-        part: *const c_void,
-        size: usize,
-        out: *mut c_void,
-    ) -> c_int {
-        // SAFETY: `out` is the vector below; Lua gives `size` bytes.
-        unsafe {
-            let out = &mut *out.cast::<Vec<u8>>();
-            out.extend_from_slice(std::slice::from_raw_parts(part.cast::<u8>(), size));
-        }
-        0
-    }
-    // SAFETY: a state of its own, closed below; every step answers a status.
-    unsafe {
-        let raw = ffi::luaL_newstate();
-        if raw.is_null() {
-            return Err(LoadError {
-                text: Some(b"not enough memory".to_vec()),
-                aborted: true,
-            });
-        }
-        let result = if load_text(raw, name, source) == ffi::LUA_OK {
-            let mut out: Vec<u8> = Vec::new();
-            ffi::lua_dump(raw, write, (&raw mut out).cast(), 0);
-            Ok(out)
-        } else {
-            let text = ffi::lua_tolstring(raw, -1, std::ptr::null_mut());
-            let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_bytes().to_vec());
-            Err(LoadError {
-                text,
-                aborted: false,
-            })
-        };
-        ffi::lua_close(raw);
-        result
-    }
 }

@@ -394,6 +394,7 @@ fn nothing_outlives_the_deadline_by_work_that_no_hook_sees() {
         format!("{long} while true do tonumber(a, 36) end"),
         format!("{long} while true do tostring(a) utf8.len(a) end"),
         format!("{long} while true do load(a) end"),
+        "local t = {} for i = 1, 4000 do t[i] = '::l' .. i .. '::do end ' end t = table.concat(t) while true do assert(load(t)) end".to_owned(),
         "while true do string.pack('c9000000', '') end".to_owned(),
         "while true do string.rep('ab', 5000000, ',') end".to_owned(),
         "local f = ('%c'):rep(10000) while true do os.date(f) end".to_owned(),
@@ -512,6 +513,8 @@ fn chunk_that_misbehaves_is_refused() {
     let factory = factory();
     let module = Module::new("m.lua", 1, "", Arc::from(&b""[..]), Err("none".into()));
     let modules: Arc<dyn Modules> = Arc::new(One(Arc::new(module)));
+    // Takes time by the square of its length.
+    let labels: String = (0..60_000).map(|n| format!("::l{n}::do end ")).collect();
     for source in [
         "while true do end",
         "pcall(function() while true do end end) while true do end",
@@ -521,6 +524,7 @@ fn chunk_that_misbehaves_is_refused() {
         "io.popen('id')",
         "error({})",
         "\u{1b}Lua",
+        &labels,
     ] {
         let began = Instant::now();
         let checked = factory.validate("m.lua", source.as_bytes(), Arc::clone(&modules));

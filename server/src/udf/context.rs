@@ -78,7 +78,7 @@ impl ContextFactory for LuaFactory {
 
     fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
         let name = format!("@{}/{file_name}", self.options.user_path);
-        match compile(&name, source) {
+        match compile(&name, source, self.limits.load_memory) {
             Ok(bytecode) => Ok(Bytecode(bytecode.into())),
             Err(error) => Err(compile_failure(&error)),
         }
