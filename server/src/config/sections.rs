@@ -270,7 +270,7 @@ accessors! { ModLuaSettings in table::MOD_LUA {
     cache_enabled: flag -> bool = "cache-enabled";
     /// Directory of the registered modules; set by the reader of the configuration when the file does not say.
     user_path: text -> Option<String> = "user-path";
-    /// Scripts reach `os`, `io`, `load` and files.
+    /// Scripts reach `os`, `io`, `debug` and files.
     allow_unsafe_lua: flag -> bool = "allow-unsafe-lua";
     /// Contexts that a module gets as soon as it is registered.
     initial_contexts: size -> usize = "initial-contexts";

@@ -302,11 +302,11 @@ pub(crate) const SET: &[Setting] = &[
 pub(crate) const MOD_LUA: &[Setting] = &[
     row("cache-enabled", FLAG, "true", STATIC, works("keep contexts between calls")),
     row("user-path", Kind::Text, "null", STATIC, works("directory of the registered modules; below `work-directory` by default")),
-    row("allow-unsafe-lua", FLAG, "false", STATIC, works("give scripts `os`, `io`, `load` and `require` of files; for trusted modules only")),
+    row("allow-unsafe-lua", FLAG, "false", STATIC, works("give scripts `os`, `io`, `debug` and `require` of files; for trusted modules only")),
     row("initial-contexts", Kind::Number { min: 0, max: 128 }, "10", STATIC, works("contexts that a module gets as soon as it is registered")),
     row("max-idle-contexts", Kind::Number { min: 0, max: 65_536 }, "128", STATIC, works("idle contexts that a module keeps at most")),
     row("error-traceback", FLAG, "false", STATIC, works("add a Lua traceback to the error text of a failed call")),
-    row("call-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "128M", STATIC, works("memory that one call may take on top of its context, bytes")),
+    row("call-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "128M", STATIC, works("memory that one call may take on top of its context, bytes; no single text is longer than 16 MiB")),
     row("context-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "16M", STATIC, works("memory above which a context is dropped after its call instead of kept, bytes")),
     row("body-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "128M", STATIC, works("memory that a context may take while its module is loaded, bytes")),
     row("body-time-limit-ms", Kind::Number { min: 1, max: 600_000 }, "1000", STATIC, works("time that the main chunk of a module may run when it is registered or loaded, ms")),

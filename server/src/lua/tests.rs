@@ -37,13 +37,17 @@ fn factory() -> LuaFactory {
 }
 
 fn factory_for(call_memory: usize) -> LuaFactory {
+    factory_with(call_memory, false)
+}
+
+fn factory_with(call_memory: usize, allow_unsafe: bool) -> LuaFactory {
     let limits = Limits {
         load_time: Duration::from_millis(300),
         load_memory: 16 * MIB,
         call_memory,
         context_memory: 4 * MIB,
     };
-    LuaFactory::new("/udf", false, false, limits)
+    LuaFactory::new("/udf", allow_unsafe, false, limits)
 }
 
 fn context(source: &str) -> Context {
@@ -469,6 +473,36 @@ fn after_the_end_of_a_call_nothing_gets_far() {
         panic!("{steps:?}");
     };
     assert!(steps < 10, "{steps}");
+}
+
+#[test]
+fn load_takes_text_under_the_budget_whatever_scripts_may_reach() {
+    for allow_unsafe in [false, true] {
+        let factory = factory_with(16 * MIB, allow_unsafe);
+        let mut context = context_of(
+            &factory,
+            "function binary(rec) return load(string.dump(binary)) == nil end
+             function text(rec) return load('return 1 + 1')() == 2 end
+             function pieces(rec)
+               local parts = { 'return ', '1 ', '+ 1' }
+               return load(function() return table.remove(parts, 1) end)() == 2
+             end
+             function long(rec) return load(string.rep(' ', 100000)) == nil end
+             function number(rec) return load(function() return {} end) == nil end
+             function failing(rec) return load(function() error('x', 0) end) == nil end
+             function modules(rec) return pcall(require, 'nothing') == false and require('string') == string end
+             function endless(rec) load(function() while true do end end) end",
+        );
+        for function in [
+            "binary", "text", "pieces", "long", "number", "failing", "modules",
+        ] {
+            let outcome = call(&mut context, function, LONG);
+            assert_eq!(success(&outcome), Value::Bool(true), "{function}");
+            assert!(context.retirement().is_none(), "{function}");
+        }
+        let outcome = call(&mut context, "endless", Duration::from_millis(50));
+        assert!(failure(&outcome).ends_with("UDF Execution Timeout"));
+    }
 }
 
 #[test]

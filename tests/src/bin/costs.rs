@@ -229,7 +229,7 @@ async fn call(running: &Running, body: &[u8], reply: &mut BytesMut) -> Result<()
     reply.clear();
     transaction::answer(running, body, Instant::now(), reply)
         .await
-        .map_err(Error::io("answer"))
+        .map_err(|error| Error::io("answer")(error))
 }
 
 async fn measure(
