@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use mlua::ffi;
 
-use super::object::{Class, Object};
+use super::object::{self, Class, Object};
 
 use super::shared::{Abort, Shared};
 
@@ -322,19 +322,8 @@ impl<'f> Frame<'f> {
 
     /// Our object at `index`, if it is one.
     pub(crate) fn object(&self, index: c_int) -> Option<&'f Object> {
-        // SAFETY: the metatable is compared with ours, which only our userdata have (scripts cannot reach it).
-        unsafe {
-            let block = ffi::lua_touserdata(self.state, index);
-            if block.is_null() || ffi::lua_getmetatable(self.state, index) == 0 {
-                return None;
-            }
-            let metatable = ffi::lua_topointer(self.state, -1);
-            ffi::lua_settop(self.state, -2);
-            self.shared()
-                .classes
-                .is_ours(metatable)
-                .then(|| &*block.cast::<Object>())
-        }
+        // SAFETY: arguments stay on the stack for the whole body.
+        unsafe { object::object(self.state, index) }
     }
 
     /// An argument of one of our classes, with the real server's error otherwise.

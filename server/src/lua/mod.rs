@@ -7,7 +7,7 @@
 //! - A native function is a safe body behind the trampoline of [`frame`]; no Lua error crosses a frame with something to
 //!   drop.
 //! - A few functions are written like C functions ([`protect`], [`tables`], [`bounds`]); nothing in them has a destructor.
-//! - Userdata are known by their metatable's address; scripts cannot reach those metatables.
+//! - Userdata are known by their size and what they begin with; scripts cannot make any.
 //! - All of a state, its values included, moves between threads as a whole and is used by one at a time.
 //!
 //! Source: `udf-runtime.md` 3 to 5.

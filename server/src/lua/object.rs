@@ -1,7 +1,7 @@
 //! Our userdata: one Rust enum in every block, one metatable a class.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::rc::Rc;
 
 use mlua::ffi;
@@ -89,19 +89,24 @@ impl Object {
     }
 }
 
-/// Addresses of our metatables, by which our userdata are known, and their places in the registry.
+/// A userdata of ours.
+#[repr(C)]
+struct Block {
+    /// [`MARK`], by which our userdata are known from others.
+    mark: u64,
+    object: Object,
+}
+
+/// What no other userdata of the size of a [`Block`] begins with.
+const MARK: u64 = 0x6173_642e_6f62_6a31;
+
+/// Places of our metatables in the registry.
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
-    metatables: [Cell<usize>; Class::ALL.len()],
     references: [Cell<c_int>; Class::ALL.len()],
 }
 
 impl Classes {
-    pub(crate) fn is_ours(&self, metatable: *const c_void) -> bool {
-        let address = metatable as usize;
-        self.metatables.iter().any(|known| known.get() == address)
-    }
-
     fn reference(&self, class: Class) -> c_int {
         self.references
             .get(class as usize)
@@ -136,14 +141,8 @@ impl Frame<'_> {
                 ffi::lua_pushcclosure(state, finalize, 0);
                 self.raw_set_field(metatable, "__gc");
             }
-            let address = ffi::lua_topointer(state, metatable) as usize;
             let reference = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
-            let classes = &self.shared().classes;
-            if let (Some(known), Some(kept)) = (
-                classes.metatables.get(class as usize),
-                classes.references.get(class as usize),
-            ) {
-                known.set(address);
+            if let Some(kept) = self.shared().classes.references.get(class as usize) {
                 kept.set(reference);
             }
         }
@@ -177,10 +176,10 @@ impl Frame<'_> {
     /// Pushes a new userdata.
     pub(crate) fn push_object(&mut self, object: Object) {
         let reference = self.shared().classes.reference(object.class());
-        // SAFETY: the block is as large as an Object and aligned to 16 by Lua; it is filled before its finalizer can run.
+        // SAFETY: the userdata is as large as a Block and aligned to 16 by Lua; it is filled before its finalizer can run.
         unsafe {
-            let block = ffi::lua_newuserdatauv(self.raw(), size_of::<Object>(), 0).cast::<Object>();
-            block.write(object);
+            let block = ffi::lua_newuserdatauv(self.raw(), size_of::<Block>(), 0).cast::<Block>();
+            block.write(Block { mark: MARK, object });
             ffi::lua_rawgeti(self.raw(), ffi::LUA_REGISTRYINDEX, reference.into());
             ffi::lua_setmetatable(self.raw(), -2);
         }
@@ -243,14 +242,40 @@ pub(crate) fn until_nul(text: &[u8]) -> &[u8] {
         .unwrap_or(text)
 }
 
+/// The block at `index`, if it is one of ours.
+///
+/// # Safety
+/// The answer lives as long as the value stays on the stack.
+#[inline]
+unsafe fn block(state: *mut ffi::lua_State, index: c_int) -> Option<*mut Block> {
+    // SAFETY: reads only. A value of another kind has another length or is no userdata; a userdata of this length has room
+    // for a mark, and only ours begin with it: scripts make no userdata of their own.
+    unsafe {
+        if ffi::lua_rawlen(state, index) != size_of::<Block>() {
+            return None;
+        }
+        let block = ffi::lua_touserdata(state, index).cast::<Block>();
+        (!block.is_null() && (*block).mark == MARK).then_some(block)
+    }
+}
+
+/// Our object at `index`, if it is one.
+///
+/// # Safety
+/// As for [`block`].
+#[inline]
+pub(super) unsafe fn object<'a>(state: *mut ffi::lua_State, index: c_int) -> Option<&'a Object> {
+    // SAFETY: the caller's promise.
+    unsafe { block(state, index).map(|block| &(*block).object) }
+}
+
 /// Drops the object of a block.
 unsafe extern "C-unwind" fn finalize(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: only blocks with one of our metatables get here: by Lua's collector, once, or not at all. Scripts cannot
     // reach the metatable; with the debug library they can, so the block is left in a state that may be dropped again.
     unsafe {
-        let block = ffi::lua_touserdata(state, 1).cast::<Object>();
-        if !block.is_null() && ffi::lua_rawlen(state, 1) as usize == size_of::<Object>() {
-            block.replace(Object::Stream);
+        if let Some(block) = block(state, 1) {
+            (&raw mut (*block).object).replace(Object::Stream);
         }
     }
     0
