@@ -76,6 +76,10 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// Reached through a port for administration, where there are no peers.
     pub admin: bool,
+    /// Seeds that did not answer although others did, and that no peer names.
+    pub warnings: Vec<String>,
+    /// Why nodes may be missing from the picture.
+    pub gaps: Vec<String>,
 }
 
 impl Cluster {
@@ -85,6 +89,8 @@ impl Cluster {
             approach,
             members: Vec::new(),
             admin: false,
+            warnings: Vec::new(),
+            gaps: Vec::new(),
         };
         let leads = cluster
             .approach
@@ -93,6 +99,7 @@ impl Cluster {
             .map(|seed| Lead {
                 addresses: vec![(seed.host.clone(), seed.port)],
                 seed: true,
+                id: None,
             })
             .collect();
         let refusals = cluster.follow(leads).await;
@@ -116,6 +123,7 @@ impl Cluster {
     async fn follow(&mut self, mut leads: Vec<Lead>) -> Vec<String> {
         let mut met = BTreeSet::new();
         let mut refusals = Vec::new();
+        let mut silent = Vec::new();
         while !leads.is_empty() && met.len() < NODES_MAX {
             let mut looking = JoinSet::new();
             for (index, lead) in leads.drain(..).enumerate() {
@@ -132,6 +140,10 @@ impl Cluster {
                 match result {
                     Ok(found) => {
                         self.admin |= found.admin;
+                        if !found.peers_complete {
+                            let key = names::key(&found.host, found.port);
+                            self.gaps.push(format!("{key} names its peers in a way that cannot be read, so nodes may be missing"));
+                        }
                         peers.extend(found.peers.iter().cloned());
                         met.insert(found.id.clone());
                         if self.members.iter().all(|known| known.node.id != found.id) {
@@ -142,17 +154,37 @@ impl Cluster {
                         }
                     }
                     Err(LookError::Login(error)) if lead.seed => refusals.push(error.to_string()),
-                    Err(_) if lead.seed => {}
+                    Err(failure) if lead.seed => silent.extend(unreached(&lead, &failure)),
                     Err(failure) => self.members.extend(unreached(&lead, &failure)),
                 }
             }
             for peer in peers {
-                if !peer.addresses.is_empty() && met.insert(peer.id) {
-                    leads.push(Lead {
-                        addresses: peer.addresses,
-                        seed: false,
-                    });
+                if peer.addresses.is_empty() || met.contains(&peer.id) {
+                    continue;
                 }
+                if met.len() >= NODES_MAX {
+                    self.gaps.push(format!(
+                        "more than {NODES_MAX} nodes are named, the others are left out"
+                    ));
+                    break;
+                }
+                met.insert(peer.id.clone());
+                leads.push(Lead {
+                    addresses: peer.addresses,
+                    seed: false,
+                    id: peer.id_known.then_some(peer.id),
+                });
+            }
+        }
+        for seed in silent {
+            if self
+                .members
+                .iter()
+                .all(|known| known.node.key != seed.node.key)
+            {
+                let reason = seed.failure.unwrap_or_default();
+                self.warnings
+                    .push(format!("seed {} did not answer: {reason}", seed.node.key));
             }
         }
         refusals

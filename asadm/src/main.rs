@@ -150,6 +150,12 @@ async fn run(options: &Options) -> Exit {
             return out.exit;
         }
     };
+    for warning in &cluster.warnings {
+        out.warning(warning);
+    }
+    for gap in &cluster.gaps {
+        out.error(gap);
+    }
     if let Some(path) = &settings.out_file
         && let Err(error) = out.to_file(path)
     {

@@ -20,6 +20,8 @@ pub(super) struct Found {
     pub(super) admin: bool,
     pub(super) services: Vec<(String, u16)>,
     pub(super) peers: Vec<Peer>,
+    /// Whether the answers that name peers could be read to their end.
+    pub(super) peers_complete: bool,
     pub(super) client: Client,
 }
 
@@ -28,7 +30,12 @@ pub(super) struct Found {
 pub(super) struct Lead {
     pub(super) addresses: Vec<(String, u16)>,
     pub(super) seed: bool,
+    /// The node id that has to answer there, where peers told it.
+    pub(super) id: Option<String>,
 }
+
+/// How many addresses of one node are tried, which bounds the time that one node takes.
+const ADDRESSES_MAX: usize = 8;
 
 #[derive(Debug, Error)]
 pub(super) enum LookError {
@@ -38,6 +45,10 @@ pub(super) enum LookError {
     Login(LoginError),
     #[error("no address")]
     NoAddress,
+    #[error("answers as node {told}, where {expected} was expected")]
+    OtherNode { told: String, expected: String },
+    #[error("does not tell a node id")]
+    NoId,
 }
 
 impl From<LoginError> for LookError {
@@ -80,8 +91,14 @@ pub(super) async fn connect(
 /// Tries the addresses of a lead, then moves to an address that the node itself names.
 pub(super) async fn look(lead: &Lead, approach: &Approach) -> Result<Found, LookError> {
     let mut last = LookError::NoAddress;
-    for (host, port) in &lead.addresses {
+    for (host, port) in lead.addresses.iter().take(ADDRESSES_MAX) {
         match inquire(host, *port, approach).await {
+            Ok(found) if lead.id.as_ref().is_some_and(|id| *id != found.id) => {
+                last = LookError::OtherNode {
+                    told: found.id,
+                    expected: lead.id.clone().unwrap_or_default(),
+                }
+            }
             Ok(found) => {
                 let mut found = settle(found, approach).await;
                 introduce(&mut found, approach).await;
@@ -98,13 +115,27 @@ async fn settle(mut found: Found, approach: &Approach) -> Found {
     if found.services.is_empty() || found.services.contains(&here) {
         return found;
     }
-    for (host, port) in found.services.clone() {
-        if let Ok(client) = connect(&host, port, approach).await {
+    for (host, port) in found.services.clone().into_iter().take(ADDRESSES_MAX) {
+        let Ok(mut client) = connect(&host, port, approach).await else {
+            continue;
+        };
+        // Behind address translation another node may stand there.
+        let told = client.info(&["node"], approach.limit).await;
+        if told.is_ok_and(|told| told.first() == Some(&found.id)) {
             (found.host, found.port, found.client) = (host, port, client);
             break;
         }
     }
     found
+}
+
+/// Whether the text can be a node id: hexadecimal digits, or a name.
+fn is_id(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Tells the node who is asking, where nodes keep count of that (`show user-agents`).
@@ -135,6 +166,7 @@ async fn old_peers(client: &mut Client, approach: &Approach) -> Result<Vec<Peer>
         .into_iter()
         .map(|(host, port)| Peer {
             id: names::key(&host, port),
+            id_known: false,
             addresses: vec![(host, port)],
         })
         .collect())
@@ -157,6 +189,9 @@ async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, Lo
     ];
     let answers = client.info(&commands, approach.limit).await?;
     let answer = |index: usize| answers.get(index).map_or("", String::as_str);
+    if !is_id(answer(0)) {
+        return Err(LookError::NoId);
+    }
     let admin = answer(2).split(';').any(|field| field == "admin=true");
     let mut found = Found {
         host: host.to_owned(),
@@ -166,16 +201,20 @@ async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, Lo
         admin,
         services: Vec::new(),
         peers: Vec::new(),
+        peers_complete: true,
         client,
     };
     if !admin {
         found.services = peers::services(answer(3));
-        found.peers = match is_error(answer(4)) {
-            false => peers::peers(answer(4)),
-            true => old_peers(&mut found.client, approach).await?,
-        };
-        if approach.alumni {
-            found.peers.extend(peers::peers(answer(5)));
+        if is_error(answer(4)) {
+            found.peers = old_peers(&mut found.client, approach).await?;
+        } else {
+            (found.peers, found.peers_complete) = peers::peers(answer(4));
+        }
+        if approach.alumni && !is_error(answer(5)) {
+            let (alumni, complete) = peers::peers(answer(5));
+            found.peers.extend(alumni);
+            found.peers_complete &= complete;
         }
     }
     Ok(found)

@@ -9,6 +9,8 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     pub(super) id: String,
+    /// False where only an address was told, which then stands for the id.
+    pub(super) id_known: bool,
     pub(super) addresses: Vec<(String, u16)>,
 }
 
@@ -20,17 +22,19 @@ pub(super) fn services(answer: &str) -> Vec<(String, u16)> {
         .collect()
 }
 
-/// Peers of a `peers-…` answer; none if it is an error.
-pub(super) fn peers(answer: &str) -> Vec<Peer> {
-    read(answer).unwrap_or_default()
+/// Peers of a `peers-…` answer, and whether all of it could be read; those before a damaged place are kept.
+pub(super) fn peers(answer: &str) -> (Vec<Peer>, bool) {
+    let mut peers = Vec::new();
+    let complete = answer.is_empty() || read(answer, &mut peers).is_some();
+    let reachable = peers.iter().all(|peer| !peer.addresses.is_empty());
+    (peers, complete && reachable)
 }
 
-fn read(answer: &str) -> Option<Vec<Peer>> {
+fn read(answer: &str, peers: &mut Vec<Peer>) -> Option<()> {
     let (_, rest) = answer.split_once(',')?;
     let (port, list) = rest.split_once(',')?;
     let port = port.parse().ok();
     let mut rest = list.strip_prefix('[')?;
-    let mut peers = Vec::new();
     while let Some(peer) = rest.trim_start_matches(',').strip_prefix('[') {
         let (id, after) = peer.split_once(',')?;
         let (_, after) = after.split_once(',')?;
@@ -48,6 +52,7 @@ fn read(answer: &str) -> Option<Vec<Peer>> {
         let addresses = after.get(..end)?;
         peers.push(Peer {
             id: id.to_owned(),
+            id_known: true,
             addresses: addresses
                 .split(',')
                 .filter_map(|item| address(item, port))
@@ -55,7 +60,7 @@ fn read(answer: &str) -> Option<Vec<Peer>> {
         });
         rest = after.get(end + 2..)?;
     }
-    Some(peers)
+    (rest.trim() == "]").then_some(())
 }
 
 fn address(item: &str, port: Option<u16>) -> Option<(String, u16)> {
@@ -81,19 +86,24 @@ mod tests {
 
     #[test]
     fn reads_peers_of_every_form() {
-        for (answer, expected) in [
-            ("0,3000,[]", ""),
+        for (answer, expected, complete) in [
+            ("0,3000,[]", "", true),
             (
                 "4,3000,[[BB1,,[127.0.0.12]],[BB2,tls,[10.0.0.1:3100,[::1]:4]]]",
                 "BB1 127.0.0.12:3000 | BB2 10.0.0.1:3100 ::1:4",
+                true,
             ),
-            ("4,3000,[[BB1,,[[fe80::1]]]]", "BB1 fe80::1:3000"),
-            ("4,,[[BB1,,[10.0.0.1:5]]]", "BB1 10.0.0.1:5"),
-            ("ERROR:4:unrecognized command", ""),
-            ("4,3000,[[BB1", ""),
-            ("", ""),
+            ("4,3000,[[BB1,,[[fe80::1]]]]", "BB1 fe80::1:3000", true),
+            ("4,,[[BB1,,[10.0.0.1:5]]]", "BB1 10.0.0.1:5", true),
+            ("ERROR:4:unrecognized command", "", false),
+            ("4,3000,[[BB1", "", false),
+            ("4,3000,[[BB1,,[10.0.0.1]],[BB", "BB1 10.0.0.1:3000", false),
+            ("4,3000,[[BB1,,[a:b]]]", "BB1", false),
+            ("", "", true),
         ] {
-            let shown: Vec<_> = peers(answer)
+            let (peers, whole) = peers(answer);
+            assert_eq!(whole, complete, "{answer}");
+            let shown: Vec<_> = peers
                 .iter()
                 .map(|peer| {
                     let addresses: Vec<_> = peer

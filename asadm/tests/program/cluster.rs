@@ -17,6 +17,22 @@ pub(crate) enum Mood {
     Old,
     /// The connection is closed instead of an answer to `udf-clear-cache:`.
     Closes,
+    /// The connection ends in the middle of that answer.
+    CutOff,
+    /// That answer is not of the protocol.
+    Garbage,
+    /// That answer announces more bytes than any answer has.
+    Huge,
+    /// Names peers until a place where the list is damaged.
+    DamagedPeers,
+    /// Answers as the node `BB7`.
+    Other,
+    /// Does not know who it is.
+    Nobody,
+    /// Closes every connection and refuses new ones once it was found.
+    Leaves,
+    /// Answers late, but within the limit.
+    Slow,
 }
 
 /// The nodes `N1`, `N2`, `N3`; the last one is the principal.
@@ -39,7 +55,12 @@ impl Cluster {
             }
             let (ports, asked) = (ports.clone(), Arc::clone(&asked));
             thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
+                let mut listener = Some(listener);
+                while let Some(stream) = listener.as_ref().and_then(|l| l.accept().ok()) {
+                    let stream = stream.0;
+                    if mood == Mood::Leaves {
+                        listener = None;
+                    }
                     let (ports, asked) = (ports.clone(), Arc::clone(&asked));
                     thread::spawn(move || serve(stream, index, mood, &ports, &asked));
                 }
@@ -95,11 +116,37 @@ fn serve(
         }
         for request in String::from_utf8(body).unwrap_or_default().lines() {
             asked.lock().unwrap().push((index, request.to_owned()));
-            if mood == Mood::Closes && request == "udf-clear-cache:" {
-                return None;
+            if request == "udf-clear-cache:" {
+                let sent: &[u8] = match mood {
+                    Mood::Closes | Mood::Leaves => b"",
+                    Mood::CutOff => b"\x02\x01\0\0\0\0\0\x14udf-clear-ca",
+                    Mood::Garbage => b"HTTP/1.1 400 Bad Request\r\n\r\n",
+                    Mood::Huge => b"\x02\x01\xff\xff\xff\xff\xff\xff",
+                    _ => b"",
+                };
+                let breaks = matches!(
+                    mood,
+                    Mood::Closes | Mood::Leaves | Mood::CutOff | Mood::Garbage | Mood::Huge
+                );
+                if breaks {
+                    stream.write_all(sent).ok()?;
+                    return None;
+                }
+                if mood == Mood::Slow {
+                    thread::sleep(std::time::Duration::from_millis(100));
+                }
             }
             let known = mood != Mood::Old || !request.contains("-clear-std");
-            let answer = answer(if known { request } else { "" }, index, ports);
+            let mut answer = answer(if known { request } else { "" }, index, ports);
+            match (mood, request) {
+                (Mood::Other, "node") => answer = "BB7".to_owned(),
+                (Mood::Nobody, "node") => answer = "\u{1}?".to_owned(),
+                (Mood::DamagedPeers, "peers-clear-std") => {
+                    answer.truncate(answer.len() - 2);
+                    answer.push_str(",[BB9,,[");
+                }
+                _ => {}
+            }
             reply.extend(format!("{request}\t{answer}\n").bytes());
         }
         let size = u64::try_from(reply.len()).unwrap();

@@ -6,6 +6,7 @@
 )]
 
 mod cluster;
+mod faults;
 
 use std::fs;
 use std::io::Write;

@@ -1,0 +1,98 @@
+//! One node of three fails in some way: the others answer, the failing one is named, the exit status tells.
+
+use crate::cluster::{Cluster, Mood};
+use crate::run;
+
+const CLEAR: [&str; 5] = [
+    "--timeout",
+    "1",
+    "--enable",
+    "-e",
+    "asinfo -v 'udf-clear-cache:'",
+];
+
+#[test]
+fn every_fault_is_named_and_the_others_are_served() {
+    // The fault, what is said of the node, whether the command came to it.
+    for (mood, reason, asked) in [
+        (Mood::Down, "connection refused", false),
+        (Mood::Silent, "timeout after 1s", false),
+        (Mood::Closes, "connection closed", true),
+        (Mood::CutOff, "connection closed", true),
+        (Mood::Garbage, "malformed answer", true),
+        (Mood::Huge, "malformed answer", true),
+        (Mood::Leaves, "connection closed", true),
+        (
+            Mood::Other,
+            "answers as node BB7, where BB2 was expected",
+            false,
+        ),
+        (Mood::Nobody, "does not tell a node id", false),
+    ] {
+        let cluster = Cluster::start([Mood::Well, mood, Mood::Well]);
+        let ran = run(&cluster, &CLEAR);
+        let block = ran
+            .out
+            .split("\n\n")
+            .find(|block| block.starts_with("N2 "))
+            .unwrap();
+        assert!(block.contains("returned:\nFAILED: "), "{}", ran.out);
+        assert!(block.contains(reason), "{reason}: {}", ran.out);
+        assert_eq!(ran.out.matches("returned:\nok\n\n").count(), 2);
+        assert!(
+            ran.err
+                .starts_with("ERROR: 1 of 3 nodes did not answer: N2: "),
+            "{}",
+            ran.err
+        );
+        assert!(ran.err.contains(reason), "{}", ran.err);
+        assert_eq!(ran.rc, 2, "{reason}");
+        // A command that may have taken effect is never sent again.
+        let mut expected = vec!["N1 udf-clear-cache:"];
+        if asked {
+            expected.push("N2 udf-clear-cache:");
+        }
+        expected.push("N3 udf-clear-cache:");
+        assert_eq!(cluster.asked("udf-clear-cache:"), expected, "{reason}");
+    }
+}
+
+#[test]
+fn a_slow_node_is_waited_for_within_the_limit() {
+    let cluster = Cluster::start([Mood::Well, Mood::Slow, Mood::Well]);
+    let mut words = CLEAR;
+    words[1] = "20";
+    let ran = run(&cluster, &words);
+    assert_eq!((ran.out.as_str(), ran.rc), (crate::CLEARED, 0));
+}
+
+#[test]
+fn a_damaged_list_of_peers_is_an_error_and_those_before_it_are_served() {
+    let cluster = Cluster::start([Mood::DamagedPeers, Mood::Well, Mood::Well]);
+    let ran = run(&cluster, &CLEAR);
+    assert_eq!(ran.out, crate::CLEARED);
+    assert_eq!(
+        ran.err,
+        "ERROR: N1 names its peers in a way that cannot be read, so nodes may be missing"
+    );
+    assert_eq!(ran.rc, 2);
+}
+
+#[test]
+fn a_seed_that_does_not_answer_is_mentioned() {
+    let cluster = Cluster::start([Mood::Down, Mood::Well, Mood::Well]);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = gone.local_addr().unwrap().port();
+    drop(gone);
+    let seeds = format!("127.0.0.1:{},127.0.0.1:{port}", cluster.ports[1]);
+    let ran = run(
+        &cluster,
+        &["-h", &seeds, "--enable", "-e", "asinfo -v status with BB3"],
+    );
+    assert_eq!(ran.out, "N3 (127.0.0.1) returned:\nok\n\n");
+    assert_eq!(
+        ran.err,
+        format!("WARNING: seed 127.0.0.1:{port} did not answer: connection refused")
+    );
+    assert_eq!(ran.rc, 0);
+}
