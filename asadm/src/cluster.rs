@@ -140,11 +140,15 @@ impl Cluster {
                 match result {
                     Ok(found) => {
                         self.admin |= found.admin;
-                        if !found.peers_complete {
-                            let key = names::key(&found.host, found.port);
-                            self.gaps.push(format!("{key} names its peers in a way that cannot be read, so nodes may be missing"));
+                        for answer in &found.peers {
+                            let (named, whole) = peers::peers(answer, |id| met.contains(id));
+                            peers.extend(named);
+                            if !whole {
+                                let key = names::key(&found.host, found.port);
+                                self.gaps.push(format!("{key} names its peers in a way that cannot be read, so nodes may be missing"));
+                            }
                         }
-                        peers.extend(found.peers.iter().cloned());
+                        peers.extend(found.old_peers.iter().cloned());
                         met.insert(found.id.clone());
                         if self.members.iter().all(|known| known.node.id != found.id) {
                             self.members.push(reached(found, &lead));

@@ -19,9 +19,10 @@ pub(super) struct Found {
     pub(super) build: String,
     pub(super) admin: bool,
     pub(super) services: Vec<(String, u16)>,
-    pub(super) peers: Vec<Peer>,
-    /// Whether the answers that name peers could be read to their end.
-    pub(super) peers_complete: bool,
+    /// Peers of a server that tells addresses only.
+    pub(super) old_peers: Vec<Peer>,
+    /// Answers that name peers with their node ids.
+    pub(super) peers: Vec<String>,
     pub(super) client: Client,
 }
 
@@ -200,21 +201,19 @@ async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, Lo
         build: answer(1).to_owned(),
         admin,
         services: Vec::new(),
+        old_peers: Vec::new(),
         peers: Vec::new(),
-        peers_complete: true,
         client,
     };
     if !admin {
         found.services = peers::services(answer(3));
         if is_error(answer(4)) {
-            found.peers = old_peers(&mut found.client, approach).await?;
+            found.old_peers = old_peers(&mut found.client, approach).await?;
         } else {
-            (found.peers, found.peers_complete) = peers::peers(answer(4));
+            found.peers.push(answer(4).to_owned());
         }
         if approach.alumni && !is_error(answer(5)) {
-            let (alumni, complete) = peers::peers(answer(5));
-            found.peers.extend(alumni);
-            found.peers_complete &= complete;
+            found.peers.push(answer(5).to_owned());
         }
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! Keys and display names of nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -44,31 +44,31 @@ pub(super) fn of(member: &Member) -> impl Iterator<Item = &str> {
 
 /// Looks all names up, at the same time, and gives every node its display name.
 pub(super) async fn give(members: &mut [Member]) {
+    // Nodes may share an address, and a look-up takes a thread.
+    let addresses: BTreeSet<IpAddr> = members
+        .iter()
+        .filter(|member| member.node.alive)
+        .filter_map(|member| member.ip.parse().ok())
+        .collect();
     let mut lookups = JoinSet::new();
-    for (index, member) in members.iter().enumerate() {
-        if !member.node.alive {
-            continue;
-        }
-        match member.ip.parse::<IpAddr>() {
-            Ok(ip) => {
-                lookups.spawn(async move {
-                    let name = tokio::task::spawn_blocking(move || dns_lookup::lookup_addr(&ip));
-                    (index, timeout(LOOKUP_LIMIT, name).await)
-                });
-            }
-            Err(_) => continue,
-        }
+    for ip in addresses {
+        lookups.spawn(async move {
+            let name = tokio::task::spawn_blocking(move || dns_lookup::lookup_addr(&ip));
+            (ip, timeout(LOOKUP_LIMIT, name).await)
+        });
     }
     let mut found = BTreeMap::new();
     while let Some(done) = lookups.join_next().await {
-        if let Ok((index, Ok(Ok(Ok(name))))) = done {
-            found.insert(index, name);
+        if let Ok((ip, Ok(Ok(Ok(name))))) = done {
+            found.insert(ip, name);
         }
     }
-    for (index, member) in members.iter_mut().enumerate() {
+    for member in members.iter_mut() {
         // Without a name the lookup gives the address back.
-        let name = found
-            .remove(&index)
+        let ip = member.ip.parse::<IpAddr>().ok();
+        let name = ip
+            .filter(|_| member.node.alive)
+            .and_then(|ip| found.get(&ip).cloned())
             .filter(|name| name.parse::<IpAddr>().is_err());
         member.node.name = match &name {
             Some(name) => format!("{name}:{}", member.port),

@@ -22,15 +22,16 @@ pub(super) fn services(answer: &str) -> Vec<(String, u16)> {
         .collect()
 }
 
-/// Peers of a `peers-…` answer, and whether all of it could be read; those before a damaged place are kept.
-pub(super) fn peers(answer: &str) -> (Vec<Peer>, bool) {
+/// Peers of a `peers-…` answer that are not known yet, and whether all of it could be read; those before a damaged
+/// place are kept. Every node names all others, so what is known is passed over without a copy.
+pub(super) fn peers(answer: &str, known: impl Fn(&str) -> bool) -> (Vec<Peer>, bool) {
     let mut peers = Vec::new();
-    let complete = answer.is_empty() || read(answer, &mut peers).is_some();
+    let complete = answer.is_empty() || read(answer, &mut peers, known).is_some();
     let reachable = peers.iter().all(|peer| !peer.addresses.is_empty());
     (peers, complete && reachable)
 }
 
-fn read(answer: &str, peers: &mut Vec<Peer>) -> Option<()> {
+fn read(answer: &str, peers: &mut Vec<Peer>, known: impl Fn(&str) -> bool) -> Option<()> {
     let (_, rest) = answer.split_once(',')?;
     let (port, list) = rest.split_once(',')?;
     let port = port.parse().ok();
@@ -50,6 +51,10 @@ fn read(answer: &str, peers: &mut Vec<Peer>) -> Option<()> {
             if v6 && open { end + 1 } else { end }
         })?;
         let addresses = after.get(..end)?;
+        rest = after.get(end + 2..)?;
+        if known(id) {
+            continue;
+        }
         peers.push(Peer {
             id: id.to_owned(),
             id_known: true,
@@ -58,7 +63,6 @@ fn read(answer: &str, peers: &mut Vec<Peer>) -> Option<()> {
                 .filter_map(|item| address(item, port))
                 .collect(),
         });
-        rest = after.get(end + 2..)?;
     }
     (rest.trim() == "]").then_some(())
 }
@@ -101,7 +105,7 @@ mod tests {
             ("4,3000,[[BB1,,[a:b]]]", "BB1", false),
             ("", "", true),
         ] {
-            let (peers, whole) = peers(answer);
+            let (peers, whole) = peers(answer, |_| false);
             assert_eq!(whole, complete, "{answer}");
             let shown: Vec<_> = peers
                 .iter()

@@ -50,6 +50,7 @@ impl Session {
         let command = value::command(&text);
         let answers = self.answers(&targets, command).await;
         let mut failed = Vec::new();
+        let mut blocks = String::new();
         for (index, answer) in targets.iter().zip(answers) {
             let Some(member) = self.cluster.members.get(*index) else {
                 continue;
@@ -69,13 +70,14 @@ impl Session {
                     self.out.styled("31;91", &format!("FAILED: {reason}"))
                 }
             };
-            let block = if modifiers.flag(NO_NODE_NAME) {
-                format!("{shown}\n")
+            if modifiers.flag(NO_NODE_NAME) {
+                blocks.extend([&shown, "\n"]);
             } else {
-                format!("{}:\n{shown}\n\n", self.out.bold(&heading))
-            };
-            self.out.text(&block);
+                blocks.extend([&self.out.bold(&heading), ":\n", &shown, "\n\n"]);
+            }
         }
+        // One write, however many nodes there are.
+        self.out.text(&blocks);
         if !failed.is_empty() {
             self.out.error(&format!(
                 "{} of {} nodes did not answer: {}",
