@@ -10,6 +10,7 @@ const fn flag(names: &'static [&'static str]) -> Flag {
     }
 }
 
+const NO_WAIT: &[Flag] = &[flag(&["--no-wait"])];
 const NO_WARN: &[Flag] = &[flag(&["--no-warn"])];
 
 const fn command(
@@ -52,6 +53,13 @@ const fn manage(
 const fn words(count: usize, command: Command) -> Command {
     Command {
         words: count,
+        ..command
+    }
+}
+
+const fn no_wait(command: Command) -> Command {
+    Command {
+        flags: NO_WAIT,
         ..command
     }
 }
@@ -243,17 +251,17 @@ pub(super) const COMMANDS: &[Command] = &[
             Manage::Acl(Acl::Quotas),
         ),
     ),
-    words(
+    no_wait(words(
         1,
         manage(
             &["manage", "udfs", "add"],
-            "NAME path PATH",
-            "Registers a UDF module under NAME from the file PATH.",
+            "NAME path PATH [--no-wait]",
+            "Registers a UDF module under NAME from the file PATH, and waits until every node lists it.",
             &["path"],
             &["path"],
             Manage::UdfAdd,
         ),
-    ),
+    )),
     words(
         1,
         manage(

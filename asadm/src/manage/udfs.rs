@@ -2,16 +2,23 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use protocol::info::Failure;
+use tokio::time::{Instant, sleep};
 
 use super::{Outcome, argument, tell_principal, word};
 use crate::session::Session;
 use crate::view::Modifiers;
 
-/// Registers a module. Its bytes go to the server as they are.
+/// How long nodes may take to list a module that the principal took.
+const LISTED_LIMIT: Duration = Duration::from_secs(10);
+/// Time between two looks at the lists.
+const LISTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// Registers a module, and waits until every node lists it. Its bytes go to the server as they are.
 pub(super) async fn add(session: &mut Session, modifiers: &Modifiers) -> Outcome {
     let name = argument(modifiers, 0);
     let source = fs::read(word(modifiers, "path")).map_err(|error| match error.kind() {
@@ -31,10 +38,72 @@ pub(super) async fn add(session: &mut Session, modifiers: &Modifiers) -> Outcome
         content.len()
     );
     put(session, command, failed).await?;
+    if !modifiers.flag("--no-wait") {
+        wait(session, name).await?;
+    }
     session
         .out
         .text(&format!("Successfully added UDF {name}.\n"));
     Ok(())
+}
+
+/// Waits until every node lists the module with the hash that the principal lists. Nodes that fail are not waited for.
+async fn wait(session: &mut Session, name: &str) -> Outcome {
+    let failed = format!("UDF {name} was added, but the nodes cannot be compared");
+    let list = tell_principal(session, "udf-list".to_owned(), &failed).await?;
+    let Some(expected) = hash(&list, name).map(str::to_owned) else {
+        return Err(format!("{failed} : the principal does not list it."));
+    };
+    let count = session.cluster.members.len();
+    let mut waiting: Vec<usize> = (0..count).collect();
+    let end = Instant::now() + LISTED_LIMIT;
+    loop {
+        let answers = super::ask(session, &waiting, "udf-list").await;
+        let mut lacking = Vec::new();
+        let mut reasons = Vec::new();
+        let mut hope = false;
+        for (index, answer) in waiting.into_iter().zip(answers) {
+            let reason = match answer {
+                Ok(list) if hash(&list, name) == Some(&expected) => continue,
+                Ok(list) => {
+                    hope = true;
+                    match hash(&list, name) {
+                        Some(_) => "lists another version".to_owned(),
+                        None => "does not list it".to_owned(),
+                    }
+                }
+                Err(reason) => reason,
+            };
+            lacking.push(index);
+            if let Some(member) = session.cluster.members.get(index) {
+                reasons.push(format!("{}: {reason}", member.node.name));
+            }
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        if !hope || Instant::now() >= end {
+            return Err(format!(
+                "UDF {name} was added, but not seen on {} of {count} nodes: {}",
+                lacking.len(),
+                reasons.join("; ")
+            ));
+        }
+        waiting = lacking;
+        sleep(LISTED_PAUSE).await;
+    }
+}
+
+/// The hash of a module in an `udf-list` answer.
+fn hash<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+    let module = list.split(';').find(|module| {
+        module
+            .split(',')
+            .any(|field| field.strip_prefix("filename=") == Some(name))
+    })?;
+    module
+        .split(',')
+        .find_map(|field| field.strip_prefix("hash="))
 }
 
 /// Sends the module; of a source that does not compile the error tells file, line and message.
@@ -76,9 +145,5 @@ pub(super) async fn remove(session: &mut Session, modifiers: &Modifiers) -> Outc
 
 async fn exists(session: &mut Session, name: &str, failed: &str) -> Result<bool, String> {
     let list = tell_principal(session, "udf-list".to_owned(), failed).await?;
-    Ok(list.split(';').any(|module| {
-        module
-            .split(',')
-            .any(|field| field.strip_prefix("filename=") == Some(name))
-    }))
+    Ok(hash(&list, name).is_some())
 }

@@ -96,3 +96,28 @@ fn a_seed_that_does_not_answer_is_mentioned() {
     );
     assert_eq!(ran.rc, 0);
 }
+
+#[test]
+fn a_module_is_waited_for_on_every_node() {
+    let add = "manage udfs add new.lua path new.lua";
+    let added = "Successfully added UDF new.lua.\n";
+    let missing =
+        "ERROR: UDF new.lua was added, but not seen on 1 of 3 nodes: N1: connection refused";
+    for (mood, flag, out, err, looks) in [
+        (Mood::Lags, "", added, "", 3),
+        (Mood::Lags, " --no-wait", added, "", 0),
+        (Mood::Down, "", "", missing, 0),
+        (Mood::Down, " --no-wait", added, "", 0),
+    ] {
+        let cluster = Cluster::start([mood, Mood::Well, Mood::Well]);
+        let seed = format!("127.0.0.1:{}", cluster.ports[1]);
+        let text = format!("{add}{flag}");
+        let ran = run(&cluster, &["-h", &seed, "--enable", "-e", &text]);
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), (out, err), "{text}");
+        assert_eq!(ran.rc, if err.is_empty() { 0 } else { 2 });
+        let first: Vec<_> = cluster.asked("udf-list");
+        let first = first.iter().filter(|asked| asked.starts_with("N1 "));
+        assert_eq!(first.count(), looks, "{text}");
+        assert_eq!(cluster.asked("udf-put:").len(), 1);
+    }
+}
