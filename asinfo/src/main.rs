@@ -37,6 +37,12 @@ struct Options {
     /// Exit with 1 also for the answers FAIL:... and error=...
     #[arg(long)]
     strict: bool,
+    /// Print a script that completes this program's options in a shell, and leave
+    #[arg(long, value_name = "SHELL")]
+    completions: Option<clap_complete::Shell>,
+    /// Print the manual page, and leave
+    #[arg(long)]
+    manual: bool,
     /// Print the version
     #[arg(short = 'V', long)]
     version: bool,
@@ -112,6 +118,15 @@ fn main() -> ExitCode {
             io::stdout(),
             "Aerospike Information Tool\nVersion {version}\nBuild {version}"
         ));
+    }
+    if let Some(shell) = options.completions {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Options::command(), "asinfo", &mut text);
+        return printed(io::stdout().write_all(&text));
+    }
+    if options.manual {
+        let page = clap_mangen::Man::new(Options::command());
+        return printed(page.render(&mut io::stdout()));
     }
     let outcome = run(&options);
     match outcome.print() {

@@ -216,3 +216,17 @@ fn mistakes_in_the_options_go_to_stderr() {
             .starts_with("Aerospike Information Tool\nVersion ")
     );
 }
+
+#[test]
+fn completions_and_manual_come_from_the_definitions() {
+    for (words, expected) in [
+        (&["--completions", "bash"][..], "--line-separator"),
+        (&["--completions", "zsh"], "#compdef asinfo"),
+        (&["--completions", "fish"], "complete -c asinfo"),
+        (&["--manual"], ".TH asinfo 1"),
+    ] {
+        let ran = run(words);
+        assert!(ran.out.contains(expected), "{words:?}: {}", ran.out);
+        assert_eq!((ran.err.as_str(), ran.rc), ("", 0), "{words:?}");
+    }
+}
