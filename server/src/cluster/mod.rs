@@ -3,13 +3,17 @@
 //! A view is a value: membership makes a new one and swaps it in, so every answer within one command comes from the same
 //! moment.
 
+pub mod fabric;
+
 use std::fmt;
-use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
 
 use protocol::partition_map::PartitionMap;
 
 /// Identity of a node: 64 bits, printed as upper-case hex without leading zeros. Never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct NodeId(u64);
 
 impl NodeId {
@@ -48,6 +52,20 @@ impl NodeId {
     }
 }
 
+impl TryFrom<String> for NodeId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a node id is 1 to 16 hex digits, not all zero")
+    }
+}
+
+impl From<NodeId> for String {
+    fn from(id: NodeId) -> Self {
+        id.to_string()
+    }
+}
+
 impl fmt::Display for NodeId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:X}", self.0)
@@ -59,10 +77,10 @@ impl fmt::Display for NodeId {
 pub struct Peer {
     /// Its identity.
     pub id: NodeId,
-    /// Where clients reach it.
-    pub addresses: Vec<SocketAddr>,
+    /// Where clients reach it: `host:port`, IPv6 in brackets.
+    pub addresses: Vec<String>,
     /// Where clients that ask for alternate addresses reach it.
-    pub alternate_addresses: Vec<SocketAddr>,
+    pub alternate_addresses: Vec<String>,
 }
 
 /// The cluster as one node sees it.

@@ -1,7 +1,7 @@
 //! Where clients reach this node and its peers.
 
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use bytes::BytesMut;
 use protocol::info::InfoError;
@@ -9,10 +9,10 @@ use protocol::info::InfoError;
 use super::Call;
 use super::fields::{Fields, text};
 use crate::cluster::Peer;
-use crate::config::local_addresses;
+use crate::config::{NetworkSettings, local_addresses};
 
 /// Port that lists of peers leave out.
-const DEFAULT_PORT: u16 = 3_000;
+const DEFAULT_PORT: &str = ":3000";
 
 /// `host:port` as clients read it, brackets around IPv6.
 fn host_port(host: &str, port: u16) -> String {
@@ -35,8 +35,7 @@ fn expand(hosts: &[String], port: u16) -> Vec<String> {
 }
 
 /// What clients are told: the access addresses, else those listened on.
-fn standard(call: &Call<'_>) -> Vec<String> {
-    let network = &call.node.config.network;
+pub(crate) fn standard(network: &NetworkSettings) -> Vec<String> {
     let port = match network.service_access_port() {
         0 => network.service_port(),
         port => port,
@@ -49,8 +48,8 @@ fn standard(call: &Call<'_>) -> Vec<String> {
     }
 }
 
-fn alternate(call: &Call<'_>) -> Vec<String> {
-    let network = &call.node.config.network;
+/// What clients are told that ask for alternate addresses.
+pub(crate) fn alternate(network: &NetworkSettings) -> Vec<String> {
     let port = match network.service_alternate_access_port() {
         0 => network.service_port(),
         port => port,
@@ -66,18 +65,18 @@ fn list(out: &mut BytesMut, separator: char, items: impl IntoIterator<Item = imp
 }
 
 pub(super) fn service_clear_std(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    list(out, ',', standard(call));
+    list(out, ',', standard(&call.node.config.network));
     Ok(())
 }
 
 pub(super) fn service_clear_alt(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    list(out, ',', alternate(call));
+    list(out, ',', alternate(&call.node.config.network));
     Ok(())
 }
 
 /// The older form of the same.
 pub(super) fn service(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    list(out, ';', standard(call));
+    list(out, ';', standard(&call.node.config.network));
     Ok(())
 }
 
@@ -90,27 +89,26 @@ pub(super) fn admin_clear_std(call: &Call<'_>, out: &mut BytesMut) -> Result<(),
     Ok(())
 }
 
-type AddressesOf = fn(&Peer) -> &[SocketAddr];
+type AddressesOf = fn(&Peer) -> &[String];
 
-fn standard_of(peer: &Peer) -> &[SocketAddr] {
+fn standard_of(peer: &Peer) -> &[String] {
     &peer.addresses
 }
 
-fn alternate_of(peer: &Peer) -> &[SocketAddr] {
+fn alternate_of(peer: &Peer) -> &[String] {
     &peer.alternate_addresses
 }
 
 /// `generation,default port,[[id,tls name,[host,…]],…]`; peers without such an address are left out.
 fn peer_list(out: &mut BytesMut, generation: u64, peers: &[Peer], addresses: AddressesOf) {
-    text(out, format_args!("{generation},{DEFAULT_PORT},["));
+    text(out, format_args!("{generation},3000,["));
     let mut fields = Fields::new(out, ',');
     for peer in peers {
         let hosts: Vec<String> = addresses(peer)
             .iter()
-            .map(|address| match (address.port(), address.ip()) {
-                (DEFAULT_PORT, IpAddr::V6(ip)) => format!("[{ip}]"),
-                (DEFAULT_PORT, IpAddr::V4(ip)) => ip.to_string(),
-                _ => address.to_string(),
+            .map(|address| {
+                let host = address.strip_suffix(DEFAULT_PORT).unwrap_or(address);
+                host.to_owned()
             })
             .collect();
         if !hosts.is_empty() {
