@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use sha1::{Digest as _, Sha1};
 
 use super::names;
+use super::version::ContentHash;
 
 /// A compiled main chunk, loaded by every context of its module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Module {
         Self {
             file_name: file_name.into(),
             version,
-            hash: hash_of(&metadata_value(file_name, content64)).into(),
+            hash: hash_of(file_name, content64).to_string().into(),
             source,
             content64: content64.into(),
             compiled,
@@ -135,12 +136,12 @@ fn push_json_string(text: &mut String, value: &str) {
     text.push('"');
 }
 
-fn hash_of(value: &str) -> String {
-    let mut hex = String::with_capacity(40);
-    for byte in Sha1::digest(value.as_bytes()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+/// The hash that `udf-list` shows for this content.
+///
+/// Source: `udf-runtime.md` 1.3.
+#[must_use]
+pub fn hash_of(file_name: &str, content64: &str) -> ContentHash {
+    ContentHash(Sha1::digest(metadata_value(file_name, content64).as_bytes()).into())
 }
 
 /// What `require` sees: registered modules, and nothing else.
@@ -320,7 +321,7 @@ mod tests {
         // The check value of udf-runtime.md 1.3.
         let content64 = "ZnVuY3Rpb24gZihyLC4uLikgcmV0dXJuIDEgZW5k";
         assert_eq!(
-            hash_of(&metadata_value("a.lua", content64)),
+            hash_of("a.lua", content64).to_string(),
             "e8b445d39b0a9f2ff1c5c34d8e54d979353c25b4"
         );
         assert_eq!(
