@@ -10,17 +10,25 @@ pub const EPOCH_UNIX_SECONDS: u64 = 1_262_304_000;
 /// Milliseconds since the Unix epoch; 0 if the system clock stands before it.
 #[must_use]
 pub fn unix_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+    unix_ms_of(SystemTime::now())
+}
+
+fn unix_ms_of(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 /// Milliseconds since 2010-01-01 UTC, the unit of a record's last-update time.
 #[must_use]
 pub fn epoch_ms() -> u64 {
     unix_ms().saturating_sub(EPOCH_UNIX_SECONDS * 1_000)
+}
+
+/// Milliseconds from 2010-01-01 UTC to this time, of a file say; 0 if it lies before.
+#[must_use]
+pub fn epoch_ms_of(time: SystemTime) -> u64 {
+    unix_ms_of(time).saturating_sub(EPOCH_UNIX_SECONDS * 1_000)
 }
 
 /// Seconds since 2010-01-01 UTC, the unit of a void-time.

@@ -80,6 +80,7 @@ impl Node {
 pub fn udf_settings(config: &Config) -> UdfSettings {
     let mod_lua = &config.mod_lua;
     UdfSettings {
+        node: identity(config).number(),
         cache_enabled: mod_lua.cache_enabled(),
         allow_unsafe_lua: mod_lua.allow_unsafe_lua(),
         initial_contexts: mod_lua.initial_contexts(),

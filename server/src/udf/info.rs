@@ -84,7 +84,11 @@ fn put<F: ContextFactory>(service: &Service<F>, params: &Params<'_>) -> Result<(
 fn refused_by_store(file_name: &str, error: &StoreError) -> Refusal {
     let kind = match error {
         StoreError::ForeignFile { .. } => "file_exists",
-        StoreError::Io { .. } | StoreError::InUse { .. } | StoreError::Damaged { .. } => {
+        StoreError::Io { .. }
+        | StoreError::InUse { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::TooMany { .. }
+        | StoreError::Item { .. } => {
             tracing::error!(target: "udf", "`{file_name}` was not registered: {error}");
             "not_stored"
         }

@@ -10,10 +10,13 @@
 //! Source: `udf-runtime.md` 1, 2, 9.
 
 pub(crate) mod budget;
+mod catalogue;
 pub mod compile_failure;
 mod context;
 pub mod factory;
+mod failures;
 pub mod info;
+pub mod item;
 pub mod joining;
 pub mod module;
 pub mod names;
@@ -28,15 +31,17 @@ mod stats;
 pub mod version;
 mod warmer;
 
+pub use catalogue::{MAX_NAMES, Proposal, Stored};
 pub use compile_failure::CompileFailure;
 pub use context::{Context, Limits, LuaFactory};
 pub use factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
+pub use item::{ItemError, ModuleItem};
 pub use joining::Joining;
 pub use module::{Bytecode, Module, ModuleSet, Modules};
 pub use persistence::StoreError;
 pub use pool::CallEnd;
 pub use record_view::{Call, Outcome, RecordChange, RecordView, Reply};
-pub use registry::PutError;
+pub use registry::{Prepared, PutError};
 pub use rollout::Rollout;
 pub use service::{AcquireError, ContextGuard, EXECUTION_ERROR, OpenError, Service};
 pub use settings::UdfSettings;

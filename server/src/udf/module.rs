@@ -141,7 +141,13 @@ fn push_json_string(text: &mut String, value: &str) {
 /// Source: `udf-runtime.md` 1.3.
 #[must_use]
 pub fn hash_of(file_name: &str, content64: &str) -> ContentHash {
-    ContentHash(Sha1::digest(metadata_value(file_name, content64).as_bytes()).into())
+    hash_of_metadata(&metadata_value(file_name, content64))
+}
+
+/// The same for a [`metadata_value`].
+#[must_use]
+pub(crate) fn hash_of_metadata(value: &str) -> ContentHash {
+    ContentHash(Sha1::digest(value.as_bytes()).into())
 }
 
 /// What `require` sees: registered modules, and nothing else.

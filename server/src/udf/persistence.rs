@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <work-directory>/smd/UDF.smd      the truth: every module with its content; replaced as a whole
+//! <work-directory>/smd/.asd-alive   when the server was last alive, to the hour; see `Store::outdated_since_ms`
 //! <user-path>/<file name>           a copy of each module, for people and tools; nothing reads it back
 //! ```
 //!
@@ -10,7 +11,8 @@
 //! process dies at, the next start finds a copy that is missing, never one that disagrees. A file that disagrees was
 //! therefore written by somebody else and is left alone.
 //!
-//! The format is that of the real server, so a registry can be carried over. Source: `udf-runtime.md` 1.9.
+//! The format is that of the real server with one more key, `node`, which may be missing, so a registry can be carried
+//! over. Source: `udf-runtime.md` 1.9.
 
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
@@ -21,14 +23,19 @@ use std::sync::Arc;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::module::metadata_value;
+use super::item::{ItemError, ModuleItem};
+use super::module::{hash_of_metadata, metadata_value};
 use super::names;
+use super::version::{LONGEST_OUTAGE_MS, Summary, Version};
+use crate::clock;
 
 const METADATA_FILE: &str = "UDF.smd";
 /// Unfinished files. Module names never begin with a dot.
 const TEMPORARY_FILE: &str = ".asd-unfinished";
 /// Locked by the server that uses the directory, for as long as it lives.
 const LOCK_FILE: &str = ".asd-lock";
+/// When a server last used the directory, ms since 2010 in decimal.
+const ALIVE_FILE: &str = ".asd-alive";
 
 /// What went wrong with the registry's files.
 #[derive(Debug, Error)]
@@ -65,65 +72,93 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Too many names are known.
+    #[error(
+        "{limit} modules are known, counting those removed within the last 30 days; \
+         register under a name that was used before"
+    )]
+    TooMany {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Another node sent what cannot be a module.
+    #[error("what another node sent as `{file_name}` is refused: {reason}")]
+    Item {
+        /// The name that it came under.
+        file_name: String,
+        /// Why.
+        #[source]
+        reason: ItemError,
+    },
 }
 
 /// One entry of the registry: a module, or what is left of a removed one. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredItem {
     file_name: Arc<str>,
+    summary: Summary,
     content64: Option<Arc<str>>,
-    generation: u64,
-    timestamp_ms: u64,
     /// Its element of the array on disk, made once: saving writes those of all modules.
     element: Arc<str>,
 }
 
 impl StoredItem {
-    /// `content64` is none once removed, `generation` the number of changes, `timestamp_ms` the time of the last one
-    /// in ms since 2010.
-    pub(crate) fn new(
-        file_name: &str,
-        content64: Option<&str>,
-        generation: u64,
-        timestamp_ms: u64,
-    ) -> Self {
+    /// `content64` is none once removed.
+    pub(crate) fn new(file_name: &str, version: Version, content64: Option<&str>) -> Self {
         let value = content64.map(|content64| metadata_value(file_name, content64));
+        let hash = value.as_deref().map(hash_of_metadata);
+        let Version {
+            generation,
+            time_ms,
+            node,
+        } = version;
+        let node = match node {
+            0 => String::new(),
+            node => format!(",\n      \"node\": \"{node:X}\""),
+        };
         let element = format!(
             "   {{\n      \"key\": {},\n      \"value\": {},\n      \"generation\": {generation},\n      \
-             \"timestamp\": {timestamp_ms}\n   }}",
+             \"timestamp\": {time_ms}{node}\n   }}",
             serde_json::Value::from(file_name),
             serde_json::Value::from(value),
         );
         Self {
             file_name: file_name.into(),
+            summary: Summary { version, hash },
             content64: content64.map(Arc::from),
-            generation,
-            timestamp_ms,
             element: element.into(),
         }
     }
 
-    pub(crate) fn file_name(&self) -> &str {
+    /// An item that was checked.
+    pub(crate) fn from_item(item: &ModuleItem) -> Self {
+        Self::new(
+            &item.file_name,
+            item.summary.version,
+            item.content64.as_deref(),
+        )
+    }
+
+    /// For other nodes.
+    pub(crate) fn to_item(&self) -> ModuleItem {
+        ModuleItem {
+            file_name: self.file_name.as_ref().to_owned(),
+            summary: self.summary,
+            content64: self.content64.as_deref().map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn file_name(&self) -> &Arc<str> {
         &self.file_name
+    }
+
+    pub(crate) fn summary(&self) -> &Summary {
+        &self.summary
     }
 
     /// Content as registered, base64; none once removed.
     pub(crate) fn content64(&self) -> Option<&str> {
         self.content64.as_deref()
-    }
-
-    pub(crate) fn timestamp_ms(&self) -> u64 {
-        self.timestamp_ms
-    }
-
-    /// What follows when the content is this from now on: one generation more, and a later time than before.
-    pub(crate) fn followed_by(&self, content64: Option<&str>, now_ms: u64) -> Self {
-        Self::new(
-            &self.file_name,
-            content64,
-            self.generation.saturating_add(1),
-            now_ms.max(self.timestamp_ms.saturating_add(1)),
-        )
     }
 }
 
@@ -134,6 +169,8 @@ struct Row {
     value: Option<String>,
     generation: u64,
     timestamp: u64,
+    /// Where the change was made, hexadecimal. A real server writes none.
+    node: Option<String>,
 }
 
 /// The text inside [`Row::value`].
@@ -158,6 +195,9 @@ pub(crate) struct Store {
     user_path: PathBuf,
     /// Cluster key and number of changes, kept as found.
     version: (i64, u64),
+    /// When the server before this one was last alive; none without a registry.
+    alive_until_ms: Option<u64>,
+    opened_ms: u64,
     /// Holds the lock on the directory.
     _lock: File,
 }
@@ -191,10 +231,13 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => ((0, 0), Vec::new()),
             Err(error) => return Err(io_error("read", &path)(error)),
         };
+        let alive_until_ms = alive_until(&metadata_directory.join(ALIVE_FILE), &path)?;
         let store = Self {
             metadata_directory,
             user_path: user_path.to_owned(),
             version,
+            alive_until_ms,
+            opened_ms: clock::epoch_ms(),
             _lock: lock,
         };
         Ok((store, items))
@@ -207,6 +250,28 @@ impl Store {
         write_whole(&self.metadata_directory, &path, &render(version, items))?;
         self.version = version;
         Ok(())
+    }
+
+    /// When the server before this one was last alive, ms since 2010; none without a registry.
+    pub(crate) fn alive_until_ms(&self) -> Option<u64> {
+        self.alive_until_ms
+    }
+
+    /// The same if that was longer than [`LONGEST_OUTAGE_MS`] before this one started: other nodes may have forgotten
+    /// since then what was removed.
+    pub(crate) fn outdated_since_ms(&self) -> Option<u64> {
+        self.alive_until_ms
+            .filter(|alive_ms| self.opened_ms.saturating_sub(*alive_ms) > LONGEST_OUTAGE_MS)
+    }
+
+    /// Notes that the server is alive now and that its registry counts.
+    pub(crate) fn mark_alive(&self, now_ms: u64) -> Result<(), StoreError> {
+        let path = self.metadata_directory.join(ALIVE_FILE);
+        write_whole(
+            &self.metadata_directory,
+            &path,
+            now_ms.to_string().as_bytes(),
+        )
     }
 
     /// Refuses when the place of this copy is taken by a file that is not `ours`, the content registered so far.
@@ -227,23 +292,52 @@ impl Store {
         })
     }
 
-    /// Removes the copy if it holds `content`.
-    pub(crate) fn remove_copy(&self, file_name: &str, content: &[u8]) -> Result<(), StoreError> {
-        if self.copy(file_name, content)? != Copy::Same {
-            return Ok(());
+    /// Removes those copies that hold what they should: file name and content.
+    pub(crate) fn remove_copies<'c>(
+        &self,
+        copies: impl IntoIterator<Item = (&'c str, &'c [u8])>,
+    ) -> Result<(), StoreError> {
+        let mut removed = false;
+        for (file_name, content) in copies {
+            if self.copy(file_name, content)? == Copy::Same {
+                let path = self.user_path.join(file_name);
+                fs::remove_file(&path).map_err(io_error("remove", &path))?;
+                removed = true;
+            }
         }
-        let path = self.user_path.join(file_name);
-        fs::remove_file(&path).map_err(io_error("remove", &path))?;
-        sync_directory(&self.user_path)
+        if removed {
+            sync_directory(&self.user_path)?;
+        }
+        Ok(())
     }
 
-    /// Writes the copy if it is missing.
-    pub(crate) fn write_copy(&self, file_name: &str, content: &[u8]) -> Result<(), StoreError> {
-        let path = self.user_path.join(file_name);
-        match self.copy(file_name, content)? {
-            Copy::Same => Ok(()),
-            Copy::Foreign => Err(StoreError::ForeignFile { path }),
-            Copy::Missing => write_whole(&self.user_path, &path, content),
+    /// Writes those copies that are missing: file name and content. One that cannot be written does no harm to its
+    /// module, which the registry holds; `failed` is told.
+    pub(crate) fn write_copies<'c>(
+        &self,
+        copies: impl IntoIterator<Item = (&'c str, &'c [u8])>,
+        mut failed: impl FnMut(&'c str, StoreError),
+    ) {
+        let mut last = None;
+        for (file_name, content) in copies {
+            let path = self.user_path.join(file_name);
+            let written = self.copy(file_name, content).and_then(|copy| match copy {
+                Copy::Same => Ok(()),
+                Copy::Foreign => Err(StoreError::ForeignFile { path }),
+                Copy::Missing => {
+                    write_file(&self.user_path, &path, content)?;
+                    last = Some(file_name);
+                    Ok(())
+                }
+            });
+            if let Err(error) = written {
+                failed(file_name, error);
+            }
+        }
+        if let Some(last) = last
+            && let Err(error) = sync_directory(&self.user_path)
+        {
+            failed(last, error);
         }
     }
 
@@ -289,6 +383,12 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
 
 /// Puts a file in its place, whole: after a return it survives a power cut, after a death in between nothing changed.
 fn write_whole(directory: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    write_file(directory, path, content)?;
+    sync_directory(directory)
+}
+
+/// Like [`write_whole`], but that the file has its name is certain only once the directory is synced.
+fn write_file(directory: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let temporary = directory.join(TEMPORARY_FILE);
     let written = File::create(&temporary)
         .and_then(|mut file| {
@@ -300,7 +400,25 @@ fn write_whole(directory: &Path, path: &Path, content: &[u8]) -> Result<(), Stor
         let _ = fs::remove_file(&temporary);
         return Err(io_error("write", path)(source));
     }
-    sync_directory(directory)
+    Ok(())
+}
+
+/// When the server was last alive, ms since 2010; none without a registry. A registry that another server or an older
+/// release left says it by the time of its file.
+fn alive_until(alive: &Path, registry: &Path) -> Result<Option<u64>, StoreError> {
+    let modified = match fs::metadata(registry).and_then(|metadata| metadata.modified()) {
+        Ok(modified) => clock::epoch_ms_of(modified),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("look at", registry)(error)),
+    };
+    match fs::read_to_string(alive) {
+        Ok(text) => text.parse().map(Some).map_err(|_| StoreError::Damaged {
+            path: alive.to_owned(),
+            reason: "it is no number of milliseconds".to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(modified)),
+        Err(error) => Err(io_error("read", alive)(error)),
+    }
 }
 
 fn sync_directory(directory: &Path) -> Result<(), StoreError> {
@@ -356,12 +474,17 @@ fn parse(text: &[u8]) -> Result<((i64, u64), Vec<StoredItem>), String> {
                 Some(value.content64)
             }
         };
-        items.push(StoredItem::new(
-            &row.key,
-            content64.as_deref(),
-            row.generation,
-            row.timestamp,
-        ));
+        let node = match row.node.as_deref() {
+            None => 0,
+            Some(node) => u64::from_str_radix(node, 16)
+                .map_err(|error| format!("node of `{}`: {error}", row.key))?,
+        };
+        let version = Version {
+            generation: row.generation,
+            time_ms: row.timestamp,
+            node,
+        };
+        items.push(StoredItem::new(&row.key, version, content64.as_deref()));
     }
     Ok((version, items))
 }
@@ -371,7 +494,12 @@ mod tests {
     use super::*;
 
     fn item(file_name: &str, content64: Option<&str>) -> StoredItem {
-        StoredItem::new(file_name, content64, 3, 533_099_034_374)
+        let version = Version {
+            generation: 3,
+            time_ms: 533_099_034_374,
+            node: 0xBB9_0000_0000_0000,
+        };
+        StoredItem::new(file_name, version, content64)
     }
 
     #[test]
@@ -390,7 +518,8 @@ mod tests {
         let (version, items) = parse(text).unwrap();
         assert_eq!(version, (-123, 4));
         assert_eq!(items[0].content64(), Some("LS0g"));
-        assert_eq!(items[0].file_name(), "ü.lua");
+        assert_eq!(&**items[0].file_name(), "ü.lua");
+        assert_eq!(items[0].summary().version.to_string(), "1,533099034374,0");
         assert_eq!(items[1].content64(), None);
     }
 
@@ -453,11 +582,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let user_path = directory.path().join("lua");
         let (store, _) = Store::open(directory.path(), &user_path).unwrap();
-        store.write_copy("a.lua", b"one").unwrap();
+        store.write_copies([("a.lua", &b"one"[..])], |name, error| {
+            panic!("{name}: {error}")
+        });
         store.check_copy("a.lua", Some(b"one"), b"two").unwrap();
-        store.remove_copy("a.lua", b"two").unwrap();
+        store.remove_copies([("a.lua", &b"two"[..])]).unwrap();
         assert_eq!(fs::read(user_path.join("a.lua")).unwrap(), b"one");
-        store.remove_copy("a.lua", b"one").unwrap();
+        store.remove_copies([("a.lua", &b"one"[..])]).unwrap();
         assert!(!user_path.join("a.lua").exists());
 
         fs::write(user_path.join("theirs.lua"), "theirs").unwrap();
@@ -473,8 +604,10 @@ mod tests {
                     "{name}"
                 );
             }
-            store.remove_copy(name, b"one").unwrap();
-            assert!(store.write_copy(name, b"one").is_err(), "{name}");
+            store.remove_copies([(name, &b"one"[..])]).unwrap();
+            let mut failures = 0;
+            store.write_copies([(name, &b"one"[..])], |_, _| failures += 1);
+            assert_eq!(failures, 1, "{name}");
         }
         assert_eq!(fs::read(user_path.join("theirs.lua")).unwrap(), b"theirs");
         store.check_copy("theirs.lua", None, b"theirs").unwrap();

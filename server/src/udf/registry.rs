@@ -3,6 +3,7 @@
 //! The registry is the list on disk plus the modules made from it. Who runs or lists modules never waits for it: they
 //! read the [`ModuleSet`] that was published last.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,8 +12,10 @@ use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use thiserror::Error;
 
+use super::catalogue::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
 use super::compile_failure::CompileFailure;
 use super::factory::ContextFactory;
+use super::item::ModuleItem;
 use super::module::Module;
 use super::names;
 use super::persistence::{Store, StoreError, StoredItem};
@@ -22,8 +25,19 @@ use crate::clock;
 /// Source files are smaller than this, bytes; counted from the base64 length, padding included.
 pub(crate) const MAX_SOURCE: usize = 1 << 20;
 
-/// Removed modules whose place and generation are remembered. Beyond that the longest removed ones are forgotten.
-const MAX_REMOVED: usize = 1_024;
+/// How often a running server notes that it is alive, ms.
+pub(crate) const KEEP_ALIVE_MS: u64 = 60 * 60 * 1_000;
+
+/// What counts on this node, by file name, removed modules included.
+pub(crate) type Known = BTreeMap<Arc<str>, StoredItem>;
+
+/// A module that was validated, on its way to be registered.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(crate) file_name: String,
+    pub(crate) content64: String,
+    pub(crate) source: Vec<u8>,
+}
 
 /// Left-over bits of the last character may have any value, as in the real server.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -57,26 +71,14 @@ pub enum PutError {
     Store(#[from] StoreError),
 }
 
-/// One module or what is left of a removed one, in the order of first registration.
-#[derive(Debug)]
-struct Entry {
-    stored: StoredItem,
-    module: Option<Arc<Module>>,
-}
-
-/// What a change did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// There are other modules now.
-    Made,
-    /// Everything is as it was.
-    None,
-}
-
 #[derive(Debug)]
 pub(crate) struct Registry {
     store: Store,
-    entries: Vec<Entry>,
+    catalogue: Catalogue,
+    /// Those of the catalogue's contents that are modules.
+    modules: HashMap<Arc<str>, Arc<Module>>,
+    /// What was found on disk counts, or was dropped.
+    settled: bool,
 }
 
 /// Makes versions: no two modules of this process have the same.
@@ -121,164 +123,214 @@ impl Registry {
         versions: &Versions,
     ) -> Result<Self, StoreError> {
         let (store, items) = Store::open(&settings.work_directory, &settings.user_path)?;
-        let mut entries = Vec::with_capacity(items.len());
-        for stored in items {
-            let module = stored.content64().and_then(|content64| {
-                let Some(source) = decode_content(content64.as_bytes()) else {
-                    tracing::warn!(
-                        target: "udf",
-                        "`{}` is registered with a content that is not base64 and is left out",
-                        stored.file_name()
-                    );
-                    return None;
-                };
-                let module = build_module(factory, versions, stored.file_name(), content64, source);
-                if let Err(error) = store.write_copy(stored.file_name(), module.source()) {
-                    tracing::warn!(target: "udf", "no copy of `{}`: {error}", stored.file_name());
-                }
-                Some(Arc::new(module))
-            });
-            entries.push(Entry { stored, module });
+        let mut modules = HashMap::with_capacity(items.len());
+        for item in &items {
+            let file_name = item.file_name();
+            let Some(content64) = item.content64() else {
+                continue;
+            };
+            let Some(source) = decode_content(content64.as_bytes()) else {
+                tracing::warn!(
+                    target: "udf",
+                    "`{file_name}` is registered with a content that is not base64 and is left out"
+                );
+                continue;
+            };
+            let module = build_module(factory, versions, file_name, content64, source);
+            modules.insert(Arc::clone(file_name), Arc::new(module));
         }
-        Ok(Self { store, entries })
+        let mut registry = Self {
+            store,
+            catalogue: Catalogue::new(settings.node, items),
+            modules,
+            settled: true,
+        };
+        registry.write_copies(registry.modules.values());
+        if registry.outdated_since_ms().is_none() || !settings.clustered {
+            registry.mark_alive_again()?;
+        } else {
+            registry.settled = false;
+            registry.catalogue.distrust();
+        }
+        Ok(registry)
     }
 
     /// The modules in the order of their first registration.
     pub(crate) fn modules(&self) -> Vec<Arc<Module>> {
-        self.entries
+        self.catalogue
+            .items()
             .iter()
-            .filter_map(|entry| entry.module.clone())
+            .filter_map(|item| self.modules.get(item.file_name()).cloned())
             .collect()
     }
 
-    /// Registers a validated module. On return it is on disk, unless nothing changed.
-    pub(crate) fn put(&mut self, module: Module) -> Result<Change, StoreError> {
-        let file_name = module.file_name().to_owned();
-        let position = self.position(&file_name);
-        let old = position
-            .and_then(|position| self.entries.get(position))
-            .and_then(|entry| entry.module.clone());
-        if let Some(old) = &old
-            && old.content64() == module.content64()
-        {
-            self.copy_again(old);
-            return Ok(Change::None);
-        }
-        let ours = old.as_ref().map(|old| &**old.source());
-        self.store.check_copy(&file_name, ours, module.source())?;
-
-        let module = Arc::new(module);
-        let content64 = Some(module.content64());
-        let now_ms = clock::epoch_ms();
-        let mut items = self.items();
-        let stored = match position.and_then(|position| items.get_mut(position)) {
-            Some(item) => {
-                *item = item.followed_by(content64, now_ms);
-                item.clone()
-            }
-            None => {
-                let item = StoredItem::new(&file_name, content64, 1, now_ms);
-                items.push(item.clone());
-                item
-            }
-        };
-        self.replace(old.as_ref(), &items)?;
-        let entry = Entry {
-            stored,
-            module: Some(Arc::clone(&module)),
-        };
-        match position.and_then(|position| self.entries.get_mut(position)) {
-            Some(place) => *place = entry,
-            None => self.entries.push(entry),
-        }
-        self.copy_again(&module);
-        Ok(Change::Made)
-    }
-
-    /// Removes a module. On return that is on disk. An unknown name changes nothing.
-    pub(crate) fn remove(&mut self, file_name: &str) -> Result<Change, StoreError> {
-        let Some(position) = self.position(file_name) else {
-            return Ok(Change::None);
-        };
-        let Some(old) = self
-            .entries
-            .get(position)
-            .and_then(|entry| entry.module.clone())
-        else {
-            return Ok(Change::None);
-        };
-        let mut items = self.items();
-        if let Some(item) = items.get_mut(position) {
-            *item = item.followed_by(None, clock::epoch_ms());
-        }
-        let forgotten = longest_removed(&items);
-        if let Some(forgotten) = forgotten {
-            items.remove(forgotten);
-        }
-        self.replace(Some(&old), &items)?;
-        if let Some(entry) = self.entries.get_mut(position) {
-            entry.module = None;
-        }
-        if let Some(forgotten) = forgotten {
-            self.entries.remove(forgotten);
-        }
-        for (entry, item) in self.entries.iter_mut().zip(items) {
-            entry.stored = item;
-        }
-        Ok(Change::Made)
-    }
-
-    fn position(&self, file_name: &str) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| entry.stored.file_name() == file_name)
-    }
-
-    fn items(&self) -> Vec<StoredItem> {
-        self.entries
-            .iter()
-            .map(|entry| entry.stored.clone())
+    /// What counts, by name.
+    pub(crate) fn known(&self) -> Known {
+        self.catalogue
+            .all_known()
+            .map(|item| (Arc::clone(item.file_name()), item.clone()))
             .collect()
     }
 
-    /// Removes the copy of what changes, then replaces the list on disk; see `persistence` for why in this order.
-    fn replace(
+    /// What a put on this node comes to. When nothing changes, a copy that is missing is written again.
+    pub(crate) fn propose_put(&mut self, prepared: &Prepared) -> Result<Proposal, StoreError> {
+        let file_name = &*prepared.file_name;
+        let proposal = self
+            .catalogue
+            .propose_put(file_name, &prepared.content64, clock::epoch_ms())
+            .map_err(|Full| StoreError::TooMany { limit: MAX_NAMES })?;
+        let old = self.modules.get(file_name);
+        if proposal.is_known {
+            self.write_copies(old);
+        } else {
+            let ours = old.map(|old| &**old.source());
+            self.store.check_copy(file_name, ours, &prepared.source)?;
+        }
+        Ok(proposal)
+    }
+
+    /// What a remove on this node comes to; none when there is nothing to remove.
+    pub(crate) fn propose_removal(&mut self, file_name: &str) -> Option<Proposal> {
+        self.catalogue.propose_removal(file_name, clock::epoch_ms())
+    }
+
+    /// Takes what is newer; the items were checked, and `modules` are made of them in the same order. On return that is
+    /// on disk, in one writing. On error nothing changed.
+    pub(crate) fn store(
         &mut self,
-        old: Option<&Arc<Module>>,
-        items: &[StoredItem],
-    ) -> Result<(), StoreError> {
-        if let Some(old) = old {
-            self.store.remove_copy(old.file_name(), old.source())?;
+        items: &[ModuleItem],
+        modules: Vec<Option<Module>>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let Self {
+            store,
+            catalogue,
+            modules: current,
+            ..
+        } = self;
+        let outcomes = catalogue.store(items, clock::epoch_ms(), |next| {
+            let changed: Vec<&Arc<Module>> = items
+                .iter()
+                .filter_map(|item| current.get(&*item.file_name))
+                .filter(|module| !is_content_of(next, module))
+                .collect();
+            replace(store, &changed, next)
+        })?;
+        let mut made = Vec::new();
+        for ((item, outcome), module) in items.iter().zip(&outcomes).zip(modules) {
+            let file_name = &*item.file_name;
+            if *outcome != Stored::Taken {
+                continue;
+            }
+            match module {
+                None => {
+                    self.modules.remove(file_name);
+                }
+                Some(module) => {
+                    let same = |old: &Arc<Module>| old.content64() == module.content64();
+                    if !self.modules.get(file_name).is_some_and(same) {
+                        self.modules.insert(file_name.into(), Arc::new(module));
+                        made.push(file_name);
+                    }
+                }
+            }
         }
-        let saved = self.store.save(items);
-        if saved.is_err()
-            && let Some(old) = old
-        {
-            self.copy_again(old);
-        }
-        saved
+        self.write_copies(made.iter().filter_map(|name| self.modules.get(*name)));
+        Ok(outcomes)
     }
 
-    /// A copy that cannot be written does no harm to the module: the registry holds it.
-    fn copy_again(&self, module: &Module) {
-        if let Err(error) = self.store.write_copy(module.file_name(), module.source()) {
-            tracing::warn!(target: "udf", "no copy of `{}`: {error}", module.file_name());
+    /// See [`Store::outdated_since_ms`].
+    pub(crate) fn outdated_since_ms(&self) -> Option<u64> {
+        self.store.outdated_since_ms()
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Decides whether what is outdated counts, or is dropped.
+    pub(crate) fn settle(&mut self, counts: bool) -> Result<(), StoreError> {
+        if counts {
+            self.catalogue.trust();
+        } else {
+            let mut next = self.catalogue.clone();
+            if next.drop_outdated() {
+                let dropped: Vec<&Arc<Module>> = self
+                    .modules
+                    .values()
+                    .filter(|module| !is_content_of(&next, module))
+                    .collect();
+                replace(&mut self.store, &dropped, &next)?;
+                self.modules
+                    .retain(|file_name, _| next.known(file_name).is_some());
+            }
+            self.catalogue = next;
         }
+        self.settled = true;
+        self.store.mark_alive(clock::epoch_ms())
+    }
+
+    /// Forgets removed modules whose time is over, and notes that the registry is alive. True: some were forgotten.
+    pub(crate) fn keep_alive(&mut self) -> Result<bool, StoreError> {
+        if !self.settled {
+            return Ok(false);
+        }
+        let now_ms = clock::epoch_ms();
+        let mut next = self.catalogue.clone();
+        let forgot = next.forget_expired(now_ms);
+        if forgot {
+            self.store.save(next.items())?;
+            self.catalogue = next;
+        }
+        self.store.mark_alive(now_ms)?;
+        Ok(forgot)
+    }
+
+    /// At start: not a write more than is needed.
+    fn mark_alive_again(&self) -> Result<(), StoreError> {
+        let now_ms = clock::epoch_ms();
+        match self.store.alive_until_ms() {
+            Some(alive_ms) if now_ms.saturating_sub(alive_ms) > KEEP_ALIVE_MS => {
+                self.store.mark_alive(now_ms)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_copies<'m>(&self, modules: impl IntoIterator<Item = &'m Arc<Module>>) {
+        write_copies(&self.store, modules);
     }
 }
 
-/// Position of the removed module to forget, if there are too many.
-fn longest_removed(items: &[StoredItem]) -> Option<usize> {
-    let removed = || {
-        items
-            .iter()
-            .enumerate()
-            .filter(|(_, item)| item.content64().is_none())
-    };
-    if removed().count() <= MAX_REMOVED {
-        return None;
+/// The module is what the catalogue has under its name.
+fn is_content_of(catalogue: &Catalogue, module: &Module) -> bool {
+    let known = catalogue.known(module.file_name());
+    known.and_then(StoredItem::content64) == Some(module.content64())
+}
+
+/// Removes the copies of what changes, then replaces the registry on disk; see `persistence` for why in this order.
+fn replace(
+    store: &mut Store,
+    changed: &[&Arc<Module>],
+    next: &Catalogue,
+) -> Result<(), StoreError> {
+    let copies = changed
+        .iter()
+        .map(|module| (module.file_name(), &**module.source()));
+    let saved = store
+        .remove_copies(copies)
+        .and_then(|()| store.save(next.items()));
+    if saved.is_err() {
+        write_copies(store, changed.iter().copied());
     }
-    removed()
-        .min_by_key(|(_, item)| item.timestamp_ms())
-        .map(|(position, _)| position)
+    saved
+}
+
+/// A copy that cannot be written does no harm to the module: the registry holds it.
+fn write_copies<'m>(store: &Store, modules: impl IntoIterator<Item = &'m Arc<Module>>) {
+    store.write_copies(
+        modules
+            .into_iter()
+            .map(|module| (module.file_name(), &**module.source())),
+        |file_name, error| tracing::warn!(target: "udf", "no copy of `{file_name}`: {error}"),
+    );
 }

@@ -9,15 +9,22 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::sync::watch;
 
+use super::catalogue::{Proposal, Stored};
 use super::factory::{ContextFactory, LoadFailure, PooledContext as _};
-use super::module::{ModuleSet, ModuleView};
+use super::failures::Failures;
+use super::item::{ItemError, ModuleItem};
+use super::module::{Module, ModuleSet, ModuleView};
 use super::names;
-use super::persistence::StoreError;
+use super::persistence::{StoreError, StoredItem};
 use super::pool::{CallEnd, Held, Pool, Taken};
-use super::registry::{Change, PutError, Registry, Versions, build_module, decode_content};
+use super::registry::{
+    KEEP_ALIVE_MS, Known, Prepared, PutError, Registry, Versions, build_module, decode_content,
+};
 use super::settings::UdfSettings;
 use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
+use super::version::{Decision, Summaries, decide};
 use super::warmer::Visits;
 
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
@@ -76,6 +83,10 @@ struct Shared<F: ContextFactory> {
 pub struct Service<F: ContextFactory> {
     shared: Arc<Shared<F>>,
     registry: Mutex<Registry>,
+    /// What the registry has on disk and the set in force serves.
+    known: ArcSwap<Known>,
+    changes: watch::Sender<u64>,
+    failures: Failures,
     versions: Versions,
     warmer: Option<JoinHandle<()>>,
 }
@@ -111,7 +122,10 @@ impl<F: ContextFactory> Service<F> {
         };
         Ok(Self {
             shared,
+            known: ArcSwap::from_pointee(registry.known()),
             registry: Mutex::new(registry),
+            changes: watch::Sender::new(0),
+            failures: Failures::default(),
             versions,
             warmer,
         })
@@ -129,7 +143,7 @@ impl<F: ContextFactory> Service<F> {
         Arc::clone(&self.shared.live.load().set)
     }
 
-    /// Validates, stores and publishes a module. Blocks: the body of the chunk runs, and files are synced.
+    /// Validates, stores and publishes a module on this node. Blocks: the body of the chunk runs, and files are synced.
     ///
     /// On return the module is on disk, and no call that begins from now on runs older code. The same content again
     /// changes nothing, but a failure to load it is forgotten and missing contexts are built.
@@ -137,6 +151,34 @@ impl<F: ContextFactory> Service<F> {
     /// # Errors
     /// See [`PutError`]; nothing changed.
     pub fn put(&self, file_name: &str, content64: &str) -> Result<(), PutError> {
+        let prepared = self.prepare(file_name, content64)?;
+        let proposal = self.propose_put(&prepared)?;
+        if !proposal.is_known {
+            self.store(proposal.item)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a module on this node, and its copy in the module directory. Blocks while files are synced.
+    ///
+    /// An unknown name is no error, and leaves no trace.
+    ///
+    /// # Errors
+    /// The registry cannot be written; nothing changed.
+    pub fn remove(&self, file_name: &str) -> Result<(), StoreError> {
+        if let Some(proposal) = self.propose_removal(file_name)
+            && !proposal.is_known
+        {
+            self.store(proposal.item)?;
+        }
+        Ok(())
+    }
+
+    /// Checks and validates what a client wants to register. Nothing changes. Blocks: the body of the chunk runs.
+    ///
+    /// # Errors
+    /// See [`PutError`].
+    pub fn prepare(&self, file_name: &str, content64: &str) -> Result<Prepared, PutError> {
         let shared = &self.shared;
         if !names::may_be_registered(file_name.as_bytes(), shared.settings.allow_unsafe_lua) {
             return Err(PutError::Name);
@@ -149,35 +191,210 @@ impl<F: ContextFactory> Service<F> {
                 .validate(file_name, &source, Arc::new(view))
                 .map_err(PutError::Compile)?;
         }
-        let module = build_module(
-            &shared.factory,
-            &self.versions,
-            file_name,
-            content64,
+        Ok(Prepared {
+            file_name: file_name.to_owned(),
+            content64: content64.to_owned(),
             source,
-        );
+        })
+    }
+
+    /// Gives a put its version, which is to be [`store`](Self::store)d on this node and on all others. No two changes
+    /// get the same. The module does not change yet.
+    ///
+    /// When the content is what it was, a failure to load it is forgotten and missing contexts are built. May block
+    /// while another change is written.
+    ///
+    /// # Errors
+    /// A file that the server did not write is in the way, or there are too many names.
+    pub fn propose_put(&self, prepared: &Prepared) -> Result<Proposal, StoreError> {
+        let proposal = self.registry.lock().propose_put(prepared)?;
+        if proposal.is_known {
+            self.shared.ensure_loaded(&prepared.file_name);
+        }
+        Ok(proposal)
+    }
+
+    /// Gives a removal its version, like [`propose_put`](Self::propose_put). None: no node that this one heard from ever
+    /// had such a module, or it was forgotten since.
+    pub fn propose_removal(&self, file_name: &str) -> Option<Proposal> {
+        self.registry.lock().propose_removal(file_name)
+    }
+
+    /// Takes an item of another node, or one that was proposed here, if it is newer than what is here. Blocks while
+    /// files are synced.
+    ///
+    /// On return it is on disk, and no call that begins from now on runs older code. A script is not validated: one that
+    /// does not load says so to its callers.
+    ///
+    /// # Errors
+    /// The item is damaged, or the registry cannot be written; nothing changed. [`failures`](Self::failures) keeps the
+    /// error until the name can be stored.
+    pub fn store(&self, item: ModuleItem) -> Result<Stored, StoreError> {
+        let file_name = item.file_name.clone();
+        let mut outcomes = self.store_many(vec![item])?;
+        match outcomes.pop() {
+            Some(Ok(stored)) => Ok(stored),
+            Some(Err(reason)) => Err(StoreError::Item { file_name, reason }),
+            None => Ok(Stored::Same),
+        }
+    }
+
+    /// Like [`store`](Self::store) for many items, in one writing of the registry. What became of each stands at its
+    /// place.
+    ///
+    /// # Errors
+    /// The registry cannot be written; nothing changed.
+    pub fn store_many(
+        &self,
+        items: Vec<ModuleItem>,
+    ) -> Result<Vec<Result<Stored, ItemError>>, StoreError> {
+        let known = self.known.load_full();
+        let mut outcomes = Vec::with_capacity(items.len());
+        let mut newer = Vec::new();
+        let mut modules = Vec::new();
+        for item in items {
+            let known = known.get(&*item.file_name).map(StoredItem::summary);
+            outcomes.push(match (decide(known, &item.summary), known) {
+                (Decision::Same, _) => {
+                    self.failures.succeeded(&item.file_name);
+                    Some(Ok(Stored::Same))
+                }
+                (Decision::Older, Some(known)) => Some(Ok(Stored::Older(*known))),
+                _ => match self.module_of(&item) {
+                    Ok(module) => {
+                        modules.push(module);
+                        newer.push(item);
+                        None
+                    }
+                    Err(reason) => {
+                        self.failures.failed(&item.file_name, &reason);
+                        Some(Err(reason))
+                    }
+                },
+            });
+        }
+        if newer.is_empty() {
+            return Ok(outcomes.into_iter().flatten().collect());
+        }
         let mut registry = self.registry.lock();
-        match registry.put(module)? {
-            Change::Made => shared.publish(|set| set.followed_by(registry.modules())),
-            Change::None => shared.ensure_loaded(file_name),
+        let stored = registry.store(&newer, modules);
+        if stored.is_ok() {
+            self.publish(&registry);
+        }
+        drop(registry);
+        for item in &newer {
+            match &stored {
+                Ok(_) => self.failures.succeeded(&item.file_name),
+                Err(error) => self.failures.failed(&item.file_name, error),
+            }
+        }
+        let mut stored = stored?.into_iter().map(Ok);
+        Ok(outcomes
+            .into_iter()
+            .filter_map(|outcome| outcome.or_else(|| stored.next()))
+            .collect())
+    }
+
+    fn module_of(&self, item: &ModuleItem) -> Result<Option<Module>, ItemError> {
+        let source = item.checked()?;
+        let content64 = item.content64.as_deref();
+        Ok(source.zip(content64).map(|(source, content64)| {
+            let shared = &self.shared;
+            build_module(
+                &shared.factory,
+                &self.versions,
+                &item.file_name,
+                content64,
+                source,
+            )
+        }))
+    }
+
+    /// Shows what the registry has: first to calls, then to other nodes.
+    fn publish(&self, registry: &Registry) {
+        self.shared
+            .publish(|set| set.followed_by(registry.modules()));
+        self.known.store(Arc::new(registry.known()));
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// What this node has on disk and serves, removed modules included. Waits for nobody.
+    #[must_use]
+    pub fn summaries(&self) -> Summaries {
+        self.known
+            .load()
+            .iter()
+            .map(|(file_name, item)| (Arc::clone(file_name), *item.summary()))
+            .collect()
+    }
+
+    /// Its value changes after every change of [`summaries`](Self::summaries).
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// What this node has under this name, for another node.
+    #[must_use]
+    pub fn item(&self, file_name: &str) -> Option<ModuleItem> {
+        self.known.load().get(file_name).map(StoredItem::to_item)
+    }
+
+    /// Names that could not be stored, each with the last reason.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(String, String)> {
+        self.failures.all()
+    }
+
+    /// When the server before this one was last alive, ms since 2010, if that was so long ago that other nodes may have
+    /// forgotten since what was removed; see [`LONGEST_OUTAGE_MS`](super::version::LONGEST_OUTAGE_MS).
+    #[must_use]
+    pub fn outdated_since_ms(&self) -> Option<u64> {
+        self.registry.lock().outdated_since_ms()
+    }
+
+    /// What was found on disk counts, or was dropped. False only on one of several nodes whose registry is outdated: it
+    /// serves its modules, but offers none to others, until it [`settle`](Self::settle)s.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.registry.lock().is_settled()
+    }
+
+    /// Decides about an outdated registry; otherwise nothing happens. `peers` is what
+    /// [`outdated_since_ms`](Self::outdated_since_ms) is on every other live node. If one of them was alive later than
+    /// this one, what was found here is dropped: what counts is what the others have. Blocks while files are synced.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn settle(&self, peers: impl IntoIterator<Item = Option<u64>>) -> Result<(), StoreError> {
+        let mut registry = self.registry.lock();
+        let Some(ours_ms) = registry.outdated_since_ms() else {
+            return Ok(());
+        };
+        if registry.is_settled() {
+            return Ok(());
+        }
+        let alive_later = |peer: Option<u64>| peer.is_none_or(|peer_ms| peer_ms > ours_ms);
+        registry.settle(!peers.into_iter().any(alive_later))?;
+        self.publish(&registry);
+        Ok(())
+    }
+
+    /// Forgets removed modules whose time is over, and notes on disk that the node is alive. To be called every
+    /// [`KEEP_ALIVE`](Self::KEEP_ALIVE). Blocks while files are synced.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn keep_alive(&self) -> Result<(), StoreError> {
+        let mut registry = self.registry.lock();
+        if registry.keep_alive()? {
+            self.publish(&registry);
         }
         Ok(())
     }
 
-    /// Removes a module, and its copy in the module directory. Blocks while files are synced.
-    ///
-    /// An unknown name is no error, and leaves no trace.
-    ///
-    /// # Errors
-    /// The registry cannot be written; nothing changed.
-    pub fn remove(&self, file_name: &str) -> Result<(), StoreError> {
-        let mut registry = self.registry.lock();
-        if registry.remove(file_name)? == Change::Made {
-            self.shared
-                .publish(|set| set.followed_by(registry.modules()));
-        }
-        Ok(())
-    }
+    /// How often a running server says that it is alive.
+    pub const KEEP_ALIVE: Duration = Duration::from_millis(KEEP_ALIVE_MS);
 
     /// Has every context of every module built anew; does not block. No call that begins from now on runs in an older one.
     pub fn clear_cache(&self) {

@@ -9,6 +9,11 @@ pub struct UdfSettings {
     pub work_directory: PathBuf,
     /// Directory with a copy of every registered file, for people and tools.
     pub user_path: PathBuf,
+    /// Number of the node's identity, which goes into the versions of modules that are put here.
+    pub node: u64,
+    /// The node starts as one of several: a registry that is too old does not count until
+    /// [`settle`](super::Service::settle) says so.
+    pub clustered: bool,
     /// Contexts are kept between calls.
     pub cache_enabled: bool,
     /// Native libraries may be registered.
@@ -31,6 +36,8 @@ impl UdfSettings {
         Self {
             work_directory: work_directory.into(),
             user_path: user_path.into(),
+            node: 0,
+            clustered: false,
             cache_enabled: true,
             allow_unsafe_lua: false,
             initial_contexts: Self::INITIAL_CONTEXTS,

@@ -1,0 +1,351 @@
+//! The names that a node knows with their versions: the rule of [`version`](super::version) applied to its state.
+//!
+//! It has no files, sockets or clock, so that a simulation can drive it: who changes it says how the next state is
+//! saved, and it goes over to that state only once it is.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::item::ModuleItem;
+use super::persistence::StoredItem;
+use super::version::{Decision, Summary, Version, decide};
+
+/// Most names that a node remembers, removed ones included, before it refuses to register others.
+///
+/// Removed ones cannot be forgotten before their time, so this is what bounds the memory that they take.
+pub const MAX_NAMES: usize = 65_536;
+
+/// What became of an item that was offered to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It was newer. It is on disk now.
+    Taken,
+    /// It was there already.
+    Same,
+    /// There is this newer one, which whoever offered the item should take.
+    Older(Summary),
+}
+
+impl Stored {
+    /// What the node has now, after it was offered `offered`.
+    #[must_use]
+    pub fn has(self, offered: &Summary) -> Summary {
+        match self {
+            Self::Taken | Self::Same => *offered,
+            Self::Older(newer) => newer,
+        }
+    }
+}
+
+/// What a put or remove on this node comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// What all nodes shall have.
+    pub item: ModuleItem,
+    /// This node has it: the content is what it was. Other nodes may lack it.
+    pub is_known: bool,
+}
+
+/// There are too many names; see [`MAX_NAMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// The state of one node. A clone shares the contents.
+#[derive(Clone, Debug)]
+pub(crate) struct Catalogue {
+    node: u64,
+    /// In the order of first registration.
+    items: Vec<StoredItem>,
+    positions: HashMap<Arc<str>, usize>,
+    /// Names of [`items`](Self::items) that do not count, as the node was away for too long.
+    outdated: HashSet<Arc<str>>,
+    /// The last version given out per name, until one as high is stored: no two changes get the same.
+    proposed: HashMap<Arc<str>, Version>,
+}
+
+impl Catalogue {
+    /// The state found on disk. `node` goes into the versions of changes made here.
+    pub(crate) fn new(node: u64, items: Vec<StoredItem>) -> Self {
+        let mut catalogue = Self {
+            node,
+            items,
+            positions: HashMap::new(),
+            outdated: HashSet::new(),
+            proposed: HashMap::new(),
+        };
+        catalogue.index();
+        catalogue
+    }
+
+    fn index(&mut self) {
+        self.positions = self
+            .items
+            .iter()
+            .enumerate()
+            .map(|(position, item)| (Arc::clone(item.file_name()), position))
+            .collect();
+    }
+
+    /// In the order of first registration, outdated ones included.
+    pub(crate) fn items(&self) -> &[StoredItem] {
+        &self.items
+    }
+
+    /// What counts under this name.
+    pub(crate) fn known(&self, file_name: &str) -> Option<&StoredItem> {
+        self.any(file_name)
+            .filter(|_| !self.outdated.contains(file_name))
+    }
+
+    fn any(&self, file_name: &str) -> Option<&StoredItem> {
+        let position = self.positions.get(file_name)?;
+        self.items.get(*position)
+    }
+
+    /// What counts, in the order of first registration.
+    pub(crate) fn all_known(&self) -> impl Iterator<Item = &StoredItem> {
+        self.items
+            .iter()
+            .filter(|item| !self.outdated.contains(&**item.file_name()))
+    }
+
+    /// What a put of `content64` on this node comes to.
+    pub(crate) fn propose_put(
+        &mut self,
+        file_name: &str,
+        content64: &str,
+        now_ms: u64,
+    ) -> Result<Proposal, Full> {
+        let content64 = Some(content64);
+        if let Some(unchanged) = self.unchanged(file_name, content64) {
+            return Ok(unchanged);
+        }
+        let is_new = self.any(file_name).is_none() && !self.proposed.contains_key(file_name);
+        if is_new && self.items.len() + self.proposed.len() >= MAX_NAMES {
+            return Err(Full);
+        }
+        Ok(self.change(file_name, content64, now_ms))
+    }
+
+    /// What a remove on this node comes to. None: there is nothing to remove.
+    pub(crate) fn propose_removal(&mut self, file_name: &str, now_ms: u64) -> Option<Proposal> {
+        if let Some(unchanged) = self.unchanged(file_name, None) {
+            return Some(unchanged);
+        }
+        let exists = self.any(file_name).is_some() || self.proposed.contains_key(file_name);
+        exists.then(|| self.change(file_name, None, now_ms))
+    }
+
+    fn unchanged(&self, file_name: &str, content64: Option<&str>) -> Option<Proposal> {
+        let known = self.known(file_name)?;
+        (known.content64() == content64).then(|| Proposal {
+            item: known.to_item(),
+            is_known: true,
+        })
+    }
+
+    fn change(&mut self, file_name: &str, content64: Option<&str>, now_ms: u64) -> Proposal {
+        let last = self.any(file_name).map(|last| last.summary().version);
+        let last = last.max(self.proposed.get(file_name).copied());
+        let version = Version::following(last, now_ms, self.node);
+        self.proposed.insert(file_name.into(), version);
+        Proposal {
+            item: ModuleItem::new(file_name, version, content64),
+            is_known: false,
+        }
+    }
+
+    /// Takes what is newer of the items, which were checked; for each, in this order, what became of it.
+    ///
+    /// `save` gets the next state and makes it last; when it fails, or when nothing is newer, everything is as it was.
+    pub(crate) fn store<E>(
+        &mut self,
+        offered: &[ModuleItem],
+        now_ms: u64,
+        save: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<Vec<Stored>, E> {
+        let mut next = None;
+        let mut outcomes = Vec::with_capacity(offered.len());
+        for item in offered {
+            let state = next.as_ref().unwrap_or(&*self);
+            let known = state.known(&item.file_name).map(StoredItem::summary);
+            outcomes.push(match decide(known, &item.summary) {
+                Decision::Take => {
+                    next.get_or_insert_with(|| self.clone()).take(item);
+                    Stored::Taken
+                }
+                Decision::Same => Stored::Same,
+                Decision::Older => known.map_or(Stored::Same, |known| Stored::Older(*known)),
+            });
+        }
+        if let Some(mut next) = next {
+            next.forget_expired(now_ms);
+            save(&next)?;
+            *self = next;
+        }
+        Ok(outcomes)
+    }
+
+    fn take(&mut self, item: &ModuleItem) {
+        let stored = StoredItem::from_item(item);
+        let file_name = Arc::clone(stored.file_name());
+        self.outdated.remove(&file_name);
+        if self.proposed.get(&file_name) <= Some(&item.summary.version) {
+            self.proposed.remove(&file_name);
+        }
+        let position = self.positions.get(&file_name);
+        match position.and_then(|position| self.items.get_mut(*position)) {
+            Some(place) => *place = stored,
+            None => {
+                self.positions.insert(file_name, self.items.len());
+                self.items.push(stored);
+            }
+        }
+    }
+
+    /// Drops tombstones whose life is over. True: there were some.
+    pub(crate) fn forget_expired(&mut self, now_ms: u64) -> bool {
+        self.retain(|item| !item.summary().is_expired(now_ms))
+    }
+
+    fn retain(&mut self, keep: impl FnMut(&StoredItem) -> bool) -> bool {
+        let before = self.items.len();
+        self.items.retain(keep);
+        let dropped = self.items.len() < before;
+        if dropped {
+            self.index();
+        }
+        dropped
+    }
+
+    /// From now on nothing that is here counts, until it is taken from a node or [`trust`](Self::trust)ed.
+    pub(crate) fn distrust(&mut self) {
+        self.outdated = self.positions.keys().cloned().collect();
+    }
+
+    /// What is outdated counts again.
+    pub(crate) fn trust(&mut self) {
+        self.outdated.clear();
+    }
+
+    /// What is outdated is dropped. True: there was some.
+    pub(crate) fn drop_outdated(&mut self) -> bool {
+        let outdated = std::mem::take(&mut self.outdated);
+        self.retain(|item| !outdated.contains(item.file_name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::version::TOMBSTONE_LIFE_MS;
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        Catalogue::new(7, Vec::new())
+    }
+
+    fn saved(_: &Catalogue) -> Result<(), ()> {
+        Ok(())
+    }
+
+    fn change(catalogue: &mut Catalogue, content64: Option<&str>, now_ms: u64) -> Version {
+        let proposal = match content64 {
+            Some(content64) => catalogue.propose_put("a.lua", content64, now_ms).unwrap(),
+            None => catalogue.propose_removal("a.lua", now_ms).unwrap(),
+        };
+        let item = proposal.item;
+        let stored = catalogue.store(std::slice::from_ref(&item), now_ms, saved);
+        assert_eq!(stored, Ok(vec![Stored::Taken]));
+        item.summary.version
+    }
+
+    #[test]
+    fn generations_count_changes_also_over_a_removal() {
+        let mut catalogue = catalogue();
+        assert_eq!(catalogue.propose_removal("a.lua", 1), None);
+        let versions = [Some("LS0g"), None, Some("LS0g"), Some("LS0h")]
+            .map(|content64| change(&mut catalogue, content64, 10));
+        assert_eq!(
+            versions.map(|version| (version.generation, version.time_ms, version.node)),
+            [(1, 10, 7), (2, 11, 7), (3, 12, 7), (4, 13, 7)]
+        );
+        let again = catalogue.propose_put("a.lua", "LS0h", 20).unwrap();
+        assert!(again.is_known);
+        assert_eq!(again.item.summary.version, versions[3]);
+    }
+
+    #[test]
+    fn changes_that_are_not_stored_yet_have_different_versions() {
+        let mut catalogue = catalogue();
+        let first = catalogue.propose_put("a.lua", "LS0g", 1).unwrap();
+        let second = catalogue.propose_put("a.lua", "LS0h", 1).unwrap();
+        assert!(first.item.summary < second.item.summary);
+        assert_eq!(
+            catalogue.store(&[second.item.clone(), first.item], 1, saved),
+            Ok(vec![Stored::Taken, Stored::Older(second.item.summary)])
+        );
+        assert!(catalogue.proposed.is_empty());
+    }
+
+    #[test]
+    fn nothing_changes_when_it_cannot_be_saved() {
+        let mut catalogue = catalogue();
+        change(&mut catalogue, Some("LS0g"), 1);
+        let item = catalogue.propose_removal("a.lua", 2).unwrap().item;
+        assert_eq!(
+            catalogue.store(std::slice::from_ref(&item), 2, |_| Err("full")),
+            Err("full")
+        );
+        assert_eq!(catalogue.known("a.lua").unwrap().content64(), Some("LS0g"));
+        assert_eq!(catalogue.store(&[item], 2, saved), Ok(vec![Stored::Taken]));
+    }
+
+    #[test]
+    fn tombstones_live_their_time_however_many_there_are() {
+        let mut catalogue = catalogue();
+        let items: Vec<_> = (0..3_000)
+            .map(|index| {
+                let version = Version::following(None, index, 1);
+                ModuleItem::new(&format!("{index}.lua"), version, None)
+            })
+            .collect();
+        catalogue.store(&items, 3_000, saved).unwrap();
+        assert_eq!(catalogue.items().len(), 3_000);
+        assert!(!catalogue.forget_expired(TOMBSTONE_LIFE_MS));
+        assert!(catalogue.forget_expired(TOMBSTONE_LIFE_MS + 1_000));
+        assert_eq!(catalogue.items().len(), 2_000);
+        assert!(catalogue.known("999.lua").is_none());
+        assert!(catalogue.known("1000.lua").is_some());
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut catalogue = catalogue();
+        for index in 0..MAX_NAMES {
+            let name = format!("{index}.lua");
+            assert!(catalogue.propose_put(&name, "LS0g", 1).is_ok());
+        }
+        assert_eq!(catalogue.propose_put("more.lua", "LS0g", 1), Err(Full));
+        assert!(catalogue.propose_put("1.lua", "LS0h", 1).is_ok());
+    }
+
+    #[test]
+    fn outdated_modules_count_only_once_trusted() {
+        let mut catalogue = catalogue();
+        let last = change(&mut catalogue, Some("LS0g"), 5);
+        catalogue.distrust();
+        assert!(catalogue.known("a.lua").is_none());
+        let mut trusting = catalogue.clone();
+        trusting.trust();
+        assert!(trusting.known("a.lua").is_some());
+        // The cluster's is older by its version and is taken all the same.
+        let item = ModuleItem::new("a.lua", Version::following(None, 1, 1), Some("LS0h"));
+        assert!(item.summary.version < last);
+        assert_eq!(catalogue.store(&[item], 6, saved), Ok(vec![Stored::Taken]));
+        assert!(!catalogue.drop_outdated());
+        assert_eq!(catalogue.known("a.lua").unwrap().content64(), Some("LS0h"));
+        catalogue.distrust();
+        assert!(catalogue.drop_outdated());
+        assert!(catalogue.items().is_empty());
+    }
+}
