@@ -17,7 +17,7 @@ use crate::info::{ModuleCommands, run_ticker};
 use crate::log::Log;
 use crate::node::{Node, udf_settings};
 use crate::record::run_nsup;
-use crate::running::{LuaFunctions, Running};
+use crate::running::{LuaFunctions, Running, run_keep_alive};
 use crate::server::{self, Listener, PortKind, Shutdown};
 use crate::udf::{Limits, LuaFactory, Service};
 
@@ -132,6 +132,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
 
     let mut background = JoinSet::new();
     background.spawn(run_ticker(Arc::clone(&node)));
+    background.spawn(run_keep_alive(running.functions.clone()));
     for namespace in &node.namespaces {
         background.spawn(run_nsup(Arc::clone(namespace)));
     }

@@ -70,6 +70,20 @@ impl Functions for LuaFunctions {
     }
 }
 
+/// Has the registry note every hour that it is alive, and forget what was removed long ago.
+pub async fn run_keep_alive(functions: LuaFunctions) {
+    let mut interval = tokio::time::interval(Service::<LuaFactory>::KEEP_ALIVE);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        let service = Arc::clone(&functions.0);
+        let kept = tokio::task::spawn_blocking(move || service.keep_alive()).await;
+        if let Ok(Err(error)) = kept {
+            tracing::error!(target: "udf", "the registry cannot be kept: {error}");
+        }
+    }
+}
+
 fn text(error: AcquireError) -> Vec<u8> {
     error.to_string().into_bytes()
 }

@@ -7,19 +7,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Where the comparison with one peer stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Comparison {
-    /// The peer has not answered yet, or did not list this node.
-    Due,
-    /// What the peer has and this node lacks; empty once done.
-    Lacking(BTreeSet<Arc<str>>),
+use serde::{Deserialize, Serialize};
+
+/// What a peer answers of itself, beside its summaries. It looks these up in this order, and the summaries last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The node that asks is in its member list.
+    pub lists_asker: bool,
+    /// See [`Service::outdated_since_ms`](super::Service::outdated_since_ms).
+    pub outdated_since_ms: Option<u64>,
+    /// See [`Service::is_settled`](super::Service::is_settled).
+    pub is_settled: bool,
+}
+
+/// Whether a registry that is outdated counts all the same. `ours_ms` is since when it is, `peers` what the other live
+/// nodes say: it does unless one of them was alive later, and may have removed modules and forgotten them since.
+#[must_use]
+pub fn outdated_counts(ours_ms: u64, peers: impl IntoIterator<Item = Option<u64>>) -> bool {
+    peers
+        .into_iter()
+        .all(|peer| peer.is_some_and(|peer_ms| peer_ms <= ours_ms))
+}
+
+/// How far a peer has been asked.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// What it said.
+    standing: Option<Standing>,
+    /// What it has and this node lacks; empty once done. None until it listed this node and was settled.
+    lacking: Option<BTreeSet<Arc<str>>>,
 }
 
 /// A node on its way to `ready`. `N` identifies one run of a node.
 #[derive(Clone, Debug)]
 pub struct Joining<N> {
-    peers: BTreeMap<N, Comparison>,
+    peers: BTreeMap<N, Progress>,
 }
 
 impl<N> Default for Joining<N> {
@@ -36,48 +58,63 @@ impl<N: Copy + Ord> Joining<N> {
         let mut before = std::mem::take(&mut self.peers);
         self.peers = live
             .into_iter()
-            .map(|peer| (peer, before.remove(&peer).unwrap_or(Comparison::Due)))
+            .map(|peer| (peer, before.remove(&peer).unwrap_or_default()))
             .collect();
     }
 
-    /// Peers to ask, again and again, until they list this node.
+    /// Peers to ask, again and again, until they list this node and are settled.
     pub fn to_ask(&self) -> impl Iterator<Item = N> + '_ {
         self.peers
             .iter()
-            .filter(|(_, comparison)| **comparison == Comparison::Due)
+            .filter(|(_, progress)| progress.lacking.is_none())
             .map(|(peer, _)| *peer)
     }
 
-    /// `peer` answered: whether this node is in its member list, and which of its modules, removed ones included, are
-    /// newer than here; see [`missing`](super::version::missing).
+    /// `peer` answered; `missing` are those of its names, removed ones included, that are newer than here, see
+    /// [`missing`](super::version::missing). They count once this node `is_settled`.
     pub fn answered(
         &mut self,
         peer: N,
-        lists_us: bool,
+        standing: Standing,
+        is_settled: bool,
         missing: impl IntoIterator<Item = Arc<str>>,
     ) {
-        if let Some(comparison) = self.peers.get_mut(&peer)
-            && lists_us
-            && *comparison == Comparison::Due
-        {
-            *comparison = Comparison::Lacking(missing.into_iter().collect());
+        if let Some(progress) = self.peers.get_mut(&peer) {
+            progress.standing = Some(standing);
+            if standing.lists_asker && standing.is_settled && is_settled {
+                progress
+                    .lacking
+                    .get_or_insert_with(|| missing.into_iter().collect());
+            }
         }
+    }
+
+    /// For [`Service::settle`](super::Service::settle): since when each peer of `live` is outdated, once all have
+    /// answered. `live` must be read for this question.
+    pub fn peers_outdated_since_ms(
+        &mut self,
+        live: impl IntoIterator<Item = N>,
+    ) -> Option<Vec<Option<u64>>> {
+        self.members(live);
+        self.peers
+            .values()
+            .map(|progress| progress.standing.map(|standing| standing.outdated_since_ms))
+            .collect()
     }
 
     /// What is to be fetched, with the peer that has it.
     pub fn to_fetch(&self) -> impl Iterator<Item = (N, &Arc<str>)> + '_ {
-        self.peers.iter().flat_map(|(peer, comparison)| {
-            let names = match comparison {
-                Comparison::Due => None,
-                Comparison::Lacking(names) => Some(names),
-            };
-            names.into_iter().flatten().map(|name| (*peer, name))
+        self.peers.iter().flat_map(|(peer, progress)| {
+            let names = progress.lacking.iter().flatten();
+            names.map(|name| (*peer, name))
         })
     }
 
     /// What `peer` has under this name was stored here, or there is a newer one here, or the peer no longer has any.
     pub fn fetched(&mut self, peer: N, name: &str) {
-        if let Some(Comparison::Lacking(names)) = self.peers.get_mut(&peer) {
+        if let Some(progress) = self.peers.get_mut(&peer)
+            && let Some(names) = &mut progress.lacking
+        {
             names.remove(name);
         }
     }
@@ -87,7 +124,7 @@ impl<N: Copy + Ord> Joining<N> {
         self.members(live);
         self.peers
             .values()
-            .all(|comparison| matches!(comparison, Comparison::Lacking(names) if names.is_empty()))
+            .all(|progress| matches!(&progress.lacking, Some(names) if names.is_empty()))
     }
 }
 
@@ -95,19 +132,29 @@ impl<N: Copy + Ord> Joining<N> {
 mod tests {
     use super::*;
 
+    const LISTED: Standing = Standing {
+        lists_asker: true,
+        outdated_since_ms: None,
+        is_settled: true,
+    };
+
     #[test]
     fn ready_means_listed_by_and_caught_up_with_every_live_peer() {
         let mut joining = Joining::default();
         assert!(joining.is_ready([]), "alone");
         joining.members([1, 2]);
-        joining.answered(1, false, []);
+        let unlisted = Standing {
+            lists_asker: false,
+            ..LISTED
+        };
+        joining.answered(1, unlisted, true, []);
         assert_eq!(
             joining.to_ask().collect::<Vec<_>>(),
             [1, 2],
             "1 does not list us yet"
         );
-        joining.answered(1, true, ["a.lua".into(), "b.lua".into()]);
-        joining.answered(2, true, []);
+        joining.answered(1, LISTED, true, ["a.lua".into(), "b.lua".into()]);
+        joining.answered(2, LISTED, true, []);
         assert_eq!(joining.to_ask().count(), 0);
         joining.fetched(2, "b.lua");
         joining.fetched(1, "a.lua");
@@ -121,5 +168,44 @@ mod tests {
         assert!(!joining.is_ready([1, 2, 3]), "3 appeared");
         assert!(joining.is_ready([1]), "2 and 3 left");
         assert!(!joining.is_ready([1, 2]), "2 came back");
+    }
+
+    #[test]
+    fn nodes_settle_before_they_are_compared() {
+        let mut joining = Joining::default();
+        joining.members([1, 2]);
+        assert_eq!(joining.peers_outdated_since_ms([1, 2]), None);
+        let unsettled = Standing {
+            outdated_since_ms: Some(7),
+            is_settled: false,
+            ..LISTED
+        };
+        joining.answered(1, unsettled, false, []);
+        joining.answered(2, LISTED, false, ["a.lua".into()]);
+        assert_eq!(
+            joining.peers_outdated_since_ms([1, 2]),
+            Some(vec![Some(7), None])
+        );
+        assert_eq!(joining.to_ask().collect::<Vec<_>>(), [1, 2]);
+        joining.answered(1, unsettled, true, []);
+        joining.answered(2, LISTED, true, []);
+        assert_eq!(joining.to_ask().collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn an_outdated_registry_counts_unless_a_peer_was_alive_later() {
+        for (peers, counts) in [
+            (&[][..], true),
+            (&[Some(4)], true),
+            (&[Some(5)], true),
+            (&[Some(4), Some(6)], false),
+            (&[Some(4), None], false),
+        ] {
+            assert_eq!(
+                outdated_counts(5, peers.iter().copied()),
+                counts,
+                "{peers:?}"
+            );
+        }
     }
 }

@@ -36,7 +36,7 @@ pub use compile_failure::CompileFailure;
 pub use context::{Context, Limits, LuaFactory};
 pub use factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
 pub use item::{ItemError, ModuleItem};
-pub use joining::Joining;
+pub use joining::{Joining, Standing};
 pub use module::{Bytecode, Module, ModuleSet, Modules};
 pub use persistence::StoreError;
 pub use pool::CallEnd;

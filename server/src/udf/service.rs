@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::catalogue::{Proposal, Stored};
 use super::factory::{ContextFactory, LoadFailure, PooledContext as _};
 use super::failures::Failures;
 use super::item::{ItemError, ModuleItem};
+use super::joining::outdated_counts;
 use super::module::{Module, ModuleSet, ModuleView};
 use super::names;
 use super::persistence::{StoreError, StoredItem};
@@ -87,6 +89,8 @@ pub struct Service<F: ContextFactory> {
     known: ArcSwap<Known>,
     changes: watch::Sender<u64>,
     failures: Failures,
+    outdated_since_ms: Option<u64>,
+    settled: AtomicBool,
     versions: Versions,
     warmer: Option<JoinHandle<()>>,
 }
@@ -123,6 +127,8 @@ impl<F: ContextFactory> Service<F> {
         Ok(Self {
             shared,
             known: ArcSwap::from_pointee(registry.known()),
+            outdated_since_ms: registry.outdated_since_ms(),
+            settled: AtomicBool::new(registry.is_settled()),
             registry: Mutex::new(registry),
             changes: watch::Sender::new(0),
             failures: Failures::default(),
@@ -350,14 +356,14 @@ impl<F: ContextFactory> Service<F> {
     /// forgotten since what was removed; see [`LONGEST_OUTAGE_MS`](super::version::LONGEST_OUTAGE_MS).
     #[must_use]
     pub fn outdated_since_ms(&self) -> Option<u64> {
-        self.registry.lock().outdated_since_ms()
+        self.outdated_since_ms
     }
 
     /// What was found on disk counts, or was dropped. False only on one of several nodes whose registry is outdated: it
     /// serves its modules, but offers none to others, until it [`settle`](Self::settle)s.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.registry.lock().is_settled()
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Decides about an outdated registry; otherwise nothing happens. `peers` is what
@@ -368,15 +374,14 @@ impl<F: ContextFactory> Service<F> {
     /// The registry cannot be written.
     pub fn settle(&self, peers: impl IntoIterator<Item = Option<u64>>) -> Result<(), StoreError> {
         let mut registry = self.registry.lock();
-        let Some(ours_ms) = registry.outdated_since_ms() else {
-            return Ok(());
-        };
-        if registry.is_settled() {
-            return Ok(());
+        if let Some(ours_ms) = self.outdated_since_ms
+            && !registry.is_settled()
+        {
+            registry.settle(outdated_counts(ours_ms, peers))?;
+            self.publish(&registry);
+            // Whoever sees this sees what is published.
+            self.settled.store(true, Ordering::Release);
         }
-        let alive_later = |peer: Option<u64>| peer.is_none_or(|peer_ms| peer_ms > ours_ms);
-        registry.settle(!peers.into_iter().any(alive_later))?;
-        self.publish(&registry);
         Ok(())
     }
 

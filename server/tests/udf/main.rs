@@ -13,3 +13,4 @@ mod golden;
 mod pool;
 mod race;
 mod registry;
+mod replica;

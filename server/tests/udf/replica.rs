@@ -1,0 +1,302 @@
+//! What a node takes from others, keeps and forgets.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use server::clock::epoch_ms as now_ms;
+use server::udf::version::{LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
+use server::udf::{ItemError, ModuleItem, Service, StoreError, Stored, Version};
+
+use crate::fake::{FakeFactory, Fixture, settings};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+fn item(file_name: &str, generation: u64, source: Option<&str>) -> ModuleItem {
+    let version = Version {
+        generation,
+        time_ms: now_ms(),
+        node: 9,
+    };
+    let content64 = source.map(|source| STANDARD.encode(source));
+    ModuleItem::new(file_name, version, content64.as_deref())
+}
+
+/// What a fixture's node serves and has on disk: (name, source).
+fn contents(fixture: &Fixture) -> Vec<(String, String)> {
+    let set = fixture.service.modules();
+    let modules = set.in_order().iter();
+    modules
+        .map(|module| {
+            let source = String::from_utf8(module.source().to_vec()).expect("it is text");
+            let copy = fixture
+                .directory
+                .path()
+                .join("lua")
+                .join(module.file_name());
+            assert_eq!(fs::read_to_string(copy).expect("there is a copy"), source);
+            (module.file_name().to_owned(), source)
+        })
+        .collect()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pairs = expected.iter();
+    pairs
+        .map(|(name, source)| ((*name).to_owned(), (*source).to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_newer_is_taken_and_survives_and_the_older_is_answered_with_the_newer() {
+    let fixture = Fixture::new();
+    let mut changes = fixture.service.changes();
+    fixture.put("a.lua", "ours");
+    let first = item("a.lua", 2, Some("theirs"));
+    let second = item("a.lua", 3, Some("theirs later"));
+    assert_eq!(fixture.service.store(first.clone()).unwrap(), Stored::Taken);
+    assert_eq!(
+        fixture.service.store(second.clone()).unwrap(),
+        Stored::Taken
+    );
+    assert_eq!(
+        fixture.service.store(first).unwrap(),
+        Stored::Older(second.summary)
+    );
+    assert_eq!(fixture.service.store(second.clone()).unwrap(), Stored::Same);
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(*changes.borrow_and_update(), 3);
+    assert_eq!(fixture.sources("a"), ["theirs later"]);
+
+    let fixture = fixture.restarted();
+    assert_eq!(fixture.service.item("a.lua"), Some(second.clone()));
+    let removal = item("a.lua", 4, None);
+    assert_eq!(
+        fixture.service.store(removal.clone()).unwrap(),
+        Stored::Taken
+    );
+    assert!(contents(&fixture).is_empty());
+    let fixture = fixture.restarted();
+    assert_eq!(fixture.service.summaries()["a.lua"], removal.summary);
+    assert_eq!(
+        fixture.service.store(second).unwrap(),
+        Stored::Older(removal.summary),
+        "a removed module does not come back"
+    );
+    fixture.put("a.lua", "again");
+    assert_eq!(fixture.service.summaries()["a.lua"].version.generation, 5);
+}
+
+#[test]
+fn a_version_names_the_node_of_the_put() {
+    let fixture = Fixture::with(|settings| settings.node = 0xBB9);
+    fixture.put("a.lua", "one");
+    assert_eq!(fixture.service.summaries()["a.lua"].version.node, 0xBB9);
+    let fixture = fixture.restarted();
+    assert_eq!(fixture.service.summaries()["a.lua"].version.node, 0xBB9);
+    fixture.put("a.lua", "one");
+    let summary = fixture.service.summaries()["a.lua"];
+    assert_eq!(
+        summary.version.generation, 1,
+        "the same content is no change"
+    );
+}
+
+#[test]
+fn damaged_items_are_refused_and_remembered_until_the_name_is_stored() {
+    let fixture = Fixture::new();
+    let good = item("a.lua", 1, Some("one"));
+    let mut bad = good.clone();
+    bad.content64 = Some(STANDARD.encode("two"));
+    let refused = fixture.service.store(bad.clone());
+    assert!(
+        matches!(&refused, Err(StoreError::Item { file_name, reason: ItemError::Hash }) if file_name == "a.lua"),
+        "{refused:?}"
+    );
+    assert!(fixture.service.summaries().is_empty());
+    assert_eq!(fixture.service.failures()[0].0, "a.lua");
+    // One bad item keeps no other from being taken.
+    let stored = fixture
+        .service
+        .store_many(vec![bad, item("b.lua", 1, Some("one"))]);
+    assert_eq!(stored.unwrap(), [Err(ItemError::Hash), Ok(Stored::Taken)]);
+    fixture.service.store(good).unwrap();
+    assert!(fixture.service.failures().is_empty());
+}
+
+#[test]
+fn a_module_that_does_not_load_is_stored_and_says_so_to_callers() {
+    let fixture = Fixture::new();
+    let broken = item("a.lua", 1, Some("syntax error"));
+    fixture.service.store(broken).unwrap();
+    assert_eq!(fixture.service.modules().in_order().len(), 1);
+}
+
+#[test]
+fn a_foreign_file_keeps_no_item_of_another_node_away() {
+    let fixture = Fixture::new();
+    let path = fixture.directory.path().join("lua/a.lua");
+    fs::write(&path, "foreign").unwrap();
+    assert!(fixture.try_put("a.lua", "one").is_err());
+    fixture
+        .service
+        .store(item("a.lua", 1, Some("one")))
+        .unwrap();
+    assert_eq!(fixture.sources("a"), ["one"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "foreign");
+}
+
+#[test]
+fn many_items_are_taken_in_one_writing() {
+    let fixture = Fixture::new();
+    fixture.put("old.lua", "old");
+    fixture.put("removed.lua", "old");
+    let outcomes = fixture
+        .service
+        .store_many(vec![
+            item("new.lua", 1, Some("1")),
+            item("old.lua", 2, Some("2")),
+            item("removed.lua", 2, None),
+            item("new.lua", 2, Some("3")),
+            item("new.lua", 1, Some("4")),
+        ])
+        .unwrap();
+    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    assert_eq!(outcomes[..4], [Stored::Taken; 4]);
+    assert!(matches!(outcomes[4], Stored::Older(_)));
+    assert_eq!(
+        contents(&fixture),
+        pairs(&[("old.lua", "2"), ("new.lua", "3")])
+    );
+    let stored = fs::read_to_string(fixture.directory.path().join("state/smd/UDF.smd")).unwrap();
+    let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(stored[0][1], 3, "two puts and one writing of many");
+}
+
+#[test]
+fn concurrent_puts_of_one_name_all_get_versions_of_their_own() {
+    let fixture = Fixture::new();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let service = &fixture.service;
+            scope.spawn(move || {
+                for step in 0..25 {
+                    let content = STANDARD.encode(format!("{thread} {step}"));
+                    service.put("a.lua", &content).unwrap();
+                }
+            });
+        }
+    });
+    let last = fixture.service.item("a.lua").unwrap();
+    assert_eq!(last.summary.version.generation, 100);
+    let fixture = fixture.restarted();
+    assert_eq!(fixture.service.item("a.lua"), Some(last));
+}
+
+#[test]
+fn removed_modules_are_forgotten_when_their_time_is_over_and_not_before() {
+    let fixture = Fixture::new();
+    let removed = |file_name, age_ms| {
+        let mut removed = item(file_name, 2, None);
+        removed.summary.version.time_ms -= age_ms;
+        removed
+    };
+    let young = removed("young.lua", TOMBSTONE_LIFE_MS - DAY_MS);
+    fixture.service.store(young.clone()).unwrap();
+    fixture.service.keep_alive().unwrap();
+    assert_eq!(fixture.service.summaries().len(), 1);
+    fixture.put("old.lua", "old");
+    fixture
+        .service
+        .store(removed("old.lua", TOMBSTONE_LIFE_MS + DAY_MS))
+        .unwrap();
+    assert!(contents(&fixture).is_empty());
+    let left: Vec<_> = fixture.service.summaries().into_iter().collect();
+    assert_eq!(left, [("young.lua".into(), young.summary)]);
+}
+
+/// A service over a registry that was last alive `age_ms` ago, as one of several nodes.
+fn reopened(fixture: Fixture, age_ms: u64) -> Fixture {
+    let alive = fixture.directory.path().join("state/smd/.asd-alive");
+    fs::write(alive, (now_ms() - age_ms).to_string()).expect("it is written");
+    let Fixture {
+        directory,
+        factory,
+        service,
+    } = fixture;
+    drop(service);
+    let mut settings = settings(directory.path());
+    settings.clustered = true;
+    let service: Service<FakeFactory> =
+        Service::open(settings, factory.clone()).expect("it opens again");
+    Fixture {
+        directory,
+        factory,
+        service,
+    }
+}
+
+#[test]
+fn a_node_that_was_away_too_long_takes_the_set_of_the_others() {
+    let away = || {
+        let fixture = Fixture::new();
+        fixture.put("kept.lua", "ours");
+        fixture.put("removed meanwhile.lua", "ours");
+        fixture
+    };
+    let fixture = reopened(away(), LONGEST_OUTAGE_MS - DAY_MS);
+    assert!(fixture.service.is_settled());
+    assert_eq!(fixture.service.summaries().len(), 2);
+
+    let fixture = reopened(away(), LONGEST_OUTAGE_MS + DAY_MS);
+    assert!(!fixture.service.is_settled());
+    assert!(fixture.service.summaries().is_empty(), "nothing is offered");
+    fixture.service.settle([None]).unwrap();
+    assert!(fixture.service.is_settled());
+    assert!(contents(&fixture).is_empty());
+    fixture
+        .service
+        .store(item("kept.lua", 1, Some("theirs")))
+        .unwrap();
+    let fixture = fixture.restarted();
+    assert_eq!(contents(&fixture), pairs(&[("kept.lua", "theirs")]));
+
+    // All of them were away, this one not longer than the others.
+    let fixture = reopened(away(), LONGEST_OUTAGE_MS + DAY_MS);
+    let since_ms = fixture.service.outdated_since_ms();
+    fixture
+        .service
+        .settle([since_ms.map(|since| since - DAY_MS)])
+        .unwrap();
+    assert_eq!(fixture.service.summaries().len(), 2);
+    assert_eq!(contents(&fixture).len(), 2);
+}
+
+#[test]
+fn a_registry_carried_over_is_as_old_as_its_file() {
+    let fixture = Fixture::new();
+    fixture.put("a.lua", "ours");
+    let path = fixture.directory.path().join("state/smd/UDF.smd");
+    let old = SystemTime::now() - Duration::from_millis(LONGEST_OUTAGE_MS + DAY_MS);
+    fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    let mut settings = settings(fixture.directory.path());
+    drop(fixture.service);
+    // A node on its own believes what it has.
+    let service: Service<FakeFactory> =
+        Service::open(settings.clone(), FakeFactory::default()).unwrap();
+    assert!(service.is_settled());
+    assert!(service.outdated_since_ms().is_some());
+    assert_eq!(service.summaries().len(), 1);
+    drop(service);
+    // It said that it is alive.
+    settings.clustered = true;
+    let service: Service<FakeFactory> = Service::open(settings, FakeFactory::default()).unwrap();
+    assert!(service.is_settled());
+    assert_eq!(service.outdated_since_ms(), None);
+}
