@@ -3,7 +3,7 @@
 //! It has no files, sockets or clock, so that a simulation can drive it: who changes it says how the next state is
 //! saved, and it goes over to that state only once it is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::item::ModuleItem;
@@ -57,8 +57,6 @@ pub(crate) struct Catalogue {
     /// In the order of first registration.
     items: Vec<StoredItem>,
     positions: HashMap<Arc<str>, usize>,
-    /// Names of [`items`](Self::items) that do not count, as the node was away for too long.
-    outdated: HashSet<Arc<str>>,
     /// The last version given out per name, until one as high is stored: no two changes get the same.
     proposed: HashMap<Arc<str>, Version>,
 }
@@ -70,7 +68,6 @@ impl Catalogue {
             node,
             items,
             positions: HashMap::new(),
-            outdated: HashSet::new(),
             proposed: HashMap::new(),
         };
         catalogue.index();
@@ -86,27 +83,19 @@ impl Catalogue {
             .collect();
     }
 
-    /// In the order of first registration, outdated ones included.
+    /// The same node without any name.
+    pub(crate) fn emptied(&self) -> Self {
+        Self::new(self.node, Vec::new())
+    }
+
+    /// In the order of first registration, removed ones included.
     pub(crate) fn items(&self) -> &[StoredItem] {
         &self.items
     }
 
-    /// What counts under this name.
     pub(crate) fn known(&self, file_name: &str) -> Option<&StoredItem> {
-        self.any(file_name)
-            .filter(|_| !self.outdated.contains(file_name))
-    }
-
-    fn any(&self, file_name: &str) -> Option<&StoredItem> {
         let position = self.positions.get(file_name)?;
         self.items.get(*position)
-    }
-
-    /// What counts, in the order of first registration.
-    pub(crate) fn all_known(&self) -> impl Iterator<Item = &StoredItem> {
-        self.items
-            .iter()
-            .filter(|item| !self.outdated.contains(&**item.file_name()))
     }
 
     /// What a put of `content64` on this node comes to.
@@ -120,7 +109,7 @@ impl Catalogue {
         if let Some(unchanged) = self.unchanged(file_name, content64) {
             return Ok(unchanged);
         }
-        let is_new = self.any(file_name).is_none() && !self.proposed.contains_key(file_name);
+        let is_new = self.known(file_name).is_none() && !self.proposed.contains_key(file_name);
         if is_new && self.items.len() + self.proposed.len() >= MAX_NAMES {
             return Err(Full);
         }
@@ -132,7 +121,7 @@ impl Catalogue {
         if let Some(unchanged) = self.unchanged(file_name, None) {
             return Some(unchanged);
         }
-        let exists = self.any(file_name).is_some() || self.proposed.contains_key(file_name);
+        let exists = self.known(file_name).is_some() || self.proposed.contains_key(file_name);
         exists.then(|| self.change(file_name, None, now_ms))
     }
 
@@ -145,7 +134,7 @@ impl Catalogue {
     }
 
     fn change(&mut self, file_name: &str, content64: Option<&str>, now_ms: u64) -> Proposal {
-        let last = self.any(file_name).map(|last| last.summary().version);
+        let last = self.known(file_name).map(|last| last.summary().version);
         let last = last.max(self.proposed.get(file_name).copied());
         let version = Version::following(last, now_ms, self.node);
         self.proposed.insert(file_name.into(), version);
@@ -189,7 +178,6 @@ impl Catalogue {
     fn take(&mut self, item: &ModuleItem) {
         let stored = StoredItem::from_item(item);
         let file_name = Arc::clone(stored.file_name());
-        self.outdated.remove(&file_name);
         if self.proposed.get(&file_name) <= Some(&item.summary.version) {
             self.proposed.remove(&file_name);
         }
@@ -205,33 +193,13 @@ impl Catalogue {
 
     /// Drops tombstones whose life is over. True: there were some.
     pub(crate) fn forget_expired(&mut self, now_ms: u64) -> bool {
-        self.retain(|item| !item.summary().is_expired(now_ms))
-    }
-
-    fn retain(&mut self, keep: impl FnMut(&StoredItem) -> bool) -> bool {
         let before = self.items.len();
-        self.items.retain(keep);
-        let dropped = self.items.len() < before;
-        if dropped {
+        self.items.retain(|item| !item.summary().is_expired(now_ms));
+        let forgot = self.items.len() < before;
+        if forgot {
             self.index();
         }
-        dropped
-    }
-
-    /// From now on nothing that is here counts, until it is taken from a node or [`trust`](Self::trust)ed.
-    pub(crate) fn distrust(&mut self) {
-        self.outdated = self.positions.keys().cloned().collect();
-    }
-
-    /// What is outdated counts again.
-    pub(crate) fn trust(&mut self) {
-        self.outdated.clear();
-    }
-
-    /// What is outdated is dropped. True: there was some.
-    pub(crate) fn drop_outdated(&mut self) -> bool {
-        let outdated = std::mem::take(&mut self.outdated);
-        self.retain(|item| !outdated.contains(item.file_name()))
+        forgot
     }
 }
 
@@ -327,25 +295,5 @@ mod tests {
         }
         assert_eq!(catalogue.propose_put("more.lua", "LS0g", 1), Err(Full));
         assert!(catalogue.propose_put("1.lua", "LS0h", 1).is_ok());
-    }
-
-    #[test]
-    fn outdated_modules_count_only_once_trusted() {
-        let mut catalogue = catalogue();
-        let last = change(&mut catalogue, Some("LS0g"), 5);
-        catalogue.distrust();
-        assert!(catalogue.known("a.lua").is_none());
-        let mut trusting = catalogue.clone();
-        trusting.trust();
-        assert!(trusting.known("a.lua").is_some());
-        // The cluster's is older by its version and is taken all the same.
-        let item = ModuleItem::new("a.lua", Version::following(None, 1, 1), Some("LS0h"));
-        assert!(item.summary.version < last);
-        assert_eq!(catalogue.store(&[item], 6, saved), Ok(vec![Stored::Taken]));
-        assert!(!catalogue.drop_outdated());
-        assert_eq!(catalogue.known("a.lua").unwrap().content64(), Some("LS0h"));
-        catalogue.distrust();
-        assert!(catalogue.drop_outdated());
-        assert!(catalogue.items().is_empty());
     }
 }

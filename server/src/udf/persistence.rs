@@ -81,6 +81,11 @@ pub enum StoreError {
         /// How many there may be.
         limit: usize,
     },
+    /// The registry is old, and other nodes have not said yet whether it counts.
+    #[error(
+        "this node was away for long and has not asked the others yet whether its modules count; try again"
+    )]
+    Unsettled,
     /// Another node sent what cannot be a module.
     #[error("what another node sent as `{file_name}` is refused: {reason}")]
     Item {

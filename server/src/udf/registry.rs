@@ -150,7 +150,6 @@ impl Registry {
             registry.mark_alive_again()?;
         } else {
             registry.settled = false;
-            registry.catalogue.distrust();
         }
         Ok(registry)
     }
@@ -164,16 +163,19 @@ impl Registry {
             .collect()
     }
 
-    /// What counts, by name.
+    /// What counts, by name: nothing until it is settled that it does.
     pub(crate) fn known(&self) -> Known {
-        self.catalogue
-            .all_known()
+        let counting = self.settled.then(|| self.catalogue.items());
+        counting
+            .into_iter()
+            .flatten()
             .map(|item| (Arc::clone(item.file_name()), item.clone()))
             .collect()
     }
 
     /// What a put on this node comes to. When nothing changes, a copy that is missing is written again.
     pub(crate) fn propose_put(&mut self, prepared: &Prepared) -> Result<Proposal, StoreError> {
+        self.check_settled()?;
         let file_name = &*prepared.file_name;
         let proposal = self
             .catalogue
@@ -190,8 +192,17 @@ impl Registry {
     }
 
     /// What a remove on this node comes to; none when there is nothing to remove.
-    pub(crate) fn propose_removal(&mut self, file_name: &str) -> Option<Proposal> {
-        self.catalogue.propose_removal(file_name, clock::epoch_ms())
+    pub(crate) fn propose_removal(
+        &mut self,
+        file_name: &str,
+    ) -> Result<Option<Proposal>, StoreError> {
+        self.check_settled()?;
+        let now_ms = clock::epoch_ms();
+        Ok(self.catalogue.propose_removal(file_name, now_ms))
+    }
+
+    fn check_settled(&self) -> Result<(), StoreError> {
+        self.settled.then_some(()).ok_or(StoreError::Unsettled)
     }
 
     /// Takes what is newer; the items were checked, and `modules` are made of them in the same order. On return that is
@@ -201,6 +212,7 @@ impl Registry {
         items: &[ModuleItem],
         modules: Vec<Option<Module>>,
     ) -> Result<Vec<Stored>, StoreError> {
+        self.check_settled()?;
         let Self {
             store,
             catalogue,
@@ -247,22 +259,13 @@ impl Registry {
         self.settled
     }
 
-    /// Decides whether what is outdated counts, or is dropped.
+    /// Decides whether what was found on disk counts, or is dropped.
     pub(crate) fn settle(&mut self, counts: bool) -> Result<(), StoreError> {
-        if counts {
-            self.catalogue.trust();
-        } else {
-            let mut next = self.catalogue.clone();
-            if next.drop_outdated() {
-                let dropped: Vec<&Arc<Module>> = self
-                    .modules
-                    .values()
-                    .filter(|module| !is_content_of(&next, module))
-                    .collect();
-                replace(&mut self.store, &dropped, &next)?;
-                self.modules
-                    .retain(|file_name, _| next.known(file_name).is_some());
-            }
+        if !counts && !self.catalogue.items().is_empty() {
+            let dropped: Vec<&Arc<Module>> = self.modules.values().collect();
+            let next = self.catalogue.emptied();
+            replace(&mut self.store, &dropped, &next)?;
+            self.modules.clear();
             self.catalogue = next;
         }
         self.settled = true;

@@ -172,7 +172,7 @@ impl<F: ContextFactory> Service<F> {
     /// # Errors
     /// The registry cannot be written; nothing changed.
     pub fn remove(&self, file_name: &str) -> Result<(), StoreError> {
-        if let Some(proposal) = self.propose_removal(file_name)
+        if let Some(proposal) = self.propose_removal(file_name)?
             && !proposal.is_known
         {
             self.store(proposal.item)?;
@@ -211,7 +211,7 @@ impl<F: ContextFactory> Service<F> {
     /// while another change is written.
     ///
     /// # Errors
-    /// A file that the server did not write is in the way, or there are too many names.
+    /// A file that the server did not write is in the way, there are too many names, or the node is not settled.
     pub fn propose_put(&self, prepared: &Prepared) -> Result<Proposal, StoreError> {
         let proposal = self.registry.lock().propose_put(prepared)?;
         if proposal.is_known {
@@ -222,7 +222,10 @@ impl<F: ContextFactory> Service<F> {
 
     /// Gives a removal its version, like [`propose_put`](Self::propose_put). None: no node that this one heard from ever
     /// had such a module, or it was forgotten since.
-    pub fn propose_removal(&self, file_name: &str) -> Option<Proposal> {
+    ///
+    /// # Errors
+    /// The node is not settled.
+    pub fn propose_removal(&self, file_name: &str) -> Result<Option<Proposal>, StoreError> {
         self.registry.lock().propose_removal(file_name)
     }
 
@@ -233,7 +236,7 @@ impl<F: ContextFactory> Service<F> {
     /// does not load says so to its callers.
     ///
     /// # Errors
-    /// The item is damaged, or the registry cannot be written; nothing changed. [`failures`](Self::failures) keeps the
+    /// The item is damaged, the registry cannot be written, or the node is not settled; nothing changed. [`failures`](Self::failures) keeps the
     /// error until the name can be stored.
     pub fn store(&self, item: ModuleItem) -> Result<Stored, StoreError> {
         let file_name = item.file_name.clone();
@@ -249,7 +252,7 @@ impl<F: ContextFactory> Service<F> {
     /// place.
     ///
     /// # Errors
-    /// The registry cannot be written; nothing changed.
+    /// The registry cannot be written, or the node is not settled; nothing changed.
     pub fn store_many(
         &self,
         items: Vec<ModuleItem>,
@@ -359,8 +362,8 @@ impl<F: ContextFactory> Service<F> {
         self.outdated_since_ms
     }
 
-    /// What was found on disk counts, or was dropped. False only on one of several nodes whose registry is outdated: it
-    /// serves its modules, but offers none to others, until it [`settle`](Self::settle)s.
+    /// What was found on disk counts, or was dropped. False only on one of several nodes whose registry is outdated:
+    /// until it [`settle`](Self::settle)s it serves its modules, but neither offers any to others nor takes any.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.settled.load(Ordering::Acquire)

@@ -252,6 +252,8 @@ fn a_node_that_was_away_too_long_takes_the_set_of_the_others() {
     let fixture = reopened(away(), LONGEST_OUTAGE_MS + DAY_MS);
     assert!(!fixture.service.is_settled());
     assert!(fixture.service.summaries().is_empty(), "nothing is offered");
+    let early = fixture.service.store(item("kept.lua", 1, Some("theirs")));
+    assert!(matches!(early, Err(StoreError::Unsettled)), "{early:?}");
     fixture.service.settle([None]).unwrap();
     assert!(fixture.service.is_settled());
     assert!(contents(&fixture).is_empty());
