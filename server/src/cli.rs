@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -13,13 +12,9 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::info::{ModuleCommands, run_ticker};
+use crate::launch::{Launched, Pidfile, Prepared, StartError};
 use crate::log::Log;
-use crate::node::{Node, udf_settings};
-use crate::record::run_nsup;
-use crate::running::{LuaFunctions, Running, run_keep_alive};
-use crate::server::{self, Listener, PortKind, Shutdown};
-use crate::udf::{Limits, LuaFactory, Service};
+use crate::throw_away::{self, ThrowAway};
 
 /// Aerospike-compatible server for Lua UDFs.
 ///
@@ -43,6 +38,10 @@ struct Options {
     /// Listen for clients on this port instead of the configured one (0: a free port, printed)
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
+
+    /// Start a cluster of so many nodes in this process, on free ports (printed), with state that is removed at the end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    nodes: Option<u8>,
 }
 
 /// All of `asd`. A start that fails is one line on stderr and exit status 1; a wrong flag is status 2.
@@ -69,83 +68,59 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn start(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    let config = match &options.config_file {
-        Some(file) => Config::load(file)?,
-        None => Config::embedded()?,
+fn start(options: &Options) -> Result<(), StartError> {
+    let throw_away = options.nodes.map(ThrowAway::new).transpose()?;
+    let configs = match &throw_away {
+        Some(throw_away) => throw_away.configs(options.config_file.as_deref())?,
+        None => vec![match &options.config_file {
+            Some(file) => Config::load(file)?,
+            None => Config::embedded()?,
+        }],
     };
+    let first = configs.first().ok_or("no node to start")?;
     if let Some(port) = options.port {
-        config.network.set("service.port", &port.to_string())?;
+        first.network.set("service.port", &port.to_string())?;
     }
+    let threads = usize::try_from(first.service.service_threads())?.max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(usize::try_from(config.service.service_threads())?.max(2))
+        .worker_threads(threads)
         .enable_all()
         .thread_name("asd")
         .build()?;
-    let result = runtime.block_on(serve(config));
+    let result = runtime.block_on(serve(configs));
     // Threads that still run an abandoned script must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(configs: Vec<Config>) -> Result<(), StartError> {
     // Handlers first: a signal that comes while modules load must not kill the process half-way.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
 
-    let log = Log::open(&config.logging, config.service.log_millis())?;
+    let first = configs.first().ok_or("no node to start")?;
+    let log = Log::open(&first.logging, first.service.log_millis())?;
     log.install()?;
-    if let Some(warning) = &config.warning {
+    if let Some(warning) = &first.warning {
         warn!(target: "config", "{warning}");
     }
-    let mut listeners = Vec::new();
-    for address in config.network.service_sockets()? {
-        listeners.push(Listener::bind(address, PortKind::Service)?);
-    }
-    if config.network.service_port() == 0
-        && let Some(first) = listeners.first()
-    {
-        // Clients are told the port that was taken.
-        config
-            .network
-            .set("service.port", &first.address().port().to_string())?;
-    }
-    let service_sockets: Vec<_> = listeners.iter().map(Listener::address).collect();
-    for address in config.network.admin_sockets()? {
-        listeners.push(Listener::bind(address, PortKind::Admin)?);
-    }
-    let user_path = config.mod_lua.user_path().unwrap_or_default();
-    let functions = Arc::new(Service::open(
-        udf_settings(&config),
-        lua_factory(&config, &user_path),
-    )?);
-    let node = Arc::new(Node::new(
-        config,
-        log.clone(),
-        Arc::clone(&functions) as Arc<dyn ModuleCommands>,
-    ));
-    let running = Arc::new(Running {
-        node: Arc::clone(&node),
-        functions: LuaFunctions(functions),
-    });
+    let pidfile = first.service.pidfile();
+    let starting = async {
+        match configs.len() {
+            1 => launch_alone(configs, &log).await,
+            _ => throw_away::launch(configs, &log).await,
+        }
+    };
+    let launched = tokio::select! {
+        launched = starting => launched?,
+        // A node that waits for its cluster can be told to end.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    let _pidfile = pidfile.map(Pidfile::write).transpose()?;
+    announce(&launched);
 
-    let mut background = JoinSet::new();
-    background.spawn(run_ticker(Arc::clone(&node)));
-    background.spawn(run_keep_alive(running.functions.clone()));
-    for namespace in &node.namespaces {
-        background.spawn(run_nsup(Arc::clone(namespace)));
-    }
-    let _pidfile = node
-        .config
-        .service
-        .pidfile()
-        .map(Pidfile::write)
-        .transpose()?;
-    announce(&service_sockets, &user_path);
-
-    let (stop, shutdown) = Shutdown::pair();
-    let serving = tokio::spawn(server::serve(running, listeners, shutdown));
     let signal_name = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
@@ -158,68 +133,49 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     info!(target: "as", "{signal_name} received, finishing calls in flight");
-    let _ = stop.send(true);
-    serving.await?;
-    background.shutdown().await;
+    let mut stopping = JoinSet::new();
+    for node in launched {
+        stopping.spawn(node.stop());
+    }
+    while stopping.join_next().await.is_some() {}
     info!(target: "as", "finished clean shutdown - exiting");
     Ok(())
 }
 
-/// The builder of contexts, with the budgets that the configuration sets.
-fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
-    let mod_lua = &config.mod_lua;
-    let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let limits = Limits {
-        load_time: Duration::from_millis(mod_lua.body_time_limit_ms().into()),
-        load_memory: bytes(mod_lua.body_memory_limit()),
-        call_memory: bytes(mod_lua.call_memory_limit()),
-        context_memory: bytes(mod_lua.context_memory_limit()),
-    };
-    LuaFactory::new(
-        user_path,
-        mod_lua.allow_unsafe_lua(),
-        mod_lua.error_traceback(),
-        limits,
-    )
-}
-
-/// A file with the process id, removed when the server ends.
-struct Pidfile(String);
-
-impl Pidfile {
-    fn write(path: String) -> Result<Self, io::Error> {
-        let id = std::process::id();
-        std::fs::write(&path, format!("{id}\n")).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot write the pidfile `{path}`: {error}"),
-            )
-        })?;
-        Ok(Self(path))
+async fn launch_alone(configs: Vec<Config>, log: &Log) -> Result<Vec<Launched>, StartError> {
+    let mut launched = Vec::new();
+    for config in configs {
+        let prepared = Prepared::bind(config).await?;
+        launched.push(prepared.start(log.clone()).await?);
     }
-}
-
-impl Drop for Pidfile {
-    fn drop(&mut self) {
-        // Someone may have removed it already.
-        let _ = std::fs::remove_file(&self.0);
-    }
+    Ok(launched)
 }
 
 /// Where it listens, where modules are kept, what to type next.
-fn announce(bound: &[SocketAddr], user_path: &str) {
-    let Some(first) = bound.first() else { return };
-    let addresses = bound
+fn announce(launched: &[Launched]) {
+    let Some(first) = launched.first() else {
+        return;
+    };
+    let addresses = launched
         .iter()
+        .flat_map(|node| &node.addresses)
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ");
+    let port = first.addresses.first().map_or(0, SocketAddr::port);
     let mut out = io::stdout().lock();
     let version = env!("CARGO_PKG_VERSION");
     let _ = writeln!(
         out,
-        "asd {version}: listening on {addresses}; modules in {user_path}"
+        "asd {version}: listening on {addresses}; modules in {}",
+        first.user_path
     );
-    let _ = writeln!(out, "try: asinfo -p {} -v udf-list", first.port());
+    let _ = match launched.len() {
+        1 => writeln!(out, "try: asinfo -p {port} -v udf-list"),
+        nodes => writeln!(
+            out,
+            "one cluster of {nodes} nodes, gone with this process; try: asadm -p {port} -e info"
+        ),
+    };
     let _ = out.flush();
 }

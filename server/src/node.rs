@@ -97,7 +97,7 @@ const IDENTITY_BASE: NodeId = NodeId::from_port(3_001);
 
 /// The configured identity, else one that stays the same for the same machine and work directory, which no two servers
 /// share.
-fn identity(config: &Config) -> NodeId {
+pub(crate) fn identity(config: &Config) -> NodeId {
     let configured = config.service.node_id();
     if let Some(id) = configured.as_deref().and_then(NodeId::parse) {
         return id;

@@ -86,7 +86,16 @@ impl Listener {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// What it serves.
+    #[must_use]
+    pub fn kind(&self) -> PortKind {
+        self.kind
+    }
 }
+
+/// Gives the order to stop.
+pub type Stop = watch::Sender<bool>;
 
 /// The order to stop, as connections see it.
 #[derive(Clone, Debug)]
@@ -95,7 +104,7 @@ pub struct Shutdown(watch::Receiver<bool>);
 impl Shutdown {
     /// The handle that gives the order, and what waits for it.
     #[must_use]
-    pub fn pair() -> (watch::Sender<bool>, Self) {
+    pub fn pair() -> (Stop, Self) {
         let (give, wait) = watch::channel(false);
         (give, Self(wait))
     }

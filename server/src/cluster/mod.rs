@@ -4,8 +4,23 @@
 //! moment.
 
 pub mod fabric;
+pub mod form;
+mod gossip;
+mod handle;
+pub mod membership;
+pub mod modules;
+pub mod partitions;
+mod sockets;
+mod view;
+
+pub use gossip::HeartbeatSocket;
+pub use handle::Cluster;
+pub use sockets::{ClusterSockets, SocketsError};
 
 use std::fmt;
+use std::sync::Arc;
+
+use self::partitions::Partitions;
 
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +88,7 @@ impl fmt::Display for NodeId {
 }
 
 /// Another node of the cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Its identity.
     pub id: NodeId,
@@ -84,7 +99,7 @@ pub struct Peer {
 }
 
 /// The cluster as one node sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterView {
     /// Number that the members of this cluster share and other clusters do not: 48 bits, not 0.
     pub key: u64,
@@ -98,8 +113,12 @@ pub struct ClusterView {
     pub principal: NodeId,
     /// The other members.
     pub peers: Vec<Peer>,
+    /// All members have this view.
+    pub integrity: bool,
     /// The members of the past, the present ones included.
     pub alumni: Vec<Peer>,
+    /// The owners of the partitions.
+    pub partitions: Arc<Partitions>,
     /// Partitions of which this node holds the first copy, the second, and so on: the same in each namespace.
     pub replicas: Vec<PartitionMap>,
 }
@@ -120,7 +139,9 @@ impl ClusterView {
             rebalance_generation: 1,
             principal: node,
             peers: Vec::new(),
+            integrity: true,
             alumni: Vec::new(),
+            partitions: Arc::new(Partitions::new(&[node])),
             replicas: vec![PartitionMap::FULL],
         }
     }

@@ -78,6 +78,44 @@ impl Config {
         Ok(config)
     }
 
+    /// The file, else the built-in configuration, with another directory for the state: whatever the text says about
+    /// directories, ports for clients or a cluster is left aside. For nodes that are thrown away.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); the directory's path is not text.
+    pub fn throw_away(file: Option<&Path>, work_directory: &Path) -> Result<Self, ConfigError> {
+        let (name, text) = match file {
+            Some(path) => {
+                let read = std::fs::read_to_string(path);
+                let text = read.map_err(|source| ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                (path.display().to_string(), text)
+            }
+            None => (DEFAULT_NAME.to_owned(), DEFAULT.to_owned()),
+        };
+        let config = resolve::resolve(&name, &text)?;
+        let user_path = work_directory.join("usr/udf/lua");
+        place(
+            |text| config.service.set("work-directory", text),
+            work_directory,
+        )?;
+        place(|text| config.mod_lua.set("user-path", text), &user_path)?;
+        let free = [
+            ("service.port", "0"),
+            ("service.access-port", "0"),
+            ("admin.port", "0"),
+            ("heartbeat.port", "0"),
+        ];
+        for (name, value) in free {
+            // Values that these settings always take.
+            let _ = config.network.set(name, value);
+        }
+        let _ = config.service.set("node-id", "null");
+        Ok(config)
+    }
+
     /// Fills in the directories that the file leaves open.
     fn place_state(&self) -> Result<(), ConfigError> {
         let work_directory = match self.service.work_directory() {

@@ -159,6 +159,22 @@ accessors! { NetworkSettings in table::NETWORK {
     admin_port: port -> u16 = "admin.port";
     /// Addresses of the admin port.
     admin_addresses: list -> Vec<String> = "admin.address";
+    /// How nodes find each other: `mesh` or `multicast`.
+    heartbeat_mode: text -> Option<String> = "heartbeat.mode";
+    /// Addresses of the heartbeats.
+    heartbeat_addresses: list -> Vec<String> = "heartbeat.address";
+    /// Port of the heartbeats; 0: the node stays alone.
+    heartbeat_port: port -> u16 = "heartbeat.port";
+    /// Heartbeat addresses of nodes to find the cluster by: `host:port`.
+    mesh_seeds: list -> Vec<String> = "heartbeat.mesh-seed-address-port";
+    /// Milliseconds between two heartbeats.
+    heartbeat_interval_ms: number32 -> u32 = "heartbeat.interval";
+    /// Missing heartbeats after which a node counts as dead.
+    heartbeat_timeout: number32 -> u32 = "heartbeat.timeout";
+    /// Addresses for the other nodes.
+    fabric_addresses: list -> Vec<String> = "fabric.address";
+    /// Port for the other nodes; 0 takes a free one.
+    fabric_port: port -> u16 = "fabric.port";
 } }
 
 impl NetworkSettings {

@@ -179,7 +179,7 @@ fn stock_files_load_with_one_warning() {
             "stock_systemd.conf",
             include_str!("../../tests/data/stock_systemd.conf"),
             &[
-                "network: heartbeat.mode (line 21)",
+                "network: heartbeat.multicast-group (line 22)",
                 "network: info (line 36)",
                 "namespace bar: storage-engine device (line 54; records are kept in memory only)",
             ][..],

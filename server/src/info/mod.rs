@@ -33,6 +33,7 @@ use protocol::header::BodyTooLarge;
 use protocol::info::{InfoError, Params, ReplyWriter, SUMMARY_COMMANDS};
 use protocol::result_code::ResultCode;
 
+pub(crate) use addresses::{alternate as alternate_addresses, standard as standard_addresses};
 pub use session::{Session, UserAgents};
 pub use system::SystemMonitor;
 pub use table::{Class, InfoCommand, Permission, table};

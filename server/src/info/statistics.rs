@@ -53,7 +53,7 @@ fn cluster(view: &ClusterView, fields: &mut Fields<'_>) {
     fields.put("cluster_principal", view.principal);
     fields.put("cluster_min_compatibility_id", COMPATIBILITY_ID);
     fields.put("cluster_max_compatibility_id", COMPATIBILITY_ID);
-    fields.put("cluster_integrity", true);
+    fields.put("cluster_integrity", view.integrity);
     fields.put("cluster_is_member", true);
     fields.put("cluster_duplicate_nodes", "null");
     fields.put("cluster_clock_skew_stop_writes_sec", 0);

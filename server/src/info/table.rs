@@ -222,6 +222,7 @@ const TABLE: &[InfoCommand] = &[
     slow("udf-put", udf::put, UDF, "udf-put:filename=F;content=BASE64;content-len=N;udf-type=LUA: registers a module"),
     slow("udf-remove", udf::remove, UDF, "udf-remove:filename=F: removes a module; ok also when there is none"),
     works("udf-stats", udf::stats, NONE, "udf-stats[:filename=F]: contexts of each module; this server only"),
+    slow("udf-status", udf::status, NONE, "udf-status[:filename=F]: which node of the cluster has which version of each module; this server only"),
     works("user-agent-set", session::user_agent_set, NONE, "user-agent-set:value=BASE64: what the client on this connection calls itself"),
     works("user-agents", session::user_agents, NONE, "user-agent=BASE64:count=N;… of the connections"),
     works("version", identity::version, NONE, "edition and build in words"),

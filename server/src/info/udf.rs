@@ -20,13 +20,15 @@ pub trait ModuleCommands: Send + Sync {
     fn clear_cache(&self, params: &Params<'_>, out: &mut BytesMut);
     /// `udf-stats`
     fn stats(&self, params: &Params<'_>, out: &mut BytesMut);
+    /// `udf-status`
+    fn status(&self, params: &Params<'_>, out: &mut BytesMut);
     /// Numbers of all modules together, for `statistics`.
     fn totals(&self) -> UdfTotals;
 }
 
 impl<F: ContextFactory> ModuleCommands for Service<F> {
     fn put(&self, params: &Params<'_>, out: &mut BytesMut) {
-        info::udf_put(self, params, out);
+        info::udf_put(self, self, params, out);
     }
 
     fn get(&self, params: &Params<'_>, out: &mut BytesMut) {
@@ -47,6 +49,10 @@ impl<F: ContextFactory> ModuleCommands for Service<F> {
 
     fn stats(&self, params: &Params<'_>, out: &mut BytesMut) {
         info::udf_stats(self, params, out);
+    }
+
+    fn status(&self, params: &Params<'_>, out: &mut BytesMut) {
+        info::udf_status(self, params, out);
     }
 
     fn totals(&self) -> UdfTotals {
@@ -81,5 +87,10 @@ pub(super) fn clear_cache(call: &Call<'_>, out: &mut BytesMut) -> Result<(), Inf
 
 pub(super) fn stats(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     call.node.modules.stats(&call.params, out);
+    Ok(())
+}
+
+pub(super) fn status(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
+    call.node.modules.status(&call.params, out);
     Ok(())
 }

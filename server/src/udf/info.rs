@@ -5,6 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 use protocol::info::Params;
+use thiserror::Error;
 
 use super::compile_failure::CompileFailure;
 use super::factory::ContextFactory;
@@ -12,20 +13,69 @@ use super::names::{self, MAX_FILE_NAME};
 use super::persistence::StoreError;
 use super::registry::{MAX_SOURCE, PutError};
 use super::service::Service;
+use super::status::{self, NodeModules, Said};
 
 /// Longest `content-len`, characters.
 const MAX_CONTENT_LEN: usize = 10;
 
 const INVALID_FILE_NAME: &str = "error=invalid_filename";
 const INVALID_CONTENT_LEN: &str = "error=invalid_content_len";
+const TIMEOUT: &str = "error=timeout";
 const OK: &str = "ok";
+
+/// Why a change was not acknowledged.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// This node refuses it; nothing changed.
+    #[error(transparent)]
+    Put(#[from] PutError),
+    /// Not every live node has said in time that it has the change; it is still being spread.
+    #[error("not every live node has the change yet")]
+    Timeout,
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Put(error.into())
+    }
+}
+
+/// Where modules are changed: on one node, or on every node of a cluster. Both block.
+pub trait Changes {
+    /// Validates a module and registers it.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    fn put(&self, file_name: &str, content64: &str) -> Result<(), ChangeError>;
+
+    /// Removes a module; an unknown name is no error.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    fn remove(&self, file_name: &str) -> Result<(), ChangeError>;
+}
+
+impl<F: ContextFactory> Changes for Service<F> {
+    fn put(&self, file_name: &str, content64: &str) -> Result<(), ChangeError> {
+        Ok(Self::put(self, file_name, content64)?)
+    }
+
+    fn remove(&self, file_name: &str) -> Result<(), ChangeError> {
+        Ok(Self::remove(self, file_name)?)
+    }
+}
 
 /// `udf-put:filename=F;content=B64;content-len=N;udf-type=LUA`: `ok`, or `error=…` and nothing changed.
 ///
 /// Beyond the errors of the real server: `error=file_exists` when a file that the server did not write is in the
 /// way, and `error=not_stored` when the registry cannot be written; both with a `message` like `compile_error`.
-pub fn udf_put<F: ContextFactory>(service: &Service<F>, params: &Params<'_>, out: &mut BytesMut) {
-    if let Err(refusal) = put(service, params) {
+pub fn udf_put<F: ContextFactory>(
+    service: &Service<F>,
+    changes: &impl Changes,
+    params: &Params<'_>,
+    out: &mut BytesMut,
+) {
+    if let Err(refusal) = put(service, changes, params) {
         match refusal {
             Refusal::Text(text) => out.put_slice(text.as_bytes()),
             Refusal::Explained(error, failure) => failure.answer(error, out),
@@ -46,7 +96,11 @@ impl From<&'static str> for Refusal {
     }
 }
 
-fn put<F: ContextFactory>(service: &Service<F>, params: &Params<'_>) -> Result<(), Refusal> {
+fn put<F: ContextFactory>(
+    service: &Service<F>,
+    changes: &impl Changes,
+    params: &Params<'_>,
+) -> Result<(), Refusal> {
     let unsafe_lua = service.settings().allow_unsafe_lua;
     let file_name = params
         .bytes("filename")
@@ -71,13 +125,16 @@ fn put<F: ContextFactory>(service: &Service<F>, params: &Params<'_>) -> Result<(
     let Ok(file_name) = std::str::from_utf8(file_name) else {
         return Err("error=json_error".into());
     };
-    service
+    changes
         .put(file_name, content64)
         .map_err(|error| match error {
-            PutError::Name => INVALID_FILE_NAME.into(),
-            PutError::Base64 => "error=invalid_base64_content".into(),
-            PutError::Compile(failure) => Refusal::Explained("compile_error", failure),
-            PutError::Store(error) => refused_by_store(file_name, &error),
+            ChangeError::Put(PutError::Name) => INVALID_FILE_NAME.into(),
+            ChangeError::Put(PutError::Base64) => "error=invalid_base64_content".into(),
+            ChangeError::Put(PutError::Compile(failure)) => {
+                Refusal::Explained("compile_error", failure)
+            }
+            ChangeError::Put(PutError::Store(error)) => refused_by_store(file_name, &error),
+            ChangeError::Timeout => TIMEOUT.into(),
         })
 }
 
@@ -149,11 +206,7 @@ pub fn udf_list<F: ContextFactory>(service: &Service<F>, _params: &Params<'_>, o
 }
 
 /// `udf-remove:filename=F`: `ok`, also when there is no such module.
-pub fn udf_remove<F: ContextFactory>(
-    service: &Service<F>,
-    params: &Params<'_>,
-    out: &mut BytesMut,
-) {
+pub fn udf_remove(changes: &impl Changes, params: &Params<'_>, out: &mut BytesMut) {
     let Some(file_name) = asked_for(params) else {
         out.put_slice(INVALID_FILE_NAME.as_bytes());
         return;
@@ -163,8 +216,9 @@ pub fn udf_remove<F: ContextFactory>(
         out.put_slice(OK.as_bytes());
         return;
     };
-    match service.remove(file_name) {
+    match changes.remove(file_name) {
         Ok(()) => out.put_slice(OK.as_bytes()),
+        Err(ChangeError::Timeout) => out.put_slice(TIMEOUT.as_bytes()),
         Err(error) => {
             tracing::error!(target: "udf", "`{file_name}` was not removed: {error}");
             CompileFailure {
@@ -209,6 +263,22 @@ pub fn udf_stats<F: ContextFactory>(service: &Service<F>, params: &Params<'_>, o
         }
         out.put_slice(b";");
     }
+}
+
+/// `udf-status[:filename=F]` of a node that is alone; see [`status::write`].
+pub fn udf_status<F: ContextFactory>(
+    service: &Service<F>,
+    params: &Params<'_>,
+    out: &mut BytesMut,
+) {
+    let node = NodeModules {
+        node: format!("{:X}", service.settings().node),
+        said: Ok(Said {
+            modules: service.summaries(),
+            failures: service.failures().into_iter().collect(),
+        }),
+    };
+    status::write(&[node], params.get("filename"), out);
 }
 
 #[cfg(test)]

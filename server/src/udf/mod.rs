@@ -28,6 +28,7 @@ pub mod rollout;
 mod service;
 mod settings;
 mod stats;
+pub mod status;
 pub mod version;
 mod warmer;
 
@@ -35,6 +36,7 @@ pub use catalogue::{MAX_NAMES, Proposal, Stored};
 pub use compile_failure::CompileFailure;
 pub use context::{Context, Limits, LuaFactory};
 pub use factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
+pub use info::{ChangeError, Changes};
 pub use item::{ItemError, ModuleItem};
 pub use joining::{Joining, Standing};
 pub use module::{Bytecode, Module, ModuleSet, Modules};

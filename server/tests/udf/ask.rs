@@ -8,12 +8,13 @@ type Handler<F> = fn(&Service<F>, &Params<'_>, &mut BytesMut);
 
 fn handler<F: ContextFactory>(name: &str) -> Option<Handler<F>> {
     Some(match name {
-        "udf-put" => info::udf_put,
+        "udf-put" => |service, params, out| info::udf_put(service, service, params, out),
         "udf-get" => info::udf_get,
         "udf-list" => info::udf_list,
-        "udf-remove" => info::udf_remove,
+        "udf-remove" => |service, params, out| info::udf_remove(service, params, out),
         "udf-clear-cache" => info::udf_clear_cache,
         "udf-stats" => info::udf_stats,
+        "udf-status" => info::udf_status,
         _ => return None,
     })
 }

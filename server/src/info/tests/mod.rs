@@ -12,6 +12,7 @@ use protocol::partition_map::PartitionMap;
 
 use self::recorded::recorded;
 use super::{Class, ModuleCommands, Session, answer, blocks, find, serve, table, ticker};
+use crate::cluster::partitions::Partitions;
 use crate::cluster::{ClusterView, NodeId, Peer};
 use crate::config::Config;
 use crate::log::Log;
@@ -68,6 +69,10 @@ impl ModuleCommands for NoModules {
     fn clear_cache(&self, _: &Params<'_>, out: &mut BytesMut) {
         out.extend_from_slice(b"clear");
     }
+    fn status(&self, _: &Params<'_>, out: &mut BytesMut) {
+        out.extend_from_slice(b"status");
+    }
+
     fn stats(&self, _: &Params<'_>, out: &mut BytesMut) {
         out.extend_from_slice(b"stats");
     }
@@ -465,6 +470,8 @@ fn another_view_changes_every_answer_about_the_cluster() {
         principal: peer.id,
         peers: vec![peer.clone()],
         alumni: vec![peer],
+        integrity: true,
+        partitions: Arc::new(Partitions::new(&[node.id])),
         replicas: vec![half],
     }));
     store(&node, "test", "", 1, 0);

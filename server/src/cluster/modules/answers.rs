@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use super::super::fabric::{FabricHandler, Kind};
+use super::super::{Cluster, NodeId};
+use super::{Compare, store, versions};
+use crate::running::LuaFunctions;
+use crate::udf::ModuleItem;
+
+/// Bytes of contents in one answer, about; the rest is asked for again.
+const FETCH_BYTES: usize = 8 << 20;
+
+/// What a node answers to its peers.
+pub struct Answers {
+    cluster: Arc<Cluster>,
+    functions: LuaFunctions,
+}
+
+impl Answers {
+    /// The answers of this node.
+    #[must_use]
+    pub fn new(cluster: &Arc<Cluster>, functions: &LuaFunctions) -> Self {
+        Self {
+            cluster: Arc::clone(cluster),
+            functions: functions.clone(),
+        }
+    }
+
+    fn fetch(&self, names: &[String]) -> Vec<ModuleItem> {
+        let mut left = FETCH_BYTES;
+        let mut items = Vec::new();
+        for name in names {
+            let Some(item) = self.functions.0.item(name) else {
+                continue;
+            };
+            let bytes = item.content64.as_deref().map_or(0, str::len);
+            // At least one, or the asker would never get on.
+            if !items.is_empty() && bytes > left {
+                break;
+            }
+            left = left.saturating_sub(bytes);
+            items.push(item);
+        }
+        items
+    }
+}
+
+impl FabricHandler for Answers {
+    async fn answer(&self, from: NodeId, kind: Kind, body: Vec<u8>) -> Result<Vec<u8>, String> {
+        let unreadable = |error: serde_json::Error| format!("the question cannot be read: {error}");
+        let answer = match kind {
+            Kind::ModuleVersions => {
+                let Compare { incarnation } = serde_json::from_slice(&body).map_err(unreadable)?;
+                let asker = (from, incarnation);
+                serde_json::to_vec(&versions(&self.cluster, &self.functions, asker))
+            }
+            Kind::ModuleFetch => {
+                let names: Vec<String> = serde_json::from_slice(&body).map_err(unreadable)?;
+                serde_json::to_vec(&self.fetch(&names))
+            }
+            Kind::ModulePush => {
+                let items: Vec<ModuleItem> = serde_json::from_slice(&body).map_err(unreadable)?;
+                let stored = store(&self.functions, items).await;
+                serde_json::to_vec(&stored.map_err(|error| error.to_string())?)
+            }
+            Kind::Hello | Kind::Forward | Kind::RecordPush | Kind::RecordPull | Kind::Settled => {
+                return Err(format!("this node does not answer {kind:?}"));
+            }
+        };
+        answer.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,92 @@
+//! How the view of the cluster follows from who is alive.
+
+use std::collections::BTreeMap;
+
+use sha1::{Digest, Sha1};
+
+use super::membership::{Member, MemberState, Members};
+use super::partitions::Partitions;
+use super::{Cluster, ClusterView, NodeId, Peer};
+
+/// Name under which a node publishes the key of its view.
+pub(super) const KEY: &str = "key";
+
+/// Whether a member is shown to clients.
+fn serves(state: MemberState) -> bool {
+    matches!(state, MemberState::Ready | MemberState::Leaving)
+}
+
+/// The view after `old`, as a node that serves has it.
+pub(super) fn next(cluster: &Cluster, members: &Members, old: &ClusterView) -> ClusterView {
+    let serving: Vec<&Member> = members
+        .values()
+        .filter(|member| serves(member.state))
+        .collect();
+    let state = cluster.state();
+    let all: BTreeMap<NodeId, (u64, MemberState)> = serving
+        .iter()
+        .map(|member| (member.id, (member.incarnation, member.state)))
+        .chain([(cluster.me, (cluster.incarnation, state))])
+        .collect();
+    let key = key(&cluster.name, &all);
+    let peers: Vec<Peer> = serving.iter().map(|member| peer(member)).collect();
+    let owners: Vec<NodeId> = all
+        .iter()
+        .filter(|(_, (_, state))| *state == MemberState::Ready)
+        .map(|(id, _)| *id)
+        .collect();
+    let partitions = Partitions::new(&owners);
+    let replicas = vec![partitions.owned_by(cluster.me)];
+    let integrity = serving
+        .iter()
+        .all(|member| member.text(KEY) == Some(text_of(key).as_str()));
+    ClusterView {
+        key,
+        peers_generation: old.peers_generation + u64::from(peers != old.peers),
+        partition_generation: old.partition_generation + u64::from(replicas != old.replicas),
+        rebalance_generation: old.rebalance_generation + u64::from(key != old.key),
+        principal: all.keys().next_back().copied().unwrap_or(cluster.me),
+        alumni: alumni(&old.alumni, &peers),
+        peers,
+        integrity,
+        partitions: partitions.into(),
+        replicas,
+    }
+}
+
+/// A key as it is published.
+pub(super) fn text_of(key: u64) -> String {
+    format!("{key:X}")
+}
+
+fn peer(member: &Member) -> Peer {
+    Peer {
+        id: member.id,
+        addresses: member.service.clone(),
+        alternate_addresses: member.alternate.clone(),
+    }
+}
+
+/// 48 bits, not 0, that only these members in these states have.
+fn key(cluster_name: &str, members: &BTreeMap<NodeId, (u64, MemberState)>) -> u64 {
+    let mut hash = Sha1::new();
+    hash.update(cluster_name);
+    for (id, (incarnation, state)) in members {
+        hash.update(id.number().to_be_bytes());
+        hash.update(incarnation.to_be_bytes());
+        hash.update([u8::from(*state == MemberState::Ready)]);
+    }
+    let key = hash
+        .finalize()
+        .iter()
+        .take(6)
+        .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    key.max(1)
+}
+
+/// Every node that ever was a peer, as it was last.
+fn alumni(old: &[Peer], peers: &[Peer]) -> Vec<Peer> {
+    let mut all: BTreeMap<NodeId, Peer> = old.iter().map(|peer| (peer.id, peer.clone())).collect();
+    all.extend(peers.iter().map(|peer| (peer.id, peer.clone())));
+    all.into_values().collect()
+}

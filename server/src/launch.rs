@@ -1,0 +1,206 @@
+//! One node, from its configuration to its last answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::warn;
+
+use crate::cluster::{Cluster, ClusterSockets, fabric, form, modules};
+use crate::config::Config;
+use crate::info::{ModuleCommands, alternate_addresses, run_ticker, standard_addresses};
+use crate::log::Log;
+use crate::node::{Node, identity, udf_settings};
+use crate::record::run_nsup;
+use crate::running::{LuaFunctions, Running, run_keep_alive};
+use crate::server::{self, Listener, PortKind, Shutdown, Stop};
+use crate::udf::{Limits, LuaFactory, Service, UdfSettings};
+
+/// Whatever keeps a node from starting.
+pub type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A node that does not serve yet: its ports are bound.
+pub struct Prepared {
+    config: Config,
+    listeners: Vec<Listener>,
+    /// The sockets between nodes, if it is to be in a cluster.
+    pub cluster: Option<ClusterSockets>,
+}
+
+impl Prepared {
+    /// Binds the ports of the clients, and those between nodes if the configuration asks for a cluster.
+    ///
+    /// # Errors
+    /// An address is in use, unknown, or not of this machine.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let mut listeners = Vec::new();
+        for address in config.network.service_sockets()? {
+            listeners.push(Listener::bind(address, PortKind::Service)?);
+        }
+        if config.network.service_port() == 0
+            && let Some(first) = listeners.first()
+        {
+            // Clients are told the port that was taken.
+            let port = first.address().port().to_string();
+            config.network.set("service.port", &port)?;
+        }
+        for address in config.network.admin_sockets()? {
+            listeners.push(Listener::bind(address, PortKind::Admin)?);
+        }
+        let name = config.service.cluster_name();
+        let cluster = ClusterSockets::configured(&config.network, name).await?;
+        Ok(Self {
+            config,
+            listeners,
+            cluster,
+        })
+    }
+
+    /// Opens the modules, joins the cluster, and serves.
+    ///
+    /// # Errors
+    /// The state cannot be opened, or the heartbeat cannot be started.
+    pub async fn start(self, log: Log) -> Result<Launched, StartError> {
+        let Self {
+            config,
+            listeners,
+            cluster,
+        } = self;
+        let addresses = listeners
+            .iter()
+            .filter(|listener| listener.kind() == PortKind::Service)
+            .map(Listener::address)
+            .collect();
+        let user_path = config.mod_lua.user_path().unwrap_or_default();
+        let id = identity(&config);
+        let settings = UdfSettings {
+            clustered: cluster.is_some(),
+            ..udf_settings(&config)
+        };
+        let factory = lua_factory(&config, &user_path);
+        let functions = Arc::new(Service::open(settings, factory)?);
+        let functions = LuaFunctions(functions);
+        let cluster = match cluster {
+            Some(sockets) => {
+                let service = standard_addresses(&config.network);
+                let alternate = alternate_addresses(&config.network);
+                Some(Cluster::start(id, sockets, service, alternate).await?)
+            }
+            None => None,
+        };
+        let modules: Arc<dyn ModuleCommands> = match &cluster {
+            Some((cluster, _)) => Arc::new(modules::ClusterModules::new(cluster, &functions)),
+            None => Arc::clone(&functions.0) as Arc<dyn ModuleCommands>,
+        };
+        let node = Arc::new(Node::new(config, log, modules));
+        let running = Arc::new(Running {
+            node: Arc::clone(&node),
+            functions: functions.clone(),
+        });
+        let mut background = JoinSet::new();
+        let cluster = match cluster {
+            Some((cluster, listener)) => {
+                let handler = Arc::new(modules::Answers::new(&cluster, &functions));
+                let name = cluster.name.clone();
+                background.spawn(fabric::serve(listener, id, name, handler));
+                background.spawn(modules::publish(Arc::clone(&cluster), functions.clone()));
+                form::join(&cluster, &functions).await;
+                background.spawn(form::follow(Arc::clone(&cluster), Arc::clone(&node)).await);
+                background.spawn(modules::converge(Arc::clone(&cluster), functions.clone()));
+                Some(cluster)
+            }
+            None => None,
+        };
+        background.spawn(run_keep_alive(functions));
+        background.spawn(run_ticker(Arc::clone(&node)));
+        for namespace in &node.namespaces {
+            background.spawn(run_nsup(Arc::clone(namespace)));
+        }
+        let (stop, shutdown) = Shutdown::pair();
+        let serving = tokio::spawn(server::serve(running, listeners, shutdown));
+        Ok(Launched {
+            addresses,
+            user_path,
+            node,
+            cluster,
+            background,
+            stop,
+            serving,
+        })
+    }
+}
+
+/// A node that serves.
+pub struct Launched {
+    /// Where clients reach it, as bound.
+    pub addresses: Vec<SocketAddr>,
+    /// The directory of its modules.
+    pub user_path: String,
+    /// The node.
+    pub node: Arc<Node>,
+    cluster: Option<Arc<Cluster>>,
+    background: JoinSet<()>,
+    stop: Stop,
+    serving: JoinHandle<()>,
+}
+
+impl Launched {
+    /// Leaves the cluster, finishes the calls in flight, and ends.
+    pub async fn stop(mut self) {
+        if let Some(cluster) = &self.cluster {
+            form::leave(cluster).await;
+        }
+        let _ = self.stop.send(true);
+        if let Err(error) = self.serving.await {
+            warn!(target: "as", "serving ended early: {error}");
+        }
+        self.background.shutdown().await;
+    }
+}
+
+/// The builder of contexts, with the budgets that the configuration sets.
+fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
+    let mod_lua = &config.mod_lua;
+    let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let limits = Limits {
+        load_time: Duration::from_millis(mod_lua.body_time_limit_ms().into()),
+        load_memory: bytes(mod_lua.body_memory_limit()),
+        call_memory: bytes(mod_lua.call_memory_limit()),
+        context_memory: bytes(mod_lua.context_memory_limit()),
+    };
+    LuaFactory::new(
+        user_path,
+        mod_lua.allow_unsafe_lua(),
+        mod_lua.error_traceback(),
+        limits,
+    )
+}
+
+/// A file with the process id, removed when the server ends.
+pub struct Pidfile(String);
+
+impl Pidfile {
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(path: String) -> Result<Self, io::Error> {
+        let id = std::process::id();
+        std::fs::write(&path, format!("{id}\n")).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot write the pidfile `{path}`: {error}"),
+            )
+        })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        // Someone may have removed it already.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
