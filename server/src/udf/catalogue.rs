@@ -59,6 +59,8 @@ pub(crate) struct Catalogue {
     positions: HashMap<Arc<str>, usize>,
     /// The last version given out per name, until one as high is stored: no two changes get the same.
     proposed: HashMap<Arc<str>, Version>,
+    /// Nothing is forgotten before this time, ms since 2010.
+    forgets_from_ms: u64,
 }
 
 impl Catalogue {
@@ -69,6 +71,7 @@ impl Catalogue {
             items,
             positions: HashMap::new(),
             proposed: HashMap::new(),
+            forgets_from_ms: 0,
         };
         catalogue.index();
         catalogue
@@ -119,7 +122,8 @@ impl Catalogue {
     /// What a remove on this node comes to. None: there is nothing to remove.
     pub(crate) fn propose_removal(&mut self, file_name: &str, now_ms: u64) -> Option<Proposal> {
         if let Some(unchanged) = self.unchanged(file_name, None) {
-            return Some(unchanged);
+            // Nodes that forgot it would take it up again.
+            return Some(unchanged).filter(|known| !known.item.summary.is_expired(now_ms));
         }
         let exists = self.known(file_name).is_some() || self.proposed.contains_key(file_name);
         exists.then(|| self.change(file_name, None, now_ms))
@@ -191,10 +195,19 @@ impl Catalogue {
         }
     }
 
-    /// Drops tombstones whose life is over. True: there were some.
+    /// Keeps all tombstones until then, ms since 2010.
+    pub(crate) fn forget_nothing_before(&mut self, time_ms: u64) {
+        self.forgets_from_ms = time_ms;
+    }
+
+    /// Drops tombstones whose life, and a day more, is over. True: there were some.
     pub(crate) fn forget_expired(&mut self, now_ms: u64) -> bool {
+        if now_ms < self.forgets_from_ms {
+            return false;
+        }
         let before = self.items.len();
-        self.items.retain(|item| !item.summary().is_expired(now_ms));
+        self.items
+            .retain(|item| !item.summary().is_forgotten(now_ms));
         let forgot = self.items.len() < before;
         if forgot {
             self.index();
@@ -205,7 +218,7 @@ impl Catalogue {
 
 #[cfg(test)]
 mod tests {
-    use super::super::version::TOMBSTONE_LIFE_MS;
+    use super::super::version::{DAY_MS, TOMBSTONE_LIFE_MS};
     use super::*;
 
     fn catalogue() -> Catalogue {
@@ -247,7 +260,7 @@ mod tests {
         let mut catalogue = catalogue();
         let first = catalogue.propose_put("a.lua", "LS0g", 1).unwrap();
         let second = catalogue.propose_put("a.lua", "LS0h", 1).unwrap();
-        assert!(first.item.summary < second.item.summary);
+        assert!(first.item.summary.version < second.item.summary.version);
         assert_eq!(
             catalogue.store(&[second.item.clone(), first.item], 1, saved),
             Ok(vec![Stored::Taken, Stored::Older(second.item.summary)])
@@ -279,8 +292,11 @@ mod tests {
             .collect();
         catalogue.store(&items, 3_000, saved).unwrap();
         assert_eq!(catalogue.items().len(), 3_000);
-        assert!(!catalogue.forget_expired(TOMBSTONE_LIFE_MS));
-        assert!(catalogue.forget_expired(TOMBSTONE_LIFE_MS + 1_000));
+        let life_ms = TOMBSTONE_LIFE_MS + DAY_MS;
+        assert!(!catalogue.forget_expired(life_ms));
+        catalogue.forget_nothing_before(life_ms + 1_000);
+        assert!(!catalogue.forget_expired(life_ms + 999));
+        assert!(catalogue.forget_expired(life_ms + 1_000));
         assert_eq!(catalogue.items().len(), 2_000);
         assert!(catalogue.known("999.lua").is_none());
         assert!(catalogue.known("1000.lua").is_some());

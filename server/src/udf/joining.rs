@@ -9,24 +9,26 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::version::DAY_MS;
+
 /// What a peer answers of itself, beside its summaries. It looks these up in this order, and the summaries last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The node that asks is in its member list.
     pub lists_asker: bool,
-    /// See [`Service::outdated_since_ms`](super::Service::outdated_since_ms).
-    pub outdated_since_ms: Option<u64>,
+    /// See [`Service::alive_until_ms`](super::Service::alive_until_ms).
+    pub alive_until_ms: u64,
     /// See [`Service::is_settled`](super::Service::is_settled).
     pub is_settled: bool,
 }
 
-/// Whether a registry that is outdated counts all the same. `ours_ms` is since when it is, `peers` what the other live
-/// nodes say: it does unless one of them was alive later, and may have removed modules and forgotten them since.
+/// Whether a registry that is outdated counts all the same. `ours_ms` is until when it was alive, `peers` what the other
+/// live nodes say: it does unless one of them was alive a day later, and may have removed modules and forgotten them.
 #[must_use]
-pub fn outdated_counts(ours_ms: u64, peers: impl IntoIterator<Item = Option<u64>>) -> bool {
+pub fn outdated_counts(ours_ms: u64, peers: impl IntoIterator<Item = u64>) -> bool {
     peers
         .into_iter()
-        .all(|peer| peer.is_some_and(|peer_ms| peer_ms <= ours_ms))
+        .all(|peer_ms| peer_ms <= ours_ms.saturating_add(DAY_MS))
 }
 
 /// How far a peer has been asked.
@@ -89,16 +91,13 @@ impl<N: Copy + Ord> Joining<N> {
         }
     }
 
-    /// For [`Service::settle`](super::Service::settle): since when each peer of `live` is outdated, once all have
+    /// For [`Service::settle`](super::Service::settle): until when each peer of `live` was alive, once all have
     /// answered. `live` must be read for this question.
-    pub fn peers_outdated_since_ms(
-        &mut self,
-        live: impl IntoIterator<Item = N>,
-    ) -> Option<Vec<Option<u64>>> {
+    pub fn peers_alive_until_ms(&mut self, live: impl IntoIterator<Item = N>) -> Option<Vec<u64>> {
         self.members(live);
         self.peers
             .values()
-            .map(|progress| progress.standing.map(|standing| standing.outdated_since_ms))
+            .map(|progress| progress.standing.map(|standing| standing.alive_until_ms))
             .collect()
     }
 
@@ -134,7 +133,7 @@ mod tests {
 
     const LISTED: Standing = Standing {
         lists_asker: true,
-        outdated_since_ms: None,
+        alive_until_ms: 9,
         is_settled: true,
     };
 
@@ -174,18 +173,15 @@ mod tests {
     fn nodes_settle_before_they_are_compared() {
         let mut joining = Joining::default();
         joining.members([1, 2]);
-        assert_eq!(joining.peers_outdated_since_ms([1, 2]), None);
+        assert_eq!(joining.peers_alive_until_ms([1, 2]), None);
         let unsettled = Standing {
-            outdated_since_ms: Some(7),
+            alive_until_ms: 7,
             is_settled: false,
             ..LISTED
         };
         joining.answered(1, unsettled, false, []);
         joining.answered(2, LISTED, false, ["a.lua".into()]);
-        assert_eq!(
-            joining.peers_outdated_since_ms([1, 2]),
-            Some(vec![Some(7), None])
-        );
+        assert_eq!(joining.peers_alive_until_ms([1, 2]), Some(vec![7, 9]));
         assert_eq!(joining.to_ask().collect::<Vec<_>>(), [1, 2]);
         joining.answered(1, unsettled, true, []);
         joining.answered(2, LISTED, true, []);
@@ -193,16 +189,17 @@ mod tests {
     }
 
     #[test]
-    fn an_outdated_registry_counts_unless_a_peer_was_alive_later() {
+    fn an_outdated_registry_counts_unless_a_peer_was_alive_much_later() {
+        let ours_ms = 5 * DAY_MS;
         for (peers, counts) in [
             (&[][..], true),
-            (&[Some(4)], true),
-            (&[Some(5)], true),
-            (&[Some(4), Some(6)], false),
-            (&[Some(4), None], false),
+            (&[0], true),
+            (&[ours_ms], true),
+            (&[0, ours_ms + DAY_MS], true),
+            (&[0, ours_ms + DAY_MS + 1], false),
         ] {
             assert_eq!(
-                outdated_counts(5, peers.iter().copied()),
+                outdated_counts(ours_ms, peers.iter().copied()),
                 counts,
                 "{peers:?}"
             );

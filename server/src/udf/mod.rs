@@ -27,6 +27,8 @@ mod registry;
 pub mod rollout;
 mod service;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod stats;
 pub mod status;
 pub mod version;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <work-directory>/smd/UDF.smd      the truth: every module with its content; replaced as a whole
-//! <work-directory>/smd/.asd-alive   when the server was last alive, to the hour; see `Store::outdated_since_ms`
+//! <work-directory>/smd/.asd-alive   when the server was last alive, to the hour; see `Store::alive_until_ms`
 //! <user-path>/<file name>           a copy of each module, for people and tools; nothing reads it back
 //! ```
 //!
@@ -26,7 +26,7 @@ use thiserror::Error;
 use super::item::{ItemError, ModuleItem};
 use super::module::{hash_of_metadata, metadata_value};
 use super::names;
-use super::version::{LONGEST_OUTAGE_MS, Summary, Version};
+use super::version::{Summary, Version};
 use crate::clock;
 
 const METADATA_FILE: &str = "UDF.smd";
@@ -202,7 +202,6 @@ pub(crate) struct Store {
     version: (i64, u64),
     /// When the server before this one was last alive; none without a registry.
     alive_until_ms: Option<u64>,
-    opened_ms: u64,
     /// Holds the lock on the directory.
     _lock: File,
 }
@@ -242,7 +241,6 @@ impl Store {
             user_path: user_path.to_owned(),
             version,
             alive_until_ms,
-            opened_ms: clock::epoch_ms(),
             _lock: lock,
         };
         Ok((store, items))
@@ -260,13 +258,6 @@ impl Store {
     /// When the server before this one was last alive, ms since 2010; none without a registry.
     pub(crate) fn alive_until_ms(&self) -> Option<u64> {
         self.alive_until_ms
-    }
-
-    /// The same if that was longer than [`LONGEST_OUTAGE_MS`] before this one started: other nodes may have forgotten
-    /// since then what was removed.
-    pub(crate) fn outdated_since_ms(&self) -> Option<u64> {
-        self.alive_until_ms
-            .filter(|alive_ms| self.opened_ms.saturating_sub(*alive_ms) > LONGEST_OUTAGE_MS)
     }
 
     /// Notes that the server is alive now and that its registry counts.

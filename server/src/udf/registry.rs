@@ -20,6 +20,7 @@ use super::module::Module;
 use super::names;
 use super::persistence::{Store, StoreError, StoredItem};
 use super::settings::UdfSettings;
+use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
 use crate::clock;
 
 /// Source files are smaller than this, bytes; counted from the base64 length, padding included.
@@ -77,6 +78,8 @@ pub(crate) struct Registry {
     catalogue: Catalogue,
     /// Those of the catalogue's contents that are modules.
     modules: HashMap<Arc<str>, Arc<Module>>,
+    /// When it was opened, ms since 2010.
+    opened_ms: u64,
     /// What was found on disk counts, or was dropped.
     settled: bool,
 }
@@ -143,13 +146,20 @@ impl Registry {
             store,
             catalogue: Catalogue::new(settings.node, items),
             modules,
+            opened_ms: clock::epoch_ms(),
             settled: true,
         };
         registry.write_copies(registry.modules.values());
-        if registry.outdated_since_ms().is_none() || !settings.clustered {
-            registry.mark_alive_again()?;
-        } else {
+        if registry.is_outdated() {
+            // Nodes that start within a day from now may still have what was removed.
+            registry
+                .catalogue
+                .forget_nothing_before(registry.opened_ms.saturating_add(DAY_MS));
+        }
+        if registry.is_outdated() && settings.clustered {
             registry.settled = false;
+        } else {
+            registry.mark_alive_again()?;
         }
         Ok(registry)
     }
@@ -250,9 +260,19 @@ impl Registry {
         Ok(outcomes)
     }
 
-    /// See [`Store::outdated_since_ms`].
-    pub(crate) fn outdated_since_ms(&self) -> Option<u64> {
-        self.store.outdated_since_ms()
+    /// When the server before this one was last alive, ms since 2010; 0 without a registry.
+    pub(crate) fn alive_until_ms(&self) -> u64 {
+        self.store.alive_until_ms().unwrap_or(0)
+    }
+
+    pub(crate) fn opened_ms(&self) -> u64 {
+        self.opened_ms
+    }
+
+    /// There is a registry, and the server was away for longer than [`LONGEST_OUTAGE_MS`].
+    pub(crate) fn is_outdated(&self) -> bool {
+        let alive_ms = self.store.alive_until_ms();
+        alive_ms.is_some_and(|alive_ms| self.opened_ms.saturating_sub(alive_ms) > LONGEST_OUTAGE_MS)
     }
 
     pub(crate) fn is_settled(&self) -> bool {

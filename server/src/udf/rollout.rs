@@ -54,7 +54,7 @@ impl<N: Copy + Ord> Rollout<N> {
     /// `node` answered what it has on disk and serves. An older one than what is rolled out does not count; neither
     /// does a node that is not live.
     pub fn acknowledged(&mut self, node: N, has: &Summary) {
-        if *has >= self.offered
+        if has.compare(&self.offered).is_ge()
             && let Some(done) = self.nodes.get_mut(&node)
         {
             *done = true;

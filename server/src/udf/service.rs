@@ -26,8 +26,9 @@ use super::registry::{
 };
 use super::settings::UdfSettings;
 use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
-use super::version::{Decision, Summaries, decide};
+use super::version::{DAY_MS, Decision, Summaries, decide};
 use super::warmer::Visits;
+use crate::clock;
 
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
 /// the change was answered.
@@ -89,7 +90,8 @@ pub struct Service<F: ContextFactory> {
     known: ArcSwap<Known>,
     changes: watch::Sender<u64>,
     failures: Failures,
-    outdated_since_ms: Option<u64>,
+    alive_until_ms: u64,
+    opened_ms: u64,
     settled: AtomicBool,
     versions: Versions,
     warmer: Option<JoinHandle<()>>,
@@ -127,7 +129,8 @@ impl<F: ContextFactory> Service<F> {
         Ok(Self {
             shared,
             known: ArcSwap::from_pointee(registry.known()),
-            outdated_since_ms: registry.outdated_since_ms(),
+            alive_until_ms: registry.alive_until_ms(),
+            opened_ms: registry.opened_ms(),
             settled: AtomicBool::new(registry.is_settled()),
             registry: Mutex::new(registry),
             changes: watch::Sender::new(0),
@@ -355,11 +358,16 @@ impl<F: ContextFactory> Service<F> {
         self.failures.all()
     }
 
-    /// When the server before this one was last alive, ms since 2010, if that was so long ago that other nodes may have
-    /// forgotten since what was removed; see [`LONGEST_OUTAGE_MS`](super::version::LONGEST_OUTAGE_MS).
+    /// Until when this node is known to have been alive, ms since 2010: now, once it has run for a day; else when the
+    /// server before it was, to the hour, and 0 without a registry.
     #[must_use]
-    pub fn outdated_since_ms(&self) -> Option<u64> {
-        self.outdated_since_ms
+    pub fn alive_until_ms(&self) -> u64 {
+        let now_ms = clock::epoch_ms();
+        if now_ms.saturating_sub(self.opened_ms) > DAY_MS {
+            now_ms
+        } else {
+            self.alive_until_ms
+        }
     }
 
     /// What was found on disk counts, or was dropped. False only on one of several nodes whose registry is outdated:
@@ -369,18 +377,18 @@ impl<F: ContextFactory> Service<F> {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Decides about an outdated registry; otherwise nothing happens. `peers` is what
-    /// [`outdated_since_ms`](Self::outdated_since_ms) is on every other live node. If one of them was alive later than
-    /// this one, what was found here is dropped: what counts is what the others have. Blocks while files are synced.
+    /// Decides about a registry that is outdated, which means that this node was away for longer than
+    /// [`LONGEST_OUTAGE_MS`](super::version::LONGEST_OUTAGE_MS), so that others may have forgotten what was removed
+    /// meanwhile; otherwise nothing happens. `peers` is what [`alive_until_ms`](Self::alive_until_ms) is on every other
+    /// live node. If one of them was alive a day later than this one, what was found here is dropped: what counts is what
+    /// the others have. Blocks while files are synced.
     ///
     /// # Errors
     /// The registry cannot be written.
-    pub fn settle(&self, peers: impl IntoIterator<Item = Option<u64>>) -> Result<(), StoreError> {
+    pub fn settle(&self, peers: impl IntoIterator<Item = u64>) -> Result<(), StoreError> {
         let mut registry = self.registry.lock();
-        if let Some(ours_ms) = self.outdated_since_ms
-            && !registry.is_settled()
-        {
-            registry.settle(outdated_counts(ours_ms, peers))?;
+        if !registry.is_settled() {
+            registry.settle(outdated_counts(self.alive_until_ms, peers))?;
             self.publish(&registry);
             // Whoever sees this sees what is published.
             self.settled.store(true, Ordering::Release);

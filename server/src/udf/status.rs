@@ -41,7 +41,9 @@ pub fn write(nodes: &[NodeModules], file_name: Option<&str>, out: &mut BytesMut)
     for said in nodes.iter().filter_map(|node| node.said.as_ref().ok()) {
         for (name, summary) in &said.modules {
             let best = newest.entry(name).or_insert(summary);
-            *best = summary.max(best);
+            if summary.compare(best).is_gt() {
+                *best = summary;
+            }
             if summary.hash.is_some() {
                 listed.insert(name);
             }

@@ -3,6 +3,10 @@
 //! Each module name has one [`Summary`] on a node: the [`Version`] of the last put or remove that the node knows, and
 //! the hash of the content, or none once removed. A removed module stays as such a tombstone for [`TOMBSTONE_LIFE_MS`],
 //! so that a node that was away learns of the removal and does not bring the module back.
+//!
+//! After its life a tombstone is kept for another day, as clocks disagree, and given to nobody. A change that was made
+//! after the life of a tombstone is newer than it even if it was made on a node that had forgotten it and began to count
+//! generations anew.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -13,13 +17,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Margin for clocks that disagree and nodes that do not start or stop at the same time, ms.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// How long a removed module is remembered, ms: 30 days from its removal.
 pub const TOMBSTONE_LIFE_MS: u64 = 30 * DAY_MS;
 
 /// Longest time that a node may be away and still bring its own modules along, ms: 29 days. A day less than tombstones
-/// live, for clocks that disagree.
+/// live.
 pub const LONGEST_OUTAGE_MS: u64 = TOMBSTONE_LIFE_MS - DAY_MS;
 
 /// A text that is no version, hash or summary.
@@ -132,11 +137,8 @@ impl FromStr for ContentHash {
 
 /// What a node has under one name.
 ///
-/// Ordered by version. Two contents of one version cannot come from nodes that keep the rule, but may from registries
-/// that were edited or carried over: the order of the hashes then decides, so that all nodes still choose the same.
-///
 /// As a text, in JSON and in gossip too: `generation,time_ms,NODEHEX,HASH`, or `-` in place of the hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Summary {
     /// The last change.
@@ -146,10 +148,33 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Which of two is newer. Two contents of one version cannot come from nodes that keep the rule, but may from
+    /// registries that were edited or carried over: the order of the hashes then decides, so that all nodes still choose
+    /// the same.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        match (self.outlived(other), other.outlived(self)) {
+            (true, _) => Ordering::Greater,
+            (_, true) => Ordering::Less,
+            _ => (self.version, self.hash).cmp(&(other.version, other.hash)),
+        }
+    }
+
+    /// `other` is a tombstone, and this was made after its life.
+    fn outlived(&self, other: &Self) -> bool {
+        other.is_expired(self.version.time_ms)
+    }
+
     /// A tombstone whose life is over at this time, ms since 2010.
     #[must_use]
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.hash.is_none() && now_ms.saturating_sub(self.version.time_ms) > TOMBSTONE_LIFE_MS
+    }
+
+    /// A tombstone that is to be forgotten at this time, ms since 2010: it was expired a day ago.
+    #[must_use]
+    pub fn is_forgotten(&self, now_ms: u64) -> bool {
+        self.is_expired(now_ms.saturating_sub(DAY_MS))
     }
 }
 
@@ -209,10 +234,10 @@ pub enum Decision {
     Older,
 }
 
-/// The rule: the higher wins.
+/// The rule: the newer wins.
 #[must_use]
 pub fn decide(known: Option<&Summary>, offered: &Summary) -> Decision {
-    match known.map(|known| offered.cmp(known)) {
+    match known.map(|known| offered.compare(known)) {
         None | Some(Ordering::Greater) => Decision::Take,
         Some(Ordering::Equal) => Decision::Same,
         Some(Ordering::Less) => Decision::Older,
@@ -276,6 +301,33 @@ mod tests {
             }
         }
         assert_eq!(decide(None, &ascending[0]), Decision::Take);
+    }
+
+    #[test]
+    fn what_is_put_after_a_tombstone_lived_is_newer_whatever_its_generation() {
+        let removal = summary(6, 1_000, 1, None);
+        for (change, expected) in [
+            (
+                summary(1, 1_000 + TOMBSTONE_LIFE_MS, 1, Some(1)),
+                Decision::Older,
+            ),
+            (
+                summary(1, 1_001 + TOMBSTONE_LIFE_MS, 1, Some(1)),
+                Decision::Take,
+            ),
+            (
+                summary(2, 1_001 + TOMBSTONE_LIFE_MS, 1, None),
+                Decision::Take,
+            ),
+        ] {
+            assert_eq!(decide(Some(&removal), &change), expected);
+            assert_eq!(
+                decide(Some(&change), &removal) == Decision::Older,
+                expected == Decision::Take
+            );
+        }
+        assert!(!removal.is_forgotten(1_000 + TOMBSTONE_LIFE_MS + DAY_MS));
+        assert!(removal.is_forgotten(1_001 + TOMBSTONE_LIFE_MS + DAY_MS));
     }
 
     #[test]

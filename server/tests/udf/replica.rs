@@ -6,12 +6,10 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use server::clock::epoch_ms as now_ms;
-use server::udf::version::{LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
+use server::udf::version::{DAY_MS, LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
 use server::udf::{ItemError, ModuleItem, Service, StoreError, Stored, Version};
 
 use crate::fake::{FakeFactory, Fixture, settings};
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 fn item(file_name: &str, generation: u64, source: Option<&str>) -> ModuleItem {
     let version = Version {
@@ -202,14 +200,14 @@ fn removed_modules_are_forgotten_when_their_time_is_over_and_not_before() {
         removed.summary.version.time_ms -= age_ms;
         removed
     };
-    let young = removed("young.lua", TOMBSTONE_LIFE_MS - DAY_MS);
+    let young = removed("young.lua", TOMBSTONE_LIFE_MS);
     fixture.service.store(young.clone()).unwrap();
     fixture.service.keep_alive().unwrap();
     assert_eq!(fixture.service.summaries().len(), 1);
     fixture.put("old.lua", "old");
     fixture
         .service
-        .store(removed("old.lua", TOMBSTONE_LIFE_MS + DAY_MS))
+        .store(removed("old.lua", TOMBSTONE_LIFE_MS + 2 * DAY_MS))
         .unwrap();
     assert!(contents(&fixture).is_empty());
     let left: Vec<_> = fixture.service.summaries().into_iter().collect();
@@ -254,7 +252,7 @@ fn a_node_that_was_away_too_long_takes_the_set_of_the_others() {
     assert!(fixture.service.summaries().is_empty(), "nothing is offered");
     let early = fixture.service.store(item("kept.lua", 1, Some("theirs")));
     assert!(matches!(early, Err(StoreError::Unsettled)), "{early:?}");
-    fixture.service.settle([None]).unwrap();
+    fixture.service.settle([0, now_ms()]).unwrap();
     assert!(fixture.service.is_settled());
     assert!(contents(&fixture).is_empty());
     fixture
@@ -266,11 +264,8 @@ fn a_node_that_was_away_too_long_takes_the_set_of_the_others() {
 
     // All of them were away, this one not longer than the others.
     let fixture = reopened(away(), LONGEST_OUTAGE_MS + DAY_MS);
-    let since_ms = fixture.service.outdated_since_ms();
-    fixture
-        .service
-        .settle([since_ms.map(|since| since - DAY_MS)])
-        .unwrap();
+    let until_ms = fixture.service.alive_until_ms();
+    fixture.service.settle([0, until_ms + DAY_MS]).unwrap();
     assert_eq!(fixture.service.summaries().len(), 2);
     assert_eq!(contents(&fixture).len(), 2);
 }
@@ -293,12 +288,12 @@ fn a_registry_carried_over_is_as_old_as_its_file() {
     let service: Service<FakeFactory> =
         Service::open(settings.clone(), FakeFactory::default()).unwrap();
     assert!(service.is_settled());
-    assert!(service.outdated_since_ms().is_some());
+    assert!(service.alive_until_ms() < now_ms() - LONGEST_OUTAGE_MS);
     assert_eq!(service.summaries().len(), 1);
     drop(service);
     // It said that it is alive.
     settings.clustered = true;
     let service: Service<FakeFactory> = Service::open(settings, FakeFactory::default()).unwrap();
     assert!(service.is_settled());
-    assert_eq!(service.outdated_since_ms(), None);
+    assert!(service.alive_until_ms() > now_ms() - DAY_MS);
 }

@@ -200,7 +200,7 @@ async fn settle(
     if functions.0.is_settled() {
         return Ok(());
     }
-    let Some(peers) = joining.peers_outdated_since_ms(runs(&cluster.members())) else {
+    let Some(peers) = joining.peers_alive_until_ms(runs(&cluster.members())) else {
         return Ok(());
     };
     let service = Arc::clone(&functions.0);

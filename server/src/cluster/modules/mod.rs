@@ -84,7 +84,7 @@ pub(super) fn versions(cluster: &Cluster, functions: &LuaFunctions, asker: Run) 
     // In this order; see `Standing`.
     let standing = Standing {
         lists_asker: runs(&cluster.members()).any(|run| run == asker),
-        outdated_since_ms: service.outdated_since_ms(),
+        alive_until_ms: service.alive_until_ms(),
         is_settled: service.is_settled(),
     };
     Versions {

@@ -1,0 +1,182 @@
+//! One node: what is on its disk, and what is lost when it is killed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::super::catalogue::Catalogue;
+use super::super::item::ModuleItem;
+use super::super::joining::{Joining, Standing};
+use super::super::persistence::StoredItem;
+use super::super::rollout::Rollout;
+use super::super::version::{DAY_MS, LONGEST_OUTAGE_MS, Summaries, Summary};
+
+/// A node without a sign of life for this long is dead to the others, ms.
+pub(super) const DEAD_AFTER: u64 = 1_000;
+
+/// One run of a node, from a start to the kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Run {
+    pub(super) node: usize,
+    pub(super) incarnation: u64,
+}
+
+/// What nodes send each other.
+#[derive(Clone)]
+pub(super) enum Message {
+    Gossip(Arc<Summaries>),
+    Push(Arc<ModuleItem>),
+    /// A node has this, after it was offered that.
+    Pushed {
+        name: Arc<str>,
+        offered: Summary,
+        has: Summary,
+    },
+    Ask,
+    Answer {
+        standing: Standing,
+        summaries: Arc<Summaries>,
+        /// When it was taken down, if the peer listed the asking node then.
+        listed_at: Option<u64>,
+    },
+    Fetch(Vec<Arc<str>>),
+    Fetched {
+        names: Vec<Arc<str>>,
+        items: Vec<Arc<ModuleItem>>,
+    },
+}
+
+/// What is written next, and who waits for it.
+pub(super) struct Write {
+    pub(super) items: Vec<ModuleItem>,
+    pub(super) then: Then,
+}
+
+pub(super) enum Then {
+    /// Another node pushed it.
+    Answer(Run),
+    /// A client of this node did.
+    Own,
+    /// It was fetched from another node under these names.
+    Fetched(Run, Vec<Arc<str>>),
+}
+
+/// A change that a client of this node waits for.
+pub(super) struct Waited {
+    pub(super) item: Arc<ModuleItem>,
+    pub(super) rollout: Rollout<Run>,
+    pub(super) since: u64,
+    pub(super) sent: u64,
+}
+
+/// What survives a kill.
+#[derive(Default)]
+pub(super) struct Disk {
+    pub(super) items: Vec<StoredItem>,
+    pub(super) alive_ms: Option<u64>,
+}
+
+/// What does not.
+pub(super) struct Up {
+    pub(super) run: Run,
+    pub(super) started: u64,
+    pub(super) ticks: u64,
+    pub(super) catalogue: Catalogue,
+    /// What is served, and shown to other nodes.
+    pub(super) served: Arc<Summaries>,
+    pub(super) opened_ms: u64,
+    pub(super) alive_until_ms: u64,
+    pub(super) settled: bool,
+    pub(super) ready: bool,
+    pub(super) joining: Joining<Run>,
+    /// When peers took down the answer that they were compared by, listing this node.
+    pub(super) compared: BTreeMap<Run, Option<u64>>,
+    /// Last sign of life of every other node.
+    pub(super) heard: BTreeMap<usize, (u64, u64)>,
+    pub(super) writes: VecDeque<Write>,
+    pub(super) waited: Vec<Waited>,
+}
+
+impl Up {
+    pub(super) fn new(run: Run, now: u64, clock_ms: u64, disk: &Disk) -> Self {
+        let alive_ms = disk.alive_ms;
+        let outdated =
+            alive_ms.is_some_and(|alive_ms| clock_ms.saturating_sub(alive_ms) > LONGEST_OUTAGE_MS);
+        let mut up = Self {
+            run,
+            started: now,
+            ticks: 0,
+            catalogue: Catalogue::new(run.node as u64 + 1, disk.items.clone()),
+            served: Arc::default(),
+            opened_ms: clock_ms,
+            alive_until_ms: alive_ms.unwrap_or(0),
+            settled: !outdated,
+            ready: false,
+            joining: Joining::default(),
+            compared: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            writes: VecDeque::new(),
+            waited: Vec::new(),
+        };
+        if outdated {
+            up.catalogue.forget_nothing_before(clock_ms + DAY_MS);
+        }
+        up.publish();
+        up
+    }
+
+    /// Like the service.
+    pub(super) fn alive_until_ms(&self, clock_ms: u64) -> u64 {
+        if clock_ms.saturating_sub(self.opened_ms) > DAY_MS {
+            clock_ms
+        } else {
+            self.alive_until_ms
+        }
+    }
+
+    /// Like the service: what counts is shown once it is on disk.
+    pub(super) fn publish(&mut self) {
+        let counting = self.settled.then(|| self.catalogue.items());
+        let counting = counting.into_iter().flatten();
+        self.served = Arc::new(
+            counting
+                .map(|item| (Arc::clone(item.file_name()), *item.summary()))
+                .collect(),
+        );
+    }
+
+    pub(super) fn hear(&mut self, from: Run, now: u64) {
+        let last = self.heard.entry(from.node).or_insert((0, 0));
+        if from.incarnation >= last.0 {
+            *last = (from.incarnation, now);
+        }
+    }
+
+    pub(super) fn peers(&self, now: u64) -> BTreeSet<Run> {
+        self.heard
+            .iter()
+            .filter(|(_, (_, at))| now - at <= DEAD_AFTER)
+            .map(|(node, (incarnation, _))| Run {
+                node: *node,
+                incarnation: *incarnation,
+            })
+            .collect()
+    }
+
+    /// The member list: itself and the others that show life.
+    pub(super) fn members(&self, now: u64) -> BTreeSet<Run> {
+        let mut members = self.peers(now);
+        members.insert(self.run);
+        members
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Node {
+    pub(super) incarnation: u64,
+    /// Its clock stands so much later than the earliest one, ms.
+    pub(super) skew_ms: u64,
+    pub(super) disk: Disk,
+    pub(super) up: Option<Up>,
+    /// The last that it served by name, over all its runs.
+    pub(super) showed: BTreeMap<Arc<str>, Summary>,
+}
