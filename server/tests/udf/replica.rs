@@ -204,14 +204,22 @@ fn removed_modules_are_forgotten_when_their_time_is_over_and_not_before() {
     fixture.service.store(young.clone()).unwrap();
     fixture.service.keep_alive().unwrap();
     assert_eq!(fixture.service.summaries().len(), 1);
-    fixture.put("old.lua", "old");
-    fixture
-        .service
-        .store(removed("old.lua", TOMBSTONE_LIFE_MS + 2 * DAY_MS))
-        .unwrap();
+    let mut old = item("old.lua", 1, Some("old"));
+    old.summary.version.time_ms -= TOMBSTONE_LIFE_MS + 3 * DAY_MS;
+    fixture.service.store(old).unwrap();
+    let removal = removed("old.lua", TOMBSTONE_LIFE_MS + 2 * DAY_MS);
+    fixture.service.store(removal.clone()).unwrap();
     assert!(contents(&fixture).is_empty());
     let left: Vec<_> = fixture.service.summaries().into_iter().collect();
     assert_eq!(left, [("young.lua".into(), young.summary)]);
+
+    // What is put from then on is newer than the removal, for nodes that still know it.
+    fixture.put("old.lua", "new");
+    assert!(matches!(
+        fixture.service.store(removal).unwrap(),
+        Stored::Older(_)
+    ));
+    assert_eq!(fixture.sources("old"), ["new"]);
 }
 
 /// A service over a registry that was last alive `age_ms` ago, as one of several nodes.
