@@ -30,6 +30,9 @@ pub(super) struct Ledger {
     /// Every change that a node proposed, with the time by a clock without skew.
     proposed: BTreeMap<Key, u64>,
     pub(super) acknowledged: Vec<Acknowledged>,
+    /// No node was up for a month. Those that start first may lack changes that others made before, and take puts: the
+    /// others bring higher generations.
+    pub(super) all_were_away: bool,
 }
 
 impl Ledger {
@@ -49,7 +52,10 @@ impl Ledger {
         last: Option<&Summary>,
         clock_ms: u64,
     ) -> bool {
-        if last.is_some_and(|last| last.compare(&change.summary).is_ge()) {
+        if last.is_some_and(|last| {
+            last.compare(&change.summary).is_ge()
+                || self.all_were_away && last.version >= change.summary.version
+        }) {
             return true;
         }
         self.forgotten_ms(&change.name, change.summary)

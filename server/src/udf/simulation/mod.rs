@@ -112,7 +112,8 @@ fn settle(world: &mut World) {
 fn month(world: &mut World) {
     let count = world.nodes.len();
     let away = world.random.between(1, count as u64) as usize;
-    let days = world.random.percent(30);
+    // When all are away, who stopped days before the others must not start first.
+    let days = away < count && world.random.percent(30);
     for node in 0..away {
         if days {
             world.pass(2 * DAY_MS);
@@ -121,6 +122,7 @@ fn month(world: &mut World) {
         clients(world, 0, 1_000, 1, 4);
         world.run_for(2_500);
     }
+    world.ledger.all_were_away = away == count;
     let long = world.random.between(1, 2);
     world.pass(TOMBSTONE_LIFE_MS + long * DAY_MS);
     clients(world, 0, 2_000, 0, 4);
