@@ -11,8 +11,8 @@
 //! process dies at, the next start finds a copy that is missing, never one that disagrees. A file that disagrees was
 //! therefore written by somebody else and is left alone.
 //!
-//! The format is that of the real server with one more key, `node`, which may be missing, so a registry can be carried
-//! over. Source: `udf-runtime.md` 1.9.
+//! The format is that of the real server with two more keys, `era` and `node`, which may be missing, so a registry can be
+//! carried over. Source: `udf-runtime.md` 1.9.
 
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
@@ -113,17 +113,20 @@ impl StoredItem {
         let value = content64.map(|content64| metadata_value(file_name, content64));
         let hash = value.as_deref().map(hash_of_metadata);
         let Version {
+            era,
             generation,
             time_ms,
             node,
         } = version;
-        let node = match node {
-            0 => String::new(),
-            node => format!(",\n      \"node\": \"{node:X}\""),
-        };
+        let mut more = String::new();
+        for (key, value) in [("era", format!("{era}")), ("node", format!("{node:X}"))] {
+            if value != "0" {
+                more.push_str(&format!(",\n      \"{key}\": \"{value}\""));
+            }
+        }
         let element = format!(
             "   {{\n      \"key\": {},\n      \"value\": {},\n      \"generation\": {generation},\n      \
-             \"timestamp\": {time_ms}{node}\n   }}",
+             \"timestamp\": {time_ms}{more}\n   }}",
             serde_json::Value::from(file_name),
             serde_json::Value::from(value),
         );
@@ -176,6 +179,8 @@ struct Row {
     timestamp: u64,
     /// Where the change was made, hexadecimal. A real server writes none.
     node: Option<String>,
+    /// See [`Version::era`]. A real server writes none.
+    era: Option<String>,
 }
 
 /// The text inside [`Row::value`].
@@ -470,15 +475,15 @@ fn parse(text: &[u8]) -> Result<((i64, u64), Vec<StoredItem>), String> {
                 Some(value.content64)
             }
         };
-        let node = match row.node.as_deref() {
-            None => 0,
-            Some(node) => u64::from_str_radix(node, 16)
-                .map_err(|error| format!("node of `{}`: {error}", row.key))?,
+        let number = |key: &str, text: Option<&str>, radix| {
+            u64::from_str_radix(text.unwrap_or("0"), radix)
+                .map_err(|error| format!("{key} of `{}`: {error}", row.key))
         };
         let version = Version {
+            era: number("era", row.era.as_deref(), 10)?,
             generation: row.generation,
             time_ms: row.timestamp,
-            node,
+            node: number("node", row.node.as_deref(), 16)?,
         };
         items.push(StoredItem::new(&row.key, version, content64.as_deref()));
     }
@@ -491,6 +496,7 @@ mod tests {
 
     fn item(file_name: &str, content64: Option<&str>) -> StoredItem {
         let version = Version {
+            era: 19,
             generation: 3,
             time_ms: 533_099_034_374,
             node: 0xBB9_0000_0000_0000,
@@ -515,7 +521,7 @@ mod tests {
         assert_eq!(version, (-123, 4));
         assert_eq!(items[0].content64(), Some("LS0g"));
         assert_eq!(&**items[0].file_name(), "ü.lua");
-        assert_eq!(items[0].summary().version.to_string(), "1,533099034374,0");
+        assert_eq!(items[0].summary().version.to_string(), "0,1,533099034374,0");
         assert_eq!(items[1].content64(), None);
     }
 

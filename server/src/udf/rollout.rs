@@ -54,7 +54,7 @@ impl<N: Copy + Ord> Rollout<N> {
     /// `node` answered what it has on disk and serves. An older one than what is rolled out does not count; neither
     /// does a node that is not live.
     pub fn acknowledged(&mut self, node: N, has: &Summary) {
-        if has.compare(&self.offered).is_ge()
+        if *has >= self.offered
             && let Some(done) = self.nodes.get_mut(&node)
         {
             *done = true;
@@ -87,6 +87,7 @@ mod tests {
     fn summary(generation: u64) -> Summary {
         Summary {
             version: Version {
+                era: 1,
                 generation,
                 time_ms: 1,
                 node: 1,

@@ -41,9 +41,7 @@ pub fn write(nodes: &[NodeModules], file_name: Option<&str>, out: &mut BytesMut)
     for said in nodes.iter().filter_map(|node| node.said.as_ref().ok()) {
         for (name, summary) in &said.modules {
             let best = newest.entry(name).or_insert(summary);
-            if summary.compare(best).is_gt() {
-                *best = summary;
-            }
+            *best = summary.max(best);
             if summary.hash.is_some() {
                 listed.insert(name);
             }
@@ -117,13 +115,13 @@ mod tests {
     #[test]
     fn every_node_has_a_row_for_every_module() {
         let hash = "0123456789abcdef0123456789abcdef01234567";
-        let new = format!("2,70,A1,{hash}");
-        let old = format!("1,60,B2,{hash}");
+        let new = format!("0,2,70,A1,{hash}");
+        let old = format!("0,1,60,B2,{hash}");
         let mut nodes = vec![
-            node("A1", &[("a.lua", &new), ("gone.lua", "4,9,A1,-")], &[]),
+            node("A1", &[("a.lua", &new), ("gone.lua", "0,4,9,A1,-")], &[]),
             node(
                 "B2",
-                &[("a.lua", &old), ("gone.lua", "4,9,A1,-")],
+                &[("a.lua", &old), ("gone.lua", "0,4,9,A1,-")],
                 &[("a.lua", "disk full")],
             ),
             node("C3", &[], &[]),

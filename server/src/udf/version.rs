@@ -4,9 +4,8 @@
 //! the hash of the content, or none once removed. A removed module stays as such a tombstone for [`TOMBSTONE_LIFE_MS`],
 //! so that a node that was away learns of the removal and does not bring the module back.
 //!
-//! After its life a tombstone is kept for another day, as clocks disagree, and given to nobody. A change that was made
-//! after the life of a tombstone is newer than it even if it was made on a node that had forgotten it and began to count
-//! generations anew.
+//! After its life a tombstone is kept for another day, as clocks disagree, and given to nobody. A name that is put again
+//! after that begins with generation 1 in a later era, so that it wins over the tombstone where that is still known.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -23,6 +22,9 @@ pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// How long a removed module is remembered, ms: 30 days from its removal.
 pub const TOMBSTONE_LIFE_MS: u64 = 30 * DAY_MS;
 
+/// Length of an era, ms: 28 days. Shorter than tombstones live.
+pub const ERA_MS: u64 = 28 * DAY_MS;
+
 /// Longest time that a node may be away and still bring its own modules along, ms: 29 days. A day less than tombstones
 /// live.
 pub const LONGEST_OUTAGE_MS: u64 = TOMBSTONE_LIFE_MS - DAY_MS;
@@ -30,27 +32,30 @@ pub const LONGEST_OUTAGE_MS: u64 = TOMBSTONE_LIFE_MS - DAY_MS;
 /// A text that is no version, hash or summary.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ParseError {
-    /// Not `generation,time_ms,NODEHEX`.
-    #[error("a version is `generation,time_ms,node id`")]
+    /// Not `era,generation,time_ms,NODEHEX`.
+    #[error("a version is `era,generation,time_ms,node id`")]
     Version,
     /// Not 40 hexadecimal digits.
     #[error("a content hash is 40 hexadecimal digits")]
     Hash,
     /// Not `VERSION,HASH` or `VERSION,-`.
     #[error(
-        "a summary is `generation,time_ms,node id,hash`, with `-` as the hash of a removed module"
+        "a summary is `era,generation,time_ms,node id,hash`, with `-` as the hash of a removed module"
     )]
     Summary,
 }
 
-/// One change of a module. The higher wins: by generation, then time, then node.
+/// One change of a module. The higher wins: by era, then generation, then time, then node.
 ///
-/// As a text, in JSON too: `generation,time_ms,NODEHEX`.
+/// As a text, in JSON too: `era,generation,time_ms,NODEHEX`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct Version {
+    /// In which stretch of 28 days since 2010 the name was put for the first time, as far as was known; 0 in a registry
+    /// of a real server. All changes that follow on one another have the same.
+    pub era: u64,
     /// Number of changes of this name, as far as the node knew where the change was made.
     pub generation: u64,
     /// When it was made by that node's clock, ms since 2010; later than that of the version it follows.
@@ -63,8 +68,12 @@ impl Version {
     /// The version of a change made now on `node`, where `known` is the last version of the name.
     #[must_use]
     pub fn following(known: Option<Version>, now_ms: u64, node: u64) -> Self {
-        let known = known.unwrap_or_default();
+        let known = known.unwrap_or(Self {
+            era: now_ms / ERA_MS,
+            ..Self::default()
+        });
         Self {
+            era: known.era,
             generation: known.generation.saturating_add(1),
             time_ms: now_ms.max(known.time_ms.saturating_add(1)),
             node,
@@ -76,8 +85,8 @@ impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{},{},{:X}",
-            self.generation, self.time_ms, self.node
+            "{},{},{},{:X}",
+            self.era, self.generation, self.time_ms, self.node
         )
     }
 }
@@ -93,6 +102,7 @@ impl FromStr for Version {
                 .ok_or(ParseError::Version)
         };
         let version = Self {
+            era: number(10)?,
             generation: number(10)?,
             time_ms: number(10)?,
             node: number(16)?,
@@ -137,8 +147,11 @@ impl FromStr for ContentHash {
 
 /// What a node has under one name.
 ///
-/// As a text, in JSON and in gossip too: `generation,time_ms,NODEHEX,HASH`, or `-` in place of the hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Ordered by version. Two contents of one version cannot come from nodes that keep the rule, but may from registries
+/// that were edited or carried over: the order of the hashes then decides, so that all nodes still choose the same.
+///
+/// As a text, in JSON and in gossip too: `era,generation,time_ms,NODEHEX,HASH`, or `-` in place of the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Summary {
     /// The last change.
@@ -148,23 +161,6 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Which of two is newer. Two contents of one version cannot come from nodes that keep the rule, but may from
-    /// registries that were edited or carried over: the order of the hashes then decides, so that all nodes still choose
-    /// the same.
-    #[must_use]
-    pub fn compare(&self, other: &Self) -> Ordering {
-        match (self.outlived(other), other.outlived(self)) {
-            (true, _) => Ordering::Greater,
-            (_, true) => Ordering::Less,
-            _ => (self.version, self.hash).cmp(&(other.version, other.hash)),
-        }
-    }
-
-    /// `other` is a tombstone, and this was made after its life.
-    fn outlived(&self, other: &Self) -> bool {
-        other.is_expired(self.version.time_ms)
-    }
-
     /// A tombstone whose life is over at this time, ms since 2010.
     #[must_use]
     pub fn is_expired(&self, now_ms: u64) -> bool {
@@ -234,10 +230,10 @@ pub enum Decision {
     Older,
 }
 
-/// The rule: the newer wins.
+/// The rule: the higher wins.
 #[must_use]
 pub fn decide(known: Option<&Summary>, offered: &Summary) -> Decision {
-    match known.map(|known| offered.compare(known)) {
+    match known.map(|known| offered.cmp(known)) {
         None | Some(Ordering::Greater) => Decision::Take,
         Some(Ordering::Equal) => Decision::Same,
         Some(Ordering::Less) => Decision::Older,
@@ -271,6 +267,7 @@ mod tests {
     fn summary(generation: u64, time_ms: u64, node: u64, hash: Option<u8>) -> Summary {
         Summary {
             version: Version {
+                era: 7,
                 generation,
                 time_ms,
                 node,
@@ -280,7 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn the_higher_generation_then_time_then_node_wins() {
+    fn the_higher_era_then_generation_then_time_then_node_wins() {
+        let mut later = summary(1, 1, 1, None);
+        later.version.era += 1;
         let ascending = [
             summary(1, 9, 9, None),
             summary(2, 1, 9, Some(9)),
@@ -289,6 +288,7 @@ mod tests {
             summary(2, 2, 2, Some(1)),
             summary(2, 2, 2, Some(2)),
             summary(3, 0, 0, None),
+            later,
         ];
         for (low, known) in ascending.iter().enumerate() {
             for (high, offered) in ascending.iter().enumerate() {
@@ -304,36 +304,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_after_a_tombstone_lived_is_newer_whatever_its_generation() {
-        let removal = summary(6, 1_000, 1, None);
-        for (change, expected) in [
-            (
-                summary(1, 1_000 + TOMBSTONE_LIFE_MS, 1, Some(1)),
-                Decision::Older,
-            ),
-            (
-                summary(1, 1_001 + TOMBSTONE_LIFE_MS, 1, Some(1)),
-                Decision::Take,
-            ),
-            (
-                summary(2, 1_001 + TOMBSTONE_LIFE_MS, 1, None),
-                Decision::Take,
-            ),
-        ] {
-            assert_eq!(decide(Some(&removal), &change), expected);
-            assert_eq!(
-                decide(Some(&change), &removal) == Decision::Older,
-                expected == Decision::Take
-            );
+    fn what_is_put_after_a_tombstone_was_forgotten_is_newer() {
+        for put_ms in [0, ERA_MS - 1, ERA_MS] {
+            let put = Version::following(None, put_ms, 9);
+            let removal = Summary {
+                version: Version::following(Some(put), put_ms, 9),
+                hash: None,
+            };
+            let forgotten_ms = removal.version.time_ms + TOMBSTONE_LIFE_MS + DAY_MS;
+            assert!(!removal.is_forgotten(forgotten_ms));
+            assert!(removal.is_forgotten(forgotten_ms + 1));
+            let anew = Version::following(None, forgotten_ms, 1);
+            assert!(anew > removal.version);
         }
-        assert!(!removal.is_forgotten(1_000 + TOMBSTONE_LIFE_MS + DAY_MS));
-        assert!(removal.is_forgotten(1_001 + TOMBSTONE_LIFE_MS + DAY_MS));
     }
 
     #[test]
     fn a_version_follows_what_is_known_even_when_the_clock_stands_behind() {
         let first = Version::following(None, 100, 7);
-        assert_eq!((first.generation, first.time_ms, first.node), (1, 100, 7));
+        assert_eq!(
+            (first.era, first.generation, first.time_ms, first.node),
+            (0, 1, 100, 7)
+        );
         let second = Version::following(Some(first), 50, 3);
         assert_eq!(
             (second.generation, second.time_ms, second.node),
@@ -346,11 +338,11 @@ mod tests {
         for (value, text) in [
             (
                 summary(1, 533_099_034_374, 0xBB9_0000_0000_0000, None),
-                "1,533099034374,BB9000000000000,-",
+                "7,1,533099034374,BB9000000000000,-",
             ),
             (
                 summary(u64::MAX, 0, 10, Some(0xaf)),
-                "18446744073709551615,0,A,afafafafafafafafafafafafafafafafafafafaf",
+                "7,18446744073709551615,0,A,afafafafafafafafafafafafafafafafafafafaf",
             ),
         ] {
             assert_eq!(value.to_string(), text);
@@ -362,17 +354,17 @@ mod tests {
         for text in [
             "",
             "-",
-            ",,,-",
-            "1,2,3",
-            "1,2,-",
-            "1,2,3,4,-",
-            "1,2,3,",
-            "+1,2,3,-",
-            "1,-2,3,-",
-            "1,2,G,-",
-            "1,2,3,afaf",
-            "99999999999999999999,2,3,-",
-            "1,2,3,éafafafafafafafafafafafafafafafafafafafa",
+            ",,,,-",
+            "0,1,2,3",
+            "1,2,3,-",
+            "0,1,2,3,4,-",
+            "0,1,2,3,",
+            "0,+1,2,3,-",
+            "0,1,-2,3,-",
+            "0,1,2,G,-",
+            "0,1,2,3,afaf",
+            "0,99999999999999999999,2,3,-",
+            "0,1,2,3,éafafafafafafafafafafafafafafafafafafafa",
         ] {
             assert!(text.parse::<Summary>().is_err(), "{text}");
         }

@@ -6,15 +6,17 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use server::clock::epoch_ms as now_ms;
-use server::udf::version::{DAY_MS, LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
+use server::udf::version::{DAY_MS, ERA_MS, LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
 use server::udf::{ItemError, ModuleItem, Service, StoreError, Stored, Version};
 
 use crate::fake::{FakeFactory, Fixture, settings};
 
 fn item(file_name: &str, generation: u64, source: Option<&str>) -> ModuleItem {
+    let time_ms = now_ms();
     let version = Version {
+        era: time_ms / ERA_MS,
         generation,
-        time_ms: now_ms(),
+        time_ms,
         node: 9,
     };
     let content64 = source.map(|source| STANDARD.encode(source));
@@ -195,19 +197,20 @@ fn concurrent_puts_of_one_name_all_get_versions_of_their_own() {
 #[test]
 fn removed_modules_are_forgotten_when_their_time_is_over_and_not_before() {
     let fixture = Fixture::new();
-    let removed = |file_name, age_ms| {
-        let mut removed = item(file_name, 2, None);
-        removed.summary.version.time_ms -= age_ms;
-        removed
+    let aged = |mut item: ModuleItem, age_ms| {
+        let version = &mut item.summary.version;
+        version.time_ms -= age_ms;
+        version.era = version.time_ms / ERA_MS;
+        item
     };
-    let young = removed("young.lua", TOMBSTONE_LIFE_MS);
+    let young = aged(item("young.lua", 2, None), TOMBSTONE_LIFE_MS);
     fixture.service.store(young.clone()).unwrap();
     fixture.service.keep_alive().unwrap();
     assert_eq!(fixture.service.summaries().len(), 1);
-    let mut old = item("old.lua", 1, Some("old"));
-    old.summary.version.time_ms -= TOMBSTONE_LIFE_MS + 3 * DAY_MS;
+    let long_ms = TOMBSTONE_LIFE_MS + 2 * DAY_MS;
+    let old = aged(item("old.lua", 1, Some("old")), long_ms);
+    let removal = aged(item("old.lua", 2, None), long_ms);
     fixture.service.store(old).unwrap();
-    let removal = removed("old.lua", TOMBSTONE_LIFE_MS + 2 * DAY_MS);
     fixture.service.store(removal.clone()).unwrap();
     assert!(contents(&fixture).is_empty());
     let left: Vec<_> = fixture.service.summaries().into_iter().collect();

@@ -3,17 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::version::{ContentHash, Summary, TOMBSTONE_LIFE_MS, Version};
+use super::super::version::{Summary, TOMBSTONE_LIFE_MS};
 use super::node::Run;
 
 /// Clocks disagree by no more than this, ms.
 pub(super) const LARGEST_SKEW_MS: u64 = 30_000;
-
-type Key = (Arc<str>, Version, Option<ContentHash>);
-
-fn key(name: &Arc<str>, summary: Summary) -> Key {
-    (Arc::clone(name), summary.version, summary.hash)
-}
 
 /// A put or remove that was answered with `ok`.
 pub(super) struct Acknowledged {
@@ -28,20 +22,19 @@ pub(super) struct Acknowledged {
 #[derive(Default)]
 pub(super) struct Ledger {
     /// Every change that a node proposed, with the time by a clock without skew.
-    proposed: BTreeMap<Key, u64>,
+    proposed: BTreeMap<(Arc<str>, Summary), u64>,
     pub(super) acknowledged: Vec<Acknowledged>,
-    /// No node was up for a month. Those that start first may lack changes that others made before, and take puts: the
-    /// others bring higher generations.
-    pub(super) all_were_away: bool,
 }
 
 impl Ledger {
     pub(super) fn propose(&mut self, name: &Arc<str>, summary: Summary, clock_ms: u64) {
-        self.proposed.entry(key(name, summary)).or_insert(clock_ms);
+        self.proposed
+            .entry((Arc::clone(name), summary))
+            .or_insert(clock_ms);
     }
 
     pub(super) fn was_proposed(&self, name: &Arc<str>, summary: Summary) -> bool {
-        self.proposed.contains_key(&key(name, summary))
+        self.proposed.contains_key(&(Arc::clone(name), summary))
     }
 
     /// What a node has in the end under the name of an acknowledged change may be that change, a later one, or
@@ -52,17 +45,14 @@ impl Ledger {
         last: Option<&Summary>,
         clock_ms: u64,
     ) -> bool {
-        if last.is_some_and(|last| {
-            last.compare(&change.summary).is_ge()
-                || self.all_were_away && last.version >= change.summary.version
-        }) {
+        if last.is_some_and(|last| *last >= change.summary) {
             return true;
         }
         self.forgotten_ms(&change.name, change.summary)
             .any(|forgotten_ms| {
                 forgotten_ms < clock_ms + LARGEST_SKEW_MS
                     && last.is_none_or(|last| {
-                        let proposed_ms = self.proposed.get(&key(&change.name, *last));
+                        let proposed_ms = self.proposed.get(&(Arc::clone(&change.name), *last));
                         proposed_ms
                             .is_some_and(|proposed| proposed + LARGEST_SKEW_MS > forgotten_ms)
                     })
@@ -78,9 +68,9 @@ impl Ledger {
     /// When removals from this version on may be forgotten.
     fn forgotten_ms(&self, name: &Arc<str>, from: Summary) -> impl Iterator<Item = u64> {
         self.proposed
-            .range(key(name, from)..)
-            .take_while(move |((other, ..), _)| other == name)
-            .filter(|((_, _, hash), _)| hash.is_none())
-            .map(|((_, version, _), _)| version.time_ms + TOMBSTONE_LIFE_MS)
+            .range((Arc::clone(name), from)..)
+            .take_while(move |((other, _), _)| other == name)
+            .filter(|((_, summary), _)| summary.hash.is_none())
+            .map(|((_, summary), _)| summary.version.time_ms + TOMBSTONE_LIFE_MS)
     }
 }

@@ -122,7 +122,6 @@ fn month(world: &mut World) {
         clients(world, 0, 1_000, 1, 4);
         world.run_for(2_500);
     }
-    world.ledger.all_were_away = away == count;
     let long = world.random.between(1, 2);
     world.pass(TOMBSTONE_LIFE_MS + long * DAY_MS);
     clients(world, 0, 2_000, 0, 4);

@@ -417,8 +417,7 @@ impl World {
             .map(StoredItem::summary);
         let up = place.up.as_ref().filter(|up| up.run == member);
         let served = up.map_or(on_disk, |up| up.served.get(&*item.file_name));
-        let enough =
-            |has: Option<&Summary>| has.is_some_and(|has| has.compare(&item.summary).is_ge());
+        let enough = |has: Option<&Summary>| has.is_some_and(|has| *has >= item.summary);
         if !enough(on_disk) || !enough(served) {
             let what = format!(
                 "`{}` {} was acknowledged but {member:?} has {on_disk:?} and serves {served:?}",
@@ -537,7 +536,7 @@ impl World {
                     "node {node} serves `{name}` {summary} that nobody put"
                 ));
             }
-            if last.is_some_and(|last| last.compare(&summary).is_gt()) {
+            if last.is_some_and(|last| last > summary) {
                 violation = Some(format!("node {node} went back to `{name}` {summary}"));
             }
         }
@@ -584,7 +583,7 @@ impl World {
                         waited.rollout.acknowledged(from, &has);
                     }
                 }
-                if has.compare(&offered).is_gt() {
+                if has > offered {
                     self.send(run, from.node, &Message::Fetch(vec![name]));
                 }
                 self.complete(run);
