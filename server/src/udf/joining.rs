@@ -109,7 +109,8 @@ impl<N: Copy + Ord> Joining<N> {
         })
     }
 
-    /// What `peer` has under this name was stored here, or there is a newer one here, or the peer no longer has any.
+    /// What `peer` has under this name was stored here, or there is a newer one here, or the peer no longer has any. It
+    /// must have been asked for after the answer: what was on its way before may be older.
     pub fn fetched(&mut self, peer: N, name: &str) {
         if let Some(progress) = self.peers.get_mut(&peer)
             && let Some(names) = &mut progress.lacking

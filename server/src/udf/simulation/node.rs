@@ -38,8 +38,12 @@ pub(super) enum Message {
         /// When it was taken down, if the peer listed the asking node then.
         listed_at: Option<u64>,
     },
-    Fetch(Vec<Arc<str>>),
+    Fetch {
+        names: Vec<Arc<str>>,
+        joining: bool,
+    },
     Fetched {
+        joining: bool,
         names: Vec<Arc<str>>,
         items: Vec<Arc<ModuleItem>>,
     },
@@ -56,8 +60,10 @@ pub(super) enum Then {
     Answer(Run),
     /// A client of this node did.
     Own,
-    /// It was fetched from another node under these names.
-    Fetched(Run, Vec<Arc<str>>),
+    /// It was fetched from another node under these names, in order to join.
+    Joined(Run, Vec<Arc<str>>),
+    /// It was fetched from another node.
+    Nothing,
 }
 
 /// A change that a client of this node waits for.

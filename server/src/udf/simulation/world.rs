@@ -496,18 +496,19 @@ impl World {
                         };
                         (to.node, answer)
                     })),
-                    Then::Fetched(from, names) => {
+                    Then::Joined(from, names) => {
                         for name in names {
                             up.joining.fetched(from, &name);
                         }
                     }
+                    Then::Nothing => {}
                 }
             }
             // The client is told; peers are not.
             (Err(()), Then::Own) => up
                 .waited
                 .retain(|waited| !items.iter().any(|item| *item == *waited.item)),
-            (Err(()), Then::Answer(_) | Then::Fetched(..)) => {}
+            (Err(()), Then::Answer(_) | Then::Joined(..) | Then::Nothing) => {}
         }
         if more {
             self.write_next(run);
@@ -570,7 +571,7 @@ impl World {
                 up.hear(from, now);
                 let names = missing(&up.served, &theirs, clock_ms);
                 if !names.is_empty() && up.settled && !self.is(Fault::GossipIgnored) {
-                    self.send(run, from.node, &Message::Fetch(names));
+                    self.fetch(run, from.node, names, false);
                 }
             }
             Message::Push(item) => self.pushed_to(run, from, &item),
@@ -584,7 +585,7 @@ impl World {
                     }
                 }
                 if has > offered {
-                    self.send(run, from.node, &Message::Fetch(vec![name]));
+                    self.fetch(run, from.node, vec![name], false);
                 }
                 self.complete(run);
             }
@@ -613,13 +614,29 @@ impl World {
                     up.compared.insert(from, listed_at);
                 }
             }
-            Message::Fetch(names) => {
+            Message::Fetch { names, joining } => {
                 let items = names.iter().filter_map(|name| up.catalogue.known(name));
                 let items = items.filter(|_| up.settled);
                 let items = items.map(|item| Arc::new(item.to_item())).collect();
-                self.send(run, from.node, &Message::Fetched { names, items });
+                let answer = Message::Fetched {
+                    joining,
+                    names,
+                    items,
+                };
+                self.send(run, from.node, &answer);
             }
-            Message::Fetched { names, items } => self.fetched(run, from, names, &items),
+            Message::Fetched {
+                joining,
+                names,
+                items,
+            } => {
+                let then = if joining {
+                    Then::Joined(from, names)
+                } else {
+                    Then::Nothing
+                };
+                self.fetched(run, &items, then);
+            }
         }
     }
 
@@ -662,32 +679,16 @@ impl World {
         }
     }
 
-    fn fetched(&mut self, run: Run, from: Run, names: Vec<Arc<str>>, items: &[Arc<ModuleItem>]) {
+    fn fetch(&mut self, run: Run, from: usize, names: Vec<Arc<str>>, joining: bool) {
+        self.send(run, from, &Message::Fetch { names, joining });
+    }
+
+    fn fetched(&mut self, run: Run, items: &[Arc<ModuleItem>], then: Then) {
         if items.iter().any(|item| self.is_refused(item)) {
             return;
         }
-        let Some(up) = self.up(run) else { return };
-        let newer = |item: &&Arc<ModuleItem>| {
-            decide(up.served.get(&*item.file_name), &item.summary) == Decision::Take
-        };
-        let items: Vec<ModuleItem> = items
-            .iter()
-            .filter(newer)
-            .map(|item| ModuleItem::clone(item))
-            .collect();
-        if items.is_empty() {
-            for name in names {
-                up.joining.fetched(from, &name);
-            }
-            return;
-        }
-        self.write(
-            run,
-            Write {
-                items,
-                then: Then::Fetched(from, names),
-            },
-        );
+        let items = items.iter().map(|item| ModuleItem::clone(item)).collect();
+        self.write(run, Write { items, then });
     }
 
     // Time.
@@ -746,7 +747,7 @@ impl World {
             self.send(run, to, &Message::Ask);
         }
         for (to, names) in fetched {
-            self.send(run, to, &Message::Fetch(names));
+            self.fetch(run, to, names, true);
         }
     }
 
