@@ -7,6 +7,7 @@
     reason = "the whole crate is tests"
 )]
 
+mod cluster;
 mod durability;
 mod golden;
 mod lifecycle;

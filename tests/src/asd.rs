@@ -1,5 +1,6 @@
 //! Real server processes: a config file and a directory of their own each, port 0, killed when dropped.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,9 +13,12 @@ use crate::process::{self, Ended, Process};
 pub struct Asd {
     program: PathBuf,
     directory: PathBuf,
+    address: IpAddr,
     port: u16,
     file_limit: Option<u32>,
+    cluster_name: String,
     service: String,
+    network: String,
     mod_lua: String,
 }
 
@@ -24,11 +28,32 @@ impl Asd {
         Self {
             program: program.into(),
             directory: directory.into(),
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             file_limit: None,
+            cluster_name: "under-test".to_owned(),
             service: String::new(),
+            network: String::new(),
             mod_lua: String::new(),
         }
+    }
+
+    /// Listens on this address instead of 127.0.0.1.
+    pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// Belongs to this cluster.
+    pub fn cluster_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.cluster_name);
+        self
+    }
+
+    /// Adds blocks to the `network` section.
+    pub fn network(mut self, blocks: &str) -> Self {
+        self.network.push_str(blocks);
+        self
     }
 
     /// Listens on this port instead of a free one.
@@ -75,12 +100,15 @@ impl Asd {
             )
         };
         format!(
-            "service {{\n    cluster-name under-test\n    work-directory {directory}\n{}}}\n\
+            "service {{\n    cluster-name {}\n    work-directory {directory}\n{}}}\n\
              logging {{\n    file {directory}/asd.log {{\n        context any info\n    }}\n}}\n\
-             network {{\n    service {{\n        address 127.0.0.1\n        port {}\n    }}\n}}\n\
+             network {{\n    service {{\n        address {}\n        port {}\n    }}\n{}}}\n\
              {}{}mod-lua {{\n    user-path {}\n{}}}\n",
+            self.cluster_name,
             self.service,
+            self.address,
             self.port,
+            self.network,
             namespace("test"),
             namespace("bar"),
             modules.display(),

@@ -3,8 +3,10 @@
 //! The suites themselves stand in `it/`, recorded truth of a real server in `golden/`.
 
 pub mod asd;
+pub mod cluster;
 pub mod connection;
 pub mod error;
+pub mod link;
 pub mod load;
 pub mod process;
 pub mod records;

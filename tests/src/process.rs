@@ -70,9 +70,23 @@ impl Process {
 
     /// Asks it to end, as an operator does.
     pub fn terminate(&self) -> Result<()> {
+        self.signal("TERM")
+    }
+
+    /// Stops it in its tracks, until [`Process::resume`].
+    pub fn freeze(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
         let status = Command::new("sh")
             .arg("-c")
-            .arg("kill -TERM \"$0\"")
+            .arg(format!("kill -{name} \"$0\""))
             .arg(self.pid().to_string())
             .status()
             .map_err(Error::io("run kill"))?;

@@ -85,23 +85,30 @@ impl Transport for Bound {
     }
 }
 
+/// What the log says about an address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Told {
+    Refused,
+    RefusesUs,
+}
+
 struct GossipSocket {
     socket: UdpSocket,
     cluster_name: String,
     traffic: Arc<GossipTraffic>,
-    logged: HashMap<SocketAddr, Instant>,
+    logged: HashMap<(SocketAddr, Told), Instant>,
 }
 
 impl GossipSocket {
-    /// Whether it is time to say something about this address again.
-    fn may_log(&mut self, address: SocketAddr) -> bool {
+    /// Whether it is time to say this about this address again.
+    fn may_log(&mut self, address: SocketAddr, told: Told) -> bool {
         let now = Instant::now();
         self.logged
             .retain(|_, last| now.duration_since(*last) < LOG_AGAIN);
-        if self.logged.len() >= LOGGED_ADDRESSES || self.logged.contains_key(&address) {
+        if self.logged.len() >= LOGGED_ADDRESSES || self.logged.contains_key(&(address, told)) {
             return false;
         }
-        self.logged.insert(address, now);
+        self.logged.insert((address, told), now);
         true
     }
 
@@ -112,7 +119,7 @@ impl GossipSocket {
                 self.traffic
                     .received_foreign
                     .fetch_add(1, Ordering::Relaxed);
-                if self.may_log(from) {
+                if self.may_log(from, Told::Refused) {
                     warn!(
                         target: "hb",
                         "refused {from}: it belongs to cluster `{}`, this node to `{}`",
@@ -129,7 +136,7 @@ impl GossipSocket {
                 false
             }
             ChitchatMessage::BadCluster => {
-                if self.may_log(from) {
+                if self.may_log(from, Told::RefusesUs) {
                     warn!(
                         target: "hb",
                         "{from} refuses this node: it does not belong to cluster `{}`",

@@ -48,6 +48,7 @@ impl Cluster {
             cluster_name,
             heartbeat: socket,
             fabric: listener,
+            source,
             seeds,
             interval,
             timeout,
@@ -55,7 +56,7 @@ impl Cluster {
         } = sockets;
         let own = heartbeat.to_string();
         let seeds: Vec<String> = seeds.into_iter().filter(|seed| *seed != own).collect();
-        let fabric = Arc::new(Fabric::new(me, &cluster_name));
+        let fabric = Arc::new(Fabric::new(me, &cluster_name, source));
         let settings = MembershipSettings {
             me,
             incarnation,

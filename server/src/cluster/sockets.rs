@@ -40,6 +40,8 @@ pub struct ClusterSockets {
     pub(super) cluster_name: String,
     pub(super) heartbeat: HeartbeatSocket,
     pub(super) fabric: TcpListener,
+    /// Where this node's own questions come from; the system chooses if it listens everywhere.
+    pub(super) source: Option<IpAddr>,
     pub(super) seeds: Vec<String>,
     pub(super) interval: Duration,
     pub(super) timeout: u32,
@@ -60,7 +62,7 @@ impl ClusterSockets {
         if port == 0 {
             return Ok(None);
         }
-        if network.heartbeat_mode().as_deref() != Some("mesh") {
+        if network.heartbeat_mode() != "mesh" {
             warn!(target: "hb", "heartbeat.mode is not `mesh`: this node stays alone");
             return Ok(None);
         }
@@ -74,9 +76,29 @@ impl ClusterSockets {
         let timeout = network.heartbeat_timeout();
         let seeds = network.mesh_seeds();
         let name = cluster_name.unwrap_or_else(|| NO_NAME.to_owned());
-        Self::bind(name, heartbeat, fabric, seeds, interval, timeout)
-            .await
-            .map(Some)
+        let mut sockets = Self::bind(name, heartbeat, fabric, seeds, interval, timeout).await?;
+        let told = |bound: &mut SocketAddr, address: Option<String>, port| -> io::Result<()> {
+            if let Some(address) = address
+                && let Some(told) = resolve(&[address], bound.port())?.first()
+            {
+                *bound = *told;
+            }
+            if port != 0 {
+                bound.set_port(port);
+            }
+            Ok(())
+        };
+        told(
+            &mut sockets.heartbeat_address,
+            network.heartbeat_access_address(),
+            network.heartbeat_access_port(),
+        )?;
+        told(
+            &mut sockets.fabric_address,
+            network.fabric_access_address(),
+            network.fabric_access_port(),
+        )?;
+        Ok(Some(sockets))
     }
 
     /// Binds these addresses; port 0 takes a free one.
@@ -103,6 +125,7 @@ impl ClusterSockets {
             .map_err(refused("heartbeat", heartbeat))?;
         let in_use = |error: io::Error| refused("fabric", fabric)(error.to_string());
         let fabric_socket = TcpListener::bind(fabric).await.map_err(in_use)?;
+        let source = Some(fabric.ip()).filter(|ip| !ip.is_unspecified());
         let fabric = fabric_socket.local_addr().map_err(in_use)?;
         let outside = |address: SocketAddr| {
             let mut address = address;
@@ -117,6 +140,7 @@ impl ClusterSockets {
             cluster_name,
             heartbeat: heartbeat_socket,
             fabric: fabric_socket,
+            source,
             seeds,
             interval,
             timeout,

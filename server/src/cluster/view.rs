@@ -11,30 +11,22 @@ use super::{Cluster, ClusterView, NodeId, Peer};
 /// Name under which a node publishes the key of its view.
 pub(super) const KEY: &str = "key";
 
-/// Whether a member is shown to clients.
-fn serves(state: MemberState) -> bool {
-    matches!(state, MemberState::Ready | MemberState::Leaving)
-}
-
 /// The view after `old`, as a node that serves has it.
 pub(super) fn next(cluster: &Cluster, members: &Members, old: &ClusterView) -> ClusterView {
     let serving: Vec<&Member> = members
         .values()
-        .filter(|member| serves(member.state))
+        .filter(|member| member.state == MemberState::Ready)
         .collect();
-    let state = cluster.state();
-    let all: BTreeMap<NodeId, (u64, MemberState)> = serving
+    // One that is leaving still answers, but clients shall turn to the others.
+    let me = (cluster.state() == MemberState::Ready).then_some((cluster.me, cluster.incarnation));
+    let all: BTreeMap<NodeId, u64> = serving
         .iter()
-        .map(|member| (member.id, (member.incarnation, member.state)))
-        .chain([(cluster.me, (cluster.incarnation, state))])
+        .map(|member| (member.id, member.incarnation))
+        .chain(me)
         .collect();
     let key = key(&cluster.name, &all);
     let peers: Vec<Peer> = serving.iter().map(|member| peer(member)).collect();
-    let owners: Vec<NodeId> = all
-        .iter()
-        .filter(|(_, (_, state))| *state == MemberState::Ready)
-        .map(|(id, _)| *id)
-        .collect();
+    let owners: Vec<NodeId> = all.keys().copied().collect();
     let partitions = Partitions::new(&owners);
     let replicas = vec![partitions.owned_by(cluster.me)];
     let integrity = serving
@@ -67,14 +59,13 @@ fn peer(member: &Member) -> Peer {
     }
 }
 
-/// 48 bits, not 0, that only these members in these states have.
-fn key(cluster_name: &str, members: &BTreeMap<NodeId, (u64, MemberState)>) -> u64 {
+/// 48 bits, not 0, that only these runs of these members have.
+fn key(cluster_name: &str, members: &BTreeMap<NodeId, u64>) -> u64 {
     let mut hash = Sha1::new();
     hash.update(cluster_name);
-    for (id, (incarnation, state)) in members {
+    for (id, incarnation) in members {
         hash.update(id.number().to_be_bytes());
         hash.update(incarnation.to_be_bytes());
-        hash.update([u8::from(*state == MemberState::Ready)]);
     }
     let key = hash
         .finalize()

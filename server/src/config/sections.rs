@@ -160,11 +160,15 @@ accessors! { NetworkSettings in table::NETWORK {
     /// Addresses of the admin port.
     admin_addresses: list -> Vec<String> = "admin.address";
     /// How nodes find each other: `mesh` or `multicast`.
-    heartbeat_mode: text -> Option<String> = "heartbeat.mode";
+    heartbeat_mode: word -> &'static str = "heartbeat.mode";
     /// Addresses of the heartbeats.
     heartbeat_addresses: list -> Vec<String> = "heartbeat.address";
     /// Port of the heartbeats; 0: the node stays alone.
     heartbeat_port: port -> u16 = "heartbeat.port";
+    /// Address told to other nodes for heartbeats, if not the one bound.
+    heartbeat_access_address: text -> Option<String> = "heartbeat.access-address";
+    /// Port told to other nodes for heartbeats; 0: the one bound.
+    heartbeat_access_port: port -> u16 = "heartbeat.access-port";
     /// Heartbeat addresses of nodes to find the cluster by: `host:port`.
     mesh_seeds: list -> Vec<String> = "heartbeat.mesh-seed-address-port";
     /// Milliseconds between two heartbeats.
@@ -173,6 +177,10 @@ accessors! { NetworkSettings in table::NETWORK {
     heartbeat_timeout: number32 -> u32 = "heartbeat.timeout";
     /// Addresses for the other nodes.
     fabric_addresses: list -> Vec<String> = "fabric.address";
+    /// Address told to other nodes, if not the one bound.
+    fabric_access_address: text -> Option<String> = "fabric.access-address";
+    /// Port told to other nodes; 0: the one bound.
+    fabric_access_port: port -> u16 = "fabric.access-port";
     /// Port for the other nodes; 0 takes a free one.
     fabric_port: port -> u16 = "fabric.port";
 } }

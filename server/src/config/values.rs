@@ -89,6 +89,16 @@ impl Values {
         u16::try_from(self.number(at)).unwrap_or(0)
     }
 
+    /// The word of a choice.
+    pub(crate) fn word(&self, at: usize) -> &'static str {
+        let words = match self.table.get(at).map(|setting| setting.kind) {
+            Some(Kind::Choice(words)) => words,
+            _ => &[],
+        };
+        let place = usize::try_from(self.number(at)).unwrap_or(usize::MAX);
+        words.get(place).copied().unwrap_or_default()
+    }
+
     /// A flag.
     pub(crate) fn flag(&self, at: usize) -> bool {
         self.number(at) != 0

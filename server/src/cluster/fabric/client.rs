@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout_at;
 
 use super::{Hello, Kind, NodeId, PROTOCOL, frame};
@@ -71,13 +71,14 @@ struct Route {
 #[derive(Debug)]
 pub struct Fabric {
     hello: Vec<u8>,
+    source: Option<IpAddr>,
     routes: Mutex<HashMap<NodeId, Route>>,
 }
 
 impl Fabric {
-    /// A node that knows no peer yet.
+    /// A node that knows no peer yet. Its connections come from `source`, if there is one.
     #[must_use]
-    pub fn new(me: NodeId, cluster_name: &str) -> Self {
+    pub fn new(me: NodeId, cluster_name: &str, source: Option<IpAddr>) -> Self {
         let hello = Hello {
             protocol: PROTOCOL.to_owned(),
             cluster_name: cluster_name.to_owned(),
@@ -86,6 +87,7 @@ impl Fabric {
         Self {
             // Strings and a number: they always can be written as JSON.
             hello: serde_json::to_vec(&hello).unwrap_or_default(),
+            source,
             routes: Mutex::default(),
         }
     }
@@ -172,7 +174,17 @@ impl Fabric {
         node: NodeId,
         address: SocketAddr,
     ) -> io::Result<Result<TcpStream, FabricError>> {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = match self.source {
+            Some(source) if source.is_ipv4() == address.is_ipv4() => {
+                let socket = match source {
+                    IpAddr::V4(_) => TcpSocket::new_v4()?,
+                    IpAddr::V6(_) => TcpSocket::new_v6()?,
+                };
+                socket.bind((source, 0).into())?;
+                socket.connect(address).await?
+            }
+            _ => TcpStream::connect(address).await?,
+        };
         stream.set_nodelay(true)?;
         frame::write(&mut stream, Kind::Hello as u8, &self.hello).await?;
         let (status, answer) = frame::read(&mut stream)

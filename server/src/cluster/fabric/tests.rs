@@ -39,7 +39,7 @@ fn soon() -> Instant {
 #[tokio::test]
 async fn questions_are_answered_on_connections_that_stay() {
     let address = echoing().await;
-    let fabric = Arc::new(Fabric::new(node(0xA), "blue"));
+    let fabric = Arc::new(Fabric::new(node(0xA), "blue", None));
     fabric.set_members([(node(0xB), address)]);
     let mut asked = Vec::new();
     for number in 0..50_usize {
@@ -65,7 +65,7 @@ async fn failures_say_what_happened() {
         let error = fabric.call(to, kind, b"", deadline).await.unwrap_err();
         (error.to_string(), error.nothing_happened())
     };
-    let fabric = Fabric::new(node(0xA), "blue");
+    let fabric = Fabric::new(node(0xA), "blue", None);
     fabric.set_members([(node(0xB), address), (node(0xC), address)]);
     let refused = ask(&fabric, node(0xB), Kind::RecordPull, soon()).await;
     assert_eq!(refused, ("B refuses: nothing here".to_owned(), true));
@@ -85,7 +85,7 @@ async fn failures_say_what_happened() {
         .await;
     assert_eq!(answer.unwrap(), b"A after");
 
-    let foreign = Fabric::new(node(0xA), "red");
+    let foreign = Fabric::new(node(0xA), "red", None);
     foreign.set_members([(node(0xB), address)]);
     let refused = ask(&foreign, node(0xB), Kind::Forward, soon()).await;
     let words = "B refuses: this node belongs to cluster `blue`, not `red`";
@@ -116,7 +116,7 @@ async fn nonsense_ends_its_connection_only() {
         // The end may come as a reset, where bytes were left unread.
         let _ = stream.read_to_end(&mut rest).await;
     }
-    let fabric = Fabric::new(node(0xA), "blue");
+    let fabric = Fabric::new(node(0xA), "blue", None);
     fabric.set_members([(node(0xB), address)]);
     let answer = fabric.call(node(0xB), Kind::Forward, b"!", soon()).await;
     assert_eq!(answer.unwrap(), b"A !");

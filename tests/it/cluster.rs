@@ -1,0 +1,288 @@
+//! Several processes form one cluster, and keep their modules together whatever happens to one of them.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use protocol::partition_map::PartitionMap;
+use tempfile::TempDir;
+use tests::asd::RunningAsd;
+use tests::cluster::ClusterPlan;
+use tests::process::wait_until;
+use tests::records::put_module;
+
+use crate::server::program;
+
+/// Whatever is waited for takes far less.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn plan(size: u8) -> (TempDir, ClusterPlan) {
+    let directory = tempfile::Builder::new()
+        .prefix("asd-cluster-")
+        .tempdir()
+        .unwrap();
+    let plan = ClusterPlan::new(program(), directory.path(), size);
+    (directory, plan)
+}
+
+fn ask(node: &RunningAsd, command: &str) -> String {
+    let mut connection = node.connect().unwrap();
+    connection.set_deadline(DEADLINE).unwrap();
+    connection.info(command).unwrap()
+}
+
+fn statistic(node: &RunningAsd, name: &str) -> String {
+    let all = ask(node, "statistics");
+    all.split(';')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+        .unwrap_or_else(|| panic!("no {name} in {all}"))
+        .to_owned()
+}
+
+/// Waits until these nodes, and no others, form one cluster.
+fn wait_until_formed<'n>(nodes: impl IntoIterator<Item = &'n RunningAsd>) {
+    let nodes: Vec<_> = nodes.into_iter().collect();
+    let command = format!("cluster-stable:size={};ignore-migrations=true", nodes.len());
+    wait_until("the nodes form one cluster", DEADLINE, || {
+        let keys: Vec<String> = nodes.iter().map(|node| ask(node, &command)).collect();
+        Ok(keys
+            .iter()
+            .all(|key| key == &keys[0] && !key.starts_with("ERROR")))
+    })
+    .unwrap();
+}
+
+/// Registers on a node; every live node has it afterwards.
+fn put(node: &RunningAsd, file: &str, source: &str) {
+    let answer = try_put(node, file, source);
+    assert_eq!(answer, "ok", "{file}");
+}
+
+fn try_put(node: &RunningAsd, file: &str, source: &str) -> String {
+    let mut connection = node.connect().unwrap();
+    connection.set_deadline(DEADLINE).unwrap();
+    put_module(&mut connection, file, source.as_bytes()).unwrap()
+}
+
+fn source(number: u64) -> String {
+    format!("function number() return {number} end\n")
+}
+
+/// What a node lists, in the order of the names.
+fn list(node: &RunningAsd) -> Vec<String> {
+    let list = ask(node, "udf-list");
+    let mut modules: Vec<String> = list.split_terminator(';').map(str::to_owned).collect();
+    modules.sort();
+    modules
+}
+
+fn wait_until_same<'n>(nodes: impl IntoIterator<Item = &'n RunningAsd>) -> Vec<String> {
+    let nodes: Vec<_> = nodes.into_iter().collect();
+    wait_until("all nodes have the same modules", DEADLINE, || {
+        let first = list(nodes[0]);
+        Ok(nodes.iter().all(|node| list(node) == first))
+    })
+    .unwrap();
+    list(nodes[0])
+}
+
+/// `udf-status` of a module: state by node id.
+fn states(node: &RunningAsd, file: &str) -> BTreeMap<String, String> {
+    ask(node, &format!("udf-status:filename={file}"))
+        .split_terminator(';')
+        .map(|row| {
+            let field = |name: &str| {
+                row.split(',')
+                    .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+                    .unwrap_or_else(|| panic!("no {name} in {row}"))
+                    .to_owned()
+            };
+            (field("node"), field("state"))
+        })
+        .collect()
+}
+
+#[test]
+fn nodes_form_one_cluster_that_clients_see_as_one() {
+    let (_directory, plan) = plan(3);
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    for (number, node) in nodes.iter().enumerate() {
+        let peers = ask(node, "peers-clear-std");
+        for other in (0..3_u8).filter(|other| usize::from(*other) != number) {
+            let expected = format!("[A{other},,[{}]]", plan.address(other));
+            assert!(peers.contains(&expected), "{expected} in {peers}");
+        }
+        assert_eq!(statistic(node, "cluster_size"), "3");
+        assert_eq!(statistic(node, "cluster_principal"), "A2");
+        wait_until("all agree", DEADLINE, || {
+            Ok(statistic(node, "cluster_integrity") == "true")
+        })
+        .unwrap();
+    }
+    // Each partition has one owner.
+    let maps: Vec<PartitionMap> = nodes
+        .iter()
+        .map(|node| {
+            let replicas = ask(node, "replicas-master");
+            let (_, map) = replicas.split(';').next().unwrap().split_once(':').unwrap();
+            PartitionMap::decode(map).unwrap()
+        })
+        .collect();
+    for partition in 0..4_096 {
+        let owners = maps.iter().filter(|map| map.has(partition)).count();
+        assert_eq!(owners, 1, "partition {partition}");
+    }
+
+    put(&nodes[1], "m.lua", &source(7));
+    let lists: Vec<_> = nodes.iter().map(list).collect();
+    assert!(lists[0][0].starts_with("filename=m.lua,hash="), "{lists:?}");
+    assert!(lists.iter().all(|list| *list == lists[0]), "{lists:?}");
+    assert_eq!(ask(&nodes[2], "udf-remove:filename=m.lua"), "ok");
+    assert!(nodes.iter().all(|node| list(node).is_empty()));
+}
+
+#[test]
+fn generations_move_when_members_do() {
+    let (_directory, plan) = plan(3);
+    let mut nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    let generations = |node: &RunningAsd| {
+        ["peers-generation", "partition-generation"]
+            .map(|name| -> u64 { ask(node, name).parse().unwrap() })
+    };
+    let key = ask(&nodes[0], "cluster-stable:");
+    let before = generations(&nodes[0]);
+    let mut gone = nodes.pop().unwrap();
+    gone.kill().unwrap();
+    wait_until_formed(&nodes);
+    let after = generations(&nodes[0]);
+    assert!(
+        after[0] > before[0] && after[1] > before[1],
+        "{before:?} {after:?}"
+    );
+    assert_ne!(ask(&nodes[0], "cluster-stable:"), key);
+    assert!(!ask(&nodes[0], "peers-clear-std").contains("A2"));
+    assert!(ask(&nodes[0], "alumni-clear-std").contains("A2"));
+}
+
+#[test]
+fn a_node_of_another_cluster_is_refused() {
+    let (_directory, plan) = plan(2);
+    let foreign = plan.node(1).cluster_name("other").start().unwrap();
+    let node = plan.node(0).start().unwrap();
+    wait_until("the refusal is in the log", DEADLINE, || {
+        let refused = format!(
+            "refused {}:3002: it belongs to cluster `other`",
+            plan.address(1)
+        );
+        Ok(node.log().contains(&refused))
+    })
+    .unwrap();
+    assert_eq!(statistic(&node, "cluster_size"), "1");
+    assert_eq!(statistic(&foreign, "cluster_size"), "1");
+    put(&node, "m.lua", &source(1));
+    assert!(list(&foreign).is_empty());
+}
+
+#[test]
+fn a_killed_node_has_every_module_before_it_serves_again() {
+    let (_directory, plan) = plan(3);
+    let mut nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    put(&nodes[0], "kept.lua", &source(1));
+    put(&nodes[0], "changed.lua", &source(1));
+    put(&nodes[0], "removed.lua", &source(1));
+    let mut gone = nodes.pop().unwrap();
+    gone.kill().unwrap();
+    // The others notice while the first put waits.
+    put(&nodes[1], "changed.lua", &source(2));
+    assert_eq!(ask(&nodes[0], "udf-remove:filename=removed.lua"), "ok");
+    put(&nodes[0], "new.lua", &source(2));
+    let expected = list(&nodes[0]);
+
+    let back = plan.node(2).start().unwrap();
+    assert_eq!(list(&back), expected);
+    nodes.push(back);
+    wait_until_formed(&nodes);
+}
+
+#[test]
+fn a_frozen_node_is_waited_for_and_catches_up() {
+    let (_directory, plan) = plan(3);
+    // It counts as dead only after a minute.
+    let plan = plan.heartbeat(50, 1_000);
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    nodes[2].freeze().unwrap();
+    let begun = Instant::now();
+    assert_eq!(try_put(&nodes[0], "m.lua", &source(1)), "error=timeout");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    // It is on those that answer, and the status says who does not.
+    assert_eq!(list(&nodes[0]), list(&nodes[1]));
+    let status = thread::scope(|scope| {
+        let asked = scope.spawn(|| states(&nodes[0], "m.lua"));
+        thread::sleep(Duration::from_millis(10));
+        nodes[2].resume().unwrap();
+        asked.join().unwrap()
+    });
+    assert_eq!(status["A0"], "ok");
+    let modules = wait_until_same(&nodes);
+    assert_eq!(modules.len(), 1, "{modules:?}");
+    wait_until("the status says that all have it", DEADLINE, || {
+        Ok(states(&nodes[1], "m.lua")
+            .values()
+            .all(|state| state == "ok"))
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_frozen_node_that_is_given_up_does_not_hold_up_a_put() {
+    let (_directory, plan) = plan(3);
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    nodes[2].freeze().unwrap();
+    put(&nodes[0], "m.lua", &source(1));
+    wait_until_formed(&nodes[..2]);
+    nodes[2].resume().unwrap();
+    wait_until_formed(&nodes);
+    assert_eq!(wait_until_same(&nodes).len(), 1);
+}
+
+#[test]
+fn both_sides_of_a_split_agree_when_it_heals() {
+    let (_directory, plan) = plan(3);
+    let plan = plan.linked();
+    let links: Vec<_> = (0..3).map(|node| plan.link(node).unwrap()).collect();
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    put(&nodes[0], "m.lua", &source(1));
+
+    for other in [0, 1] {
+        links[2].cut(plan.address(other));
+        links[usize::from(other)].cut(plan.address(2));
+    }
+    wait_until_formed(&nodes[..2]);
+    wait_until_formed(&nodes[2..]);
+    // The side of two makes two changes: the higher generation wins, although the other change comes later.
+    put(&nodes[0], "m.lua", &source(2));
+    put(&nodes[1], "m.lua", &source(3));
+    put(&nodes[0], "left.lua", &source(1));
+    put(&nodes[2], "m.lua", &source(4));
+    put(&nodes[2], "right.lua", &source(1));
+    let winner = list(&nodes[0]);
+
+    links.iter().for_each(tests::link::Link::heal);
+    wait_until_formed(&nodes);
+    let modules = wait_until_same(&nodes);
+    assert_eq!(modules.len(), 3, "{modules:?}");
+    assert!(
+        winner.iter().all(|module| modules.contains(module)),
+        "{winner:?} {modules:?}"
+    );
+}

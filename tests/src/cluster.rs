@@ -1,0 +1,129 @@
+//! Several servers that form one cluster, each with a loopback address of its own, so that ports never clash and a node
+//! that starts again is where it was.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::asd::{Asd, RunningAsd};
+use crate::error::{Error, Result};
+use crate::link::Link;
+
+/// Ports of every node, on its own address.
+const SERVICE_PORT: u16 = 3_000;
+const FABRIC_PORT: u16 = 3_001;
+const HEARTBEAT_PORT: u16 = 3_002;
+
+/// The last byte of a node's link follows that of the node itself at this distance.
+const LINK_OFFSET: u8 = 100;
+
+/// Clusters of this process so far.
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+
+/// A cluster to be started node by node.
+#[derive(Clone, Debug)]
+pub struct ClusterPlan {
+    program: PathBuf,
+    directory: PathBuf,
+    network: [u8; 2],
+    size: u8,
+    interval_ms: u32,
+    timeout: u32,
+    linked: bool,
+}
+
+impl ClusterPlan {
+    /// A cluster of so many servers of this program, with directories in this one. Silent nodes count as dead after
+    /// half a second.
+    pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>, size: u8) -> Self {
+        // Processes that run at the same time have other numbers.
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed) % 64;
+        let place = (std::process::id() % 1_000) * 64 + number;
+        let high = u8::try_from(1 + place / 256).unwrap_or(u8::MAX);
+        let low = u8::try_from(place % 256).unwrap_or(u8::MAX);
+        Self {
+            program: program.into(),
+            directory: directory.into(),
+            network: [high, low],
+            size,
+            interval_ms: 50,
+            timeout: 10,
+            linked: false,
+        }
+    }
+
+    /// Silent nodes count as dead after so many intervals.
+    pub fn heartbeat(mut self, interval_ms: u32, timeout: u32) -> Self {
+        (self.interval_ms, self.timeout) = (interval_ms, timeout);
+        self
+    }
+
+    /// Has the nodes reach each other through [`ClusterPlan::link`]s only, which can be cut.
+    pub fn linked(mut self) -> Self {
+        self.linked = true;
+        self
+    }
+
+    /// Address of a node; the first is number 0.
+    pub fn address(&self, node: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.network[0], self.network[1], node + 1)
+    }
+
+    /// Where clients reach a node.
+    pub fn service(&self, node: u8) -> SocketAddr {
+        (self.address(node), SERVICE_PORT).into()
+    }
+
+    /// Where the others reach a node.
+    fn outside(&self, node: u8) -> Ipv4Addr {
+        let offset = if self.linked { LINK_OFFSET } else { 0 };
+        Ipv4Addr::new(127, self.network[0], self.network[1], node + 1 + offset)
+    }
+
+    /// What lies between a node and the others.
+    pub fn link(&self, node: u8) -> std::io::Result<Link> {
+        let (outside, inside) = (self.outside(node), self.address(node));
+        Link::open(outside, inside, HEARTBEAT_PORT, FABRIC_PORT)
+    }
+
+    /// Starts all nodes at the same time, and waits until each serves.
+    pub fn start(&self) -> Result<Vec<RunningAsd>> {
+        thread::scope(|scope| {
+            let starting: Vec<_> = (0..self.size)
+                .map(|node| scope.spawn(move || self.node(node).start()))
+                .collect();
+            starting
+                .into_iter()
+                .map(|node| {
+                    let died = |_| Err(Error::Unexpected("the thread of a start died".to_owned()));
+                    node.join().unwrap_or_else(died)
+                })
+                .collect()
+        })
+    }
+
+    /// A node, in a directory that stays the same.
+    pub fn node(&self, node: u8) -> Asd {
+        let seeds: String = (0..self.size)
+            .filter(|other| *other != node)
+            .map(|other| {
+                let seed = self.outside(other);
+                format!("        mesh-seed-address-port {seed} {HEARTBEAT_PORT}\n")
+            })
+            .collect();
+        let (address, outside) = (self.address(node), self.outside(node));
+        let (interval, timeout) = (self.interval_ms, self.timeout);
+        let network = format!(
+            "    heartbeat {{\n        mode mesh\n        address {address}\n        port {HEARTBEAT_PORT}\n        \
+             access-address {outside}\n{seeds}        interval {interval}\n        timeout {timeout}\n    }}\n    \
+             fabric {{\n        address {address}\n        port {FABRIC_PORT}\n        access-address {outside}\n    }}\n"
+        );
+        let directory = self.directory.join(format!("node-{node}"));
+        Asd::new(&self.program, directory)
+            .address(address)
+            .port(SERVICE_PORT)
+            .service(&format!("node-id A{node}"))
+            .network(&network)
+    }
+}
