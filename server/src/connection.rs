@@ -7,8 +7,11 @@
 //! A connection is strictly request and response. All complete frames of one read are answered into one output
 //! buffer, so requests that a client pipelines cost one write. Nothing here knows what a request means.
 
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -112,6 +115,21 @@ fn unread(more: &str) -> io::Error {
 impl ReplyStream for Replies<'_> {
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let mut byte = [0];
+        let look = std::pin::pin!(self.stream.peek(&mut byte));
+        // A request that was sent ahead is no end: the byte stays where it is.
+        match look.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(count)) => count == 0,
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        }
     }
 
     async fn flush(&mut self) -> io::Result<()> {

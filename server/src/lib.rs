@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod config;
 mod connection;
 pub mod info;
+pub mod jobs;
 pub mod launch;
 pub mod log;
 mod lua;

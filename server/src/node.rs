@@ -9,6 +9,7 @@ use sha1::{Digest, Sha1};
 use crate::cluster::{ClusterView, NodeId};
 use crate::config::Config;
 use crate::info::{ModuleCommands, SystemMonitor, UserAgents};
+use crate::jobs::Jobs;
 use crate::log::Log;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
@@ -26,6 +27,8 @@ pub struct Node {
     pub modules: Arc<dyn ModuleCommands>,
     /// What the node counted.
     pub stats: ServerStats,
+    /// The queries that run or ran.
+    pub jobs: Arc<Jobs>,
     /// The cluster as of now.
     pub cluster: ArcSwap<ClusterView>,
     /// The log.
@@ -55,6 +58,7 @@ impl Node {
             namespaces,
             modules,
             stats: ServerStats::default(),
+            jobs: Arc::default(),
             cluster: ArcSwap::from_pointee(ClusterView::single(id, crate::clock::unix_ms())),
             log,
             started: Instant::now(),

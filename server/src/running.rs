@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::jobs::Jobs;
 use crate::node::Node;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
@@ -42,6 +43,19 @@ impl Services for Running {
 
     fn functions(&self) -> &LuaFunctions {
         &self.functions
+    }
+
+    fn jobs(&self) -> &Arc<Jobs> {
+        &self.node.jobs
+    }
+
+    fn query_limits(&self) -> (usize, usize) {
+        let service = &self.node.config.service;
+        let limit = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        (
+            limit(service.query_threads_limit()),
+            limit(service.query_max_done()),
+        )
     }
 
     fn stats(&self) -> &ServerStats {

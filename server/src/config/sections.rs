@@ -113,6 +113,10 @@ accessors! { ServiceSettings in table::SERVICE {
     proto_fd_idle_ms: number32 -> u32 = "proto-fd-idle-ms";
     /// Client connections at most.
     proto_fd_max: number32 -> u32 = "proto-fd-max";
+    /// Queries that ended and are still listed.
+    query_max_done: number32 -> u32 = "query-max-done";
+    /// Queries that may run at a time.
+    query_threads_limit: number32 -> u32 = "query-threads-limit";
     /// Threads that serve requests.
     service_threads: number32 -> u32 = "service-threads";
     /// Seconds between two ticker lines, and length of a latency slice.
@@ -227,6 +231,8 @@ pub struct NamespaceSettings {
 accessors! { NamespaceSettings in table::NAMESPACE {
     /// A life in writes is accepted although `nsup-period` is 0.
     allow_ttl_without_nsup: flag -> bool = "allow-ttl-without-nsup";
+    /// Records per second that a background query may take.
+    background_query_max_rps: number32 -> u32 = "background-query-max-rps";
     /// Life of records written without one, seconds; 0 = for ever.
     default_ttl: number32 -> u32 = "default-ttl";
     /// Records without a set are refused.
@@ -239,6 +245,8 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     reject_non_xdr_writes: flag -> bool = "reject-non-xdr-writes";
     /// Writes of XDR are refused.
     reject_xdr_writes: flag -> bool = "reject-xdr-writes";
+    /// Records that a background query works on at a time.
+    single_query_threads: number32 -> u32 = "single-query-threads";
     /// Requests that may wait on one record; 0 = no limit.
     transaction_pending_limit: number32 -> u32 = "transaction-pending-limit";
     /// Memory for record data, bytes.

@@ -1,11 +1,14 @@
-//! Query jobs: none run on this server, so every id is unknown.
+//! Queries that run or ran.
+
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use protocol::info::InfoError;
 use protocol::result_code::ResultCode;
 
 use super::Call;
-use super::fields::text;
+use super::fields::{Fields, text};
+use crate::jobs::{Job, JobKind};
 
 /// The id of a job: `id=` or, as older clients write, `trid=`.
 fn id(call: &Call<'_>) -> Result<Option<u64>, InfoError> {
@@ -17,23 +20,99 @@ fn id(call: &Call<'_>) -> Result<Option<u64>, InfoError> {
 }
 
 /// `query-show[:id=N]`
-pub(super) fn show(call: &Call<'_>, _: &mut BytesMut) -> Result<(), InfoError> {
+pub(super) fn show(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     match id(call)? {
-        None => Ok(()),
-        Some(_) => Err(InfoError::new(ResultCode::NOT_FOUND, "job not found")),
+        None => {
+            let mut jobs = Fields::new(out, ';');
+            for job in call.node.jobs.all() {
+                let mut row = BytesMut::new();
+                write(&job, &mut row);
+                jobs.item(String::from_utf8_lossy(&row));
+            }
+        }
+        Some(id) => match call.node.jobs.find(id) {
+            Some(job) => write(&job, out),
+            None => return Err(InfoError::new(ResultCode::NOT_FOUND, "job not found")),
+        },
     }
+    Ok(())
 }
 
 /// `query-abort:id=N`
-pub(super) fn abort(call: &Call<'_>, _: &mut BytesMut) -> Result<(), InfoError> {
+pub(super) fn abort(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     match id(call)? {
         None => Err(InfoError::parameter("missing 'id'")),
+        Some(id) if call.node.jobs.abort(id) => {
+            text(out, "ok");
+            Ok(())
+        }
         Some(_) => Err(InfoError::new(ResultCode::NOT_FOUND, "id not active")),
     }
 }
 
 /// `query-abort-all`
-pub(super) fn abort_all(_: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    text(out, "number-of-queries-killed:0");
+pub(super) fn abort_all(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
+    text(
+        out,
+        format_args!("number-of-queries-killed:{}", call.node.jobs.abort_all()),
+    );
     Ok(())
+}
+
+/// A name that a client chose, without what separates fields and rows here.
+fn shown(name: &str) -> String {
+    name.chars()
+        .map(|c| match c {
+            ':' | ';' => '+',
+            c if c.is_control() => '?',
+            c => c,
+        })
+        .collect()
+}
+
+fn write(job: &Job, out: &mut BytesMut) {
+    let (spec, counts) = (&job.spec, &job.counts);
+    let mut fields = Fields::new(out, ':');
+    fields.put("trid", job.id);
+    fields.put("ns", &spec.namespace);
+    if let Some(set) = &spec.set {
+        fields.put("set", shown(set));
+    }
+    if let Some((whole, resumed)) = spec.requested {
+        fields.put("n-pids-requested", whole);
+        fields.put("n-keyds-requested", resumed);
+    }
+    fields.put("rps", spec.records_per_second);
+    fields.put("active-threads", job.threads.load(Ordering::Relaxed));
+    let end = job.end();
+    fields.put("status", end.map_or("active(ok)", |(_, how)| how.text()));
+    fields.put("job-progress", format_args!("{:.2}", job.progress()));
+    fields.put("run-time", job.run_time().as_millis());
+    fields.put(
+        "time-since-done",
+        end.map_or(0, |(since, _)| since.as_millis()),
+    );
+    fields.put("recs-throttled", counts.throttled.get());
+    fields.put("recs-filtered-meta", counts.filtered_meta.get());
+    fields.put("recs-filtered-bins", counts.filtered_bins.get());
+    fields.put("recs-succeeded", counts.succeeded.get());
+    fields.put("recs-failed", counts.failed.get());
+    let from = spec.from.map(|from| from.to_string().replace(':', "+"));
+    fields.put("from", from.unwrap_or_default());
+    let kind = match spec.kind {
+        JobKind::Basic => "basic",
+        JobKind::Aggregation => "aggregation",
+        JobKind::BackgroundUdf { .. } => "background-udf",
+    };
+    fields.put("job-type", kind);
+    fields.put("net-io-bytes", counts.reply_bytes.get());
+    if !matches!(spec.kind, JobKind::BackgroundUdf { .. }) {
+        fields.put("net-io-time", counts.reply_us.get() / 1000);
+    }
+    fields.put("socket-timeout", spec.socket_timeout_ms);
+    if let JobKind::BackgroundUdf { module, function } = &spec.kind {
+        fields.put("udf-filename", shown(module));
+        fields.put("udf-function", shown(function));
+        fields.put("udf-active", job.active.load(Ordering::Relaxed));
+    }
 }

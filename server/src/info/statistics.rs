@@ -164,7 +164,7 @@ fn work(node: &Node, fields: &mut Fields<'_>) {
         "early_tsvc_from_proxy_batch_sub_error",
         stats.early_tsvc_from_proxy_batch_sub_error.get(),
     );
-    fields.put("long_queries_active", 0);
+    fields.put("long_queries_active", node.jobs.active());
     let initiated = stats.batch_index_initiate.get();
     fields.put("batch_index_initiate", initiated);
     fields.put("batch_index_queue", "0:0");

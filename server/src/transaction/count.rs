@@ -51,7 +51,7 @@ struct Family<'a> {
 
 #[rustfmt::skip]
 fn family(stats: &NamespaceStats, origin: Origin, kind: Kind) -> Family<'_> {
-    use {Kind::{Delete, Function, Read, Write}, Origin::{Batch, Client}};
+    use {Kind::{Delete, Function, Read, Write}, Origin::{Background, Batch, Client}};
     match (origin, kind) {
         (Client, Read) => family!(stats, client_read_success, client_read_error, client_read_timeout, client_read_filtered_out, client_read_not_found),
         (Client, Write) => family!(stats, client_write_success, client_write_error, client_write_timeout, client_write_filtered_out),
@@ -61,18 +61,21 @@ fn family(stats: &NamespaceStats, origin: Origin, kind: Kind) -> Family<'_> {
         (Batch, Write) => family!(stats, batch_sub_write_success, batch_sub_write_error, batch_sub_write_timeout, batch_sub_write_filtered_out),
         (Batch, Delete) => family!(stats, batch_sub_delete_success, batch_sub_delete_error, batch_sub_delete_timeout, batch_sub_delete_filtered_out, batch_sub_delete_not_found),
         (Batch, Function) => family!(stats, batch_sub_udf_complete, batch_sub_udf_error, batch_sub_udf_timeout, batch_sub_udf_filtered_out),
+        (Background, _) => family!(stats, udf_sub_udf_complete, udf_sub_udf_error, udf_sub_udf_timeout, udf_sub_udf_filtered_out),
     }
 }
 
-fn histogram(latency: &NamespaceLatency, origin: Origin, kind: Kind) -> &Histogram {
-    match (origin, kind) {
+/// The histogram of a command; those of background queries are not kept.
+fn histogram(latency: &NamespaceLatency, origin: Origin, kind: Kind) -> Option<&Histogram> {
+    Some(match (origin, kind) {
         (Origin::Client, Kind::Read) => &latency.read,
         (Origin::Client, Kind::Write | Kind::Delete) => &latency.write,
         (Origin::Client, Kind::Function) => &latency.udf,
         (Origin::Batch, Kind::Read) => &latency.batch_sub_read,
         (Origin::Batch, Kind::Write | Kind::Delete) => &latency.batch_sub_write,
         (Origin::Batch, Kind::Function) => &latency.batch_sub_udf,
-    }
+        (Origin::Background, _) => return None,
+    })
 }
 
 /// Counts how a command ended, and after what time.
@@ -83,7 +86,9 @@ pub(super) fn finished(
     result: ResultCode,
     took: Duration,
 ) {
-    histogram(&namespace.latency, origin, kind).record(took);
+    if let Some(histogram) = histogram(&namespace.latency, origin, kind) {
+        histogram.record(took);
+    }
     let stats = &namespace.stats;
     let family = family(stats, origin, kind);
     let counter = match result {
@@ -113,6 +118,10 @@ pub(super) fn ran(stats: &NamespaceStats, origin: Origin, ran: Ran) {
         (Origin::Batch, Ran::Write) => &stats.batch_sub_lang_write_success,
         (Origin::Batch, Ran::Delete) => &stats.batch_sub_lang_delete_success,
         (Origin::Batch, Ran::Failed) => &stats.batch_sub_lang_error,
+        (Origin::Background, Ran::Read) => &stats.udf_sub_lang_read_success,
+        (Origin::Background, Ran::Write) => &stats.udf_sub_lang_write_success,
+        (Origin::Background, Ran::Delete) => &stats.udf_sub_lang_delete_success,
+        (Origin::Background, Ran::Failed) => &stats.udf_sub_lang_error,
     };
     counter.inc();
 }

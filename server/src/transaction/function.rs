@@ -9,7 +9,7 @@ use protocol::result_code::ResultCode;
 
 use super::count::{self, Ran};
 use super::reply::{Outcome, ReplyTo};
-use super::request::Request;
+use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
 use super::single::Target;
 use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
@@ -21,10 +21,11 @@ const SUCCESS: &[u8] = b"SUCCESS";
 const FAILURE: &[u8] = b"FAILURE";
 
 /// Names and arguments of a call.
-struct Names<'a> {
-    package: &'a [u8],
-    function: &'a [u8],
-    arglist: &'a [u8],
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub(super) package: &'a [u8],
+    pub(super) function: &'a [u8],
+    pub(super) arglist: &'a [u8],
 }
 
 /// Calls a record UDF and stores what it did to the record.
@@ -37,20 +38,33 @@ pub(super) async fn answer<S: Services>(
     request: &Request<'_>,
     reply: ReplyTo<'_>,
 ) -> ResultCode {
-    let services = target.services;
-    let names = match admit(services, request) {
-        Ok(names) => names,
-        Err(code) => return reply.plain(code.into()),
-    };
-    let context = services.functions().acquire(names.package).await;
-    let namespace = target.namespace;
+    match admit(target.services, request) {
+        Ok(names) => {
+            let (namespace, digest) = (target.namespace, target.digest);
+            let functions = target.services.functions();
+            run(functions, namespace, digest, request, &names, reply).await
+        }
+        Err(code) => reply.plain(code.into()),
+    }
+}
+
+/// Runs an admitted call on one record.
+pub(super) async fn run(
+    functions: &impl Functions,
+    namespace: &Arc<Namespace>,
+    digest: &Digest,
+    request: &Request<'_>,
+    names: &Names<'_>,
+    reply: ReplyTo<'_>,
+) -> ResultCode {
+    let context = functions.acquire(names.package).await;
     let pending_limit = namespace.settings.transaction_pending_limit();
     match namespace
         .locks()
-        .lock(target.digest, request.deadline, pending_limit)
+        .lock(digest, request.deadline, pending_limit)
         .await
     {
-        Ok(_lock) => call(target, request, &names, context, reply).await,
+        Ok(_lock) => call(namespace, digest, request, names, context, reply).await,
         Err(error) => reply.plain(error.result_code().into()),
     }
 }
@@ -73,6 +87,13 @@ fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a
     if header.info2.intersects(REFUSED2) || header.info3.intersects(REFUSED3) {
         return Err(ResultCode::PARAMETER);
     }
+    names(request)
+}
+
+/// Names and arguments of the call in a request.
+///
+/// Errors: 4 where one is missing or too long.
+pub(super) fn names<'a>(request: &Request<'a>) -> Result<Names<'a>, ResultCode> {
     let field = |kind| request.fields.get(kind).ok_or(ResultCode::PARAMETER);
     let (package, function) = (
         field(FieldType::UDF_PACKAGE)?,
@@ -90,23 +111,27 @@ fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a
 }
 
 /// Checks the record, runs the function and commits. The caller holds the record's lock.
-async fn call<S: Services, C: FunctionContext>(
-    target: Target<'_, S>,
+async fn call<C: FunctionContext>(
+    namespace: &Namespace,
+    digest: &Digest,
     request: &Request<'_>,
     names: &Names<'_>,
     context: Result<C, Vec<u8>>,
     reply: ReplyTo<'_>,
 ) -> ResultCode {
-    let namespace: &Namespace = target.namespace;
-    let stored = namespace.find(target.digest);
+    let stored = namespace.find(digest);
     let existing = stored.as_deref();
+    if existing.is_none() && request.origin == Origin::Background {
+        // It went since it was found; such a query makes no records.
+        return reply.plain(ResultCode::NOT_FOUND.into());
+    }
     let key = match check(request, existing) {
         Ok(key) => key,
         Err(code) => return reply.plain(about(existing, code)),
     };
     let set = request.set_name();
     let record = RecordView {
-        digest: *target.digest,
+        digest: *digest,
         set: set_name(set, existing),
         key: key.clone(),
         stored: stored.clone(),
@@ -145,14 +170,7 @@ async fn call<S: Services, C: FunctionContext>(
     if let Some(code) = ended.pending_error {
         return reply.plain(about(existing, code));
     }
-    match commit(
-        namespace,
-        target.digest,
-        request,
-        existing,
-        key,
-        ended.change,
-    ) {
+    match commit(namespace, digest, request, existing, key, ended.change) {
         Ok((outcome, ran)) => {
             count::ran(&namespace.stats, request.origin, ran);
             write_bin(reply, outcome, SUCCESS, value.as_ref())

@@ -11,11 +11,13 @@
 //!
 //! Source: wire specification 3 to 7, UDF runtime specification 5.
 
+mod background;
 mod batch;
 mod count;
 mod delete;
 mod filter;
 mod function;
+mod job;
 mod plan;
 mod query;
 mod read;
@@ -28,6 +30,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::message::{Info1, Message};
@@ -42,6 +45,7 @@ pub use services::{FunctionContext, Functions, Services};
 use self::reply::ReplyTo;
 use self::request::Request;
 use self::single::Target;
+use crate::record::Namespace;
 
 /// Answers one record message: `body` is that of its frame, `received` is when its last byte had arrived.
 ///
@@ -85,7 +89,7 @@ pub async fn answer(
         return Ok(());
     };
     let Some(digest) = request.digest else {
-        return query::answer(namespace, &request, received, output).await;
+        return answer_query(services, namespace, &request, body, received, output).await;
     };
     let target = Target {
         services,
@@ -94,6 +98,33 @@ pub async fn answer(
     };
     single::answer(target, &request, received, ReplyTo::single(output.buffer())).await;
     Ok(())
+}
+
+/// Answers a request without a digest, by what its fields say that it is.
+async fn answer_query(
+    services: &impl Services,
+    namespace: &Arc<Namespace>,
+    request: &Request<'_>,
+    body: &[u8],
+    received: Instant,
+    output: &mut impl ReplyStream,
+) -> std::io::Result<()> {
+    match job::kind(request) {
+        Ok(job::Kind::Basic) => query::answer(namespace, request, received, output).await,
+        Ok(job::Kind::Background) => {
+            background::answer(services, namespace, request, body, output);
+            Ok(())
+        }
+        Ok(job::Kind::Aggregation) => {
+            reply::refuse(output.buffer(), ResultCode::UNSUPPORTED_FEATURE);
+            Ok(())
+        }
+        Err(code) => {
+            namespace.stats.pi_query_long_basic_error.inc();
+            reply::refuse(output.buffer(), code);
+            Ok(())
+        }
+    }
 }
 
 /// Time that the request may take in all.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use protocol::header::{MessageType, OpenFrame};
 use protocol::key::Digest;
-use protocol::message::{BodyWriter, FieldType, Info1, Info2, Info3, MessageHeader, OpCode};
+use protocol::message::{BodyWriter, Info1, Info3, MessageHeader, OpCode};
 use protocol::result_code::ResultCode;
 
 use super::read::write_all;
@@ -93,15 +93,6 @@ impl<'a> Query<'a> {
     /// not do and for clients that do not understand partitions, 201 where a secondary index would be needed.
     fn of(request: &Request<'a>, received: Instant) -> Result<Self, ResultCode> {
         let (header, fields) = (&request.header, &request.fields);
-        if fields.has(FieldType::UDF_PACKAGE) {
-            return Err(match fields.udf_op() {
-                Ok(Some(1 | 2)) => ResultCode::UNSUPPORTED_FEATURE,
-                _ => ResultCode::PARAMETER,
-            });
-        }
-        if header.info2.contains(Info2::WRITE) {
-            return Err(ResultCode::UNSUPPORTED_FEATURE);
-        }
         let malformed = |_| ResultCode::PARAMETER;
         let bins = projection(request)?;
         if fields.index_range().map_err(malformed)?.is_some() {

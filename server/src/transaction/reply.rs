@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use protocol::message::{BodyWriter, Info3, MessageHeader, MessageWriter};
@@ -14,6 +15,16 @@ pub trait ReplyStream: Send {
 
     /// Sends what the buffer holds, as far as the stream has a peer.
     fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// The peer, if there is one.
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Whether the peer has closed its side: nobody waits for the reply any more.
+    fn is_abandoned(&self) -> bool {
+        false
+    }
 }
 
 /// A plain buffer keeps everything.

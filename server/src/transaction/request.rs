@@ -9,11 +9,12 @@ use protocol::result_code::ResultCode;
 use super::filter::Filter;
 use crate::record::Record;
 
-/// Whether a command stands alone or is a row of a batch; they are counted apart.
+/// Whether a command stands alone, is a row of a batch or is done by a background query; they are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Client,
     Batch,
+    Background,
 }
 
 /// One command on one record, with its fields at hand.

@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Call, CallOutcome};
+use crate::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 
 /// What commands need from the node that they run on.
 pub trait Services: Send + Sync {
     /// Where functions of registered modules are found.
-    type Functions: Functions;
+    type Functions: Functions + Clone + 'static;
 
     /// The namespace of this name.
     fn namespace(&self, name: &str) -> Option<&Arc<Namespace>>;
@@ -24,6 +25,13 @@ pub trait Services: Send + Sync {
 
     /// The registered modules.
     fn functions(&self) -> &Self::Functions;
+
+    /// The queries that run or ran.
+    fn jobs(&self) -> &Arc<Jobs>;
+
+    /// Queries that may run at a time (`query-threads-limit`), and those that ended and are still listed
+    /// (`query-max-done`).
+    fn query_limits(&self) -> (usize, usize);
 
     /// Counters of the whole server.
     fn stats(&self) -> &ServerStats;

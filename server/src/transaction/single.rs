@@ -112,7 +112,7 @@ async fn locked<S: Services>(
 }
 
 /// Whether the settings refuse writes of this kind of sender.
-fn sender_is_refused(namespace: &Namespace, request: &Request<'_>) -> bool {
+pub(super) fn sender_is_refused(namespace: &Namespace, request: &Request<'_>) -> bool {
     if request.header.info1.contains(Info1::XDR) {
         namespace.settings.reject_xdr_writes()
     } else {

@@ -1,5 +1,6 @@
 //! Requests as clients send them, against namespaces in memory under a clock that the test turns.
 
+mod background;
 mod batch;
 mod dispatch;
 mod function;
@@ -23,6 +24,7 @@ use protocol::particle::Particle;
 use super::{
     Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services, answer,
 };
+use crate::jobs::Jobs;
 use crate::record::{Clock, MemoryEngine, Namespace, NamespaceSettings};
 use crate::stats::ServerStats;
 
@@ -36,9 +38,11 @@ struct Bench {
     batch_max_requests: u32,
     udf_disabled: bool,
     functions: Module,
+    jobs: Arc<Jobs>,
 }
 
 /// One module, `m`, all of whose functions do what the test says.
+#[derive(Clone)]
 struct Module {
     body: Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync>,
 }
@@ -103,6 +107,14 @@ impl Services for Bench {
         self.batch_max_requests
     }
 
+    fn jobs(&self) -> &Arc<Jobs> {
+        &self.jobs
+    }
+
+    fn query_limits(&self) -> (usize, usize) {
+        (2, 10)
+    }
+
     fn stats(&self) -> &ServerStats {
         &self.stats
     }
@@ -128,6 +140,7 @@ impl Bench {
             batch_max_requests: 0,
             udf_disabled: false,
             functions: Module::changing(|_| RecordChange::None),
+            jobs: Arc::default(),
         }
     }
 

@@ -288,7 +288,11 @@ async fn queries_that_cannot_be_done_are_refused_by_a_message_that_is_not_the_la
             4,
         ),
         ("aggregation", body(&udf(Some(1)), [1]), 16),
-        ("background UDF", body(&udf(Some(2)), [1]), 16),
+        (
+            "background UDF without a function",
+            body(&udf(Some(2)), [1]),
+            4,
+        ),
         ("UDF without a kind", body(&udf(None), [1]), 4),
         ("background ops", body(&scan().info2(Info2::WRITE), [1]), 16),
         (
