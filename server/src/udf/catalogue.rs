@@ -88,7 +88,10 @@ impl Catalogue {
 
     /// The same node without any name.
     pub(crate) fn emptied(&self) -> Self {
-        Self::new(self.node, Vec::new())
+        Self {
+            forgets_from_ms: self.forgets_from_ms,
+            ..Self::new(self.node, Vec::new())
+        }
     }
 
     /// In the order of first registration, removed ones included.
@@ -198,6 +201,11 @@ impl Catalogue {
     /// Keeps all tombstones until then, ms since 2010.
     pub(crate) fn forget_nothing_before(&mut self, time_ms: u64) {
         self.forgets_from_ms = time_ms;
+    }
+
+    /// See [`forget_nothing_before`](Self::forget_nothing_before).
+    pub(crate) fn forgets_from_ms(&self) -> u64 {
+        self.forgets_from_ms
     }
 
     /// Drops tombstones whose life, and a day more, is over. True: there were some.

@@ -150,7 +150,7 @@ impl Registry {
             settled: true,
         };
         registry.write_copies(registry.modules.values());
-        if registry.is_outdated() {
+        if registry.outage_ms() > LONGEST_OUTAGE_MS {
             // Nodes that start within a day from now may still have what was removed.
             registry
                 .catalogue
@@ -269,10 +269,19 @@ impl Registry {
         self.opened_ms
     }
 
+    /// How long there was no server before this one, ms.
+    fn outage_ms(&self) -> u64 {
+        self.opened_ms.saturating_sub(self.alive_until_ms())
+    }
+
     /// There is a registry, and the server was away for longer than [`LONGEST_OUTAGE_MS`].
-    pub(crate) fn is_outdated(&self) -> bool {
-        let alive_ms = self.store.alive_until_ms();
-        alive_ms.is_some_and(|alive_ms| self.opened_ms.saturating_sub(alive_ms) > LONGEST_OUTAGE_MS)
+    fn is_outdated(&self) -> bool {
+        self.store.alive_until_ms().is_some() && self.outage_ms() > LONGEST_OUTAGE_MS
+    }
+
+    /// From when on this node forgets what was removed, ms since 2010.
+    pub(crate) fn forgets_from_ms(&self) -> u64 {
+        self.catalogue.forgets_from_ms()
     }
 
     pub(crate) fn is_settled(&self) -> bool {

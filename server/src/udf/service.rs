@@ -26,7 +26,7 @@ use super::registry::{
 };
 use super::settings::UdfSettings;
 use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
-use super::version::{DAY_MS, Decision, Summaries, decide};
+use super::version::{DAY_MS, Decision, Summaries, decide, missing};
 use super::warmer::Visits;
 use crate::clock;
 
@@ -92,6 +92,7 @@ pub struct Service<F: ContextFactory> {
     failures: Failures,
     alive_until_ms: u64,
     opened_ms: u64,
+    forgets_from_ms: u64,
     settled: AtomicBool,
     versions: Versions,
     warmer: Option<JoinHandle<()>>,
@@ -131,6 +132,7 @@ impl<F: ContextFactory> Service<F> {
             known: ArcSwap::from_pointee(registry.known()),
             alive_until_ms: registry.alive_until_ms(),
             opened_ms: registry.opened_ms(),
+            forgets_from_ms: registry.forgets_from_ms(),
             settled: AtomicBool::new(registry.is_settled()),
             registry: Mutex::new(registry),
             changes: watch::Sender::new(0),
@@ -338,6 +340,13 @@ impl<F: ContextFactory> Service<F> {
             .iter()
             .map(|(file_name, item)| (Arc::clone(file_name), *item.summary()))
             .collect()
+    }
+
+    /// The names that this node must fetch from one with `theirs`; see [`missing`].
+    #[must_use]
+    pub fn missing(&self, theirs: &Summaries) -> Vec<Arc<str>> {
+        let now_ms = Some(clock::epoch_ms()).filter(|now_ms| *now_ms >= self.forgets_from_ms);
+        missing(&self.summaries(), theirs, now_ms)
     }
 
     /// Its value changes after every change of [`summaries`](Self::summaries).

@@ -4,7 +4,7 @@
 //! the hash of the content, or none once removed. A removed module stays as such a tombstone for [`TOMBSTONE_LIFE_MS`],
 //! so that a node that was away learns of the removal and does not bring the module back.
 //!
-//! After its life a tombstone is kept for another day, as clocks disagree, and given to nobody. A name that is put again
+//! After its life a tombstone is kept for another day, as clocks disagree. A name that is put again
 //! after that begins with generation 1 in a later era, so that it wins over the tombstone where that is still known.
 
 use std::cmp::Ordering;
@@ -245,16 +245,16 @@ pub type Summaries = BTreeMap<Arc<str>, Summary>;
 
 /// The names that a node with `ours` must fetch from one with `theirs`.
 ///
-/// A tombstone whose life is over is fetched only over a module that it removes: who forgot it already does not take
-/// it up again from a node that has yet to.
+/// A tombstone that is to be forgotten at this time, ms since 2010, is fetched only over what it removes: who forgot it
+/// already does not take it up again from a node that has yet to. None: the node forgets nothing yet.
 #[must_use]
-pub fn missing(ours: &Summaries, theirs: &Summaries, now_ms: u64) -> Vec<Arc<str>> {
+pub fn missing(ours: &Summaries, theirs: &Summaries, now_ms: Option<u64>) -> Vec<Arc<str>> {
     theirs
         .iter()
         .filter(|(name, offered)| {
             let known = ours.get(*name);
             decide(known, offered) == Decision::Take
-                && (known.is_some() || !offered.is_expired(now_ms))
+                && (known.is_some() || now_ms.is_none_or(|now_ms| !offered.is_forgotten(now_ms)))
         })
         .map(|(name, _)| Arc::clone(name))
         .collect()
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn what_is_newer_or_unknown_is_fetched_and_no_tombstone_that_was_forgotten() {
-        let now_ms = TOMBSTONE_LIFE_MS + 1_000;
+        let now_ms = TOMBSTONE_LIFE_MS + DAY_MS + 1_000;
         let names = |pairs: &[(&str, Summary)]| -> Summaries {
             pairs
                 .iter()
@@ -394,7 +394,7 @@ mod tests {
             ("unknown and just removed", summary(2, 1_000, 1, None)),
             ("unknown and long removed", summary(2, 999, 1, None)),
         ]);
-        let fetched = missing(&ours, &theirs, now_ms);
+        let fetched = missing(&ours, &theirs, Some(now_ms));
         assert_eq!(
             fetched.iter().map(|name| &**name).collect::<Vec<_>>(),
             [
@@ -404,5 +404,6 @@ mod tests {
                 "unknown and just removed"
             ]
         );
+        assert_eq!(missing(&ours, &theirs, None).len(), 5);
     }
 }

@@ -205,6 +205,8 @@ fn removed_modules_are_forgotten_when_their_time_is_over_and_not_before() {
     };
     let young = aged(item("young.lua", 2, None), TOMBSTONE_LIFE_MS);
     fixture.service.store(young.clone()).unwrap();
+    // A node of no past, or a long past one, forgets nothing on its first day.
+    let fixture = reopened(fixture, DAY_MS);
     fixture.service.keep_alive().unwrap();
     assert_eq!(fixture.service.summaries().len(), 1);
     let long_ms = TOMBSTONE_LIFE_MS + 2 * DAY_MS;

@@ -10,9 +10,7 @@ use super::super::fabric::Kind;
 use super::super::membership::{Member, Members};
 use super::super::{Cluster, NodeId};
 use super::{Compare, Run, Versions, runs, store};
-use crate::clock;
 use crate::running::LuaFunctions;
-use crate::udf::version::missing;
 use crate::udf::{Joining, ModuleItem, Summaries};
 
 /// Beginning of the names under which versions are published; the file name follows.
@@ -100,8 +98,7 @@ async fn fetch_from(
         .texts(PREFIX)
         .filter_map(|(name, summary)| Some((name.into(), summary.parse().ok()?)))
         .collect();
-    let ours = functions.0.summaries();
-    let mut lacking = missing(&ours, &theirs, clock::epoch_ms());
+    let mut lacking = functions.0.missing(&theirs);
     while !lacking.is_empty() {
         let names = lacking.get(..FETCH_NAMES).unwrap_or(&lacking);
         let got = fetch(cluster, functions, member.id, names).await?;
@@ -160,8 +157,7 @@ pub(in super::super) async fn catch_up(
     let to_ask: Vec<Run> = joining.to_ask().collect();
     for run in to_ask {
         let versions = ask(cluster, run.0).await?;
-        let ours = functions.0.summaries();
-        let lacking = missing(&ours, &versions.modules, clock::epoch_ms());
+        let lacking = functions.0.missing(&versions.modules);
         if !versions.standing.lists_asker {
             waiting_for = Some(format!("{} to list this node", run.0));
         } else if !versions.standing.is_settled {

@@ -8,7 +8,7 @@ use super::super::item::ModuleItem;
 use super::super::joining::{Joining, Standing};
 use super::super::persistence::StoredItem;
 use super::super::rollout::Rollout;
-use super::super::version::{DAY_MS, LONGEST_OUTAGE_MS, Summaries, Summary};
+use super::super::version::{DAY_MS, LONGEST_OUTAGE_MS, Summaries, Summary, missing};
 
 /// A node without a sign of life for this long is dead to the others, ms.
 pub(super) const DEAD_AFTER: u64 = 1_000;
@@ -123,7 +123,7 @@ impl Up {
             writes: VecDeque::new(),
             waited: Vec::new(),
         };
-        if outdated {
+        if clock_ms.saturating_sub(up.alive_until_ms) > LONGEST_OUTAGE_MS {
             up.catalogue.forget_nothing_before(clock_ms + DAY_MS);
         }
         up.publish();
@@ -148,6 +148,12 @@ impl Up {
                 .map(|item| (Arc::clone(item.file_name()), *item.summary()))
                 .collect(),
         );
+    }
+
+    /// Like the service.
+    pub(super) fn missing(&self, theirs: &Summaries, clock_ms: u64) -> Vec<Arc<str>> {
+        let forgets = Some(clock_ms).filter(|now_ms| *now_ms >= self.catalogue.forgets_from_ms());
+        missing(&self.served, theirs, forgets)
     }
 
     pub(super) fn hear(&mut self, from: Run, now: u64) {

@@ -8,7 +8,7 @@ use super::super::item::ModuleItem;
 use super::super::joining::{Standing, outdated_counts};
 use super::super::persistence::StoredItem;
 use super::super::rollout::{RESEND, Rollout, TIMEOUT};
-use super::super::version::{Decision, Summary, decide, missing};
+use super::super::version::{Decision, Summary, decide};
 use super::ledger::{Acknowledged, LARGEST_SKEW_MS, Ledger};
 use super::node::{DEAD_AFTER, Message, Node, Run, Then, Up, Waited, Write};
 use super::random::Random;
@@ -569,7 +569,7 @@ impl World {
         match message {
             Message::Gossip(theirs) => {
                 up.hear(from, now);
-                let names = missing(&up.served, &theirs, clock_ms);
+                let names = up.missing(&theirs, clock_ms);
                 if !names.is_empty() && up.settled && !self.is(Fault::GossipIgnored) {
                     self.fetch(run, from.node, names, false);
                 }
@@ -608,7 +608,7 @@ impl World {
                 listed_at,
             } => {
                 let was_due = up.joining.to_ask().any(|peer| peer == from);
-                let names = missing(&up.served, &summaries, clock_ms);
+                let names = up.missing(&summaries, clock_ms);
                 up.joining.answered(from, standing, up.settled, names);
                 if was_due && up.joining.to_ask().all(|peer| peer != from) {
                     up.compared.insert(from, listed_at);
