@@ -11,7 +11,12 @@
 //! - a node serves only what somebody put, whole, and never an older version than before, also after a restart;
 //! - a node that becomes ready has what the peers that it sees have acknowledged.
 //!
-//! That the checks find bugs is a test too: [`Fault`](world::Fault) lists bugs that are put in on purpose.
+//! That the checks find bugs is a test too: [`Fault`](world::Fault) lists bugs that are put in on purpose. Beside these, the
+//! following changes of the rule itself were tried by hand, and each was found within 600 histories: versions compared by
+//! generation only; a state that counts before it is saved; new members not added to a rollout; tombstones forgotten at
+//! once; ready while something is lacking; nodes compared before they are settled; outdated registries that always count,
+//! or never; no eras; hashes not checked. Not found, as no history can tell: a generation that is not raised (the time is),
+//! and acknowledgements of older versions counted (no node sends any).
 //!
 //! More histories, and a certain one:
 //!
@@ -122,9 +127,14 @@ fn month(world: &mut World) {
         clients(world, 0, 1_000, 1, 4);
         world.run_for(2_500);
     }
-    let long = world.random.between(1, 2);
-    world.pass(TOMBSTONE_LIFE_MS + long * DAY_MS);
-    clients(world, 0, 2_000, 0, 4);
+    // Sometimes nodes forget, each by its own clock, while clients go on.
+    let short = if world.random.percent(50) {
+        world.random.between(0, 40_000)
+    } else {
+        0
+    };
+    world.pass(TOMBSTONE_LIFE_MS + DAY_MS - short);
+    clients(world, 0, 2_000, 0, 20);
     for node in 0..away {
         let at = world.random.between(0, 3_000);
         world.happens_in(at, Happening::Start(node));
