@@ -76,6 +76,8 @@ pub(super) async fn roll_out(
             Some(told) = pushes.running.join_next() => {
                 if let Ok(Told { run, has }) = told {
                     rollout.acknowledged(run, &has);
+                    // It may leave and come back, and is asked anew then.
+                    pushes.started.retain(|started| *started != run);
                 }
             }
             _ = members.changed() => {}
