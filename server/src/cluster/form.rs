@@ -38,7 +38,9 @@ pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) {
             greet_seeds(cluster);
             "an answer of a seed".to_owned()
         } else {
-            match modules::catch_up(cluster, functions, &mut joining).await {
+            let caught_up =
+                modules::catch_up(cluster, functions, &mut joining, out_of_patience).await;
+            match caught_up {
                 Ok(true) => break,
                 Ok(false) => "the others".to_owned(),
                 Err(reason) => reason,

@@ -399,8 +399,9 @@ impl<F: ContextFactory> Service<F> {
         if !registry.is_settled() {
             registry.settle(outdated_counts(self.alive_until_ms, peers))?;
             self.publish(&registry);
-            // Whoever sees this sees what is published.
+            // Whoever sees this sees what is published, and who asks at every change asks once more.
             self.settled.store(true, Ordering::Release);
+            self.changes.send_modify(|changes| *changes += 1);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::super::membership::{Member, Members};
 use super::super::{Cluster, NodeId};
 use super::{Compare, Run, Versions, runs, store};
 use crate::running::LuaFunctions;
+use crate::udf::joining::outdated_counts;
 use crate::udf::{Joining, ModuleItem, Summaries};
 
 /// Beginning of the names under which versions are published; the file name follows.
@@ -144,12 +145,15 @@ async fn fetch(
 /// One step of joining: asks the members that have not answered well enough yet, and fetches what they have. True when
 /// this node has everything that the live nodes have, and all of them push new changes to it.
 ///
+/// `listened` tells that by now all live nodes would have been heard of.
+///
 /// # Errors
 /// Whom or what to wait for.
 pub(in super::super) async fn catch_up(
     cluster: &Arc<Cluster>,
     functions: &LuaFunctions,
     joining: &mut Joining<Run>,
+    listened: bool,
 ) -> Result<bool, String> {
     let members = cluster.members();
     joining.members(runs(&members));
@@ -165,7 +169,7 @@ pub(in super::super) async fn catch_up(
         }
         joining.answered(run, versions.standing, functions.0.is_settled(), lacking);
     }
-    settle(cluster, functions, joining).await?;
+    settle(cluster, functions, joining, listened).await?;
     fetch_lacking(cluster, functions, joining, &members).await?;
     if joining.is_ready(runs(&cluster.members())) {
         return Ok(true);
@@ -192,6 +196,7 @@ async fn settle(
     cluster: &Arc<Cluster>,
     functions: &LuaFunctions,
     joining: &mut Joining<Run>,
+    listened: bool,
 ) -> Result<(), String> {
     if functions.0.is_settled() {
         return Ok(());
@@ -199,6 +204,11 @@ async fn settle(
     let Some(peers) = joining.peers_alive_until_ms(runs(&cluster.members())) else {
         return Ok(());
     };
+    let counts = outdated_counts(functions.0.alive_until_ms(), peers.iter().copied());
+    if counts && !listened {
+        // A node that was alive later may not have been heard of yet.
+        return Ok(());
+    }
     let service = Arc::clone(&functions.0);
     let settled = tokio::task::spawn_blocking(move || service.settle(peers)).await;
     match settled {
