@@ -7,7 +7,9 @@ use crate::jobs::Jobs;
 use crate::node::Node;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
-use crate::transaction::{Call, CallOutcome, FunctionContext, Functions, Services};
+use crate::transaction::{
+    Call, CallOutcome, FunctionContext, Functions, Services, StreamCall, StreamStep,
+};
 use crate::udf::{AcquireError, ContextGuard, LuaFactory, Service};
 
 /// The registered modules and their contexts.
@@ -126,5 +128,24 @@ impl FunctionContext for PooledFunction {
         let (outcome, ended) = context.run(call);
         self.guard.ended(ended);
         outcome
+    }
+
+    fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>> {
+        match self.guard.context() {
+            Some(context) => context.begin_stream(call),
+            None => Err(b"no context for the call".to_vec()),
+        }
+    }
+
+    fn next_value(&mut self) -> StreamStep {
+        let context = self.guard.context();
+        context.map_or(StreamStep::End, |context| context.next_value())
+    }
+
+    fn end_stream(&mut self) {
+        if let Some(context) = self.guard.context() {
+            let ended = context.end_stream();
+            self.guard.ended(ended);
+        }
     }
 }

@@ -7,6 +7,9 @@ use super::context_position;
 /// Target of lines that a record UDF logs: context `udf`, and the message brings `(file:line) text` itself.
 pub const SCRIPT_UDF: &str = "udf:script";
 
+/// Target of lines that a stream UDF logs: context `aggr`, and likewise.
+pub const SCRIPT_STREAM: &str = "aggr:script";
+
 /// Context of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventContext {
@@ -35,6 +38,7 @@ pub(super) fn of(metadata: &Metadata<'_>) -> EventContext {
     let target = metadata.target();
     let (name, is_script) = match target {
         SCRIPT_UDF => ("udf", true),
+        SCRIPT_STREAM => ("aggr", true),
         _ => (target, false),
     };
     let position = context_position(name)

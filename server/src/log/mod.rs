@@ -20,7 +20,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-pub use context::SCRIPT_UDF;
+pub use context::{SCRIPT_STREAM, SCRIPT_UDF};
 pub use level::{CONTEXTS, Level, Levels, context_position};
 
 use crate::config::{LogSink, LogTarget};

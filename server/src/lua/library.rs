@@ -9,7 +9,7 @@ use super::frame::{Body, Frame, Kind, Raise};
 use super::object::set_functions;
 use super::{
     aerospike, bounds, bytes, finalizers, geojson, globals, iterator, list, log, map, protect,
-    record, sealed, strings, tables,
+    record, sealed, stream, strings, tables,
 };
 
 /// Functions of `os` that stay: they tell the time.
@@ -268,22 +268,24 @@ fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// Memory to compile them in, bytes.
 const STREAM_OPERATORS_MEMORY: usize = 1 << 20;
 
-/// `filter`, `transform`, `reduce` and `aggregate`, written in Lua and compiled once.
+/// `filter`, `transform`, `reduce` and `aggregate`, and what runs stream UDFs, written in Lua and compiled once.
 fn define_stream_operators(frame: &mut Frame<'_>) {
     static BYTECODE: OnceLock<Vec<u8>> = OnceLock::new();
     let source = include_bytes!("stream_ops.lua");
     let bytecode = BYTECODE.get_or_init(|| {
-        super::compile::compile("=stream_ops.lua", source, STREAM_OPERATORS_MEMORY)
+        super::compile::compile("stream_ops.lua", source, STREAM_OPERATORS_MEMORY)
             .unwrap_or_default()
     });
-    if frame.load_bytecode(bytecode) && frame.call(0, 0).is_ok() {
+    if frame.load_bytecode(bytecode) && frame.call(0, 1).is_ok() {
+        frame.set_registry(stream::RUNNER);
         return;
     }
     tracing::error!(target: "udf", "the stream operators could not be loaded");
     frame.pop(1);
 }
 
-/// The global `stream`. Record UDFs get no streams, so its functions can only refuse their arguments.
+/// The global `stream`. Scripts hold no such objects (stream UDFs get one to put operators on), so its functions can only
+/// refuse their arguments.
 fn define_stream(frame: &mut Frame<'_>) {
     fn refuse(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         Err(frame.type_error(1, "Stream"))

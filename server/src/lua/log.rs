@@ -1,9 +1,9 @@
 //! Logging: `aerospike:log` and the globals `trace`, `debug`, `info`, `warn`.
 //!
-//! A line says `(<module file>:<line>) <text>`; its context is `udf`. The position is that of the script's line which
+//! A line says `(<module file>:<line>) <text>`; its context is `udf`, in stream UDFs `aggr`. The position is that of the script's line which
 //! asked for it.
 
-use crate::log::SCRIPT_UDF;
+use crate::log::{SCRIPT_STREAM, SCRIPT_UDF};
 use std::ffi::{CStr, c_int};
 
 use mlua::ffi;
@@ -100,12 +100,22 @@ fn write(frame: &mut Frame<'_>, level: i64, text: &[u8]) {
     let (source, line) = caller(frame);
     let text = text.get(..MAX_LINE_BYTES).unwrap_or(text);
     let text = String::from_utf8_lossy(until_nul(text));
-    match level {
-        0 => tracing::error!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
-        1 => tracing::warn!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
-        2 => tracing::info!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
-        3 => tracing::debug!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
-        _ => tracing::trace!(target: SCRIPT_UDF, "({source}:{line}) {text}"),
+    // The target of an event is a constant.
+    macro_rules! line {
+        ($target:expr) => {
+            match level {
+                0 => tracing::error!(target: $target, "({source}:{line}) {text}"),
+                1 => tracing::warn!(target: $target, "({source}:{line}) {text}"),
+                2 => tracing::info!(target: $target, "({source}:{line}) {text}"),
+                3 => tracing::debug!(target: $target, "({source}:{line}) {text}"),
+                _ => tracing::trace!(target: $target, "({source}:{line}) {text}"),
+            }
+        };
+    }
+    if frame.shared().is_in_stream() {
+        line!(SCRIPT_STREAM);
+    } else {
+        line!(SCRIPT_UDF);
     }
 }
 

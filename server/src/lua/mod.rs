@@ -1,4 +1,4 @@
-//! Lua for record UDFs: the interpreter's state, and Aerospike's API in it, a file a type.
+//! Lua for UDFs: the interpreter's state, and Aerospike's API in it, a file a type.
 //!
 //! Lua 5.4 comes from `mlua`, built from source, and is used through its C API (`mlua::ffi`): the error texts that
 //! clients see need the call information that only the C API has, and a native call costs a fraction. All `unsafe` of
@@ -10,7 +10,7 @@
 //! - Userdata are known by their size and what they begin with; scripts cannot make any.
 //! - All of a state, its values included, moves between threads as a whole and is used by one at a time.
 //!
-//! Source: `udf-runtime.md` 3 to 5.
+//! Source: `udf-runtime.md` 3 to 6.
 
 #![expect(unsafe_code, reason = "the C API of Lua")]
 #![expect(
@@ -42,6 +42,7 @@ mod sealed;
 mod shared;
 mod sort;
 mod state;
+mod stream;
 mod strings;
 mod tables;
 mod text;
@@ -54,5 +55,7 @@ pub(crate) use memory::Memory;
 pub(crate) use shared::Abort;
 pub(crate) use state::{LoadError, State, StateOptions};
 
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;

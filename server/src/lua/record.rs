@@ -93,6 +93,8 @@ pub(crate) struct RecordCall {
     error: Option<ResultCode>,
     /// Bytes that create and update have written out, for the budget.
     written: usize,
+    /// It is one of a stream: what is written to it is lost.
+    read_only: bool,
 }
 
 /// What `create`, `update` and `remove` answer.
@@ -113,6 +115,15 @@ impl RecordCall {
             drop_key: false,
             error: None,
             written: 0,
+            read_only: false,
+        }
+    }
+
+    /// A record of a stream, which is read only: the real server ignores writes without a word.
+    pub(crate) fn to_read(view: RecordView, now: u32, spare: PendingBins) -> Self {
+        Self {
+            read_only: true,
+            ..Self::new(view, now, spare)
         }
     }
 
@@ -189,6 +200,9 @@ impl RecordCall {
     }
 
     pub(crate) fn create(&mut self) -> Status {
+        if self.read_only {
+            return 1;
+        }
         if self.image.bins().is_some() {
             return 1;
         }
@@ -201,6 +215,9 @@ impl RecordCall {
     }
 
     pub(crate) fn update(&mut self) -> Status {
+        if self.read_only {
+            return 1;
+        }
         if self.too_many_stored() || (self.image.bins().is_none() && !self.seen) {
             return -2;
         }
@@ -211,6 +228,9 @@ impl RecordCall {
     }
 
     pub(crate) fn remove(&mut self) -> Status {
+        if self.read_only {
+            return 1;
+        }
         if self.too_many_stored() || !self.seen {
             return 1;
         }
@@ -374,7 +394,7 @@ fn assign(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         }
     };
     frame.with_record(1, |_, record| {
-        if let Some(name) = name {
+        if let Some(name) = name.filter(|_| !record.read_only) {
             record.set(name, pending);
         }
     })?;
@@ -516,11 +536,15 @@ fn setname(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn set_ttl(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     frame.check_object(1, Class::Record)?;
     let ttl = frame.optional_integer(2, 0)?;
-    frame.with_record(1, |_, record| record.ttl = Some(ttl as u32))?;
+    frame.with_record(1, |_, record| {
+        if !record.read_only {
+            record.ttl = Some(ttl as u32);
+        }
+    })?;
     Ok(0)
 }
 
 fn drop_key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    frame.with_record(1, |_, record| record.drop_key = true)?;
+    frame.with_record(1, |_, record| record.drop_key = !record.read_only)?;
     Ok(0)
 }

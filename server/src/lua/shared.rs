@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::memory::Memory;
 use super::object::Classes;
 use super::record::{PendingBins, RecordCall};
+use super::stream::StreamInput;
 use crate::udf::Modules;
 use crate::udf::budget::Budget;
 
@@ -33,6 +34,9 @@ impl Abort {
 /// Steps of [`Shared::spend`] between two looks at the clock: some tens of microseconds.
 const STEPS_PER_CHECK: usize = 1 << 16;
 
+/// Steps that a record of a stream is counted with: about a microsecond.
+const STEPS_PER_PULL: usize = 1 << 10;
+
 /// The part of a state that its native functions reach.
 pub(crate) struct Shared {
     pub(crate) memory: Rc<Memory>,
@@ -55,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) libraries_changed: Cell<bool>,
     /// The record of the call under way.
     pub(crate) record: RefCell<Option<RecordCall>>,
+    /// Where the stream under way takes its records from; none in a call of a record UDF.
+    pub(crate) stream: RefCell<Option<StreamInput>>,
     /// Room for the bins that the next call touches.
     pub(crate) spare: Cell<PendingBins>,
     /// Number of the call under way; handles to records carry it and are void in other calls.
@@ -76,6 +82,7 @@ impl Shared {
             globals_changed: Cell::new(false),
             libraries_changed: Cell::new(false),
             record: RefCell::new(None),
+            stream: RefCell::new(None),
             spare: Cell::default(),
             call_number: Cell::new(0),
         }
@@ -119,6 +126,24 @@ impl Shared {
             self.abort(Abort::Time);
         }
         in_time
+    }
+
+    /// Whether a stream UDF runs, rather than a record UDF.
+    pub(crate) fn is_in_stream(&self) -> bool {
+        // It is borrowed while a record is pulled.
+        self.stream
+            .try_borrow()
+            .map_or(true, |stream| stream.is_some())
+    }
+
+    /// Gives the script time anew. False when it has none left and has to stop.
+    pub(crate) fn restart_budget(&self, time: std::time::Duration) -> bool {
+        self.spend(STEPS_PER_PULL) && {
+            if let Ok(mut budget) = self.budget.try_borrow_mut() {
+                budget.extend(std::time::Instant::now() + time);
+            }
+            true
+        }
     }
 
     /// The pointer for a state's extra space.

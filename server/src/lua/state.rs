@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mlua::ffi;
 
@@ -55,14 +55,18 @@ pub(crate) struct LoadError {
 
 /// A Lua state with Aerospike's globals.
 pub(crate) struct State {
-    raw: *mut ffi::lua_State,
+    pub(super) raw: *mut ffi::lua_State,
     /// Boxed: the state's extra space points to it.
     shared: Box<Shared>,
     /// The globals that calls start with; there once the module is loaded.
-    globals: Option<Ground>,
+    pub(super) globals: Option<Ground>,
     call_memory: usize,
-    traceback: bool,
+    pub(super) traceback: bool,
     calls: Cell<u64>,
+    /// Registry reference to the function that gives the results of the stream under way.
+    pub(super) chain: Option<c_int>,
+    /// Time for each result and record of it.
+    pub(super) stream_deadline: Duration,
 }
 
 // SAFETY: everything that the state reaches, reference counts included, is owned by it alone and moves with it; it is used
@@ -88,6 +92,8 @@ impl State {
             call_memory: options.call_memory,
             traceback: options.traceback,
             calls: Cell::new(0),
+            chain: None,
+            stream_deadline: Duration::ZERO,
             shared,
         };
         state.shared.memory.begin_overdraft();
@@ -105,12 +111,16 @@ impl State {
     }
 
     /// Works on the bare stack; leaves it empty.
-    fn with_frame<R>(&mut self, work: impl FnOnce(&mut Frame<'_>) -> R) -> R {
+    pub(super) fn with_frame<R>(&mut self, work: impl FnOnce(&mut Frame<'_>) -> R) -> R {
         // SAFETY: the state is live and has its Shared; `work` raises nothing.
         let mut frame = unsafe { Frame::over(self.raw) };
         let result = work(&mut frame);
         frame.set_top(0);
         result
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Bytes that the state holds, native collections included.
@@ -224,17 +234,11 @@ impl State {
     /// Calls a global function as a record UDF. The flag says whether it has written to a table of the server: like an
     /// aborted one, the state is not to be used again.
     pub(crate) fn call(&mut self, call: Call<'_>) -> (Outcome, bool, Option<Abort>) {
+        let number = self.begin_call();
         let shared: *const Shared = &raw const *self.shared;
         // SAFETY: the box outlives this function; only cells of it are touched.
         let shared = unsafe { &*shared };
-        let number = self.calls.get() + 1;
-        self.calls.set(number);
-        shared.call_number.set(number);
-        shared.abort.set(None);
         shared.budget.replace(Budget::until(call.deadline));
-        shared
-            .memory
-            .begin(shared.memory.used().saturating_add(self.call_memory));
         shared.record.replace(Some(RecordCall::new(
             call.record,
             call.now,
@@ -255,23 +259,8 @@ impl State {
             reply
         });
         shared.memory.end_overdraft();
-        let mut record = shared.record.replace(None);
-        if let Some(record) = &mut record {
-            let pending = record.take_pending();
-            if pending.capacity() <= SPARE_BINS {
-                shared.spare.set(pending);
-            }
-        }
-        // Handles kept by the script carry this number; no later call has it.
-        shared.call_number.set(0);
-        let abort = shared.abort.get();
-        shared.budget.replace(Budget::unlimited());
-        shared.memory.begin_overdraft();
-        if let Some(ground) = globals.filter(|ground| ground.sealed) {
-            self.with_frame(|frame| globals::forget_changes(frame, ground));
-        }
-        shared.memory.end_overdraft();
-        let changed = shared.libraries_changed.get();
+        let record = self.take_record();
+        let (changed, abort) = self.end_call();
         let (change, pending_error) = match (&reply, record) {
             (Reply::Success(_), Some(record)) => record.finish(),
             _ => (RecordChange::None, None),
@@ -286,6 +275,46 @@ impl State {
             abort,
         )
     }
+
+    /// Makes the state ready for a call; the answer is the call's number, which handles of its record carry.
+    pub(super) fn begin_call(&self) -> u64 {
+        let shared = self.shared();
+        let number = self.calls.get() + 1;
+        self.calls.set(number);
+        shared.call_number.set(number);
+        shared.abort.set(None);
+        shared
+            .memory
+            .begin(shared.memory.used().saturating_add(self.call_memory));
+        number
+    }
+
+    /// The record of the call under way; what is pending for it is dropped.
+    fn take_record(&self) -> Option<RecordCall> {
+        let mut record = self.shared().record.replace(None);
+        if let Some(record) = &mut record {
+            let pending = record.take_pending();
+            if pending.capacity() <= SPARE_BINS {
+                self.shared().spare.set(pending);
+            }
+        }
+        record
+    }
+
+    /// Takes away what a call has left. The flag says whether it has written to a table of the server.
+    pub(super) fn end_call(&mut self) -> (bool, Option<Abort>) {
+        self.take_record();
+        // Handles kept by the script carry this number; no later call has it.
+        self.shared.call_number.set(0);
+        let abort = self.shared.abort.get();
+        self.shared.budget.replace(Budget::unlimited());
+        self.shared.memory.begin_overdraft();
+        if let Some(ground) = self.globals.filter(|ground| ground.sealed) {
+            self.with_frame(|frame| globals::forget_changes(frame, ground));
+        }
+        self.shared.memory.end_overdraft();
+        (self.shared.libraries_changed.get(), abort)
+    }
 }
 
 impl Drop for State {
@@ -293,9 +322,9 @@ impl Drop for State {
         self.shared.record.replace(None);
         self.shared.abort.set(None);
         // Finalizers of the script get a moment, not the thread.
-        self.shared.budget.replace(Budget::until(
-            Instant::now() + std::time::Duration::from_millis(10),
-        ));
+        self.shared
+            .budget
+            .replace(Budget::until(Instant::now() + Duration::from_millis(10)));
         // SAFETY: made by `new`; not used afterwards. `shared` is dropped after this.
         unsafe { ffi::lua_close(self.raw) };
         // Lists and maps that hold each other in a circle are left.
@@ -312,28 +341,57 @@ fn invoke(
     number: u64,
     traceback: bool,
 ) -> Reply {
-    let shared = frame.shared();
-    if traceback {
-        // SAFETY: pushes a plain function, as message handler at index 1.
-        unsafe { ffi::lua_pushcclosure(frame.raw(), add_traceback, 0) };
-    } else {
-        frame.push_nil();
-    }
+    let handler = push_handler(frame, traceback);
     if let Some(ground) = globals.filter(|ground| !ground.sealed) {
         globals::set_aerospike(frame, ground);
     }
+    push_function(frame, globals, function);
+    let place = frame.top();
+    if frame.kind(place) == Kind::Nil {
+        return Reply::Failure(b"function not found".to_vec());
+    }
+    frame.push_object(Object::Record(number));
+    if let Err(text) = push_arguments(frame, arguments) {
+        return Reply::Failure(text);
+    }
+    let count = frame.top() - place;
+    let status = protected_call(frame, count, handler);
+    let abort = frame.shared().abort.get();
+    if status == ffi::LUA_OK && abort.is_none() {
+        return result(frame);
+    }
+    Reply::Failure(failure_text(frame, abort))
+}
+
+/// Pushes the message handler, or nil in its place; the answer is its place, 0 for none.
+pub(super) fn push_handler(frame: &mut Frame<'_>, traceback: bool) -> c_int {
+    if !traceback {
+        frame.push_nil();
+        return 0;
+    }
+    // SAFETY: pushes a plain function.
+    unsafe { ffi::lua_pushcclosure(frame.raw(), add_traceback, 0) };
+    frame.top()
+}
+
+/// Pushes a global function of the module, or nil.
+pub(super) fn push_function(frame: &mut Frame<'_>, globals: Option<Ground>, name: &[u8]) {
     // SAFETY: the registry holds the table that `globals::seal` made.
     unsafe {
         let table = globals.map_or(ffi::LUA_RIDX_GLOBALS, |ground| ground.table.into());
         ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, table);
     }
-    frame.push_bytes(function);
-    frame.raw_get(2);
-    if frame.kind(3) == Kind::Nil {
-        return Reply::Failure(b"function not found".to_vec());
-    }
-    frame.push_object(Object::Record(number));
-    let first = frame.top();
+    let table = frame.top();
+    frame.push_bytes(name);
+    frame.raw_get(table);
+    frame.replace(table);
+}
+
+/// Pushes the arguments of a call.
+///
+/// Errors: the text that says why they cannot be had.
+pub(super) fn push_arguments(frame: &mut Frame<'_>, arguments: &[u8]) -> Result<(), Vec<u8>> {
+    let shared = frame.shared();
     let mut fits = true;
     let decoded = encode::read_arguments(&shared.memory, arguments, |value| {
         fits = fits && frame.ensure_stack(1).is_ok();
@@ -343,26 +401,27 @@ fn invoke(
     });
     if shared.memory.is_overdrawn() {
         shared.abort(Abort::Memory);
-        return Reply::Failure(Abort::Memory.text().into());
+        return Err(Abort::Memory.text().into());
     }
     if !fits {
-        return Reply::Failure(TOO_MANY_ARGUMENTS.into());
+        return Err(TOO_MANY_ARGUMENTS.into());
     }
-    if let Err(error) = decoded {
-        return Reply::Failure(format!("the arguments cannot be read: {error}").into_bytes());
-    }
-    let count = frame.top() - first + 1;
+    decoded
+        .map(drop)
+        .map_err(|error| format!("the arguments cannot be read: {error}").into_bytes())
+}
+
+/// Calls the function below `arguments` values, for one result; the answer is Lua's status.
+pub(super) fn protected_call(frame: &mut Frame<'_>, arguments: c_int, handler: c_int) -> c_int {
+    let shared = frame.shared();
     let depth = shared.memory.suspend_overdraft();
     // SAFETY: a protected call; errors do not leave it.
-    let status = unsafe { ffi::lua_pcallk(frame.raw(), count, 1, c_int::from(traceback), 0, None) };
+    let status = unsafe { ffi::lua_pcallk(frame.raw(), arguments, 1, handler, 0, None) };
     shared.memory.resume_overdraft(depth);
     if status == ffi::LUA_ERRMEM {
         shared.abort(Abort::Memory);
     }
-    if status == ffi::LUA_OK && shared.abort.get().is_none() {
-        return result(frame);
-    }
-    Reply::Failure(failure_text(frame, shared.abort.get()))
+    status
 }
 
 /// The returned value as a particle. What has no form for clients is nil.
@@ -393,7 +452,7 @@ fn failure_text(frame: &mut Frame<'_>, abort: Option<Abort>) -> Vec<u8> {
     }
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
+pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 

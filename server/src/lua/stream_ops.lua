@@ -1,26 +1,60 @@
--- Building blocks of stream functions: each takes a function that gives the next value, nil at the end, and returns
--- such a function itself.
+-- Stream functions: the operators, the stream that such a function adds them to, and how it is run.
+--
+-- An operator takes a function that gives the next value, nil at the end, and returns such a function itself. What they
+-- need is local: modules may have globals of the same names.
 
-function filter(next_value, keep)
+local error, getmetatable, ipairs, next, setmetatable, type = error, getmetatable, ipairs, next, setmetatable, type
+local new_list, append, clone_list, concat = list, list.append, list.clone, list.concat
+local new_map, clone_map, merge = map, map.clone, map.merge
+local List, Map, number_type = List, Map, math.type
+
+-- An aggregate that has become a number of this size is given out, and the next one begins.
+local LARGE = 1000
+
+-- A value that is changed apart from the original, one level deep; there is none of other objects.
+local function clone(value)
+  local kind = type(value)
+  if kind == "table" then
+    local copy = {}
+    for key, element in next, value do
+      copy[key] = element
+    end
+    return copy
+  elseif kind ~= "userdata" then
+    return value
+  elseif getmetatable(value) == List then
+    return clone_list(value)
+  elseif getmetatable(value) == Map then
+    return clone_map(value)
+  end
+end
+
+function filter(next_value, f)
   return function()
     local value = next_value()
-    while value ~= nil and not keep(value) do
+    while value ~= nil and not f(value) do
       value = next_value()
     end
     return value
   end
 end
 
-function transform(next_value, change)
+local filter = filter
+
+-- A nil that f returns is the end, as everywhere.
+-- Clients read the line of the call: it is that of the real server.
+function transform(next_value, f)
   return function()
     local value = next_value()
     if value ~= nil then
-      return change(value)
+      return f(value)
     end
   end
 end
 
-function reduce(next_value, join)
+local transform = transform
+
+function reduce(next_value, f)
   local done = false
   return function()
     if done then
@@ -32,23 +66,123 @@ function reduce(next_value, join)
       return nil
     end
     for value in next_value do
-      result = join(result, value)
+      result = f(result, value)
     end
     return result
   end
 end
 
-function aggregate(next_value, initial, join)
+local reduce = reduce
+
+function aggregate(next_value, initial, f)
   local done = false
   return function()
     if done then
       return nil
     end
-    done = true
-    local result = initial
+    local result = clone(initial)
     for value in next_value do
-      result = join(result, value)
+      result = f(result, value)
+      if number_type(result) and result >= LARGE then
+        return result
+      end
     end
+    done = true
     return result
   end
+end
+
+local aggregate = aggregate
+
+-- The operators of each stream that is being built, in order.
+local chains = setmetatable({}, { __mode = "k" })
+
+local Stream = {}
+Stream.__index = Stream
+Stream.__metatable = false
+
+-- What comes after the first reduce is the client's.
+local function add(stream, operator, is_last)
+  local chain = chains[stream]
+  if chain == nil then
+    error("an operator is called on its stream, as in s:map(f)", 2)
+  end
+  if not chain.complete then
+    chain[#chain + 1] = operator
+    chain.complete = is_last
+  end
+  return stream
+end
+
+function Stream:filter(f)
+  return add(self, function(next_value)
+    return filter(next_value, f)
+  end)
+end
+
+function Stream:map(f)
+  return add(self, function(next_value)
+    return transform(next_value, f)
+  end)
+end
+
+function Stream:aggregate(initial, f)
+  return add(self, function(next_value)
+    return aggregate(next_value, initial, f)
+  end)
+end
+
+function Stream:reduce(f)
+  return add(self, function(next_value)
+    return reduce(next_value, f)
+  end, true)
+end
+
+local function join_lists(first, second)
+  concat(first, second)
+  return first
+end
+
+local function join_groups(first, second)
+  return merge(first, second, join_lists)
+end
+
+function Stream:groupby(f)
+  local function enter(groups, value)
+    local key = f(value)
+    local group = groups[key]
+    if group == nil then
+      group = new_list()
+      groups[key] = group
+    end
+    append(group, value)
+    return groups
+  end
+  return add(self, function(next_value)
+    return reduce(aggregate(next_value, new_map(), enter), join_groups)
+  end, true)
+end
+
+-- What clients of the real server read when a function returns no stream.
+local function explain(result)
+  if type(result) == "table" then
+    return "the function has not returned its stream"
+  end
+  return '[string "aerospike.lua"]:33: attempt to index a ' .. type(result) .. " value (global 'result')"
+end
+
+-- Has f put operators onto a stream of what next_record gives; returns the function that gives the results.
+return function(f, next_record, ...)
+  local stream = setmetatable({}, Stream)
+  chains[stream] = {}
+  local result = f(stream, ...)
+  local chain = chains[result]
+  if chain == nil then
+    error(explain(result), 0)
+  end
+  local next_value = next_record
+  for _, operator in ipairs(chain) do
+    next_value = operator(next_value)
+  end
+  return next_value
 end

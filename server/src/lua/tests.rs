@@ -50,7 +50,7 @@ fn factory_with(call_memory: usize, allow_unsafe: bool) -> LuaFactory {
     LuaFactory::new("/udf", allow_unsafe, false, limits)
 }
 
-fn context(source: &str) -> Context {
+pub(super) fn context(source: &str) -> Context {
     context_of(&factory(), source)
 }
 

@@ -16,9 +16,9 @@ use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, Record, StoreError, policy, seconds};
 
 /// Bin of the reply that holds the value of a function.
-const SUCCESS: &[u8] = b"SUCCESS";
+pub(super) const SUCCESS: &[u8] = b"SUCCESS";
 /// Bin of the reply that holds the reason of a failure.
-const FAILURE: &[u8] = b"FAILURE";
+pub(super) const FAILURE: &[u8] = b"FAILURE";
 
 /// Names and arguments of a call.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,7 @@
 //!
 //! Source: wire specification 3 to 7, UDF runtime specification 5.
 
+mod aggregate;
 mod background;
 mod batch;
 mod count;
@@ -37,7 +38,8 @@ use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 
 pub use crate::udf::{
-    Call, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
+    Call, Outcome as CallOutcome, RecordChange, RecordView, Records, Reply as FunctionReply,
+    StreamCall, StreamStep,
 };
 pub use reply::ReplyStream;
 pub use services::{FunctionContext, Functions, Services};
@@ -115,10 +117,7 @@ async fn answer_query(
             background::answer(services, namespace, request, body, output);
             Ok(())
         }
-        Ok(job::Kind::Aggregation) => {
-            reply::refuse(output.buffer(), ResultCode::UNSUPPORTED_FEATURE);
-            Ok(())
-        }
+        Ok(job::Kind::Aggregation) => aggregate::answer(services, namespace, request, output).await,
         Err(code) => {
             namespace.stats.pi_query_long_basic_error.inc();
             reply::refuse(output.buffer(), code);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Call, CallOutcome};
+use super::{Call, CallOutcome, StreamCall, StreamStep};
 use crate::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
@@ -53,8 +53,20 @@ pub trait Functions: Send + Sync {
     ) -> impl Future<Output = Result<Self::Context, Vec<u8>>> + Send;
 }
 
-/// A context that is ready to run. Dropping it gives it back.
+/// A context that is ready for one call, or one run of a stream UDF. Dropping it gives it back.
 pub trait FunctionContext: Send {
     /// Runs a function to its end, which comes before the call's deadline.
     fn run(&mut self, call: Call<'_>) -> impl Future<Output = CallOutcome> + Send;
+
+    /// Begins a run of a stream UDF, to be followed by [`end_stream`](Self::end_stream) whatever the answer.
+    ///
+    /// # Errors
+    /// The function failed; the text is what the caller gets to read.
+    fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>>;
+
+    /// Runs the stream until it gives a result. To be called until that is none, or a failure.
+    fn next_value(&mut self) -> StreamStep;
+
+    /// Ends a run of a stream UDF, wherever it stands.
+    fn end_stream(&mut self);
 }

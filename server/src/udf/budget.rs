@@ -51,6 +51,11 @@ impl Budget {
         }
     }
 
+    /// Moves the end; what the script has taken so far counts on towards being long.
+    pub(crate) fn extend(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
     /// Whether there is time left. May block while other work goes first.
     pub(crate) fn checkpoint(&mut self) -> bool {
         let now = Instant::now();

@@ -8,6 +8,7 @@ use super::factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
 use super::module::{Bytecode, Module, Modules};
 use super::pool::CallEnd;
 use super::record_view::{Call, Outcome, Reply};
+use super::stream::{StreamCall, StreamStep};
 use crate::lua::{Abort, LoadError, MAX_LINE_BYTES, State, StateOptions, compile};
 
 /// What scripts may take.
@@ -124,6 +125,7 @@ impl ContextFactory for LuaFactory {
         Ok(Context {
             state,
             retirement: None,
+            stream_failed: false,
             context_memory: self.limits.context_memory,
         })
     }
@@ -133,6 +135,8 @@ impl ContextFactory for LuaFactory {
 pub struct Context {
     state: State,
     retirement: Option<Retirement>,
+    /// The run of a stream UDF under way has failed.
+    stream_failed: bool,
     context_memory: usize,
 }
 
@@ -140,6 +144,56 @@ impl Context {
     /// Runs one call.
     pub fn run(&mut self, call: Call<'_>) -> (Outcome, CallEnd) {
         let (outcome, changed, abort) = self.state.call(call);
+        self.retire_if_spent(changed, abort);
+        let ended = match (&outcome.reply, abort) {
+            (_, Some(Abort::Time)) => CallEnd::Timeout,
+            (_, Some(Abort::Memory)) => CallEnd::OutOfMemory,
+            (Reply::Failure(_), _) => CallEnd::Error,
+            (Reply::Success(_), _) => CallEnd::Success,
+        };
+        if let Reply::Failure(text) = &outcome.reply {
+            log_failure(text);
+        }
+        (outcome, ended)
+    }
+
+    /// Begins a run of a stream UDF, to be followed by [`Context::end_stream`] whatever the answer. A context that is
+    /// given back without is not used again.
+    ///
+    /// # Errors
+    /// The function failed; the text is what the client reads.
+    pub fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>> {
+        let begun = self.state.begin_stream(call);
+        if let Err(text) = &begun {
+            log_failure(text);
+        }
+        self.stream_failed = begun.is_err();
+        begun
+    }
+
+    /// Runs the stream until it gives a result. To be called until that is none, or a failure.
+    pub fn next_value(&mut self) -> StreamStep {
+        let step = self.state.next_value();
+        if let StreamStep::Failure(text) = &step {
+            log_failure(text);
+            self.stream_failed = true;
+        }
+        step
+    }
+
+    /// Ends a run of a stream UDF, wherever it stands.
+    pub fn end_stream(&mut self) -> CallEnd {
+        let (changed, abort) = self.state.end_stream();
+        self.retire_if_spent(changed, abort);
+        match abort {
+            Some(Abort::Time) => CallEnd::Timeout,
+            Some(Abort::Memory) => CallEnd::OutOfMemory,
+            None if std::mem::take(&mut self.stream_failed) => CallEnd::Error,
+            None => CallEnd::Success,
+        }
+    }
+
+    fn retire_if_spent(&mut self, changed: bool, abort: Option<Abort>) {
         self.retirement = if abort.is_some() {
             Some(Retirement::Aborted)
         } else if changed {
@@ -149,18 +203,12 @@ impl Context {
         } else {
             None
         };
-        let ended = match (&outcome.reply, abort) {
-            (_, Some(Abort::Time)) => CallEnd::Timeout,
-            (_, Some(Abort::Memory)) => CallEnd::OutOfMemory,
-            (Reply::Failure(_), _) => CallEnd::Error,
-            (Reply::Success(_), _) => CallEnd::Success,
-        };
-        if let Reply::Failure(text) = &outcome.reply {
-            let text = text.get(..MAX_LINE_BYTES).unwrap_or(text);
-            tracing::warn!(target: "udf", "lua-error: result \"{}\"", String::from_utf8_lossy(text));
-        }
-        (outcome, ended)
     }
+}
+
+fn log_failure(text: &[u8]) {
+    let text = text.get(..MAX_LINE_BYTES).unwrap_or(text);
+    tracing::warn!(target: "udf", "lua-error: result \"{}\"", String::from_utf8_lossy(text));
 }
 
 #[cfg(test)]
@@ -174,6 +222,7 @@ impl Context {
 impl PooledContext for Context {
     fn retirement(&self) -> Option<Retirement> {
         self.retirement
+            .or_else(|| self.state.has_stream().then_some(Retirement::Aborted))
     }
 
     fn memory_bytes(&self) -> usize {

@@ -31,6 +31,7 @@ mod settings;
 mod simulation;
 mod stats;
 pub mod status;
+pub mod stream;
 pub mod version;
 mod warmer;
 
@@ -50,4 +51,5 @@ pub use rollout::Rollout;
 pub use service::{AcquireError, ContextGuard, EXECUTION_ERROR, OpenError, Service};
 pub use settings::UdfSettings;
 pub use stats::{ModuleCounts, PoolCounts, UdfTotals};
+pub use stream::{Records, StreamCall, StreamStep};
 pub use version::{ContentHash, Decision, Summaries, Summary, Version};

@@ -22,7 +22,8 @@ use protocol::message::{
 use protocol::particle::Particle;
 
 use super::{
-    Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services, answer,
+    Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
+    StreamCall, StreamStep, answer,
 };
 use crate::jobs::Jobs;
 use crate::record::{Clock, MemoryEngine, Namespace, NamespaceSettings};
@@ -65,21 +66,45 @@ impl Module {
 }
 
 impl Functions for Module {
-    type Context = Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync>;
+    type Context = Context;
 
     async fn acquire(&self, package: &[u8]) -> Result<Self::Context, Vec<u8>> {
         if package == b"m" {
-            Ok(Arc::clone(&self.body))
+            Ok(Context {
+                body: Arc::clone(&self.body),
+                results: Vec::new(),
+            })
         } else {
             Err(b"UDF: Execution Error 1".to_vec())
         }
     }
 }
 
-impl FunctionContext for Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync> {
+/// A context of it.
+struct Context {
+    body: Arc<dyn Fn(Call<'_>) -> CallOutcome + Send + Sync>,
+    results: Vec<Particle>,
+}
+
+impl FunctionContext for Context {
     async fn run(&mut self, call: Call<'_>) -> CallOutcome {
-        self(call)
+        (self.body)(call)
     }
+
+    /// The stream gives the number of its records.
+    fn begin_stream(&mut self, mut call: StreamCall<'_>) -> Result<(), Vec<u8>> {
+        let count = std::iter::from_fn(|| (call.records)()).count();
+        self.results.push(int(i64::try_from(count).unwrap()));
+        Ok(())
+    }
+
+    fn next_value(&mut self) -> StreamStep {
+        self.results
+            .pop()
+            .map_or(StreamStep::End, StreamStep::Value)
+    }
+
+    fn end_stream(&mut self) {}
 }
 
 impl Services for Bench {

@@ -287,7 +287,11 @@ async fn queries_that_cannot_be_done_are_refused_by_a_message_that_is_not_the_la
             body(&scan().field(FieldType::INDEX_RANGE, b"\x02"), [1]),
             4,
         ),
-        ("aggregation", body(&udf(Some(1)), [1]), 16),
+        (
+            "aggregation without a function",
+            body(&udf(Some(1)), [1]),
+            4,
+        ),
         (
             "background UDF without a function",
             body(&udf(Some(2)), [1]),

@@ -1,0 +1,345 @@
+//! Aggregations: a stream UDF over the records of a namespace or set, whose results go to the client one by one.
+//!
+//! As in the real server the function runs once for each partition that has a wanted record, on a context of its own, and
+//! the client puts the results of all partitions together. Results are pulled from the script one at a time: a client
+//! that reads slowly stops it, and one that goes away ends it. Records are read as they are when the script asks for
+//! them, a page at a time, and none is locked.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::header::{MessageType, OpenFrame};
+use protocol::key::Digest;
+use protocol::message::{BodyWriter, MessageHeader, OpCode};
+use protocol::particle::{ParticleRef, ParticleType};
+use protocol::result_code::ResultCode;
+
+use super::function::{FAILURE, Names, SUCCESS};
+use super::job::{self, Kind};
+use super::reply::{self, ReplyStream};
+use super::request::Request;
+use super::services::{FunctionContext, Functions, Services};
+use super::{RecordView, StreamCall, StreamStep};
+use crate::jobs::{Job, JobEnd, JobKind, RunningJob};
+use crate::record::{Namespace, PARTITIONS, Record, seconds};
+use crate::udf::EXECUTION_ERROR;
+
+/// Results are sent when they have grown to so many bytes.
+const FLUSH_BYTES: usize = 1 << 20;
+
+/// Records of a partition that are looked up at once.
+const PAGE: usize = 256;
+
+/// How long scripts run before other tasks of the thread get a chance, and before the client is looked after.
+const TURN: Duration = Duration::from_millis(5);
+
+/// An aggregation that was admitted.
+struct Aggregation<'a, S> {
+    services: &'a S,
+    namespace: &'a Arc<Namespace>,
+    names: Names<'a>,
+    set: Option<Arc<str>>,
+    job: &'a Arc<Job>,
+    begun: Instant,
+    turn_end: Instant,
+}
+
+/// Runs an aggregation to its end: results, failures, then a message that ends the reply.
+///
+/// One that cannot be done is refused by a single message, which is not marked as the last.
+///
+/// # Errors
+/// The client is gone or does not read.
+pub(super) async fn answer<S: Services>(
+    services: &S,
+    namespace: &Arc<Namespace>,
+    request: &Request<'_>,
+    output: &mut impl ReplyStream,
+) -> io::Result<()> {
+    let stats = &namespace.stats;
+    let (names, running) = match begin(services, namespace, request, output) {
+        Ok(begun) => begun,
+        Err(code) => {
+            stats.pi_query_aggr_error.inc();
+            reply::refuse(output.buffer(), code);
+            return Ok(());
+        }
+    };
+    let job = Arc::clone(running.job());
+    let begun = Instant::now();
+    let mut aggregation = Aggregation {
+        services,
+        namespace,
+        names,
+        set: job::set(request).map(Arc::from),
+        job: &job,
+        begun,
+        turn_end: begun + TURN,
+    };
+    match aggregation.run(output).await {
+        Ok(code) => {
+            let (counter, end) = match code {
+                ResultCode::OK => (&stats.pi_query_aggr_complete, JobEnd::Done),
+                ResultCode::QUERY_ABORT => (&stats.pi_query_aggr_abort, JobEnd::Aborted),
+                _ => (&stats.pi_query_aggr_error, JobEnd::Failed),
+            };
+            counter.inc();
+            running.end(end);
+            reply::last(output.buffer(), code);
+            Ok(())
+        }
+        Err(error) => {
+            stats.pi_query_aggr_abort.inc();
+            running.end(if error.kind() == io::ErrorKind::TimedOut {
+                JobEnd::ClientStalled
+            } else {
+                JobEnd::ClientGone
+            });
+            Err(error)
+        }
+    }
+}
+
+fn begin<'a>(
+    services: &impl Services,
+    namespace: &Arc<Namespace>,
+    request: &Request<'a>,
+    output: &impl ReplyStream,
+) -> Result<(Names<'a>, RunningJob), ResultCode> {
+    let names = job::admit(services, namespace, request, Kind::Aggregation)?;
+    let rate = job::rate(request)?;
+    let kind = JobKind::Aggregation;
+    let running = job::begin(services, namespace, request, kind, rate, output.peer())?;
+    Ok((names, running))
+}
+
+impl<S: Services> Aggregation<'_, S> {
+    /// Runs the function on one partition after the other; the code is that of the last message.
+    async fn run(&mut self, output: &mut impl ReplyStream) -> io::Result<ResultCode> {
+        for partition in 0..PARTITIONS {
+            if self.job.is_aborted() {
+                return Ok(ResultCode::QUERY_ABORT);
+            }
+            let source = Source::new(self, partition);
+            if let Some(source) = source.if_any()
+                && !self.run_partition(source, output).await?
+            {
+                return Ok(ResultCode::UNKNOWN);
+            }
+            self.job.counts.partitions.inc();
+            self.pause(output).await?;
+        }
+        Ok(if self.job.is_aborted() {
+            ResultCode::QUERY_ABORT
+        } else {
+            ResultCode::OK
+        })
+    }
+
+    /// Runs the function on one partition; false when it failed, which the client has been told.
+    async fn run_partition(
+        &mut self,
+        source: Source,
+        output: &mut impl ReplyStream,
+    ) -> io::Result<bool> {
+        let acquired = self.services.functions().acquire(self.names.package).await;
+        let mut context = match acquired {
+            Ok(context) => context,
+            Err(text) => {
+                self.write(FAILURE, failure(&text), output);
+                return Ok(false);
+            }
+        };
+        let call = StreamCall {
+            function: self.names.function,
+            arguments: self.names.arglist,
+            records: source.into_records(),
+            time_per_record: self.services.transaction_max(),
+            now: seconds(self.namespace.now_ms()),
+        };
+        let done = match context.begin_stream(call) {
+            Ok(()) => self.send_results(&mut context, output).await?,
+            Err(text) => {
+                self.write(FAILURE, failure(&text), output);
+                false
+            }
+        };
+        context.end_stream();
+        Ok(done)
+    }
+
+    /// Sends what a stream gives; false when it failed, which the client has been told.
+    async fn send_results(
+        &mut self,
+        context: &mut impl FunctionContext,
+        output: &mut impl ReplyStream,
+    ) -> io::Result<bool> {
+        loop {
+            let step = context.next_value();
+            if self.job.is_aborted() {
+                // What a stream gives whose records were cut off is no result.
+                return Ok(true);
+            }
+            match step {
+                StreamStep::End => return Ok(true),
+                StreamStep::Failure(text) => {
+                    self.write(FAILURE, failure(&text), output);
+                    return Ok(false);
+                }
+                StreamStep::Value(value) => {
+                    if !self.write(SUCCESS, value.as_ref(), output) {
+                        self.write(FAILURE, failure(EXECUTION_ERROR.as_bytes()), output);
+                        return Ok(false);
+                    }
+                }
+            }
+            self.pause(output).await?;
+        }
+    }
+
+    /// Writes a result, in a frame of its own; false when it is too large.
+    fn write(&self, name: &[u8], value: ParticleRef<'_>, output: &mut impl ReplyStream) -> bool {
+        let out = output.buffer();
+        let before = out.len();
+        let frame = OpenFrame::begin(out, MessageType::Message);
+        let mut message = BodyWriter::new(out, &MessageHeader::default());
+        message.op(OpCode::READ, name, value);
+        let written = message.finish().is_ok() && frame.finish(out).is_ok();
+        if !written {
+            out.truncate(before);
+        }
+        self.job.counts.reply_bytes.add((out.len() - before) as u64);
+        written
+    }
+
+    /// Sends results when they are many, keeps to the rate, and gives other tasks a chance.
+    async fn pause(&mut self, output: &mut impl ReplyStream) -> io::Result<()> {
+        if output.buffer().len() >= FLUSH_BYTES {
+            self.flush(output).await?;
+        }
+        let rate = self.job.spec.records_per_second;
+        if rate != 0 {
+            let read = self.job.counts.succeeded.get();
+            let due = self.begun + Duration::from_secs_f64(read as f64 / f64::from(rate));
+            if due > Instant::now() {
+                self.job.counts.throttled.inc();
+                self.flush(output).await?;
+                tokio::select! {
+                    biased;
+                    () = self.job.aborted() => {}
+                    () = tokio::time::sleep_until(due.into()) => {}
+                }
+            }
+        }
+        if Instant::now() >= self.turn_end {
+            if output.is_abandoned() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            tokio::task::yield_now().await;
+            self.turn_end = Instant::now() + TURN;
+        }
+        Ok(())
+    }
+
+    async fn flush(&self, output: &mut impl ReplyStream) -> io::Result<()> {
+        let begun = Instant::now();
+        let sent = match self.job.spec.socket_timeout_ms {
+            0 => output.flush().await,
+            ms => tokio::time::timeout(Duration::from_millis(ms.into()), output.flush())
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        };
+        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.job.counts.reply_us.add(took);
+        sent
+    }
+}
+
+fn failure(text: &[u8]) -> ParticleRef<'_> {
+    ParticleRef::new(ParticleType::STRING, text)
+}
+
+/// The records of one partition that an aggregation wants, as they are when they are asked for.
+struct Source {
+    namespace: Arc<Namespace>,
+    set: Option<Arc<str>>,
+    job: Arc<Job>,
+    partition: u16,
+    /// The last record that was looked at.
+    after: Option<Digest>,
+    page: std::vec::IntoIter<(Digest, Arc<Record>)>,
+    at_end: bool,
+    /// A record that was found and not given yet.
+    found: Option<RecordView>,
+}
+
+impl Source {
+    fn new<S>(aggregation: &Aggregation<'_, S>, partition: u16) -> Self {
+        Self {
+            namespace: Arc::clone(aggregation.namespace),
+            set: aggregation.set.clone(),
+            job: Arc::clone(aggregation.job),
+            partition,
+            after: None,
+            page: Vec::new().into_iter(),
+            at_end: false,
+            found: None,
+        }
+    }
+
+    /// The same, if there is a record at all.
+    fn if_any(mut self) -> Option<Self> {
+        self.found = self.find();
+        self.found.is_some().then_some(self)
+    }
+
+    fn into_records(mut self) -> super::Records {
+        Box::new(move || {
+            if self.job.is_aborted() {
+                return None;
+            }
+            let view = self.found.take().or_else(|| self.find())?;
+            self.job.counts.succeeded.inc();
+            Some(view)
+        })
+    }
+
+    fn find(&mut self) -> Option<RecordView> {
+        loop {
+            while let Some((digest, _)) = self.page.next() {
+                self.after = Some(digest);
+                // It may have changed, or gone, since the page was read.
+                let record = self.namespace.find(&digest);
+                if let Some(record) = record.filter(|record| self.wants(record)) {
+                    return Some(self.view(digest, record));
+                }
+            }
+            if self.at_end {
+                return None;
+            }
+            let engine = self.namespace.engine();
+            let page = engine.page(self.partition, self.after.as_ref(), PAGE);
+            self.at_end = page.len() < PAGE;
+            self.page = page.into_iter();
+        }
+    }
+
+    fn wants(&self, record: &Record) -> bool {
+        let set = self.set.as_deref();
+        set.is_none_or(|set| set == record.set_name())
+    }
+
+    fn view(&self, digest: Digest, record: Arc<Record>) -> RecordView {
+        let engine = self.namespace.engine();
+        RecordView {
+            digest,
+            set: record.set.as_ref().map(|set| set.shared_name()),
+            key: record.key.clone(),
+            stored: Some(record),
+            in_memory: engine.in_memory(),
+            persisted: engine.persisted(),
+            write_refusal: None,
+        }
+    }
+}
