@@ -1,6 +1,8 @@
 //! Several processes form one cluster, and keep their modules together whatever happens to one of them.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -205,6 +207,46 @@ fn a_killed_node_has_every_module_before_it_serves_again() {
     assert_eq!(list(&back), expected);
     nodes.push(back);
     wait_until_formed(&nodes);
+}
+
+#[test]
+fn a_node_that_was_away_for_long_takes_the_modules_of_the_others() {
+    let (directory, plan) = plan(2);
+    // Each alone, one after the other.
+    let register = |node: u8, file: &str| {
+        let mut alone = plan.node(node).start().unwrap();
+        put(&alone, file, &source(1));
+        alone.kill().unwrap();
+    };
+    register(1, "long removed.lua");
+    register(0, "kept.lua");
+    let registry = find(directory.path().join("node-1"), "UDF.smd");
+    // In ms since 2010: ten days after it began.
+    fs::write(registry.with_file_name(".asd-alive"), "864000000").unwrap();
+
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    let modules = wait_until_same(&nodes);
+    assert_eq!(modules.len(), 1, "{modules:?}");
+    assert!(modules[0].contains("kept.lua"), "{modules:?}");
+    let copies = find(directory.path().join("node-1"), "kept.lua");
+    assert!(!copies.with_file_name("long removed.lua").exists());
+}
+
+/// The file of this name below a directory.
+fn find(directory: PathBuf, name: &str) -> PathBuf {
+    let mut directories = vec![directory];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.ends_with(name) {
+                return path;
+            }
+        }
+    }
+    panic!("there is no {name}")
 }
 
 #[test]
