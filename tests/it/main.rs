@@ -14,6 +14,7 @@ mod lifecycle;
 mod load;
 mod official_client;
 mod pool;
+mod queries;
 mod replacement;
 mod safety;
 mod server;

@@ -1,6 +1,6 @@
 """client.py ASD: drives a built server with the official Python client.
 
-Starts ASD on a free port in a temporary directory, checks records, modules, calls of functions and their errors, and
+Starts ASD on a free port in a temporary directory, checks records, modules, calls of functions, aggregations, background functions and their errors, and
 ends it. Prints each failed check and, last, "N passed, N failed"; exits 1 when something failed.
 """
 import os
@@ -245,6 +245,63 @@ def check_calls(client, checks):
     checks.raises("a call after udf_remove", exception.UDFError, "UDF: Execution Error 1", lambda: call("echo", 1))
 
 
+def check_queries(client, checks):
+    """Aggregations and background functions over scans: results, errors, progress."""
+    # The client reduces with the same module, which it looks for in its user path.
+    client.udf_put(os.path.join(HERE, "queries.lua"))
+    for number in range(100):
+        client.put(("test", "numbers", number), {"number": number})
+    client.put(("test", "others", 1), {"number": 1000})
+
+    def aggregate(function, *arguments, set_name="numbers"):
+        return client.query("test", set_name).apply("queries", function, list(arguments)).results()
+
+    checks.equal("count", aggregate("count"), [100])
+    checks.equal("sum with an argument", aggregate("sum_above", 89), [sum(range(90, 100))])
+    checks.equal("values without a reduce", sorted(aggregate("numbers")), list(range(100)))
+    groups = {key: sorted(group) for key, group in aggregate("by_parity")[0].items()}
+    checks.equal("groupby", groups, {0: list(range(0, 100, 2)), 1: list(range(1, 100, 2))})
+    checks.equal("group count", aggregate("counts"), [{"even": 50, "odd": 50}])
+    checks.equal("what follows the reduce", aggregate("average"), [49.5])
+    in_other_sets = 2  # the record of check_types and that of `others`
+    checks.equal("whole namespace", client.query("test", None).apply("queries", "count", []).results(), [100 + in_other_sets])
+    seen = []
+    client.query("test", "numbers").apply("queries", "numbers", []).foreach(seen.append)
+    checks.equal("foreach", sorted(seen), list(range(100)))
+    checks.raises("error in a stream", exception.ClientError, "queries.lua:54: no such luck", lambda: aggregate("broken"))
+    checks.raises("unknown function", exception.AerospikeError, "", lambda: aggregate("missing"))
+
+    def done(job, module):
+        return client.job_info(job, module)["status"] == aerospike.JOB_STATUS_COMPLETED
+
+    def raised(amount):
+        return all(client.get(("test", "numbers", number))[2].get("raised") == number + amount for number in range(100))
+
+    query = client.query("test", "numbers")
+    query.apply("queries", "raise_by", [5])
+    job = query.execute_background()
+    checks.equal("query in the background ends", wait_until(lambda: done(job, aerospike.JOB_QUERY)), True)
+    checks.equal("and has changed every record", raised(5), True)
+    checks.equal("and no other", "raised" in client.get(("test", "others", 1))[2], False)
+    job = client.scan_apply("test", "numbers", "queries", "raise_by", [6])
+    checks.equal("scan in the background ends", wait_until(lambda: done(job, aerospike.JOB_SCAN)), True)
+    checks.equal("and has changed every record again", raised(6), True)
+    scan = client.scan("test", "numbers")
+    scan.apply("queries", "raise_by", [7])
+    job = scan.execute_background()
+    checks.equal("scan object in the background ends", wait_until(lambda: done(job, aerospike.JOB_SCAN)), True)
+    checks.equal("and has changed every record once more", raised(7), True)
+    client.put(("test", "numbers", 0), {"number": -1})
+    query = client.query("test", "numbers")
+    query.apply("queries", "raise_by", [8])
+    job = query.execute_background()
+    checks.equal("with a failing record it ends, too", wait_until(lambda: done(job, aerospike.JOB_QUERY)), True)
+    shown = client.info_random_node("query-show:id=%d" % job)
+    for field in ("status=done(ok)", "recs-succeeded=99", "recs-failed=1", "job-type=background-udf", "udf-function=raise_by"):
+        checks.equal("query-show has " + field, ":" + field + ":" in shown, True)
+    client.udf_remove("queries.lua")
+
+
 def main():
     """Runs all checks against the server program named on the command line."""
     program = sys.argv[1]
@@ -266,6 +323,7 @@ def main():
             check_modules(client, checks, directory)
             check_types(client, checks)
             check_calls(client, checks)
+            check_queries(client, checks)
             client.close()
             checks.equal("exit code after SIGTERM", server.end(), 0)
         finally:
