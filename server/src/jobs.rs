@@ -29,6 +29,8 @@ pub enum JobKind {
         /// Name of the function.
         function: String,
     },
+    /// Does write operations on each record.
+    BackgroundOperations,
 }
 
 /// What is known about a job when it begins.
@@ -92,9 +94,9 @@ pub struct JobCounts {
     pub filtered_meta: Counter,
     /// Records whose bins the filter refused.
     pub filtered_bins: Counter,
-    /// Records that were sent, given to the stream UDF, or on which the record UDF succeeded.
+    /// Records that were sent, given to the stream UDF, or on which the record UDF or the operations succeeded.
     pub succeeded: Counter,
-    /// Records on which the record UDF failed.
+    /// Records on which the record UDF or the operations failed.
     pub failed: Counter,
     /// Partitions that are done with.
     pub partitions: Counter,
@@ -115,7 +117,7 @@ pub struct Job {
     pub counts: JobCounts,
     /// Tasks that work on it, now.
     pub threads: AtomicU64,
-    /// Record UDFs of it that run, now.
+    /// Records that it works on, now.
     pub active: AtomicU64,
     started: Instant,
     aborted: watch::Sender<bool>,

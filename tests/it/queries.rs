@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use protocol::message::{FieldType, Info1, Info2, Info3, Message, MessageHeader, MessageWriter};
+use protocol::message::{
+    FieldType, Info1, Info2, Info3, Message, MessageHeader, MessageWriter, OpCode,
+};
 use protocol::particle::Particle;
 use protocol::value::Value;
 use tests::connection::Connection;
@@ -431,6 +433,65 @@ fn jobs_end_when_they_are_aborted() {
     );
     assert_eq!(aggregation.join().unwrap().code, 15);
     assert_eq!(statistic(&mut connection, "pi_query_aggr_abort"), 1);
+}
+
+#[test]
+fn scans_and_background_operations_are_jobs_too() {
+    let (_server, mut connection) = started();
+    let mut scan = Query::aggregation("sum").id(5);
+    scan.fields.drain(..4);
+    scan.header.info3 = Info3::PARTITION_DONE;
+    let all: Vec<u8> = (0..4096u16).flat_map(u16::to_le_bytes).collect();
+    let scan = scan.field(FieldType::PID_ARRAY, &all);
+    connection.send(&scan.frame()).unwrap();
+    let mut records = 0;
+    let (code, last) = loop {
+        let (_, body) = connection.receive().unwrap();
+        let messages: Vec<_> = Message::parse_all(&body).map(Result::unwrap).collect();
+        match messages
+            .iter()
+            .find(|message| message.header.info3.contains(Info3::LAST))
+        {
+            Some(end) => break (end.header.result.0, true),
+            None => records += messages.len(),
+        }
+    };
+    assert_eq!((code, last, records), (0, true, 100));
+    let line = show(&mut connection, 5);
+    let begin = "trid=5:ns=test:set=demo:n-pids-requested=4096:n-keyds-requested=0:rps=0:active-threads=0:status=done(ok):";
+    assert!(line.starts_with(begin), "{line}");
+    assert!(
+        line.contains(":recs-succeeded=100:recs-failed=0:"),
+        "{line}"
+    );
+    assert!(line.contains(":job-type=basic:net-io-bytes="), "{line}");
+
+    let operations = |id: u64| {
+        let mut query = Query::background("mark");
+        query.fields.clear();
+        query.id(id)
+    };
+    assert_eq!(operations(6).run(&mut connection).code, 4, "no operation");
+    let mut out = BytesMut::new();
+    let query = operations(6);
+    let mut message = MessageWriter::new(&mut out, &query.header);
+    message.namespace("test").set("demo");
+    for (kind, data) in &query.fields {
+        message.field(*kind, data);
+    }
+    message.op(OpCode::INCR, b"n", Particle::integer(1).as_ref());
+    message.finish().unwrap();
+    let reply = connection.message(&out).unwrap();
+    assert_eq!(reply.code().0, 0);
+    let line = ended(&mut connection, 6);
+    assert!(
+        line.ends_with(
+            ":job-type=background-ops:net-io-bytes=30:socket-timeout=10000:ops-active=0"
+        ),
+        "{line}"
+    );
+    let sum = Query::aggregation("sum").run(&mut connection);
+    assert_eq!(sum.numbers().iter().sum::<i64>(), 5050);
 }
 
 /// Starts an aggregation whose results nobody reads.

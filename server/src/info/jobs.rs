@@ -103,16 +103,22 @@ fn write(job: &Job, out: &mut BytesMut) {
         JobKind::Basic => "basic",
         JobKind::Aggregation => "aggregation",
         JobKind::BackgroundUdf { .. } => "background-udf",
+        JobKind::BackgroundOperations => "background-ops",
     };
     fields.put("job-type", kind);
     fields.put("net-io-bytes", counts.reply_bytes.get());
-    if !matches!(spec.kind, JobKind::BackgroundUdf { .. }) {
+    if matches!(spec.kind, JobKind::Basic | JobKind::Aggregation) {
         fields.put("net-io-time", counts.reply_us.get() / 1000);
     }
     fields.put("socket-timeout", spec.socket_timeout_ms);
-    if let JobKind::BackgroundUdf { module, function } = &spec.kind {
-        fields.put("udf-filename", shown(module));
-        fields.put("udf-function", shown(function));
-        fields.put("udf-active", job.active.load(Ordering::Relaxed));
+    let active = job.active.load(Ordering::Relaxed);
+    match &spec.kind {
+        JobKind::BackgroundUdf { module, function } => {
+            fields.put("udf-filename", shown(module));
+            fields.put("udf-function", shown(function));
+            fields.put("udf-active", active);
+        }
+        JobKind::BackgroundOperations => fields.put("ops-active", active),
+        JobKind::Basic | JobKind::Aggregation => {}
     }
 }

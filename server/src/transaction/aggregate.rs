@@ -15,7 +15,7 @@ use protocol::message::{BodyWriter, MessageHeader, OpCode};
 use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
-use super::function::{FAILURE, Names, SUCCESS};
+use super::function::{self, FAILURE, Names, SUCCESS};
 use super::job::{self, Kind};
 use super::reply::{self, ReplyStream};
 use super::request::Request;
@@ -91,11 +91,7 @@ pub(super) async fn answer<S: Services>(
         }
         Err(error) => {
             stats.pi_query_aggr_abort.inc();
-            running.end(if error.kind() == io::ErrorKind::TimedOut {
-                JobEnd::ClientStalled
-            } else {
-                JobEnd::ClientGone
-            });
+            running.end(job::end_of(&error));
             Err(error)
         }
     }
@@ -107,11 +103,12 @@ fn begin<'a>(
     request: &Request<'a>,
     output: &impl ReplyStream,
 ) -> Result<(Names<'a>, RunningJob), ResultCode> {
-    let names = job::admit(services, namespace, request, Kind::Aggregation)?;
+    job::admit(services, namespace, request, Kind::Aggregation)?;
+    let names = function::names(request)?;
     let rate = job::rate(request)?;
     let kind = JobKind::Aggregation;
-    let running = job::begin(services, namespace, request, kind, rate, output.peer())?;
-    Ok((names, running))
+    let spec = job::spec(namespace, request, kind, rate, output.peer())?;
+    Ok((names, job::begin(services, spec, false)?))
 }
 
 impl<S: Services> Aggregation<'_, S> {
@@ -216,7 +213,7 @@ impl<S: Services> Aggregation<'_, S> {
     /// Sends results when they are many, keeps to the rate, and gives other tasks a chance.
     async fn pause(&mut self, output: &mut impl ReplyStream) -> io::Result<()> {
         if output.buffer().len() >= FLUSH_BYTES {
-            self.flush(output).await?;
+            job::flush(self.job, output).await?;
         }
         let rate = self.job.spec.records_per_second;
         if rate != 0 {
@@ -224,12 +221,8 @@ impl<S: Services> Aggregation<'_, S> {
             let due = self.begun + Duration::from_secs_f64(read as f64 / f64::from(rate));
             if due > Instant::now() {
                 self.job.counts.throttled.inc();
-                self.flush(output).await?;
-                tokio::select! {
-                    biased;
-                    () = self.job.aborted() => {}
-                    () = tokio::time::sleep_until(due.into()) => {}
-                }
+                job::flush(self.job, output).await?;
+                job::wait_until(self.job, due).await;
             }
         }
         if Instant::now() >= self.turn_end {
@@ -240,19 +233,6 @@ impl<S: Services> Aggregation<'_, S> {
             self.turn_end = Instant::now() + TURN;
         }
         Ok(())
-    }
-
-    async fn flush(&self, output: &mut impl ReplyStream) -> io::Result<()> {
-        let begun = Instant::now();
-        let sent = match self.job.spec.socket_timeout_ms {
-            0 => output.flush().await,
-            ms => tokio::time::timeout(Duration::from_millis(ms.into()), output.flush())
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        };
-        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.job.counts.reply_us.add(took);
-        sent
     }
 }
 

@@ -1,7 +1,7 @@
-//! Background UDFs: a record UDF on each record of a namespace or set, for nobody who waits.
+//! Background queries: a record UDF, or write operations, on each record of a namespace or set, for nobody who waits.
 //!
-//! The reply comes at once. A few tasks go through the partitions, a page of records at a time, and run the function on
-//! one record after the other as for a single call: the record is locked for its call only. They keep to the job's rate
+//! The reply comes at once. A few tasks go through the partitions, a page of records at a time, and work on one record
+//! after the other as for a command of its own: the record is locked for that only. They keep to the job's rate
 //! together, and end early when the job is aborted.
 
 use std::sync::Arc;
@@ -10,19 +10,21 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use protocol::key::Digest;
-use protocol::message::Message;
+use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 use tokio::task::JoinSet;
 
 use super::count;
 use super::function::{self, Names};
 use super::job::{self, Kind};
+use super::plan::Plan;
 use super::reply::{self, ReplyStream, ReplyTo};
 use super::request::{Origin, Request};
 use super::services::{Functions, Services};
-use super::single;
+use super::{single, write};
 use crate::jobs::{Job, JobEnd, JobKind, RunningJob};
 use crate::record::{Namespace, PARTITIONS, Record};
+use crate::stats::{Counter, NamespaceStats};
 
 /// Records looked at between two chances for other tasks.
 const PAGE: usize = 64;
@@ -31,6 +33,7 @@ const PAGE: usize = 64;
 struct Background<F> {
     functions: F,
     namespace: Arc<Namespace>,
+    kind: Kind,
     /// The message that asked for it.
     body: Bytes,
     job: Arc<Job>,
@@ -42,15 +45,33 @@ struct Background<F> {
     turns: AtomicU64,
 }
 
-/// Starts a background UDF, and says so or why not. `body` is that of the message.
+/// The counters of queries of one kind that have failed to start, were aborted, and came to an end.
+fn counters(stats: &NamespaceStats, kind: Kind) -> [&Counter; 3] {
+    if kind == Kind::Operations {
+        [
+            &stats.pi_query_ops_bg_error,
+            &stats.pi_query_ops_bg_abort,
+            &stats.pi_query_ops_bg_complete,
+        ]
+    } else {
+        [
+            &stats.pi_query_udf_bg_error,
+            &stats.pi_query_udf_bg_abort,
+            &stats.pi_query_udf_bg_complete,
+        ]
+    }
+}
+
+/// Starts a background query, and says so or why not. `body` is that of the message.
 pub(super) fn answer<S: Services>(
     services: &S,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
+    kind: Kind,
     body: &[u8],
     output: &mut impl ReplyStream,
 ) {
-    match begin(services, namespace, request, output) {
+    match begin(services, namespace, request, kind, output) {
         Ok(running) => {
             let before = output.buffer().len();
             reply::last(output.buffer(), ResultCode::OK);
@@ -59,6 +80,7 @@ pub(super) fn answer<S: Services>(
             let background = Arc::new(Background {
                 functions: services.functions().clone(),
                 namespace: Arc::clone(namespace),
+                kind,
                 body: Bytes::copy_from_slice(body),
                 job: Arc::clone(running.job()),
                 call_limit: services.transaction_max(),
@@ -69,7 +91,8 @@ pub(super) fn answer<S: Services>(
             tokio::spawn(background.run(running));
         }
         Err(code) => {
-            namespace.stats.pi_query_udf_bg_error.inc();
+            let [errors, ..] = counters(&namespace.stats, kind);
+            errors.inc();
             reply::refuse(output.buffer(), code);
         }
     }
@@ -79,21 +102,51 @@ fn begin(
     services: &impl Services,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
+    kind: Kind,
     output: &impl ReplyStream,
 ) -> Result<RunningJob, ResultCode> {
-    let names = job::admit(services, namespace, request, Kind::Background)?;
+    job::admit(services, namespace, request, kind)?;
     let most = namespace.settings.background_query_max_rps();
     let rate = match job::rate(request)? {
         0 => most,
         rate if most != 0 && rate > most => return Err(ResultCode::PARAMETER),
         rate => rate,
     };
-    let text = |name| String::from_utf8_lossy(name).into_owned();
-    let kind = JobKind::BackgroundUdf {
-        module: text(names.package),
-        function: text(names.function),
+    let kind = match Task::of(request, kind)? {
+        Task::Call(names) => {
+            let text = |name| String::from_utf8_lossy(name).into_owned();
+            JobKind::BackgroundUdf {
+                module: text(names.package),
+                function: text(names.function),
+            }
+        }
+        Task::Write => JobKind::BackgroundOperations,
     };
-    job::begin(services, namespace, request, kind, rate, output.peer())
+    let spec = job::spec(namespace, request, kind, rate, output.peer())?;
+    job::begin(services, spec, false)
+}
+
+/// What is done to each record.
+#[derive(Clone, Copy)]
+enum Task<'a> {
+    Call(Names<'a>),
+    Write,
+}
+
+impl<'a> Task<'a> {
+    /// Errors: 4 for a call without names, and for operations that are none or read; others for operations that no
+    /// record takes.
+    fn of(request: &Request<'a>, kind: Kind) -> Result<Self, ResultCode> {
+        if kind != Kind::Operations {
+            return function::names(request).map(Self::Call);
+        }
+        let reads = request.header.info1.contains(Info1::READ)
+            || request.ops.iter().any(|op| op.op.is_read());
+        if reads {
+            return Err(ResultCode::PARAMETER);
+        }
+        Plan::of(request).map(|_| Self::Write)
+    }
 }
 
 impl<F: Functions + 'static> Background<F> {
@@ -110,17 +163,16 @@ impl<F: Functions + 'static> Background<F> {
             failed |= ended.is_err();
             self.job.threads.fetch_sub(1, Ordering::Relaxed);
         }
-        let stats = &self.namespace.stats;
-        if failed {
-            stats.pi_query_udf_bg_error.inc();
-            running.end(JobEnd::Failed);
+        let [errors, aborts, completions] = counters(&self.namespace.stats, self.kind);
+        let (counter, end) = if failed {
+            (errors, JobEnd::Failed)
         } else if self.job.is_aborted() {
-            stats.pi_query_udf_bg_abort.inc();
-            running.end(JobEnd::Aborted);
+            (aborts, JobEnd::Aborted)
         } else {
-            stats.pi_query_udf_bg_complete.inc();
-            running.end(JobEnd::Done);
-        }
+            (completions, JobEnd::Done)
+        };
+        counter.inc();
+        running.end(end);
     }
 
     /// Takes partitions until there are none left.
@@ -132,7 +184,7 @@ impl<F: Functions + 'static> Background<F> {
         let Ok(request) = Request::of_message(&message, self.begun) else {
             return;
         };
-        let Ok(names) = function::names(&request) else {
+        let Ok(task) = Task::of(&request, self.kind) else {
             return;
         };
         let mut reply = BytesMut::new();
@@ -154,7 +206,7 @@ impl<F: Functions + 'static> Background<F> {
                     if !self.wait_for_turn().await {
                         return;
                     }
-                    self.call(&request, &names, digest, record, &mut reply)
+                    self.work_on(&request, task, digest, record, &mut reply)
                         .await;
                     reply.clear();
                 }
@@ -185,21 +237,17 @@ impl<F: Functions + 'static> Background<F> {
             let due = self.begun + Duration::from_secs_f64(turn as f64 / f64::from(rate));
             self.job.counts.throttled.inc();
             if due > Instant::now() {
-                tokio::select! {
-                    biased;
-                    () = self.job.aborted() => return false,
-                    () = tokio::time::sleep_until(due.into()) => {}
-                }
+                job::wait_until(&self.job, due).await;
             }
         }
         !self.job.is_aborted()
     }
 
-    /// Runs the function on one record and counts how it ended.
-    async fn call(
+    /// Does the task on one record and counts how it ended.
+    async fn work_on(
         &self,
         request: &Request<'_>,
-        names: &Names<'_>,
+        task: Task<'_>,
         digest: &Digest,
         record: &Record,
         reply: &mut BytesMut,
@@ -212,12 +260,15 @@ impl<F: Functions + 'static> Background<F> {
             deadline: begun + self.call_limit,
             ..*request
         };
+        let reply = ReplyTo::single(reply);
         self.job.active.fetch_add(1, Ordering::Relaxed);
-        let result = if single::sender_is_refused(namespace, &request) {
-            ResultCode::FORBIDDEN
-        } else {
-            let reply = ReplyTo::single(reply);
-            function::run(&self.functions, namespace, digest, &request, names, reply).await
+        let result = match task {
+            _ if single::sender_is_refused(namespace, &request) => ResultCode::FORBIDDEN,
+            Task::Call(names) => {
+                let functions = &self.functions;
+                function::run(functions, namespace, digest, &request, &names, reply).await
+            }
+            Task::Write => self.write(&request, digest, reply).await,
         };
         self.job.active.fetch_sub(1, Ordering::Relaxed);
         let counts = &self.job.counts;
@@ -227,7 +278,36 @@ impl<F: Functions + 'static> Background<F> {
             ResultCode::FILTERED_OUT => counts.filtered_bins.inc(),
             _ => counts.failed.inc(),
         }
-        let kind = count::Kind::Function;
+        let kind = match task {
+            Task::Call(_) => count::Kind::Function,
+            Task::Write => count::Kind::Write,
+        };
         count::finished(namespace, request.origin, kind, result, begun.elapsed());
+    }
+
+    /// Does the operations on a record, if it is still there.
+    async fn write(
+        &self,
+        request: &Request<'_>,
+        digest: &Digest,
+        reply: ReplyTo<'_>,
+    ) -> ResultCode {
+        let plan = match Plan::of(request) {
+            Ok(plan) => Plan {
+                must_exist: true,
+                ..plan
+            },
+            Err(code) => return code,
+        };
+        let namespace = &self.namespace;
+        let pending_limit = namespace.settings.transaction_pending_limit();
+        let lock = namespace
+            .locks()
+            .lock(digest, request.deadline, pending_limit)
+            .await;
+        match lock {
+            Ok(_lock) => write::answer(namespace, digest, request, plan, reply),
+            Err(error) => error.result_code(),
+        }
     }
 }

@@ -61,7 +61,8 @@ fn family(stats: &NamespaceStats, origin: Origin, kind: Kind) -> Family<'_> {
         (Batch, Write) => family!(stats, batch_sub_write_success, batch_sub_write_error, batch_sub_write_timeout, batch_sub_write_filtered_out),
         (Batch, Delete) => family!(stats, batch_sub_delete_success, batch_sub_delete_error, batch_sub_delete_timeout, batch_sub_delete_filtered_out, batch_sub_delete_not_found),
         (Batch, Function) => family!(stats, batch_sub_udf_complete, batch_sub_udf_error, batch_sub_udf_timeout, batch_sub_udf_filtered_out),
-        (Background, _) => family!(stats, udf_sub_udf_complete, udf_sub_udf_error, udf_sub_udf_timeout, udf_sub_udf_filtered_out),
+        (Background, Function) => family!(stats, udf_sub_udf_complete, udf_sub_udf_error, udf_sub_udf_timeout, udf_sub_udf_filtered_out),
+        (Background, Read | Write | Delete) => family!(stats, ops_sub_write_success, ops_sub_write_error, ops_sub_write_timeout, ops_sub_write_filtered_out),
     }
 }
 

@@ -1,15 +1,16 @@
-//! What the queries that run UDFs have in common: how they are recognised, checked and begun.
+//! What queries have in common: how they are recognised, checked, begun and slowed down.
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use protocol::message::{FieldType, Info1, Info2};
 use protocol::result_code::ResultCode;
 
 use super::Services;
-use super::function::{self, Names};
+use super::reply::ReplyStream;
 use super::request::Request;
-use crate::jobs::{JobError, JobKind, JobSpec, RunningJob};
+use crate::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
 use crate::record::{Namespace, PARTITIONS};
 
 /// Time that a client may block a send when the request states none, ms.
@@ -22,13 +23,15 @@ pub(super) enum Kind {
     Basic,
     /// The results of a stream UDF.
     Aggregation,
-    /// A record UDF on each record.
+    /// A record UDF on each record, in the background.
     Background,
+    /// Write operations on each record, in the background.
+    Operations,
 }
 
 /// The kind of a query.
 ///
-/// Errors: 4 for a UDF without a known kind of call, 16 for background operations, which this server does not do.
+/// Errors: 4 for a UDF without a known kind of call.
 pub(super) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
     if request.fields.has(FieldType::UDF_PACKAGE) {
         return match request.fields.udf_op() {
@@ -38,22 +41,22 @@ pub(super) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
         };
     }
     if request.header.info2.contains(Info2::WRITE) {
-        return Err(ResultCode::UNSUPPORTED_FEATURE);
+        return Ok(Kind::Operations);
     }
     Ok(Kind::Basic)
 }
 
-/// The checks that both kinds of queries with UDFs must pass, in the order in which the real server makes them.
+/// The checks that all such queries must pass, in the order in which the real server makes them.
 ///
 /// Errors: 22 where UDFs are disabled; 16 for a filter of an aggregation; 2 for an unknown set; 201 where a secondary
 /// index would be needed; 4 for fields that are malformed or contradict each other.
-pub(super) fn admit<'a>(
+pub(super) fn admit(
     services: &impl Services,
     namespace: &Namespace,
-    request: &Request<'a>,
+    request: &Request<'_>,
     kind: Kind,
-) -> Result<Names<'a>, ResultCode> {
-    if services.udf_execution_disabled() {
+) -> Result<(), ResultCode> {
+    if kind != Kind::Operations && services.udf_execution_disabled() {
         return Err(ResultCode::FORBIDDEN);
     }
     if request.header.info1.contains(Info1::SHORT_QUERY) {
@@ -72,7 +75,7 @@ pub(super) fn admit<'a>(
     if range.is_some() {
         return Err(ResultCode::SINDEX_NOT_FOUND);
     }
-    function::names(request)
+    Ok(())
 }
 
 /// The set that a query is about; none for the whole namespace.
@@ -80,19 +83,18 @@ pub(super) fn set<'a>(request: &Request<'a>) -> Option<&'a str> {
     request.set.filter(|set| !set.is_empty())
 }
 
-/// Begins a job over all partitions, with the number and limits that the request states.
+/// A job over all partitions, with the number and limits that the request states.
 ///
-/// Errors: 4 for malformed fields and for a number in use, 22 when too many jobs run.
-pub(super) fn begin(
-    services: &impl Services,
-    namespace: &Arc<Namespace>,
+/// Errors: 4 for malformed fields.
+pub(super) fn spec(
+    namespace: &Namespace,
     request: &Request<'_>,
     kind: JobKind,
     records_per_second: u32,
     from: Option<SocketAddr>,
-) -> Result<RunningJob, ResultCode> {
+) -> Result<JobSpec, ResultCode> {
     let malformed = |_| ResultCode::PARAMETER;
-    let spec = JobSpec {
+    Ok(JobSpec {
         id: request.fields.task_id().map_err(malformed)?.unwrap_or(0),
         namespace: namespace.name().to_owned(),
         set: set(request).map(str::to_owned),
@@ -106,15 +108,57 @@ pub(super) fn begin(
         from,
         kind,
         partitions: u64::from(PARTITIONS),
-    };
+    })
+}
+
+/// Begins a job. A short one may begin however many run.
+///
+/// Errors: 4 for a number in use, 22 when too many jobs run.
+pub(super) fn begin(
+    services: &impl Services,
+    spec: JobSpec,
+    short: bool,
+) -> Result<RunningJob, ResultCode> {
     let (limit, max_done) = services.query_limits();
     services
         .jobs()
-        .begin(spec, limit, max_done)
+        .begin(spec, if short { usize::MAX } else { limit }, max_done)
         .map_err(|error| match error {
             JobError::IdInUse => ResultCode::PARAMETER,
             JobError::TooMany => ResultCode::FORBIDDEN,
         })
+}
+
+/// How a job ended whose reply could not be sent.
+pub(super) fn end_of(error: &io::Error) -> JobEnd {
+    if error.kind() == io::ErrorKind::TimedOut {
+        JobEnd::ClientStalled
+    } else {
+        JobEnd::ClientGone
+    }
+}
+
+/// Sends what the output holds, within the time that the job gives its client.
+pub(super) async fn flush(job: &Job, output: &mut impl ReplyStream) -> io::Result<()> {
+    let begun = Instant::now();
+    let sent = match job.spec.socket_timeout_ms {
+        0 => output.flush().await,
+        ms => tokio::time::timeout(Duration::from_millis(ms.into()), output.flush())
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+    };
+    let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    job.counts.reply_us.add(took);
+    sent
+}
+
+/// Waits until a moment, or until somebody asks for the job's end.
+pub(super) async fn wait_until(job: &Job, due: Instant) {
+    tokio::select! {
+        biased;
+        () = job.aborted() => {}
+        () = tokio::time::sleep_until(due.into()) => {}
+    }
 }
 
 /// The most records per second that the request asks for; 0 is no limit.

@@ -112,9 +112,9 @@ async fn answer_query(
     output: &mut impl ReplyStream,
 ) -> std::io::Result<()> {
     match job::kind(request) {
-        Ok(job::Kind::Basic) => query::answer(namespace, request, received, output).await,
-        Ok(job::Kind::Background) => {
-            background::answer(services, namespace, request, body, output);
+        Ok(job::Kind::Basic) => query::answer(services, namespace, request, received, output).await,
+        Ok(kind @ (job::Kind::Background | job::Kind::Operations)) => {
+            background::answer(services, namespace, request, kind, body, output);
             Ok(())
         }
         Ok(job::Kind::Aggregation) => aggregate::answer(services, namespace, request, output).await,

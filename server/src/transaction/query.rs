@@ -8,16 +8,16 @@ use protocol::key::Digest;
 use protocol::message::{BodyWriter, Info1, Info3, MessageHeader, OpCode};
 use protocol::result_code::ResultCode;
 
+use super::job;
 use super::read::write_all;
 use super::reply::{self, ReplyStream};
 use super::request::Request;
+use super::services::Services;
+use crate::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::{Namespace, PARTITIONS, Record};
 
 /// Time that a short query may take when the request states none.
 const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
-
-/// Time that a peer may block a send when the request states none.
-const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A frame of records is sent when it has grown to this.
 const FLUSH_BYTES: usize = 1 << 20;
@@ -50,42 +50,68 @@ struct Query<'a> {
     short: bool,
     /// When a short query ends with a time-out.
     deadline: Option<Instant>,
-    socket_timeout: Option<Duration>,
+    /// Partitions that were asked for whole, and from a digest on.
+    requested: (usize, usize),
 }
 
 /// Answers a request without a digest: the records of partitions in order of digest, then a message that ends the reply.
 ///
 /// A query that cannot be done is refused by a single message, which is not marked as the last.
 pub(super) async fn answer(
+    services: &impl Services,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
     received: Instant,
     output: &mut impl ReplyStream,
 ) -> io::Result<()> {
-    let query = match Query::of(request, received) {
-        Ok(query) => query,
+    let stats = &namespace.stats;
+    let (query, running) = match begin(services, namespace, request, received, output) {
+        Ok(begun) => begun,
         Err(code) => {
-            namespace.stats.pi_query_long_basic_error.inc();
+            stats.pi_query_long_basic_error.inc();
             reply::refuse(output.buffer(), code);
             return Ok(());
         }
     };
-    let stats = &namespace.stats;
-    let result = match query.run(namespace, received, output).await {
+    let job = Arc::clone(running.job());
+    let result = match query.run(namespace, &job, received, output).await {
         Ok(result) => result,
         Err(error) => {
             stats.pi_query_long_basic_abort.inc();
+            running.end(job::end_of(&error));
             return Err(error);
         }
     };
-    match (query.short, result) {
-        (true, ResultCode::OK) => stats.pi_query_short_basic_complete.inc(),
-        (true, _) => stats.pi_query_short_basic_timeout.inc(),
-        (false, _) => stats.pi_query_long_basic_complete.inc(),
-    }
+    let (counter, end) = match (query.short, result) {
+        (true, ResultCode::OK) => (&stats.pi_query_short_basic_complete, JobEnd::Done),
+        (true, _) => (&stats.pi_query_short_basic_timeout, JobEnd::Failed),
+        (false, ResultCode::QUERY_ABORT) => (&stats.pi_query_long_basic_abort, JobEnd::Aborted),
+        (false, _) => (&stats.pi_query_long_basic_complete, JobEnd::Done),
+    };
+    counter.inc();
+    running.end(end);
     namespace.latency.pi_query.record(received.elapsed());
     reply::last(output.buffer(), result);
     Ok(())
+}
+
+/// Checks a query and begins its job.
+fn begin<'a>(
+    services: &impl Services,
+    namespace: &Namespace,
+    request: &Request<'a>,
+    received: Instant,
+    output: &impl ReplyStream,
+) -> Result<(Query<'a>, RunningJob), ResultCode> {
+    let query = Query::of(request, received)?;
+    let rate = query.records_per_second;
+    let spec = JobSpec {
+        requested: Some(query.requested),
+        partitions: query.starts.len() as u64,
+        ..job::spec(namespace, request, JobKind::Basic, rate, output.peer())?
+    };
+    let running = job::begin(services, spec, query.short)?;
+    Ok((query, running))
 }
 
 impl<'a> Query<'a> {
@@ -99,15 +125,10 @@ impl<'a> Query<'a> {
             return Err(ResultCode::SINDEX_NOT_FOUND);
         }
         let short = header.info1.contains(Info1::SHORT_QUERY);
-        let records_per_second = fields.records_per_second().map_err(malformed)?.unwrap_or(0);
+        let records_per_second = job::rate(request)?;
         if short && records_per_second != 0 {
             return Err(ResultCode::PARAMETER);
         }
-        let socket_timeout = match fields.socket_timeout().map_err(malformed)? {
-            None => Some(SOCKET_TIMEOUT),
-            Some(0) => None,
-            Some(ms) => Some(Duration::from_millis(ms.into())),
-        };
         let starts = starts(request)?;
         if starts.is_empty() || !header.info3.contains(Info3::PARTITION_DONE) {
             return Err(ResultCode::UNSUPPORTED_FEATURE);
@@ -116,6 +137,8 @@ impl<'a> Query<'a> {
             0 => SHORT_TIME_LIMIT,
             ms => Duration::from_millis(ms.into()),
         };
+        let resumed = starts.iter().filter(|start| start.after.is_some()).count();
+        let requested = (starts.len() - resumed, resumed);
         Ok(Self {
             starts,
             set: request.set.filter(|set| !set.is_empty()),
@@ -126,7 +149,7 @@ impl<'a> Query<'a> {
             records_per_second,
             short,
             deadline: short.then(|| received + limit),
-            socket_timeout,
+            requested,
         })
     }
 
@@ -134,6 +157,7 @@ impl<'a> Query<'a> {
     async fn run(
         &self,
         namespace: &Namespace,
+        job: &Job,
         begun: Instant,
         output: &mut impl ReplyStream,
     ) -> io::Result<ResultCode> {
@@ -147,11 +171,14 @@ impl<'a> Query<'a> {
         for start in &self.starts {
             let mut after = start.after;
             loop {
+                if job.is_aborted() {
+                    return Ok(ResultCode::QUERY_ABORT);
+                }
                 let page = namespace
                     .engine()
                     .page(start.partition, after.as_ref(), PAGE);
                 let full = self
-                    .send_page(namespace, &page, &mut sent, begun, output)
+                    .send_page(namespace, job, &page, &mut sent, begun, output)
                     .await?;
                 if full {
                     return Ok(ResultCode::OK);
@@ -161,6 +188,7 @@ impl<'a> Query<'a> {
                     _ => break,
                 }
             }
+            job.counts.partitions.inc();
             if start.partition.is_multiple_of(64) {
                 if self
                     .deadline
@@ -178,6 +206,7 @@ impl<'a> Query<'a> {
     async fn send_page(
         &self,
         namespace: &Namespace,
+        job: &Job,
         page: &[(Digest, Arc<Record>)],
         sent: &mut u64,
         begun: Instant,
@@ -190,6 +219,7 @@ impl<'a> Query<'a> {
         let mut rest = page.iter();
         loop {
             let out = output.buffer();
+            let before = out.len();
             let frame = OpenFrame::begin(out, MessageType::Message);
             let mut full = false;
             let mut at_end = true;
@@ -198,6 +228,7 @@ impl<'a> Query<'a> {
                     && self.write(namespace, digest, record, out)
                 {
                     *sent += 1;
+                    job.counts.succeeded.inc();
                     full = self.max_records != 0 && *sent >= self.max_records;
                 }
                 if full || frame.body_len(out) >= FLUSH_BYTES {
@@ -206,13 +237,15 @@ impl<'a> Query<'a> {
                 }
             }
             close(frame, out);
+            let written = out.len() - before;
+            job.counts.reply_bytes.add(written as u64);
             if full {
                 return Ok(true);
             }
             if out.len() >= FLUSH_BYTES {
-                self.flush(output).await?;
+                job::flush(job, output).await?;
             }
-            self.slow_down(*sent, begun, output).await?;
+            self.slow_down(job, *sent, begun, output).await?;
             if at_end {
                 return Ok(false);
             }
@@ -272,18 +305,10 @@ impl<'a> Query<'a> {
         written && finished
     }
 
-    async fn flush(&self, output: &mut impl ReplyStream) -> io::Result<()> {
-        match self.socket_timeout {
-            None => output.flush().await,
-            Some(limit) => tokio::time::timeout(limit, output.flush())
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        }
-    }
-
     /// Waits until so many records may have been sent.
     async fn slow_down(
         &self,
+        job: &Job,
         sent: u64,
         begun: Instant,
         output: &mut impl ReplyStream,
@@ -293,8 +318,9 @@ impl<'a> Query<'a> {
         }
         let due = begun + Duration::from_secs_f64(sent as f64 / f64::from(self.records_per_second));
         if due > Instant::now() {
-            self.flush(output).await?;
-            tokio::time::sleep_until(due.into()).await;
+            job.counts.throttled.inc();
+            job::flush(job, output).await?;
+            job::wait_until(job, due).await;
         }
         Ok(())
     }

@@ -143,6 +143,60 @@ async fn a_filter_keeps_it_from_records() {
 }
 
 #[tokio::test]
+async fn operations_are_done_on_every_live_record() {
+    let bench = filled(writing()).await;
+    let operations =
+        |id: u64| Ask::new(Info1::NONE, Info2::WRITE).field(FieldType::TASK_ID, &id.to_be_bytes());
+    let ask = operations(7)
+        .op(OpCode::INCR, "a", int(2))
+        .op(OpCode::WRITE, "b", text("new"));
+    let reply = start(&bench, &ask).await;
+    assert_eq!((reply.result, reply.last), (0, true));
+    let (job, end) = ended(&bench, 7).await;
+    assert_eq!((job.counts.succeeded.get(), end), (9, JobEnd::Done));
+    let got = bench.ask(&Ask::get()).await;
+    assert_eq!(got.bins(), [("a", int(3)), ("b", text("new"))]);
+    // One record has a text in bin `a` now.
+    let put = Ask::put("a", text("no number"));
+    assert_eq!(bench.code(&put).await, 0);
+    start(&bench, &operations(8).op(OpCode::INCR, "a", int(2))).await;
+    let (job, _) = ended(&bench, 8).await;
+    let counts = &job.counts;
+    assert_eq!((counts.succeeded.get(), counts.failed.get()), (8, 1));
+    start(
+        &bench,
+        &operations(9).op(OpCode::DELETE_ALL, "", Particle::NIL),
+    )
+    .await;
+    ended(&bench, 9).await;
+    assert_eq!(bench.code(&Ask::get()).await, 2);
+    let stats = &bench.test().stats;
+    assert_eq!(stats.ops_sub_write_success.get(), 9 + 8 + 9);
+    assert_eq!(stats.ops_sub_write_error.get(), 1);
+    assert_eq!(stats.pi_query_ops_bg_complete.get(), 3);
+    let refused = [
+        (operations(10), 4),
+        (operations(10).read("a"), 4),
+        (
+            operations(10)
+                .info1(Info1::READ)
+                .op(OpCode::WRITE, "a", int(1)),
+            4,
+        ),
+        (
+            operations(10)
+                .set(Some("unknown"))
+                .op(OpCode::WRITE, "a", int(1)),
+            2,
+        ),
+    ];
+    for (ask, code) in refused {
+        let got = start(&bench, &ask).await;
+        assert_eq!((got.result, got.last), (code, false), "{:?}", ask.ops);
+    }
+}
+
+#[tokio::test]
 async fn it_keeps_to_its_rate_and_ends_when_it_is_aborted() {
     let bench = filled(writing()).await;
     let slow = background().field(FieldType::RECORDS_PER_SECOND, &1u32.to_be_bytes());

@@ -298,7 +298,11 @@ async fn queries_that_cannot_be_done_are_refused_by_a_message_that_is_not_the_la
             4,
         ),
         ("UDF without a kind", body(&udf(None), [1]), 4),
-        ("background ops", body(&scan().info2(Info2::WRITE), [1]), 16),
+        (
+            "background ops that read",
+            body(&scan().info2(Info2::WRITE), [1]),
+            4,
+        ),
         (
             "filter that is a call",
             body(&scan().filter(b"\x93\x01\x02\x03"), [1]),
