@@ -34,6 +34,13 @@ function spin(s) return s:map(function() while true do end end) end
 function big(s) return s:map(function(r) return ('x'):rep(1000000) end) end
 function slowly(s) return s:map(function(r) local t = os.clock() + 0.01 while os.clock() < t do end return 1 end):reduce(add) end
 function mark(r) if r.n == 13 then error('unlucky') end r.marked = 1 aerospike:update(r) end
+
+function telling(s)
+    return s:map(function(r)
+        info('n is %d', r.n)
+        return 1
+    end)
+end
 ";
 
 /// A query with a UDF; fields in the order in which clients send them.
@@ -492,6 +499,20 @@ fn scans_and_background_operations_are_jobs_too() {
     );
     let sum = Query::aggregation("sum").run(&mut connection);
     assert_eq!(sum.numbers().iter().sum::<i64>(), 5050);
+}
+
+#[test]
+fn what_a_stream_logs_has_its_own_context_item_107() {
+    let (server, mut connection) = started();
+    let answer = Query::aggregation("telling").run(&mut connection);
+    assert_eq!((answer.code, answer.values.len()), (0, 100));
+    let log = server.log();
+    let line = log.lines().find(|line| line.ends_with("n is 42"));
+    let line = line.unwrap_or_else(|| panic!("no such line in\n{log}"));
+    assert!(
+        line.contains("INFO (aggr): (") && line.contains("q.lua:24) n is 42"),
+        "{line}"
+    );
 }
 
 /// Starts an aggregation whose results nobody reads.
