@@ -133,9 +133,10 @@ async fn serve(configs: Vec<Config>) -> Result<(), StartError> {
         }
     };
     info!(target: "as", "{signal_name} received, finishing calls in flight");
+    let at_once = launched.len() > 1;
     let mut stopping = JoinSet::new();
     for node in launched {
-        stopping.spawn(node.stop());
+        stopping.spawn(node.stop(at_once));
     }
     while stopping.join_next().await.is_some() {}
     info!(target: "as", "finished clean shutdown - exiting");

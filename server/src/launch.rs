@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
-use crate::cluster::{Cluster, ClusterSockets, fabric, form, modules};
+use crate::cluster::records::{Records, migrate};
+use crate::cluster::{Answers, Cluster, ClusterSockets, fabric, form, modules};
 use crate::config::Config;
 use crate::info::{ModuleCommands, alternate_addresses, run_ticker, standard_addresses};
 use crate::log::Log;
@@ -95,21 +96,35 @@ impl Prepared {
             None => Arc::clone(&functions.0) as Arc<dyn ModuleCommands>,
         };
         let node = Arc::new(Node::new(config, log, modules));
+        let records = cluster
+            .as_ref()
+            .map(|(cluster, _)| Records::new(&node, cluster));
         let running = Arc::new(Running {
             node: Arc::clone(&node),
             functions: functions.clone(),
+            records: records.clone(),
         });
         let mut background = JoinSet::new();
-        let cluster = match cluster {
-            Some((cluster, listener)) => {
-                let handler = Arc::new(modules::Answers::new(&cluster, &functions));
+        let cluster = match cluster.zip(records) {
+            Some(((cluster, listener), records)) => {
+                warn!(
+                    target: "clustering",
+                    "records have no copies: those of a node that dies are lost"
+                );
+                let handler = Arc::new(Answers::new(&cluster, &running, &records));
                 let name = cluster.name.clone();
                 background.spawn(fabric::serve(listener, id, name, handler));
                 background.spawn(modules::publish(Arc::clone(&cluster), functions.clone()));
                 form::join(&cluster, &functions).await;
-                background.spawn(form::follow(Arc::clone(&cluster), Arc::clone(&node)).await);
+                let following = form::follow(
+                    Arc::clone(&cluster),
+                    Arc::clone(&node),
+                    Arc::clone(&records),
+                );
+                background.spawn(following.await);
+                background.spawn(migrate(Arc::clone(&records)));
                 background.spawn(modules::converge(Arc::clone(&cluster), functions.clone()));
-                Some(cluster)
+                Some((cluster, records))
             }
             None => None,
         };
@@ -140,17 +155,23 @@ pub struct Launched {
     pub user_path: String,
     /// The node.
     pub node: Arc<Node>,
-    cluster: Option<Arc<Cluster>>,
+    cluster: Option<(Arc<Cluster>, Arc<Records>)>,
     background: JoinSet<()>,
     stop: Stop,
     serving: JoinHandle<()>,
 }
 
 impl Launched {
-    /// Leaves the cluster, finishes the calls in flight, and ends.
-    pub async fn stop(mut self) {
-        if let Some(cluster) = &self.cluster {
-            form::leave(cluster).await;
+    /// Leaves the cluster, finishes the calls in flight, and ends. With `at_once`, the cluster ends too: nothing is
+    /// handed over.
+    pub async fn stop(mut self, at_once: bool) {
+        if let Some((cluster, records)) = &self.cluster
+            && !at_once
+        {
+            let stats = &self.node.stats;
+            let clients =
+                stats.client_connections_opened.get() != stats.client_connections_closed.get();
+            form::leave(cluster, records, clients).await;
         }
         let _ = self.stop.send(true);
         if let Err(error) = self.serving.await {

@@ -1,8 +1,13 @@
 //! A node with its modules, as the transactions use it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use protocol::key::Digest;
+
+use crate::cluster::NodeId;
+use crate::cluster::fabric::FabricError;
+use crate::cluster::records::{Passage, Records};
 use crate::jobs::Jobs;
 use crate::node::Node;
 use crate::record::Namespace;
@@ -22,6 +27,8 @@ pub struct Running {
     pub node: Arc<Node>,
     /// Its modules; the same that the node's info commands manage.
     pub functions: LuaFunctions,
+    /// Its part of the cluster's records; none when it is alone.
+    pub records: Option<Arc<Records>>,
 }
 
 impl Services for Running {
@@ -58,6 +65,68 @@ impl Services for Running {
             limit(service.query_threads_limit()),
             limit(service.query_max_done()),
         )
+    }
+
+    fn is_here(&self, digest: &Digest) -> bool {
+        self.records
+            .as_ref()
+            .is_none_or(|records| records.is_here(digest))
+    }
+
+    fn owns(&self, partition: u16) -> bool {
+        self.records
+            .as_ref()
+            .is_none_or(|records| records.owns(partition))
+    }
+
+    fn elsewhere(&self, digest: &Digest) -> Option<NodeId> {
+        let records = self.records.as_ref()?;
+        records
+            .owner(digest.partition_id())
+            .filter(|owner| *owner != self.node.id)
+    }
+
+    async fn pass(
+        &self,
+        namespace: &str,
+        digest: &Digest,
+        body: &[u8],
+        repeatable: bool,
+        deadline: Instant,
+    ) -> Passage {
+        match &self.records {
+            Some(records) => {
+                records
+                    .pass(namespace, digest, body, repeatable, deadline)
+                    .await
+            }
+            None => Passage::Here,
+        }
+    }
+
+    async fn forward(
+        &self,
+        owner: NodeId,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Result<Vec<u8>, FabricError> {
+        match &self.records {
+            Some(records) => records.forward(owner, body, deadline).await,
+            None => Err(FabricError::Unknown(owner)),
+        }
+    }
+
+    fn ran(&self, namespace: &str, digest: &Digest) {
+        if let Some(records) = &self.records {
+            records.ran(namespace, digest);
+        }
+    }
+
+    async fn quiet(&self, deadline: Instant) -> bool {
+        match &self.records {
+            Some(records) => records.quiet(deadline).await,
+            None => true,
+        }
     }
 
     fn stats(&self) -> &ServerStats {

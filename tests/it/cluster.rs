@@ -16,9 +16,9 @@ use tests::records::put_module;
 use crate::server::program;
 
 /// Whatever is waited for takes far less.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-fn plan(size: u8) -> (TempDir, ClusterPlan) {
+pub(crate) fn plan(size: u8) -> (TempDir, ClusterPlan) {
     let directory = tempfile::Builder::new()
         .prefix("asd-cluster-")
         .tempdir()
@@ -27,7 +27,7 @@ fn plan(size: u8) -> (TempDir, ClusterPlan) {
     (directory, plan)
 }
 
-fn ask(node: &RunningAsd, command: &str) -> String {
+pub(crate) fn ask(node: &RunningAsd, command: &str) -> String {
     let mut connection = node.connect().unwrap();
     connection.set_deadline(DEADLINE).unwrap();
     connection.info(command).unwrap()
@@ -42,7 +42,7 @@ fn statistic(node: &RunningAsd, name: &str) -> String {
 }
 
 /// Waits until these nodes, and no others, form one cluster.
-fn wait_until_formed<'n>(nodes: impl IntoIterator<Item = &'n RunningAsd>) {
+pub(crate) fn wait_until_formed<'n>(nodes: impl IntoIterator<Item = &'n RunningAsd>) {
     let nodes: Vec<_> = nodes.into_iter().collect();
     let command = format!("cluster-stable:size={};ignore-migrations=true", nodes.len());
     wait_until("the nodes form one cluster", DEADLINE, || {

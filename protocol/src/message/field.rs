@@ -105,6 +105,11 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The bytes of the fields, as they stand in the message.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Number of fields.
     pub fn len(&self) -> usize {
         self.count.into()

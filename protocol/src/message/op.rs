@@ -142,6 +142,11 @@ impl<'a> Ops<'a> {
         })
     }
 
+    /// The bytes of the ops, as they stand in the message.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Number of ops.
     pub fn len(&self) -> usize {
         self.count.into()

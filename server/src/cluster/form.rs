@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::membership::{MemberState, Members};
+use super::records::Records;
 use super::{Cluster, modules, view};
 use crate::node::Node;
 use crate::running::LuaFunctions;
@@ -24,6 +25,12 @@ const RETRY: Duration = Duration::from_millis(10);
 
 /// The log says what is waited for this often.
 const LOG_AGAIN: Duration = Duration::from_secs(5);
+
+/// Time for clients to turn to other nodes.
+const CLIENTS_NOTICE: Duration = Duration::from_millis(1_500);
+
+/// Time for a node that leaves to hand over its records.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Joins: returns when this node has every module that the live nodes have and all of them push new ones to it, or when
 /// none of the seeds answered for as long as a silent node takes to be counted dead.
@@ -71,12 +78,16 @@ fn greet_seeds(cluster: &Cluster) {
 }
 
 /// Sets the node's view of the cluster, and gives back the task that keeps it up to date.
-pub async fn follow(cluster: Arc<Cluster>, node: Arc<Node>) -> impl Future<Output = ()> + Send {
+pub async fn follow(
+    cluster: Arc<Cluster>,
+    node: Arc<Node>,
+    records: Arc<Records>,
+) -> impl Future<Output = ()> + Send {
     let mut members = cluster.membership.subscribe();
     let mut state = cluster.subscribe_state();
     let first = Arc::clone(&members.borrow_and_update());
     state.borrow_and_update();
-    update(&cluster, &node, &first).await;
+    update(&cluster, &node, &records, &first).await;
     async move {
         loop {
             tokio::select! {
@@ -85,20 +96,22 @@ pub async fn follow(cluster: Arc<Cluster>, node: Arc<Node>) -> impl Future<Outpu
             }
             let now = Arc::clone(&members.borrow_and_update());
             state.borrow_and_update();
-            update(&cluster, &node, &now).await;
+            update(&cluster, &node, &records, &now).await;
         }
     }
 }
 
-async fn update(cluster: &Cluster, node: &Node, members: &Members) {
+async fn update(cluster: &Cluster, node: &Node, records: &Records, members: &Members) {
     let old = node.cluster.load_full();
     let new = view::next(cluster, members, &old);
     if new == *old {
         return;
     }
     let (key, size, principal) = (new.key, new.size(), new.principal);
+    records.prepare(&new);
     node.cluster.store(Arc::new(new));
     if key != old.key {
+        records.view_changed();
         let key = view::text_of(key);
         info!(target: "clustering", "cluster key {key}, {size} nodes, principal {principal}");
         cluster.membership.publish(view::KEY, &key).await;
@@ -106,11 +119,28 @@ async fn update(cluster: &Cluster, node: &Node, members: &Members) {
     }
 }
 
-/// Leaves: the others own this node's partitions from now on, and forget it at once.
-pub async fn leave(cluster: &Cluster) {
+/// Leaves: the others own this node's partitions from now on, get its records, and forget it. `clients` says that there
+/// are some, which need time to turn to the others.
+pub async fn leave(cluster: &Cluster, records: &Records, clients: bool) {
     if cluster.members().is_empty() {
         return;
     }
+    let begun = Instant::now();
     cluster.set_state(MemberState::Leaving).await;
+    if clients {
+        // They ask for the members about every second; until then they come here, and are served.
+        tokio::time::sleep(CLIENTS_NOTICE).await;
+    }
+    while !records.is_settled_here() {
+        if begun.elapsed() > HAND_OVER_LIMIT {
+            warn!(
+                target: "migrate",
+                "records that are not handed over after {} s are lost",
+                HAND_OVER_LIMIT.as_secs()
+            );
+            break;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
     cluster.membership.leave().await;
 }

@@ -3,6 +3,7 @@
 //! A view is a value: membership makes a new one and swaps it in, so every answer within one command comes from the same
 //! moment.
 
+mod answers;
 pub mod fabric;
 pub mod form;
 mod gossip;
@@ -10,9 +11,11 @@ mod handle;
 pub mod membership;
 pub mod modules;
 pub mod partitions;
+pub mod records;
 mod sockets;
 mod view;
 
+pub use answers::Answers;
 pub use gossip::HeartbeatSocket;
 pub use handle::Cluster;
 pub use sockets::{ClusterSockets, SocketsError};

@@ -1,12 +1,14 @@
 //! The cluster and its partitions.
 
+use std::sync::atomic::Ordering;
+
 use bytes::BytesMut;
 use protocol::info::InfoError;
 use protocol::result_code::ResultCode;
 
 use super::Call;
 use super::fields::{Fields, text};
-use crate::record::PARTITIONS;
+use crate::record::{Namespace, PARTITIONS};
 
 pub(super) fn cluster_name(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let name = call.node.config.service.cluster_name();
@@ -131,8 +133,17 @@ pub(super) fn cluster_stable(call: &Call<'_>, out: &mut BytesMut) -> Result<(), 
     ) {
         return Err(InfoError::parameter("bad 'ignore-migrations'"));
     }
-    if call.namespace_name().is_some() {
-        call.namespace()?;
+    let ignores_migrations = matches!(call.params.get("ignore-migrations"), Some("true" | "yes"));
+    let asked: Vec<_> = match call.namespace_name() {
+        Some(_) => vec![call.namespace()?],
+        None => call.node.namespaces.iter().collect(),
+    };
+    let migrates = |namespace: &&std::sync::Arc<Namespace>| {
+        let stats = &namespace.migration;
+        stats.outgoing.load(Ordering::Relaxed) + stats.incoming.load(Ordering::Relaxed) != 0
+    };
+    if !view.integrity || (!ignores_migrations && asked.iter().any(migrates)) {
+        return Err(unstable("unstable cluster"));
     }
     text(out, format_args!("{:X}", view.key));
     Ok(())

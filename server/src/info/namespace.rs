@@ -5,6 +5,8 @@ use protocol::info::InfoError;
 
 use super::Call;
 use super::fields::{Fields, percent, text};
+use std::sync::atomic::Ordering;
+
 use crate::cluster::ClusterView;
 use crate::record::{Namespace, PARTITIONS, Set, seconds};
 
@@ -53,6 +55,39 @@ fn master_objects(namespace: &Namespace, view: &ClusterView) -> u64 {
 /// Puts gauges of features that are not here, or of things that never happen here.
 fn fixed(fields: &mut Fields<'_>, value: &str, names: &[&str]) {
     for name in names {
+        fields.put(name, value);
+    }
+}
+
+/// Records on their way, in the order of the reference.
+fn migration(namespace: &Namespace, fields: &mut Fields<'_>) {
+    let stats = &namespace.migration;
+    let outgoing = stats.outgoing.load(Ordering::Relaxed);
+    let incoming = stats.incoming.load(Ordering::Relaxed);
+    let values = [
+        ("migrate_tx_partitions_active", outgoing.min(1)),
+        ("migrate_rx_partitions_active", 0),
+        ("migrate_tx_partitions_initial", outgoing),
+        ("migrate_tx_partitions_remaining", outgoing),
+        ("migrate_tx_partitions_lead_remaining", outgoing),
+        ("migrate_rx_partitions_initial", incoming),
+        ("migrate_rx_partitions_remaining", incoming),
+        ("migrate_records_skipped", 0),
+        (
+            "migrate_records_transmitted",
+            stats.transmitted.load(Ordering::Relaxed),
+        ),
+        ("migrate_record_retransmits", 0),
+        (
+            "migrate_record_receives",
+            stats.received.load(Ordering::Relaxed),
+        ),
+        ("migrate_records_unreadable", 0),
+        ("migrate_signals_active", 0),
+        ("migrate_signals_remaining", 0),
+        ("migrate_fresh_partitions", 0),
+    ];
+    for (name, value) in values {
         fields.put(name, value);
     }
 }
@@ -148,21 +183,13 @@ fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
             "migrate_tx_partitions_imbalance",
             "migrate_tx_instances",
             "migrate_rx_instances",
-            "migrate_tx_partitions_active",
-            "migrate_rx_partitions_active",
-            "migrate_tx_partitions_initial",
-            "migrate_tx_partitions_remaining",
-            "migrate_tx_partitions_lead_remaining",
-            "migrate_rx_partitions_initial",
-            "migrate_rx_partitions_remaining",
-            "migrate_records_skipped",
-            "migrate_records_transmitted",
-            "migrate_record_retransmits",
-            "migrate_record_receives",
-            "migrate_records_unreadable",
-            "migrate_signals_active",
-            "migrate_signals_remaining",
-            "migrate_fresh_partitions",
+        ],
+    );
+    migration(namespace, fields);
+    fixed(
+        fields,
+        "0",
+        &[
             "appeals_tx_active",
             "appeals_rx_active",
             "appeals_tx_remaining",

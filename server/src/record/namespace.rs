@@ -10,7 +10,7 @@ use super::{
     Clock, MemoryEngine, NamespaceSettings, Record, RecordLocks, Set, SetTable, StorageEngine,
     Usage,
 };
-use crate::stats::{NamespaceLatency, NamespaceStats, RemovalStats};
+use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
 
 /// Most bins of a record.
 const MAX_BINS: usize = 32_767;
@@ -58,6 +58,8 @@ pub struct Namespace {
     pub settings: Arc<NamespaceSettings>,
     /// What transactions count.
     pub stats: NamespaceStats,
+    /// Records on their way between nodes.
+    pub migration: MigrationStats,
     /// How long transactions took.
     pub latency: NamespaceLatency,
     /// Records removed by the sweep.
@@ -96,6 +98,7 @@ impl Namespace {
             name: name.into(),
             settings,
             stats: NamespaceStats::default(),
+            migration: MigrationStats::default(),
             latency: NamespaceLatency::default(),
             removals: RemovalStats::default(),
             clock,

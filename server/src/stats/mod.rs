@@ -2,10 +2,12 @@
 
 mod counter;
 mod histogram;
+mod migration;
 mod namespace;
 mod server;
 
 pub use counter::Counter;
 pub use histogram::{Histogram, NamespaceLatency, Scale, THRESHOLDS};
+pub use migration::MigrationStats;
 pub use namespace::{NamespaceStats, RemovalStats};
 pub use server::ServerStats;

@@ -1,16 +1,17 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use protocol::header::{MessageType, OpenFrame};
-use protocol::message::{BatchFlags, BatchRow, BatchRows, Message};
+use protocol::message::{BatchFlags, BatchRow, BatchRows, Message, MessageHeader};
 use protocol::result_code::ResultCode;
 
-use super::Services;
 use super::filter::Filter;
+use super::forward::{self, Elsewhere, Row};
 use super::reply::{self, ReplyStream, ReplyTo};
 use super::request::Request;
 use super::single::{self, Target};
+use super::{Passage, Sender, Services};
 
 /// Time limit of a batch that states none.
 const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -26,6 +27,7 @@ const ROWS_PER_TURN: u32 = 128;
 /// Rows run one after the other; a client spreads a batch over the connections of several nodes, and rows of one request
 /// that wait for the same record would only queue behind each other.
 pub(super) async fn answer(
+    sender: Sender,
     services: &impl Services,
     message: &Message<'_>,
     received: Instant,
@@ -36,7 +38,11 @@ pub(super) async fn answer(
     let result = match begin(services, message) {
         Ok((rows, filter)) => {
             let clock = Clock::of(message, received, services.transaction_max());
-            run(services, rows, filter, clock, output).await?
+            let elsewhere = match sender {
+                Sender::Client => forward::batch(services, message, &rows, clock.deadline).await,
+                Sender::Node => Elsewhere::default(),
+            };
+            run(services, rows, elsewhere, filter, clock, output).await?
         }
         Err(code) => code,
     };
@@ -99,6 +105,7 @@ impl Clock {
 async fn run(
     services: &impl Services,
     rows: BatchRows<'_>,
+    mut elsewhere: Elsewhere,
     filter: Option<Filter>,
     clock: Clock,
     output: &mut impl ReplyStream,
@@ -119,9 +126,11 @@ async fn run(
             result = ResultCode::PARAMETER;
             break;
         };
-        let Some(code) =
-            answer_row(services, &row, filter, now, clock.row_deadline(now), out).await
-        else {
+        let code = match elsewhere.take(number) {
+            Some(answered) => Some(write_row(answered, row.index, out)),
+            None => answer_row(services, &row, filter, now, clock.row_deadline(now), out).await,
+        };
+        let Some(code) = code else {
             result = ResultCode::PARAMETER;
             break;
         };
@@ -170,7 +179,35 @@ async fn answer_row(
         namespace,
         digest: &row.digest,
     };
-    Some(single::answer(target, &request, now, reply).await)
+    if services.is_here(&row.digest) {
+        return Some(single::answer(target, &request, now, reply).await);
+    }
+    // Rows of others were passed on; what is here may have to be fetched first.
+    match forward::place(Sender::Node, target, &request, &[]).await {
+        Passage::Here => {
+            let code = single::answer(target, &request, now, reply).await;
+            services.ran(namespace.name(), &row.digest);
+            Some(code)
+        }
+        Passage::Answered(_) => Some(reply.plain(ResultCode::UNAVAILABLE.into())),
+        Passage::Refused(code) => Some(reply.plain(code.into())),
+    }
+}
+
+/// Writes the answer to a row that ran elsewhere, with the number that the client gave it.
+fn write_row(row: Row, index: u32, out: &mut BytesMut) -> ResultCode {
+    match row {
+        Row::Answered(header, rest) => {
+            let header = MessageHeader {
+                transaction_ttl: index,
+                ..header
+            };
+            out.put_slice(&header.to_bytes());
+            out.put_slice(&rest);
+            header.result
+        }
+        Row::Failed(code) => ReplyTo::row(out, index).plain(code.into()),
+    }
 }
 
 /// Whether a row's code makes the batch fail where not all rows are wanted.

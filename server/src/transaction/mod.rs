@@ -17,6 +17,7 @@ mod batch;
 mod count;
 mod delete;
 mod filter;
+mod forward;
 mod function;
 mod job;
 mod plan;
@@ -34,6 +35,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 
@@ -43,6 +45,8 @@ pub use crate::udf::{
 };
 pub use reply::ReplyStream;
 pub use services::{FunctionContext, Functions, Services};
+
+use crate::cluster::records::Passage;
 
 use self::reply::ReplyTo;
 use self::request::Request;
@@ -61,6 +65,46 @@ pub async fn answer(
     received: Instant,
     output: &mut impl ReplyStream,
 ) -> std::io::Result<()> {
+    answer_from(Sender::Client, services, body, received, output).await
+}
+
+/// Answers a message that another node passes on, if this node owns every record in it.
+///
+/// # Errors
+/// [`NotMine`]: nothing was done.
+pub async fn answer_forwarded(
+    services: &impl Services,
+    body: &[u8],
+    received: Instant,
+    output: &mut BytesMut,
+) -> Result<(), NotMine> {
+    if !forward::owns_all(services, body) {
+        return Err(NotMine);
+    }
+    // A buffer does not fail.
+    let _ = answer_from(Sender::Node, services, body, received, output).await;
+    Ok(())
+}
+
+/// The command is for another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node does not own the record's partition")]
+pub struct NotMine;
+
+/// Who sent a message. What a node has passed on is not passed on again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Client,
+    Node,
+}
+
+async fn answer_from(
+    sender: Sender,
+    services: &impl Services,
+    body: &[u8],
+    received: Instant,
+    output: &mut impl ReplyStream,
+) -> std::io::Result<()> {
     let message = match Message::parse(body) {
         Ok(message) => message,
         Err(error) => {
@@ -70,7 +114,7 @@ pub async fn answer(
         }
     };
     if message.header.info1.contains(Info1::BATCH) {
-        return batch::answer(services, &message, received, output).await;
+        return batch::answer(sender, services, &message, received, output).await;
     }
     let request = match Request::of_message(&message, received + time_limit(services, &message)) {
         Ok(request) => request,
@@ -98,7 +142,18 @@ pub async fn answer(
         namespace,
         digest: &digest,
     };
-    single::answer(target, &request, received, ReplyTo::single(output.buffer())).await;
+    if services.is_here(&digest) {
+        single::answer(target, &request, received, ReplyTo::single(output.buffer())).await;
+        return Ok(());
+    }
+    match forward::place(sender, target, &request, body).await {
+        Passage::Here => {
+            single::answer(target, &request, received, ReplyTo::single(output.buffer())).await;
+            services.ran(namespace.name(), &digest);
+        }
+        Passage::Answered(frames) => output.buffer().extend_from_slice(&frames),
+        Passage::Refused(code) => reply::refuse(output.buffer(), code),
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use protocol::header::{MessageType, OpenFrame};
 use protocol::key::Digest;
 use protocol::message::{BodyWriter, Info1, Info3, MessageHeader, OpCode};
@@ -21,6 +21,9 @@ const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// A frame of records is sent when it has grown to this.
 const FLUSH_BYTES: usize = 1 << 20;
+
+/// Time that a query waits for records that are on their way to this node.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(10);
 
 /// Records looked at between two chances for other tasks.
 const PAGE: usize = 256;
@@ -74,7 +77,7 @@ pub(super) async fn answer(
         }
     };
     let job = Arc::clone(running.job());
-    let result = match query.run(namespace, &job, received, output).await {
+    let result = match query.run(services, namespace, &job, received, output).await {
         Ok(result) => result,
         Err(error) => {
             stats.pi_query_long_basic_abort.inc();
@@ -156,6 +159,7 @@ impl<'a> Query<'a> {
     /// Sends the records; the code is that of the last message.
     async fn run(
         &self,
+        services: &impl Services,
         namespace: &Namespace,
         job: &Job,
         begun: Instant,
@@ -168,7 +172,13 @@ impl<'a> Query<'a> {
             return Ok(ResultCode::OK);
         }
         let mut sent = 0;
+        let deadline = self.deadline.unwrap_or(begun + MIGRATION_LIMIT);
+        let complete = services.quiet(deadline).await;
         for start in &self.starts {
+            if !complete || !services.owns(start.partition) {
+                unavailable(start.partition, output.buffer());
+                continue;
+            }
             let mut after = start.after;
             loop {
                 if job.is_aborted() {
@@ -342,6 +352,20 @@ fn projection<'a>(request: &Request<'a>) -> Result<Vec<&'a [u8]>, ResultCode> {
     } else {
         listed
     })
+}
+
+/// Tells the client to read a partition elsewhere, or later. A frame of its own.
+fn unavailable(partition: u16, out: &mut BytesMut) {
+    let frame = OpenFrame::begin(out, MessageType::Message);
+    let header = MessageHeader {
+        info3: Info3::PARTITION_DONE,
+        result: ResultCode::UNAVAILABLE,
+        generation: partition.into(),
+        ..MessageHeader::default()
+    };
+    out.put_slice(&header.to_bytes());
+    // A header fits into any frame.
+    let _ = frame.finish(out);
 }
 
 /// The partitions to read, each once.

@@ -19,6 +19,15 @@ pub(super) struct Target<'t, S> {
     pub(super) digest: &'t Digest,
 }
 
+// Derived, these would ask the same of the services.
+impl<S> Clone for Target<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Target<'_, S> {}
+
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
 /// reply.
 pub(super) async fn answer<S: Services>(

@@ -214,6 +214,7 @@ fn node(directory: &std::path::Path) -> std::result::Result<Running, Box<dyn std
     Ok(Running {
         node,
         functions: LuaFunctions(functions),
+        records: None,
     })
 }
 

@@ -2,16 +2,14 @@
 //!
 //! The rule that decides between versions stands in [`crate::udf`], without input or output. Here it meets the network:
 //! [`rollout`](self::rollout) pushes a change to every live node and says when all have it, [`converge`] fetches what
-//! others have gossiped and this node lacks, [`answers`](self::answers) serves both, [`status`](self::status) asks every
+//! others have gossiped and this node lacks, [`answers`](super::answers) serves both, [`status`](self::status) asks every
 //! node what it has.
 
-mod answers;
 mod commands;
 mod converge;
 mod rollout;
 mod status;
 
-pub use answers::Answers;
 pub use commands::ClusterModules;
 pub(super) use converge::catch_up;
 pub use converge::{converge, publish};

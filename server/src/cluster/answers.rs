@@ -1,9 +1,16 @@
-use std::sync::Arc;
+//! What a node answers to its peers.
 
-use super::super::fabric::{FabricHandler, Kind};
-use super::super::{Cluster, NodeId};
-use super::{Compare, store, versions};
-use crate::running::LuaFunctions;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::fabric::{FabricHandler, Kind};
+use super::modules::{Compare, store, versions};
+use super::records::Records;
+use super::{Cluster, NodeId};
+use crate::running::{LuaFunctions, Running};
+use crate::transaction::answer_forwarded;
 use crate::udf::ModuleItem;
 
 /// Bytes of contents in one answer, about; the rest is asked for again.
@@ -13,15 +20,19 @@ const FETCH_BYTES: usize = 8 << 20;
 pub struct Answers {
     cluster: Arc<Cluster>,
     functions: LuaFunctions,
+    running: Arc<Running>,
+    records: Arc<Records>,
 }
 
 impl Answers {
     /// The answers of this node.
     #[must_use]
-    pub fn new(cluster: &Arc<Cluster>, functions: &LuaFunctions) -> Self {
+    pub fn new(cluster: &Arc<Cluster>, running: &Arc<Running>, records: &Arc<Records>) -> Self {
         Self {
             cluster: Arc::clone(cluster),
-            functions: functions.clone(),
+            functions: running.functions.clone(),
+            running: Arc::clone(running),
+            records: Arc::clone(records),
         }
     }
 
@@ -62,9 +73,20 @@ impl FabricHandler for Answers {
                 let stored = store(&self.functions, items).await;
                 serde_json::to_vec(&stored.map_err(|error| error.to_string())?)
             }
-            Kind::Hello | Kind::Forward | Kind::RecordPush | Kind::RecordPull | Kind::Settled => {
-                return Err(format!("this node does not answer {kind:?}"));
+            Kind::Forward => {
+                let mut frames = BytesMut::new();
+                return answer_forwarded(&*self.running, &body, Instant::now(), &mut frames)
+                    .await
+                    .map(|()| frames.into())
+                    .map_err(|error| error.to_string());
             }
+            Kind::RecordPush => return self.records.pushed(&body, self.cluster.deadline()).await,
+            Kind::RecordPull => {
+                let deadline = self.cluster.deadline();
+                return self.records.pulled(from, &body, deadline).await;
+            }
+            Kind::Settled => return Ok(self.records.settled(&body)),
+            Kind::Hello => return Err("the greeting is over".to_owned()),
         };
         answer.map_err(|error| error.to_string())
     }

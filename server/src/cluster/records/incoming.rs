@@ -1,0 +1,141 @@
+//! Records that come from other nodes, and questions for records.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::{Buf, BufMut};
+use protocol::key::Digest;
+
+use super::super::NodeId;
+use super::Records;
+use super::portable::{self, Portable};
+use crate::record::{Namespace, Record};
+
+/// Bytes of [`Kind::RecordPull`](super::super::fabric::Kind::RecordPull): the digest, then the name of the namespace.
+pub(super) fn question(namespace: &str, digest: &Digest) -> Vec<u8> {
+    [digest.0.as_slice(), namespace.as_bytes()].concat()
+}
+
+/// Begins a push: the name of the namespace, with its length in front; records follow.
+pub(super) fn begin_push(namespace: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    // Names of namespaces have at most 31 bytes.
+    body.put_u8(u8::try_from(namespace.len()).unwrap_or(u8::MAX));
+    body.put_slice(namespace.as_bytes());
+    body
+}
+
+impl Records {
+    /// Answers a pull: the record, or nothing. From now on its partition is the asking node's.
+    ///
+    /// # Errors
+    /// The question cannot be read, or the record is busy until the deadline.
+    pub async fn pulled(
+        &self,
+        from: NodeId,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Result<Vec<u8>, String> {
+        let unreadable = || "the question cannot be read".to_owned();
+        let (digest, name) = body.split_at_checked(20).ok_or_else(unreadable)?;
+        let digest = Digest(digest.try_into().map_err(|_| unreadable())?);
+        let name = std::str::from_utf8(name).map_err(|_| unreadable())?;
+        let Some(namespace) = self.node.namespace(name) else {
+            return Ok(Vec::new());
+        };
+        let partition = digest.partition_id();
+        if self.node.cluster.load().partitions.owner(partition) != Some(from) {
+            let mut state = self.state.lock();
+            state.claimed.insert(partition, (from, Instant::now()));
+            self.busy.store(true, Ordering::Release);
+        }
+        // Whatever ran here before it was claimed is over when the lock is had.
+        let _lock = namespace
+            .locks()
+            .lock(&digest, deadline, 0)
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut answer = Vec::new();
+        if let Some(record) = namespace.engine().get(&digest) {
+            portable::write(&digest, &record, &mut answer);
+        }
+        Ok(answer)
+    }
+
+    /// Takes records that another node pushes. On return they are stored, or something newer is.
+    ///
+    /// # Errors
+    /// The push cannot be read, names an unknown namespace, or a record cannot be stored.
+    pub async fn pushed(&self, body: &[u8], deadline: Instant) -> Result<Vec<u8>, String> {
+        let unreadable = || "the push cannot be read".to_owned();
+        let mut rest = body;
+        let length = rest.try_get_u8().map_err(|_| unreadable())?;
+        let (name, records) = rest
+            .split_at_checked(length.into())
+            .ok_or_else(unreadable)?;
+        let position = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| self.position(name))
+            .ok_or("no such namespace here")?;
+        self.take(position, records, deadline).await?;
+        Ok(Vec::new())
+    }
+
+    /// Whether this node is settled under a key, for a peer that asks: not empty if so.
+    pub fn settled(&self, body: &[u8]) -> Vec<u8> {
+        let state = self.state.lock();
+        let is_settled = state.settled_here && body == state.key.to_be_bytes();
+        if is_settled { vec![1] } else { Vec::new() }
+    }
+
+    /// Stores those of these records that are newer than what is here.
+    pub(super) async fn take(
+        &self,
+        position: usize,
+        mut records: &[u8],
+        deadline: Instant,
+    ) -> Result<(), String> {
+        let namespace = self
+            .node
+            .namespaces
+            .get(position)
+            .ok_or("no such namespace here")?;
+        while !records.is_empty() {
+            let portable = portable::read(&mut records).ok_or("a record cannot be read")?;
+            let digest = portable.digest;
+            let lock = namespace.locks().lock(&digest, deadline, 0).await;
+            let _lock = lock.map_err(|error| error.to_string())?;
+            let absent = self.state.lock().absent.get(&(position, digest)).copied();
+            if absent.is_none_or(|since_ms| portable.record.last_update_ms > since_ms) {
+                merge(namespace, portable)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a version is to replace another: the higher generation, then the later update.
+fn is_newer(offered: &Record, known: &Record) -> bool {
+    (offered.generation, offered.last_update_ms) > (known.generation, known.last_update_ms)
+}
+
+/// Stores a version if it is newer. The caller holds the record's lock.
+fn merge(namespace: &Namespace, portable: Portable) -> Result<(), String> {
+    let Portable {
+        digest,
+        set,
+        mut record,
+    } = portable;
+    let known = namespace.engine().get(&digest);
+    if known.is_some_and(|known| !is_newer(&record, &known)) {
+        return Ok(());
+    }
+    record.set = namespace
+        .set_for_write(&set, None)
+        .map_err(|error| error.to_string())?;
+    namespace
+        .store(&digest, record)
+        .map_err(|error| error.to_string())?;
+    namespace.migration.received.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}

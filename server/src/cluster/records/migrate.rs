@@ -1,0 +1,175 @@
+//! Pushing records to the nodes that own them now.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use protocol::key::Digest;
+use tokio::task::JoinSet;
+use tracing::{debug, info};
+
+use super::super::NodeId;
+use super::super::fabric::Kind;
+use super::incoming::begin_push;
+use super::{Records, portable};
+use crate::record::{Namespace, PARTITIONS, Record};
+
+/// Records that came here late, for example by a command that was on its way, are looked for this often.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Peers that are not settled are asked this often.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Records of one page.
+const PAGE: usize = 256;
+
+/// Bytes of a push, about.
+const PUSH_BYTES: usize = 1 << 20;
+
+/// Pushes what others own, and finds out when the others have done so, until it is dropped.
+pub async fn migrate(records: Arc<Records>) {
+    tokio::join!(
+        push_again_and_again(&records),
+        ask_again_and_again(&records)
+    );
+}
+
+async fn push_again_and_again(records: &Records) {
+    loop {
+        // What changes during a look wakes it again.
+        let _ = tokio::time::timeout(LOOK_AGAIN, records.changed.notified()).await;
+        let key = records.state.lock().key;
+        let mut moved = 0;
+        let mut clean = records.node.cluster.load().key == key;
+        for namespace in &records.node.namespaces {
+            match push_all(records, namespace).await {
+                Ok(count) => moved += count,
+                Err(reason) => {
+                    debug!(target: "migrate", "{{{}}} {reason}", namespace.name());
+                    clean = false;
+                }
+            }
+        }
+        if moved != 0 {
+            info!(target: "migrate", "{moved} records are with their owners");
+        }
+        let mut state = records.state.lock();
+        if clean && state.key == key {
+            state.settled_here = true;
+        }
+    }
+}
+
+async fn ask_again_and_again(records: &Arc<Records>) {
+    loop {
+        let (key, unsettled) = {
+            let mut state = records.state.lock();
+            records.look_around(&mut state);
+            (state.key, state.unsettled.clone())
+        };
+        let mut asking = JoinSet::new();
+        for run in unsettled {
+            let cluster = Arc::clone(&records.cluster);
+            asking.spawn(async move {
+                let (deadline, key) = (cluster.deadline(), key.to_be_bytes());
+                let answer = cluster.fabric.call(run.0, Kind::Settled, &key, deadline);
+                (run, answer.await.is_ok_and(|answer| !answer.is_empty()))
+            });
+        }
+        let pause = if asking.is_empty() {
+            LOOK_AGAIN
+        } else {
+            ASK_AGAIN
+        };
+        while let Some(answer) = asking.join_next().await {
+            if let Ok((run, true)) = answer {
+                let mut state = records.state.lock();
+                if state.key == key {
+                    state.settled.insert(run);
+                }
+            }
+        }
+        let _ = tokio::time::timeout(pause, records.view_came.notified()).await;
+    }
+}
+
+/// Pushes every record of a namespace that another node owns; how many there were.
+async fn push_all(records: &Records, namespace: &Namespace) -> Result<u64, String> {
+    let foreign: Vec<(u16, NodeId)> = {
+        let view = records.node.cluster.load();
+        (0..PARTITIONS)
+            .filter(|partition| namespace.engine().partition_objects(*partition) != 0)
+            .filter_map(|partition| Some((partition, view.partitions.owner(partition)?)))
+            .filter(|(_, owner)| *owner != records.cluster.me)
+            .collect()
+    };
+    let outgoing = &namespace.migration.outgoing;
+    outgoing.store(foreign.len() as u64, Ordering::Relaxed);
+    let mut moved = 0;
+    for (partition, owner) in foreign {
+        moved += push_partition(records, namespace, partition, owner).await?;
+        outgoing.fetch_sub(1, Ordering::Relaxed);
+    }
+    Ok(moved)
+}
+
+async fn push_partition(
+    records: &Records,
+    namespace: &Namespace,
+    partition: u16,
+    owner: NodeId,
+) -> Result<u64, String> {
+    let mut after = None;
+    let mut moved = 0;
+    loop {
+        let page = namespace.engine().page(partition, after.as_ref(), PAGE);
+        let mut batch: Vec<(Digest, Arc<Record>)> = Vec::new();
+        let mut body = begin_push(namespace.name());
+        for (digest, record) in &page {
+            portable::write(digest, record, &mut body);
+            batch.push((*digest, Arc::clone(record)));
+            if body.len() >= PUSH_BYTES {
+                moved += push(records, namespace, owner, &body, &batch).await?;
+                batch.clear();
+                body = begin_push(namespace.name());
+            }
+        }
+        if !batch.is_empty() {
+            moved += push(records, namespace, owner, &body, &batch).await?;
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => after = Some(*last),
+            _ => return Ok(moved),
+        }
+    }
+}
+
+/// Pushes some records, and forgets those that did not change meanwhile.
+async fn push(
+    records: &Records,
+    namespace: &Namespace,
+    owner: NodeId,
+    body: &[u8],
+    batch: &[(Digest, Arc<Record>)],
+) -> Result<u64, String> {
+    let deadline = records.cluster.deadline();
+    records
+        .cluster
+        .fabric
+        .call(owner, Kind::RecordPush, body, deadline)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut moved = 0;
+    for (digest, record) in batch {
+        let lock = namespace.locks().lock(digest, deadline, 0).await;
+        let _lock = lock.map_err(|error| error.to_string())?;
+        let same = |now: Arc<Record>| Arc::ptr_eq(&now, record);
+        if namespace.engine().get(digest).is_some_and(same) {
+            namespace.remove(digest);
+            moved += 1;
+        }
+    }
+    let transmitted = &namespace.migration.transmitted;
+    transmitted.fetch_add(moved, Ordering::Relaxed);
+    Ok(moved)
+}

@@ -1,0 +1,225 @@
+//! Commands that do not just run on the node that got them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, BytesMut};
+use protocol::header::HEADER_SIZE;
+use protocol::key::Digest;
+use protocol::message::{
+    BatchFlags, BatchRow, BatchRows, FieldType, Info1, Info2, Info3, MESSAGE_HEADER_SIZE, Message,
+    MessageHeader, MessageWriter, RowFlags,
+};
+use protocol::result_code::ResultCode;
+
+use super::request::Request;
+use super::single::Target;
+use super::{Passage, Sender, Services};
+use crate::cluster::NodeId;
+
+/// Pause before a batch's rows are sent on their way again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Where a single command runs.
+pub(super) async fn place<S: Services>(
+    sender: Sender,
+    target: Target<'_, S>,
+    request: &Request<'_>,
+    body: &[u8],
+) -> Passage {
+    let Target {
+        services,
+        namespace,
+        digest,
+    } = target;
+    if sender == Sender::Node && services.elsewhere(digest).is_some() {
+        // Since it was looked at, the partition has got another owner.
+        return Passage::Refused(ResultCode::UNAVAILABLE);
+    }
+    let repeatable = !request.header.info2.contains(Info2::WRITE);
+    services
+        .pass(namespace.name(), digest, body, repeatable, request.deadline)
+        .await
+}
+
+/// Whether this node owns every record that a message is about.
+pub(super) fn owns_all(services: &impl Services, body: &[u8]) -> bool {
+    let Ok(message) = Message::parse(body) else {
+        // It is answered with an error, here as anywhere.
+        return true;
+    };
+    let owns = |digest: &Digest| services.owns(digest.partition_id());
+    if message.header.info1.contains(Info1::BATCH) {
+        let rows = message.fields.batch().map(BatchRows::parse);
+        return match rows {
+            Some(Ok(rows)) => rows.flatten().all(|row| owns(&row.digest)),
+            _ => true,
+        };
+    }
+    message
+        .fields
+        .digest()
+        .ok()
+        .flatten()
+        .is_none_or(|digest| owns(&digest))
+}
+
+/// Rows of a batch that other nodes have run, by their place in the batch.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    rows: HashMap<u32, Row>,
+}
+
+/// What became of a row elsewhere.
+#[derive(Debug)]
+pub(super) enum Row {
+    /// The message that answers it: its header, which numbers the row by its place, and what follows.
+    Answered(MessageHeader, Vec<u8>),
+    /// Nobody answered.
+    Failed(ResultCode),
+}
+
+impl Elsewhere {
+    fn fail(&mut self, places: Vec<u32>, code: ResultCode) {
+        let failed = places.into_iter().map(|place| (place, Row::Failed(code)));
+        self.rows.extend(failed);
+    }
+
+    fn answered(&mut self, places: Vec<u32>, frames: &[u8]) {
+        let mut answered = rows_of(frames);
+        for place in places {
+            let row = answered
+                .remove(&place)
+                .unwrap_or(Row::Failed(ResultCode::TIMEOUT));
+            self.rows.insert(place, row);
+        }
+    }
+
+    /// Takes the row at this place, if it ran elsewhere.
+    pub(super) fn take(&mut self, place: u32) -> Option<Row> {
+        self.rows.remove(&place)
+    }
+}
+
+/// Has other nodes run the rows whose records they own, one node after the other: clients send most rows to their owners
+/// themselves.
+pub(super) async fn batch(
+    services: &impl Services,
+    message: &Message<'_>,
+    rows: &BatchRows<'_>,
+    deadline: Instant,
+) -> Elsewhere {
+    let mut elsewhere = Elsewhere::default();
+    loop {
+        let mut groups: HashMap<NodeId, Group> = HashMap::new();
+        for (place, row) in (0_u32..).zip(rows.clone()) {
+            let Ok(row) = row else { break };
+            if elsewhere.rows.contains_key(&place) || services.is_here(&row.digest) {
+                continue;
+            }
+            if let Some(owner) = services.elsewhere(&row.digest) {
+                groups.entry(owner).or_default().add(place, &row);
+            }
+        }
+        if groups.is_empty() {
+            return elsewhere;
+        }
+        let mut again = false;
+        for (owner, group) in groups {
+            let Some(question) = group.question(message) else {
+                elsewhere.fail(group.places, ResultCode::RECORD_TOO_BIG);
+                continue;
+            };
+            match services.forward(owner, &question, deadline).await {
+                Ok(frames) => elsewhere.answered(group.places, &frames),
+                Err(error) if error.nothing_happened() && Instant::now() + PAUSE < deadline => {
+                    again = true;
+                }
+                // It may have been done.
+                Err(_) => elsewhere.fail(group.places, ResultCode::TIMEOUT),
+            }
+        }
+        if again {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Rows for one node.
+#[derive(Default)]
+struct Group {
+    places: Vec<u32>,
+    rows: Vec<u8>,
+}
+
+impl Group {
+    /// Adds a row, numbered by its place: clients may number two rows alike.
+    fn add(&mut self, place: u32, row: &BatchRow<'_>) {
+        let flags = RowFlags::INFO23 | RowFlags::INFO4 | RowFlags::GENERATION | RowFlags::TTL;
+        let (header, out) = (&row.header, &mut self.rows);
+        self.places.push(place);
+        out.put_u32(place);
+        out.put_slice(&row.digest.0);
+        out.put_u8(flags.0);
+        out.put_u8(header.info1.0);
+        out.put_u8(header.info2.0);
+        out.put_u8(header.info3.0);
+        out.put_u8(header.info4.0);
+        // It was read from two bytes.
+        out.put_u16(u16::try_from(header.generation).unwrap_or(u16::MAX));
+        out.put_u32(header.record_ttl);
+        out.put_u16(header.n_fields);
+        out.put_u16(header.n_ops);
+        out.put_slice(row.fields.as_bytes());
+        out.put_slice(row.ops.as_bytes());
+    }
+
+    /// The body of a batch of these rows, which wants every row answered.
+    fn question(&self, message: &Message<'_>) -> Option<BytesMut> {
+        let mut data = Vec::with_capacity(5 + self.rows.len());
+        data.put_u32(u32::try_from(self.places.len()).ok()?);
+        data.put_u8((BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS).0);
+        data.put_slice(&self.rows);
+        let mut frame = BytesMut::new();
+        let mut writer = MessageWriter::new(&mut frame, &message.header);
+        for field in message.fields.iter() {
+            match field.kind {
+                FieldType::BATCH_INDEX | FieldType::BATCH_WITH_SET => {}
+                kind => {
+                    writer.field(kind, field.data);
+                }
+            }
+        }
+        writer.field(FieldType::BATCH_INDEX, &data);
+        writer.finish().ok()?;
+        let _header = frame.split_to(HEADER_SIZE);
+        Some(frame)
+    }
+}
+
+/// The rows in the frames of a reply, by the number that they were given.
+fn rows_of(mut frames: &[u8]) -> HashMap<u32, Row> {
+    let mut rows = HashMap::new();
+    while let Some((header, rest)) = frames.split_first_chunk::<HEADER_SIZE>() {
+        let Ok(header) = protocol::header::Header::parse(*header) else {
+            break;
+        };
+        let size = usize::try_from(header.size).unwrap_or(usize::MAX);
+        let Some((mut body, after)) = rest.split_at_checked(size) else {
+            break;
+        };
+        frames = after;
+        while let Ok((message, rest)) = Message::parse_first(body) {
+            let length = body.len() - rest.len();
+            let bytes = body.get(..length).unwrap_or_default();
+            let header = message.header;
+            if !header.info3.contains(Info3::LAST) {
+                let rest = bytes.get(MESSAGE_HEADER_SIZE..).unwrap_or_default();
+                let row = Row::Answered(header, rest.to_vec());
+                rows.insert(header.transaction_ttl, row);
+            }
+            body = rest;
+        }
+    }
+    rows
+}

@@ -1,0 +1,270 @@
+//! Records in a cluster: any node answers for any record, and nothing acknowledged is lost while they move.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use protocol::header::MessageType;
+use protocol::message::{BatchFlags, FieldType};
+use protocol::message::{Info1, Info3, Message, MessageHeader, MessageWriter, OpCode};
+use protocol::particle::Particle;
+use protocol::result_code::ResultCode;
+use tests::asd::RunningAsd;
+use tests::cluster::ClusterPlan;
+use tests::connection::Connection;
+use tests::process::wait_until;
+use tests::records::{CallOptions, RecordKey, WriteOptions, put_module};
+
+use crate::cluster::{DEADLINE, ask, plan, wait_until_formed};
+
+/// Records of each test.
+const RECORDS: usize = 200;
+
+const COUNTER: &[u8] = b"function add(r)
+  r.n = (r.n or 0) + 1
+  if aerospike:exists(r) then aerospike:update(r) else aerospike:create(r) end
+  return r.n
+end";
+
+fn key(number: usize) -> RecordKey {
+    RecordKey::new("test", "moving", &format!("key {number}"))
+}
+
+fn value(connection: &mut Connection, number: usize) -> Option<i64> {
+    let reply = connection.message(&key(number).get().unwrap()).unwrap();
+    match reply.code() {
+        ResultCode::OK => reply.bin("n").unwrap().as_ref().as_integer(),
+        ResultCode::NOT_FOUND => None,
+        code => panic!("{code:?} for record {number}"),
+    }
+}
+
+fn objects(node: &RunningAsd) -> usize {
+    let all = ask(node, "namespace/test");
+    let objects = all
+        .split(';')
+        .find_map(|pair| pair.strip_prefix("objects="));
+    objects.unwrap().parse().unwrap()
+}
+
+/// Waits until nothing moves any more.
+fn wait_until_settled(nodes: &[RunningAsd]) {
+    let command = format!("cluster-stable:size={}", nodes.len());
+    wait_until("all records are where they belong", DEADLINE, || {
+        Ok(nodes
+            .iter()
+            .all(|node| !ask(node, &command).starts_with("ERROR")))
+    })
+    .unwrap();
+}
+
+#[test]
+fn every_node_answers_for_every_record() {
+    let (_directory, plan) = plan(3);
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    let mut connections: Vec<Connection> =
+        nodes.iter().map(|node| node.connect().unwrap()).collect();
+    put_module(&mut connections[0], "counter.lua", COUNTER).unwrap();
+    for number in 0..RECORDS {
+        let frame = key(number)
+            .put([("n", &Particle::integer(1))], WriteOptions::default())
+            .unwrap();
+        let reply = connections[number % 3].message(&frame).unwrap();
+        assert_eq!(reply.code(), ResultCode::OK);
+    }
+    for number in 0..RECORDS {
+        let call = key(number)
+            .apply(b"counter", b"add", &[0x90], CallOptions::default())
+            .unwrap();
+        let reply = connections[(number + 1) % 3].message(&call).unwrap();
+        assert_eq!(reply.code(), ResultCode::OK);
+        for connection in &mut connections {
+            assert_eq!(value(connection, number), Some(2), "{number}");
+        }
+    }
+    // Each is stored once, and each node has its share.
+    let counts: Vec<usize> = nodes.iter().map(objects).collect();
+    assert_eq!(counts.iter().sum::<usize>(), RECORDS, "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+
+    for number in 0..RECORDS {
+        let reply = connections[(number + 2) % 3]
+            .message(&key(number).delete().unwrap())
+            .unwrap();
+        assert_eq!(reply.code(), ResultCode::OK);
+        assert_eq!(value(&mut connections[number % 3], number), None);
+    }
+}
+
+/// A batch that reads all records, every row numbered by its record, plus one that does not exist.
+fn batch() -> BytesMut {
+    let mut rows = Vec::new();
+    rows.put_u32(u32::try_from(RECORDS + 1).unwrap());
+    rows.put_u8((BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS).0);
+    for number in 0..=RECORDS {
+        rows.put_u32(u32::try_from(number).unwrap());
+        rows.put_slice(&key(number).digest().0);
+        // Only the first row is whole; the others repeat it.
+        if number > 0 {
+            rows.put_u8(1);
+            continue;
+        }
+        rows.put_u8(0);
+        rows.put_u8(Info1::READ.0);
+        rows.put_u16(2);
+        rows.put_u16(1);
+        for (kind, text) in [(FieldType::NAMESPACE, "test"), (FieldType::SET, "moving")] {
+            rows.put_u32(u32::try_from(text.len() + 1).unwrap());
+            rows.put_u8(kind.0);
+            rows.put_slice(text.as_bytes());
+        }
+        rows.put_u32(5);
+        rows.put_u8(OpCode::READ.0);
+        rows.put_slice(&[0, 0, 1, b'n']);
+    }
+    let header = MessageHeader {
+        info1: Info1::READ | Info1::BATCH,
+        ..MessageHeader::default()
+    };
+    let mut frame = BytesMut::new();
+    let mut message = MessageWriter::new(&mut frame, &header);
+    message.field(FieldType::BATCH_INDEX, &rows);
+    message.finish().unwrap();
+    frame
+}
+
+#[test]
+fn a_batch_may_be_sent_to_any_node() {
+    let (_directory, plan) = plan(3);
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    let mut connection = nodes[0].connect().unwrap();
+    for number in 0..RECORDS {
+        let n = Particle::integer(i64::try_from(number).unwrap());
+        let frame = key(number)
+            .put([("n", &n)], WriteOptions::default())
+            .unwrap();
+        assert_eq!(connection.message(&frame).unwrap().code(), ResultCode::OK);
+    }
+    for node in &nodes {
+        let mut connection = node.connect().unwrap();
+        connection.send(&batch()).unwrap();
+        let mut found = HashMap::new();
+        let mut ended = false;
+        while !ended {
+            let (kind, body) = connection.receive().unwrap();
+            assert_eq!(kind, MessageType::Message);
+            for message in Message::parse_all(&body) {
+                let message = message.unwrap();
+                if message.header.info3.contains(Info3::LAST) {
+                    assert_eq!(message.header.result, ResultCode::OK);
+                    ended = true;
+                    continue;
+                }
+                let n = message
+                    .ops
+                    .find(b"n")
+                    .map(|op| op.particle_ref().as_integer());
+                found.insert(message.header.transaction_ttl, (message.header.result, n));
+            }
+        }
+        assert_eq!(found.len(), RECORDS + 1);
+        for (index, (code, n)) in found {
+            let index = usize::try_from(index).unwrap();
+            let expected = match index {
+                RECORDS => (ResultCode::NOT_FOUND, None),
+                _ => (ResultCode::OK, Some(i64::try_from(index).ok())),
+            };
+            assert_eq!((code, n), expected, "row {index}");
+        }
+    }
+}
+
+/// What a writer knows of a counter.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    acknowledged: i64,
+    /// It was sent, and no answer came.
+    doubtful: i64,
+}
+
+/// Adds to counters until told to end, on whichever node answers.
+fn count(plan: &ClusterPlan, writer: usize, end: &AtomicBool, counts: &Mutex<Vec<Counted>>) {
+    let mut connection: Option<Connection> = None;
+    let mut number = writer;
+    let mut node = u8::try_from(writer % 3).unwrap();
+    while !end.load(Ordering::Relaxed) {
+        number = (number + 7) % RECORDS;
+        let Some(open) = &mut connection else {
+            node = (node + 1) % 3;
+            connection = Connection::open(plan.service(node)).ok();
+            continue;
+        };
+        let call = key(number)
+            .apply(b"counter", b"add", &[0x90], CallOptions::default())
+            .unwrap();
+        let code = open.message(&call).map(|reply| reply.code());
+        let counted = &mut counts.lock().unwrap()[number];
+        match code {
+            Ok(ResultCode::OK) => counted.acknowledged += 1,
+            // The answer of a node that is going may get lost, like that of one that is slow.
+            Ok(ResultCode::TIMEOUT) => counted.doubtful += 1,
+            Ok(ResultCode::UNAVAILABLE) => {}
+            Ok(code) => panic!("{code:?} for record {number}"),
+            Err(_) => {
+                counted.doubtful += 1;
+                connection = None;
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_while_nodes_leave_and_join() {
+    let (_directory, plan) = plan(3);
+    let mut nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    let mut connection = nodes[0].connect().unwrap();
+    put_module(&mut connection, "counter.lua", COUNTER).unwrap();
+    let end = AtomicBool::new(false);
+    let counts = Mutex::new(vec![Counted::default(); RECORDS]);
+    thread::scope(|scope| {
+        for writer in 0..3 {
+            let (plan, end, counts) = (&plan, &end, &counts);
+            scope.spawn(move || count(plan, writer, end, counts));
+        }
+        for number in [2_usize, 1, 0] {
+            thread::sleep(Duration::from_millis(200));
+            nodes[number].terminate().unwrap();
+            let ended = nodes[number].wait().unwrap();
+            assert!(ended.success(), "{ended}");
+            let back = plan.node(u8::try_from(number).unwrap()).start().unwrap();
+            nodes[number] = back;
+            wait_until_formed(&nodes);
+        }
+        end.store(true, Ordering::Relaxed);
+    });
+    wait_until_settled(&nodes);
+    let counts = counts.into_inner().unwrap();
+    let acknowledged: i64 = counts.iter().map(|counted| counted.acknowledged).sum();
+    assert!(
+        acknowledged > 500,
+        "the writers hardly wrote: {acknowledged}"
+    );
+    for node in &nodes {
+        let mut connection = node.connect().unwrap();
+        for (number, counted) in counts.iter().enumerate() {
+            let found = value(&mut connection, number).unwrap_or(0);
+            let most = counted.acknowledged + counted.doubtful;
+            assert!(
+                (counted.acknowledged..=most).contains(&found),
+                "record {number}: {found}, {counted:?}"
+            );
+        }
+    }
+    assert_eq!(nodes.iter().map(objects).sum::<usize>(), RECORDS);
+}
