@@ -1,5 +1,6 @@
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use protocol::key::Digest;
 use protocol::result_code::ResultCode;
@@ -50,12 +51,23 @@ impl StoreError {
     }
 }
 
+/// Which partitions are this node's.
+struct Ownership(Box<dyn Fn(u16) -> bool + Send + Sync>);
+
+impl fmt::Debug for Ownership {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Ownership")
+    }
+}
+
 /// A namespace: an engine with the sets, locks, settings and statistics around it.
 #[derive(Debug)]
 pub struct Namespace {
     name: Box<str>,
     /// What the configuration says.
     pub settings: Arc<NamespaceSettings>,
+    /// Says which partitions are this node's, if it is one of several.
+    ownership: OnceLock<Ownership>,
     /// What transactions count.
     pub stats: NamespaceStats,
     /// Records on their way between nodes.
@@ -97,6 +109,7 @@ impl Namespace {
         Self {
             name: name.into(),
             settings,
+            ownership: OnceLock::new(),
             stats: NamespaceStats::default(),
             migration: MigrationStats::default(),
             latency: NamespaceLatency::default(),
@@ -109,6 +122,20 @@ impl Namespace {
             locks: Arc::default(),
             truncate_lut_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Has the namespace ask which partitions are this node's. Only the first call counts.
+    pub fn set_ownership(&self, owns: impl Fn(u16) -> bool + Send + Sync + 'static) {
+        let _ = self.ownership.set(Ownership(Box::new(owns)));
+    }
+
+    /// Whether this node owns a partition. While a record of it is locked, this tells whether a change may be made here:
+    /// a partition is given to another node before its records are locked to be given.
+    #[must_use]
+    pub fn owns(&self, partition: u16) -> bool {
+        self.ownership
+            .get()
+            .is_none_or(|Ownership(owns)| owns(partition))
     }
 
     /// Name, 1 to 31 bytes.

@@ -118,6 +118,11 @@ impl<S: Services> Aggregation<'_, S> {
             if self.job.is_aborted() {
                 return Ok(ResultCode::QUERY_ABORT);
             }
+            if !self.namespace.owns(partition) {
+                // Its owner runs the function on it.
+                self.job.counts.partitions.inc();
+                continue;
+            }
             let source = Source::new(self, partition);
             if let Some(source) = source.if_any()
                 && !self.run_partition(source, output).await?

@@ -15,6 +15,7 @@ use protocol::result_code::ResultCode;
 use tokio::task::JoinSet;
 
 use super::count;
+use super::forward::MOVED;
 use super::function::{self, Names};
 use super::job::{self, Kind};
 use super::plan::Plan;
@@ -195,6 +196,11 @@ impl<F: Functions + 'static> Background<F> {
                 self.next_partition.store(PARTITIONS, Ordering::Relaxed);
                 return;
             }
+            if !self.namespace.owns(partition) {
+                // Its owner works on it.
+                self.job.counts.partitions.inc();
+                continue;
+            }
             let mut after = None;
             loop {
                 let engine = self.namespace.engine();
@@ -274,7 +280,7 @@ impl<F: Functions + 'static> Background<F> {
         let counts = &self.job.counts;
         match result {
             ResultCode::OK => counts.succeeded.inc(),
-            ResultCode::NOT_FOUND => return,
+            ResultCode::NOT_FOUND | MOVED => return,
             ResultCode::FILTERED_OUT => counts.filtered_bins.inc(),
             _ => counts.failed.inc(),
         }
@@ -306,6 +312,7 @@ impl<F: Functions + 'static> Background<F> {
             .lock(digest, request.deadline, pending_limit)
             .await;
         match lock {
+            Ok(_lock) if !namespace.owns(digest.partition_id()) => MOVED,
             Ok(_lock) => write::answer(namespace, digest, request, plan, reply),
             Err(error) => error.result_code(),
         }

@@ -7,7 +7,7 @@ use protocol::message::{BatchFlags, BatchRow, BatchRows, Message, MessageHeader}
 use protocol::result_code::ResultCode;
 
 use super::filter::Filter;
-use super::forward::{self, Elsewhere, Row};
+use super::forward::{self, Elsewhere, MOVED, Row};
 use super::reply::{self, ReplyStream, ReplyTo};
 use super::request::Request;
 use super::single::{self, Target};
@@ -39,10 +39,13 @@ pub(super) async fn answer(
         Ok((rows, filter)) => {
             let clock = Clock::of(message, received, services.transaction_max());
             let elsewhere = match sender {
-                Sender::Client => forward::batch(services, message, &rows, clock.deadline).await,
+                Sender::Client => {
+                    let rows = (0..).zip(rows.clone().map_while(Result::ok));
+                    forward::batch(services, message, rows, clock.deadline).await
+                }
                 Sender::Node => Elsewhere::default(),
             };
-            run(services, rows, elsewhere, filter, clock, output).await?
+            run(services, message, rows, elsewhere, filter, clock, output).await?
         }
         Err(code) => code,
     };
@@ -104,6 +107,7 @@ impl Clock {
 /// Runs the rows; the code is that of the whole batch.
 async fn run(
     services: &impl Services,
+    message: &Message<'_>,
     rows: BatchRows<'_>,
     mut elsewhere: Elsewhere,
     filter: Option<Filter>,
@@ -126,9 +130,17 @@ async fn run(
             result = ResultCode::PARAMETER;
             break;
         };
-        let code = match elsewhere.take(number) {
-            Some(answered) => Some(write_row(answered, row.index, out)),
-            None => answer_row(services, &row, filter, now, clock.row_deadline(now), out).await,
+        let code = loop {
+            let code = match elsewhere.take(number) {
+                Some(answered) => Some(write_row(answered, row.index, out)),
+                None => answer_row(services, &row, filter, now, clock.row_deadline(now), out).await,
+            };
+            if code != Some(MOVED) {
+                break code;
+            }
+            out.truncate(before);
+            let row = std::iter::once((number, row));
+            elsewhere = forward::batch(services, message, row, clock.deadline).await;
         };
         let Some(code) = code else {
             result = ResultCode::PARAMETER;

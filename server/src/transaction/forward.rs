@@ -17,6 +17,9 @@ use super::single::Target;
 use super::{Passage, Sender, Services};
 use crate::cluster::NodeId;
 
+/// Another node has got the record's partition since the command came to it: nothing was done. Never sent.
+pub(super) const MOVED: ResultCode = ResultCode(255);
+
 /// Pause before a batch's rows are sent on their way again.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -106,14 +109,13 @@ impl Elsewhere {
 pub(super) async fn batch(
     services: &impl Services,
     message: &Message<'_>,
-    rows: &BatchRows<'_>,
+    rows: impl Iterator<Item = (u32, BatchRow<'_>)> + Clone,
     deadline: Instant,
 ) -> Elsewhere {
     let mut elsewhere = Elsewhere::default();
     loop {
         let mut groups: HashMap<NodeId, Group> = HashMap::new();
-        for (place, row) in (0_u32..).zip(rows.clone()) {
-            let Ok(row) = row else { break };
+        for (place, row) in rows.clone() {
             if elsewhere.rows.contains_key(&place) || services.is_here(&row.digest) {
                 continue;
             }

@@ -8,6 +8,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Ran};
+use super::forward::MOVED;
 use super::reply::{Outcome, ReplyTo};
 use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
@@ -48,7 +49,7 @@ pub(super) async fn answer<S: Services>(
     }
 }
 
-/// Runs an admitted call on one record.
+/// Runs an admitted call on one record; [`MOVED`] when another node owns it by now.
 pub(super) async fn run(
     functions: &impl Functions,
     namespace: &Arc<Namespace>,
@@ -64,6 +65,7 @@ pub(super) async fn run(
         .lock(digest, request.deadline, pending_limit)
         .await
     {
+        Ok(_lock) if !namespace.owns(digest.partition_id()) => MOVED,
         Ok(_lock) => call(namespace, digest, request, names, context, reply).await,
         Err(error) => reply.plain(error.result_code().into()),
     }

@@ -48,6 +48,7 @@ pub use services::{FunctionContext, Functions, Services};
 
 use crate::cluster::records::Passage;
 
+use self::forward::MOVED;
 use self::reply::ReplyTo;
 use self::request::Request;
 use self::single::Target;
@@ -142,19 +143,29 @@ async fn answer_from(
         namespace,
         digest: &digest,
     };
-    if services.is_here(&digest) {
-        single::answer(target, &request, received, ReplyTo::single(output.buffer())).await;
+    let before = output.buffer().len();
+    loop {
+        let quick = services.is_here(&digest);
+        let passage = match quick {
+            true => Passage::Here,
+            false => forward::place(sender, target, &request, body).await,
+        };
+        match passage {
+            Passage::Here => {
+                let reply = ReplyTo::single(output.buffer());
+                if single::answer(target, &request, received, reply).await == MOVED {
+                    output.buffer().truncate(before);
+                    continue;
+                }
+                if !quick {
+                    services.ran(namespace.name(), &digest);
+                }
+            }
+            Passage::Answered(frames) => output.buffer().extend_from_slice(&frames),
+            Passage::Refused(code) => reply::refuse(output.buffer(), code),
+        }
         return Ok(());
     }
-    match forward::place(sender, target, &request, body).await {
-        Passage::Here => {
-            single::answer(target, &request, received, ReplyTo::single(output.buffer())).await;
-            services.ran(namespace.name(), &digest);
-        }
-        Passage::Answered(frames) => output.buffer().extend_from_slice(&frames),
-        Passage::Refused(code) => reply::refuse(output.buffer(), code),
-    }
-    Ok(())
 }
 
 /// Answers a request without a digest, by what its fields say that it is.

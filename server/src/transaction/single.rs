@@ -6,6 +6,7 @@ use protocol::message::{Info1, Info2};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Kind};
+use super::forward::MOVED;
 use super::plan::Plan;
 use super::reply::ReplyTo;
 use super::request::Request;
@@ -29,7 +30,7 @@ impl<S> Clone for Target<'_, S> {
 impl<S> Copy for Target<'_, S> {}
 
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
-/// reply.
+/// reply, or [`MOVED`]: then nothing was done, and what was written of a reply is to be taken back.
 pub(super) async fn answer<S: Services>(
     target: Target<'_, S>,
     request: &Request<'_>,
@@ -61,6 +62,10 @@ pub(super) async fn answer<S: Services>(
         Kind::Delete => delete(target, request, reply).await,
         Kind::Function => function::answer(target, request, reply).await,
     };
+    let owns = || namespace.owns(target.digest.partition_id());
+    if result == MOVED || (result == ResultCode::NOT_FOUND && kind == Kind::Read && !owns()) {
+        return MOVED;
+    }
     count::finished(namespace, request.origin, kind, result, begun.elapsed());
     result
 }
@@ -107,6 +112,10 @@ async fn locked<S: Services>(
     change: impl FnOnce(ReplyTo<'_>) -> ResultCode,
 ) -> ResultCode {
     let locks = target.namespace.locks();
+    let change = |reply| match target.namespace.owns(target.digest.partition_id()) {
+        true => change(reply),
+        false => MOVED,
+    };
     if let Some(_lock) = locks.try_short(target.digest) {
         return change(reply);
     }

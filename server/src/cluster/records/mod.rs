@@ -88,7 +88,7 @@ impl Records {
     /// The records of a node that has none yet.
     #[must_use]
     pub fn new(node: &Arc<Node>, cluster: &Arc<Cluster>) -> Arc<Self> {
-        Arc::new(Self {
+        let records = Arc::new(Self {
             node: Arc::clone(node),
             cluster: Arc::clone(cluster),
             busy: AtomicBool::new(false),
@@ -105,7 +105,17 @@ impl Records {
             }),
             changed: Notify::new(),
             view_came: Notify::new(),
-        })
+        });
+        for namespace in &node.namespaces {
+            // Namespaces belong to the node, and so do records: a strong reference would keep all of them for ever.
+            let records = Arc::downgrade(&records);
+            namespace.set_ownership(move |partition| {
+                records
+                    .upgrade()
+                    .is_none_or(|records| records.owns(partition))
+            });
+        }
+        records
     }
 
     /// Tells of a view before it comes into force: from now on, nothing runs here before it is resolved.
