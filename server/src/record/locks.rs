@@ -84,6 +84,14 @@ impl RecordLocks {
             .map(Mutex::lock)
     }
 
+    /// Whether nobody holds a record of a partition at this moment: every change that began before is over.
+    #[must_use]
+    pub fn is_quiet(&self, partition: u16) -> bool {
+        self.partitions
+            .get(usize::from(partition))
+            .is_none_or(|partition| partition.lock().is_empty())
+    }
+
     /// Locks the record for a short change; `None` when it is busy.
     #[must_use]
     pub fn try_short(&self, digest: &Digest) -> Option<ShortLock<'_>> {

@@ -16,9 +16,10 @@ pub(super) fn question(namespace: &str, digest: &Digest) -> Vec<u8> {
     [digest.0.as_slice(), namespace.as_bytes()].concat()
 }
 
-/// Begins a push: the name of the namespace, with its length in front; records follow.
-pub(super) fn begin_push(namespace: &str) -> Vec<u8> {
+/// Begins a push: the key of the view, the name of the namespace with its length in front; records follow.
+pub(super) fn begin_push(key: u64, namespace: &str) -> Vec<u8> {
     let mut body = Vec::new();
+    body.put_u64(key);
     // Names of namespaces have at most 31 bytes.
     body.put_u8(u8::try_from(namespace.len()).unwrap_or(u8::MAX));
     body.put_slice(namespace.as_bytes());
@@ -65,10 +66,12 @@ impl Records {
     /// Takes records that another node pushes. On return they are stored, or something newer is.
     ///
     /// # Errors
-    /// The push cannot be read, names an unknown namespace, or a record cannot be stored.
+    /// The nodes have different views: records would go back and forth between them. The push cannot be read, names an
+    /// unknown namespace, or a record cannot be stored.
     pub async fn pushed(&self, body: &[u8], deadline: Instant) -> Result<Vec<u8>, String> {
         let unreadable = || "the push cannot be read".to_owned();
         let mut rest = body;
+        let key = rest.try_get_u64().map_err(|_| unreadable())?;
         let length = rest.try_get_u8().map_err(|_| unreadable())?;
         let (name, records) = rest
             .split_at_checked(length.into())
@@ -77,7 +80,7 @@ impl Records {
             .ok()
             .and_then(|name| self.position(name))
             .ok_or("no such namespace here")?;
-        self.take(position, records, deadline).await?;
+        self.take(key, position, records, deadline).await?;
         Ok(Vec::new())
     }
 
@@ -88,9 +91,10 @@ impl Records {
         if is_settled { vec![1] } else { Vec::new() }
     }
 
-    /// Stores those of these records that are newer than what is here.
+    /// Stores those of these records that are newer than what is here, while the view has this key.
     pub(super) async fn take(
         &self,
+        key: u64,
         position: usize,
         mut records: &[u8],
         deadline: Instant,
@@ -105,7 +109,13 @@ impl Records {
             let digest = portable.digest;
             let lock = namespace.locks().lock(&digest, deadline, 0).await;
             let _lock = lock.map_err(|error| error.to_string())?;
-            let absent = self.state.lock().absent.get(&(position, digest)).copied();
+            let absent = {
+                let state = self.state.lock();
+                if state.key != key {
+                    return Err("this node has another view of the cluster".to_owned());
+                }
+                state.absent.get(&(position, digest)).copied()
+            };
             if absent.is_none_or(|since_ms| portable.record.last_update_ms > since_ms) {
                 merge(namespace, portable)?;
             }

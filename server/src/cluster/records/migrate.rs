@@ -53,9 +53,14 @@ async fn push_again_and_again(records: &Records) {
         if moved != 0 {
             info!(target: "migrate", "{moved} records are with their owners");
         }
-        let mut state = records.state.lock();
-        if clean && state.key == key {
-            state.settled_here = true;
+        if clean && records.holds_nothing_of_others() {
+            let mut state = records.state.lock();
+            if state.key == key {
+                state.settled_here = true;
+            }
+        } else {
+            tokio::time::sleep(ASK_AGAIN).await;
+            records.changed.notify_one();
         }
     }
 }
@@ -93,10 +98,27 @@ async fn ask_again_and_again(records: &Arc<Records>) {
     }
 }
 
+impl Records {
+    /// Whether no record of another's partition is here, and no command is at work that began before the partition was
+    /// another's.
+    fn holds_nothing_of_others(&self) -> bool {
+        let view = self.node.cluster.load();
+        (0..PARTITIONS)
+            .filter(|partition| view.partitions.owner(*partition) != Some(self.cluster.me))
+            .all(|partition| {
+                self.node.namespaces.iter().all(|namespace| {
+                    // In this order: what was at work may have stored a record.
+                    namespace.locks().is_quiet(partition)
+                        && namespace.engine().partition_objects(partition) == 0
+                })
+            })
+    }
+}
+
 /// Pushes every record of a namespace that another node owns; how many there were.
 async fn push_all(records: &Records, namespace: &Namespace) -> Result<u64, String> {
+    let view = records.node.cluster.load_full();
     let foreign: Vec<(u16, NodeId)> = {
-        let view = records.node.cluster.load();
         (0..PARTITIONS)
             .filter(|partition| namespace.engine().partition_objects(*partition) != 0)
             .filter_map(|partition| Some((partition, view.partitions.owner(partition)?)))
@@ -107,7 +129,7 @@ async fn push_all(records: &Records, namespace: &Namespace) -> Result<u64, Strin
     outgoing.store(foreign.len() as u64, Ordering::Relaxed);
     let mut moved = 0;
     for (partition, owner) in foreign {
-        moved += push_partition(records, namespace, partition, owner).await?;
+        moved += push_partition(records, namespace, partition, (owner, view.key)).await?;
         outgoing.fetch_sub(1, Ordering::Relaxed);
     }
     Ok(moved)
@@ -117,21 +139,21 @@ async fn push_partition(
     records: &Records,
     namespace: &Namespace,
     partition: u16,
-    owner: NodeId,
+    (owner, key): (NodeId, u64),
 ) -> Result<u64, String> {
     let mut after = None;
     let mut moved = 0;
     loop {
         let page = namespace.engine().page(partition, after.as_ref(), PAGE);
         let mut batch: Vec<(Digest, Arc<Record>)> = Vec::new();
-        let mut body = begin_push(namespace.name());
+        let mut body = begin_push(key, namespace.name());
         for (digest, record) in &page {
             portable::write(digest, record, &mut body);
             batch.push((*digest, Arc::clone(record)));
             if body.len() >= PUSH_BYTES {
                 moved += push(records, namespace, owner, &body, &batch).await?;
                 batch.clear();
-                body = begin_push(namespace.name());
+                body = begin_push(key, namespace.name());
             }
         }
         if !batch.is_empty() {

@@ -48,6 +48,8 @@ pub struct Records {
     cluster: Arc<Cluster>,
     /// Commands cannot just run here: something is on its way, or may be.
     busy: AtomicBool,
+    /// A view of the cluster is in force. Before, others may count this node as an owner already, but it owns nothing.
+    has_view: AtomicBool,
     state: Mutex<State>,
     /// Wakes the pushing.
     changed: Notify,
@@ -62,8 +64,8 @@ struct State {
     settled_here: bool,
     /// Partitions that this node owns.
     owned: PartitionMap,
-    /// Partitions that it owned when everything was settled last.
-    owned_before: PartitionMap,
+    /// Partitions that it has owned without a break since everything was settled last: nobody else holds their records.
+    kept: PartitionMap,
     /// Peers that said under this key that they are settled.
     settled: HashSet<Run>,
     /// Peers that did not.
@@ -80,7 +82,7 @@ struct State {
 impl State {
     /// Whether another node may hold records of this partition.
     fn may_be_elsewhere(&self, partition: u16) -> bool {
-        !self.unsettled.is_empty() && !self.owned_before.has(partition)
+        !self.unsettled.is_empty() && !self.kept.has(partition)
     }
 }
 
@@ -92,11 +94,12 @@ impl Records {
             node: Arc::clone(node),
             cluster: Arc::clone(cluster),
             busy: AtomicBool::new(false),
+            has_view: AtomicBool::new(false),
             state: Mutex::new(State {
                 key: 0,
                 settled_here: false,
                 owned: PartitionMap::EMPTY,
-                owned_before: PartitionMap::EMPTY,
+                kept: PartitionMap::EMPTY,
                 settled: HashSet::new(),
                 unsettled: Vec::new(),
                 resolved: HashSet::new(),
@@ -132,14 +135,27 @@ impl Records {
             .first()
             .cloned()
             .unwrap_or(PartitionMap::EMPTY);
+        let lost: Vec<u16> = (0..PARTITIONS)
+            .filter(|partition| state.kept.has(*partition) && !state.owned.has(*partition))
+            .collect();
+        lost.into_iter()
+            .for_each(|partition| state.kept.remove(partition));
         state.resolved.clear();
-        state.claimed.clear();
+        let owned = state.owned.clone();
+        state
+            .absent
+            .retain(|(_, digest), _| owned.has(digest.partition_id()));
         self.look_around(&mut state);
     }
 
     /// Tells that a view is in force.
     pub fn view_changed(&self) {
-        self.look_around(&mut self.state.lock());
+        self.has_view.store(true, Ordering::Release);
+        let mut state = self.state.lock();
+        // They were made under the view before. Until this one was in force they counted.
+        state.claimed.clear();
+        self.look_around(&mut state);
+        drop(state);
         self.changed.notify_one();
         self.view_came.notify_one();
     }
@@ -158,7 +174,7 @@ impl Records {
             .claimed
             .retain(|_, (_, since)| since.elapsed() < CLAIM_LIFE);
         if state.unsettled.is_empty() {
-            state.owned_before = state.owned.clone();
+            state.kept = state.owned.clone();
             state.resolved.clear();
             state.absent.clear();
         }

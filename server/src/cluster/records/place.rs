@@ -1,5 +1,6 @@
 //! Where a command runs.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use protocol::key::Digest;
@@ -27,7 +28,7 @@ impl Records {
     /// Whether commands on this record just run here.
     #[must_use]
     pub fn is_here(&self, digest: &Digest) -> bool {
-        !self.busy.load(std::sync::atomic::Ordering::Acquire) && self.owns(digest.partition_id())
+        !self.busy.load(Ordering::Acquire) && self.owns(digest.partition_id())
     }
 
     /// Whether this node owns a partition, as far as it knows.
@@ -39,7 +40,10 @@ impl Records {
     /// The owner of a partition: who claims it, else who has it in the view in force.
     #[must_use]
     pub fn owner(&self, partition: u16) -> Option<NodeId> {
-        if self.busy.load(std::sync::atomic::Ordering::Acquire) {
+        if !self.has_view.load(Ordering::Acquire) {
+            return None;
+        }
+        if self.busy.load(Ordering::Acquire) {
             let state = self.state.lock();
             let claimed = state
                 .claimed
@@ -101,7 +105,7 @@ impl Records {
 
     /// Waits until nothing is on its way to this node's partitions; false when that takes too long.
     pub async fn quiet(&self, deadline: Instant) -> bool {
-        while self.busy.load(std::sync::atomic::Ordering::Acquire) {
+        while self.busy.load(Ordering::Acquire) {
             if Instant::now() + PAUSE > deadline {
                 return false;
             }

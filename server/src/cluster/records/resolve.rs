@@ -27,10 +27,10 @@ impl Records {
     ) -> Result<(), ResultCode> {
         let position = self.position(namespace).ok_or(ResultCode::NAMESPACE)?;
         'again: loop {
-            let peers = match self.peers_to_ask(position, digest) {
-                peers if peers.is_empty() => return Ok(()),
-                peers => peers,
-            };
+            let (key, peers) = self.peers_to_ask(position, digest);
+            if peers.is_empty() {
+                return Ok(());
+            }
             let question = question(namespace, digest);
             for peer in peers {
                 let answer = self
@@ -39,7 +39,7 @@ impl Records {
                     .call(peer, Kind::RecordPull, &question, deadline)
                     .await;
                 let taken = match answer {
-                    Ok(record) => self.take(position, &record, deadline).await,
+                    Ok(record) => self.take(key, position, &record, deadline).await,
                     Err(error) => Err(error.to_string()),
                 };
                 if let Err(reason) = taken {
@@ -51,20 +51,27 @@ impl Records {
                     continue 'again;
                 }
             }
-            self.state.lock().resolved.insert((position, *digest));
-            return Ok(());
+            let mut state = self.state.lock();
+            if state.key == key {
+                state.resolved.insert((position, *digest));
+                return Ok(());
+            }
         }
     }
 
-    fn peers_to_ask(&self, position: usize, digest: &Digest) -> Vec<NodeId> {
+    /// The key of the view, and who may hold the record under it. Nobody is asked for what is another node's by now.
+    fn peers_to_ask(&self, position: usize, digest: &Digest) -> (u64, Vec<NodeId>) {
+        let partition = digest.partition_id();
+        let owns = self.owns(partition);
         let state = self.state.lock();
-        let known = !state.may_be_elsewhere(digest.partition_id())
+        let known = !owns
+            || !state.may_be_elsewhere(partition)
             || state.resolved.contains(&(position, *digest));
-        if known {
-            Vec::new()
-        } else {
-            state.unsettled.iter().map(|(id, _)| *id).collect()
-        }
+        let peers = match known {
+            true => Vec::new(),
+            false => state.unsettled.iter().map(|(id, _)| *id).collect(),
+        };
+        (state.key, peers)
     }
 
     /// Notes that a record is not here after a command on it: what comes in later and is older was deleted.
@@ -78,8 +85,9 @@ impl Records {
         let Some(namespace) = self.node.namespaces.get(position) else {
             return;
         };
+        let owns = self.owns(digest.partition_id());
         let mut state = self.state.lock();
-        if namespace.engine().get(digest).is_some() {
+        if !owns || namespace.engine().get(digest).is_some() {
             state.absent.remove(&(position, *digest));
         } else {
             state.absent.insert((position, *digest), namespace.now_ms());
