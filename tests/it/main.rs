@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod cluster_clients;
 mod cluster_records;
 mod durability;
 mod golden;

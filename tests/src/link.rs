@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,12 +20,19 @@ const MAX_DATAGRAM: usize = 65_535;
 struct Shared {
     cut: Mutex<HashSet<IpAddr>>,
     closed: AtomicBool,
+    datagrams: AtomicU64,
+    bytes: AtomicU64,
 }
 
 impl Shared {
     fn is_cut(&self, other: IpAddr) -> bool {
         let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
         cut.contains(&other)
+    }
+
+    fn passed(&self, length: usize) {
+        self.datagrams.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(length as u64, Ordering::Relaxed);
     }
 
     fn is_closed(&self) -> bool {
@@ -69,6 +76,15 @@ impl Link {
     /// Loses everything between the node and this one.
     pub fn cut(&self, other: Ipv4Addr) {
         self.change(|cut| cut.insert(other.into()));
+    }
+
+    /// Datagrams that passed in both directions, and their bytes.
+    pub fn traffic(&self) -> (u64, u64) {
+        let shared = &self.shared;
+        (
+            shared.datagrams.load(Ordering::Relaxed),
+            shared.bytes.load(Ordering::Relaxed),
+        )
     }
 
     /// Loses nothing any more.
@@ -118,6 +134,7 @@ fn relay_datagrams(outside: &UdpSocket, inside: SocketAddr, shared: &Arc<Shared>
                 Err(_) => continue,
             },
         };
+        shared.passed(length);
         // A node that is down loses its datagrams.
         let _ = socket.send(buffer.get(..length).unwrap_or_default());
     }
@@ -140,6 +157,7 @@ fn towards(
         while !shared.is_closed() {
             match answers.recv(&mut buffer) {
                 Ok(length) if !shared.is_cut(sender.ip()) => {
+                    shared.passed(length);
                     let bytes = buffer.get(..length).unwrap_or_default();
                     let _ = back.send_to(bytes, sender);
                 }

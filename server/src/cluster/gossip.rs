@@ -31,6 +31,17 @@ pub struct GossipTraffic {
     pub received_foreign: AtomicU64,
 }
 
+impl GossipTraffic {
+    /// Datagrams sent so far, and the bytes in them.
+    #[must_use]
+    pub fn sent(&self) -> (u64, u64) {
+        (
+            self.sent.load(Ordering::Relaxed),
+            self.sent_bytes.load(Ordering::Relaxed),
+        )
+    }
+}
+
 /// The heartbeat socket of a node, bound to its port.
 pub struct HeartbeatSocket {
     socket: UdpSocket,

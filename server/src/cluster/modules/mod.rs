@@ -1,8 +1,8 @@
 //! Modules in a cluster: what is registered on one node is served by all.
 //!
 //! The rule that decides between versions stands in [`crate::udf`], without input or output. Here it meets the network:
-//! [`rollout`](self::rollout) pushes a change to every live node and says when all have it, [`converge`] fetches what
-//! others have gossiped and this node lacks, [`answers`](super::answers) serves both, [`status`](self::status) asks every
+//! `rollout` pushes a change to every live node and says when all have it, `converge` fetches what
+//! others have gossiped and this node lacks, `answers` serves both, `status` asks every
 //! node what it has.
 
 mod commands;

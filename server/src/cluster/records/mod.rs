@@ -7,8 +7,8 @@
 //!                            only now, before the first command on it: *resolving*
 //! ```
 //!
-//! [`place`](self::place) says where a command runs, and passes it on; [`resolve`](self::resolve) gets a record from
-//! where it was; [`migrate`](self::migrate) pushes what others own. Of two versions of a record the higher generation
+//! `place` says where a command runs, and passes it on; `resolve` gets a record from
+//! where it was; `migrate` pushes what others own. Of two versions of a record the higher generation
 //! wins, then the later update. There are no copies: a node that dies takes its records along.
 
 mod incoming;

@@ -1,0 +1,280 @@
+//! Figures of clusters: how long a registration takes, how soon a dead node is out, how soon one that comes back has
+//! everything, and what the nodes say to each other when nothing happens.
+//!
+//! All nodes run on this machine, each a process with its own loopback address. A registration is one sync of a disk and
+//! two round trips, so the disk under the directory of temporary files counts.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use hdrhistogram::Histogram;
+use server::cluster::membership::{Membership, MembershipSettings};
+use server::cluster::{HeartbeatSocket, NodeId};
+use tests::asd::RunningAsd;
+use tests::cluster::ClusterPlan;
+use tests::error::{Error, Result};
+use tests::process::wait_until;
+use tests::records::{module_names, put_module};
+
+/// Whatever is waited for takes far less.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Heartbeats as the server has them by default, milliseconds and count.
+const INTERVAL_MS: u32 = 150;
+const TIMEOUT: u32 = 10;
+
+/// Measure clusters of asd.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The program to measure.
+    #[arg(long, default_value = "target/release/asd")]
+    asd: PathBuf,
+    /// Registrations of each cluster.
+    #[arg(long, default_value_t = 500)]
+    puts: u32,
+    /// Modules that a node misses while it is away.
+    #[arg(long, default_value_t = 1000)]
+    missed: u32,
+    /// Seconds of silence that are listened to.
+    #[arg(long, default_value_t = 10)]
+    idle: u64,
+    /// Nodes of the simulated cluster; 0 leaves it out.
+    #[arg(long, default_value_t = 1000)]
+    simulated: u16,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cluster-figures: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    for size in [1, 3, 7] {
+        puts(arguments, size)?;
+    }
+    death_and_return(arguments)?;
+    for size in [3, 10] {
+        idle(arguments, size)?;
+    }
+    if arguments.simulated != 0 {
+        simulated(arguments.simulated)?;
+    }
+    Ok(())
+}
+
+fn plan(arguments: &Arguments, size: u8) -> Result<(Directory, ClusterPlan)> {
+    let directory = Directory::new()?;
+    let plan = ClusterPlan::new(&arguments.asd, &directory.0, size).heartbeat(INTERVAL_MS, TIMEOUT);
+    Ok((directory, plan))
+}
+
+/// A directory that goes with the figure.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Result<Self> {
+        let name = format!("asd-cluster-figures-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        // What an earlier figure left.
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).map_err(Error::io("make a directory"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn wait_for_size(nodes: &[RunningAsd]) -> Result<()> {
+    let command = format!("cluster-stable:size={}", nodes.len());
+    wait_until("the nodes form one cluster", DEADLINE, || {
+        for node in nodes {
+            if node.connect()?.info(&command)?.starts_with("ERROR") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+}
+
+fn register(node: &RunningAsd, number: u32) -> Result<()> {
+    let source = format!("function number() return {number} end\n");
+    let file = format!("m{number}.lua");
+    match put_module(&mut node.connect()?, &file, source.as_bytes())?.as_str() {
+        "ok" => Ok(()),
+        answer => Err(Error::Unexpected(format!("{file}: {answer}"))),
+    }
+}
+
+fn puts(arguments: &Arguments, size: u8) -> Result<()> {
+    let (_directory, plan) = plan(arguments, size)?;
+    let nodes = plan.start()?;
+    wait_for_size(&nodes)?;
+    let first = nodes
+        .first()
+        .ok_or_else(|| Error::Unexpected("no node".to_owned()))?;
+    let mut connection = first.connect()?;
+    let mut times =
+        Histogram::<u64>::new(3).map_err(|error| Error::Unexpected(error.to_string()))?;
+    for number in 0..arguments.puts {
+        let source = format!("function number() return {number} end\n");
+        let begun = Instant::now();
+        let answer = put_module(&mut connection, "m.lua", source.as_bytes())?;
+        if answer != "ok" {
+            return Err(Error::Unexpected(format!("m.lua: {answer}")));
+        }
+        times.saturating_record(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+    }
+    let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
+    let (median, p99) = (ms(0.5), ms(0.99));
+    println!(
+        "registration acknowledged, {size:2} nodes            {median:8.2} ms   p99 {p99:.2} ms"
+    );
+    Ok(())
+}
+
+fn death_and_return(arguments: &Arguments) -> Result<()> {
+    let (_directory, plan) = plan(arguments, 3)?;
+    let mut nodes = plan.start()?;
+    wait_for_size(&nodes)?;
+    let mut gone = nodes
+        .pop()
+        .ok_or_else(|| Error::Unexpected("no node".to_owned()))?;
+    gone.kill()?;
+    let begun = Instant::now();
+    let address = plan.address(2).to_string();
+    wait_until("the dead node is out of all lists", DEADLINE, || {
+        for node in &nodes {
+            if node.connect()?.info("peers-clear-std")?.contains(&address) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })?;
+    let out = begun.elapsed().as_secs_f64();
+    println!(
+        "dead node is out of the lists of peers          {out:8.2} s    ({INTERVAL_MS} ms x {TIMEOUT})"
+    );
+    for number in 0..arguments.missed {
+        let Some(node) = nodes.first() else { break };
+        register(node, number)?;
+    }
+    let begun = Instant::now();
+    let back = plan.node(2).start()?;
+    let names = module_names(&mut back.connect()?)?;
+    let caught_up = begun.elapsed().as_secs_f64();
+    if names.len() != usize::try_from(arguments.missed).unwrap_or(0) {
+        return Err(Error::Unexpected(format!("{} modules came", names.len())));
+    }
+    println!(
+        "start to ready with {} missed modules          {caught_up:8.2} s",
+        arguments.missed
+    );
+    Ok(())
+}
+
+fn idle(arguments: &Arguments, size: u8) -> Result<()> {
+    let (_directory, plan) = plan(arguments, size)?;
+    let plan = plan.linked();
+    let links = (0..size)
+        .map(|node| plan.link(node).map_err(Error::io("open a link")))
+        .collect::<Result<Vec<_>>>()?;
+    let nodes = plan.start()?;
+    wait_for_size(&nodes)?;
+    std::thread::sleep(Duration::from_secs(2));
+    let traffic = || {
+        links.iter().fold((0, 0), |sum, link| {
+            let (datagrams, bytes) = link.traffic();
+            (sum.0 + datagrams, sum.1 + bytes)
+        })
+    };
+    let (begun, before) = (Instant::now(), traffic());
+    std::thread::sleep(Duration::from_secs(arguments.idle));
+    let after = traffic();
+    let each = begun.elapsed().as_secs_f64() * f64::from(size);
+    let messages = (after.0 - before.0) as f64 / each;
+    let bytes = (after.1 - before.1) as f64 / each;
+    println!(
+        "idle, {size:4} nodes: sent by each in a second      {messages:8.1} messages  {bytes:.0} bytes"
+    );
+    Ok(())
+}
+
+/// The heartbeats of many nodes in one process, slow enough for one machine; what is sent in a round does not depend on
+/// how long a round takes.
+fn simulated(size: u16) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::io("start a runtime"))?;
+    runtime.block_on(simulate(size))
+}
+
+async fn simulate(size: u16) -> Result<()> {
+    let round = Duration::from_millis(u64::from(size) * 8);
+    let unexpected = |text: String| Error::Unexpected(text);
+    let mut nodes: Vec<Membership> = Vec::new();
+    let mut seeds: Vec<String> = Vec::new();
+    for number in 1..=size {
+        let socket = HeartbeatSocket::bind(([127, 0, 0, 1], 0).into())
+            .await
+            .map_err(unexpected)?;
+        let address = socket.address();
+        let settings = MembershipSettings {
+            me: NodeId::from_port(number),
+            incarnation: 1,
+            cluster_name: "simulated".to_owned(),
+            socket,
+            heartbeat: address,
+            fabric: address,
+            seeds: seeds.clone(),
+            interval: round,
+            timeout: TIMEOUT,
+            service: vec![address.to_string()],
+            alternate: Vec::new(),
+        };
+        let node = Membership::start(settings, |_| ())
+            .await
+            .map_err(|error| unexpected(error.to_string()))?;
+        nodes.push(node);
+        if seeds.len() < 3 {
+            seeds.push(address.to_string());
+        }
+    }
+    let all = usize::from(size) - 1;
+    let limit = Instant::now() + round * 60;
+    while !nodes.iter().all(|node| node.members().len() == all) {
+        if Instant::now() > limit {
+            let least = nodes.iter().map(|node| node.members().len()).min();
+            return Err(unexpected(format!("a node found only {least:?} others")));
+        }
+        tokio::time::sleep(round / 4).await;
+    }
+    let sent = || {
+        nodes.iter().fold((0, 0), |sum, node| {
+            let (messages, bytes) = node.traffic().sent();
+            (sum.0 + messages, sum.1 + bytes)
+        })
+    };
+    let (begun, before) = (Instant::now(), sent());
+    tokio::time::sleep(round * 4).await;
+    let after = sent();
+    let rounds = begun.elapsed().as_secs_f64() / round.as_secs_f64() * f64::from(size);
+    let in_a_second = 1_000.0 / f64::from(INTERVAL_MS);
+    let messages = (after.0 - before.0) as f64 / rounds * in_a_second;
+    let bytes = (after.1 - before.1) as f64 / rounds * in_a_second;
+    println!(
+        "idle, {size:4} nodes (simulated): sent by each       {messages:8.1} messages  {bytes:.0} bytes"
+    );
+    Ok(())
+}
