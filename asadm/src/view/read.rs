@@ -118,12 +118,14 @@ pub(crate) fn reason(answer: &str) -> String {
         .to_owned()
 }
 
-/// The one node that a view of the principal asked, with its answers.
+/// The principal with its answers; of nodes that `with` chose, the first.
 pub(super) fn principal<'a>(
     answers: &'a Answers,
     context: &'a Context,
 ) -> Option<(&'a Node, &'a NodeAnswers)> {
-    asked(answers, context).into_iter().next()
+    let asked = asked(answers, context);
+    let principal = asked.iter().find(|(node, _)| node.principal).copied();
+    principal.or_else(|| asked.first().copied())
 }
 
 /// The answer to `command` of the principal, or what to say about its failure.

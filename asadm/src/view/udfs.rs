@@ -1,32 +1,34 @@
-//! `show udfs`.
+//! `show udfs`: what the principal has, like the real tool, and below it what is not the same on every node.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::filter::Filter;
-use super::read::{fields, list, principal_text, record, stamped};
+use super::read::{asked, fields, list, of, principal_text, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{Sheet, text};
+use crate::sheet::{Record, Sheet, Value, node, text};
+
+const LIST: &str = "udf-list";
 
 /// `show udfs [FILE] [like PATTERN...]`.
 pub(super) const SHOW: View = View {
     path: &["show", "udfs"],
-    target: Target::Principal,
+    target: Target::Nodes,
     keywords: &["like"],
     flags: &[],
-    help: "Displays the registered UDF modules, or the content of one.",
+    help: "Displays the registered UDF modules and where nodes differ, or the content of one.",
     requests,
     render,
 };
 
-fn requests(_: &Node, _: &NodeAnswers, context: &Context) -> Vec<String> {
-    vec![
-        context
-            .modifiers
-            .words
-            .first()
-            .map_or_else(|| "udf-list".to_owned(), |file| get(file)),
-    ]
+fn requests(node: &Node, _: &NodeAnswers, context: &Context) -> Vec<String> {
+    match context.modifiers.words.first() {
+        None => vec![LIST.to_owned()],
+        Some(file) if node.principal => vec![get(file)],
+        Some(_) => Vec::new(),
+    }
 }
 
 fn get(file: &str) -> String {
@@ -34,34 +36,110 @@ fn get(file: &str) -> String {
 }
 
 fn render(answers: &Answers, context: &Context) -> Vec<Piece> {
-    let pieces = match context.modifiers.words.first() {
-        Some(file) => content(answers, context, file),
-        None => modules(answers, context),
-    };
-    vec![pieces.unwrap_or_else(|piece| piece)]
+    match context.modifiers.words.first() {
+        Some(file) => vec![content(answers, context, file).unwrap_or_else(|piece| piece)],
+        None => modules(answers, context).unwrap_or_else(|piece| vec![piece]),
+    }
 }
 
-fn modules(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn modules(answers: &Answers, context: &Context) -> Result<Vec<Piece>, Piece> {
     let like = Filter::of(context, "like")?;
-    let answer = principal_text(answers, context, "udf-list", "Failed to list UDFs")?;
-    let records = list(answer, ';')
+    let answer = principal_text(answers, context, LIST, "Failed to list UDFs")?;
+    let columns = vec![
+        text("Filename", FILE_NAME).into(),
+        text("Hash", HASH).into(),
+        text("Type", "type").into(),
+    ];
+    let mut pieces = vec![Piece::sheet(
+        Sheet::new(stamped("UDF Modules", context), columns)
+            .ordered(&[FILE_NAME])
+            .records(entries(answer, &like).collect()),
+    )];
+    pieces.extend(differences(answers, context, &like));
+    Ok(pieces)
+}
+
+const FILE_NAME: &str = "filename";
+const HASH: &str = "hash";
+
+/// The modules of one `udf-list`.
+fn entries<'a>(answer: &'a str, like: &'a Filter) -> impl Iterator<Item = Record> {
+    list(answer, ';')
         .map(|module| record(module, ','))
         .filter(|module| {
             module
-                .text("filename")
+                .text(FILE_NAME)
                 .is_some_and(|name| like.matches(name))
         })
+}
+
+/// Names and hashes of the modules of one node.
+type Modules = BTreeMap<String, Option<String>>;
+
+/// Who has what of the modules that are not the same on every node that answered, and who did not answer.
+fn differences(answers: &Answers, context: &Context, like: &Filter) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut nodes: Vec<(&Node, Modules)> = Vec::new();
+    for (node, answers) in asked(answers, context) {
+        match answers.text(LIST) {
+            Some(answer) => {
+                let modules = entries(answer, like).filter_map(|module| {
+                    let hash = module.text(HASH).map(ToOwned::to_owned);
+                    Some((module.text(FILE_NAME)?.to_owned(), hash))
+                });
+                nodes.push((node, modules.collect()));
+            }
+            None => pieces.push(Piece::Warning(format!(
+                "{} did not list its UDF modules; they may differ.",
+                node.name
+            ))),
+        }
+    }
+    let names: BTreeSet<&String> = nodes.iter().flat_map(|(_, has)| has.keys()).collect();
+    let differing: Vec<&String> = names
+        .into_iter()
+        .filter(|name| {
+            let mut hashes = nodes.iter().map(|(_, has)| has.get(*name));
+            let first = hashes.next();
+            hashes.any(|hash| Some(hash) != first)
+        })
         .collect();
+    if differing.is_empty() {
+        return pieces;
+    }
+    let rows = differing.iter().flat_map(|name| {
+        nodes.iter().map(|(node, has)| {
+            let hash = match has.get(*name) {
+                Some(hash) => Value::or_missing(hash.clone().map(Value::Text)),
+                None => Value::text("not there"),
+            };
+            of(node)
+                .with(FILE_NAME, Value::text(*name))
+                .with(HASH, hash)
+        })
+    });
     let columns = vec![
-        text("Filename", "filename").into(),
-        text("Hash", "hash").into(),
-        text("Type", "type").into(),
+        text("Filename", FILE_NAME).into(),
+        node().into(),
+        text("Hash", HASH).into(),
     ];
-    Ok(Piece::sheet(
-        Sheet::new(stamped("UDF Modules", context), columns)
-            .ordered(&["filename"])
-            .records(records),
-    ))
+    pieces.insert(
+        0,
+        Piece::sheet(
+            Sheet::new(stamped("UDF Modules that Differ", context), columns)
+                .ordered(&[FILE_NAME])
+                .records(rows.collect()),
+        ),
+    );
+    pieces.push(Piece::Warning(format!(
+        "not the same on every node: {}.",
+        differing
+            .iter()
+            .map(|name| name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    )));
+    pieces
 }
 
 fn content(answers: &Answers, context: &Context, file: &str) -> Result<Piece, Piece> {

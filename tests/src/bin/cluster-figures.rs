@@ -133,12 +133,15 @@ fn puts(arguments: &Arguments, size: u8) -> Result<()> {
         if answer != "ok" {
             return Err(Error::Unexpected(format!("m.lua: {answer}")));
         }
-        times.saturating_record(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let time = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        times
+            .record(time)
+            .map_err(|error| Error::Unexpected(error.to_string()))?;
     }
     let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
     let (median, p99) = (ms(0.5), ms(0.99));
     println!(
-        "registration acknowledged, {size:2} nodes            {median:8.2} ms   p99 {p99:.2} ms"
+        "registration acknowledged, {size:2} nodes              {median:8.2} ms   p99 {p99:.2} ms"
     );
     Ok(())
 }
