@@ -8,6 +8,7 @@ pub mod manage;
 pub mod options;
 pub mod output;
 pub mod parse;
+pub mod program;
 pub mod render;
 pub mod session;
 pub mod sheet;

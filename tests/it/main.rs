@@ -10,6 +10,7 @@
 mod cluster;
 mod cluster_clients;
 mod cluster_records;
+mod cluster_tools;
 mod durability;
 mod golden;
 mod lifecycle;

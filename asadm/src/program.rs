@@ -1,0 +1,318 @@
+//! The program: what was typed → settings → cluster → commands or shell → exit status.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::cluster::{Approach, Cluster};
+use crate::exit::Exit;
+use crate::options::{Options, Settings};
+use crate::output::Output;
+use crate::render::Style;
+use crate::session::{Header, Session};
+use crate::{command, parse, shell};
+use asinfo::config::{Config, Problem};
+use asinfo::options::Connection;
+use asinfo::{ask, prompt, value};
+use clap::{CommandFactory, Parser};
+
+/// Runs `asadm` with the arguments of this process.
+pub fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // A reader that is gone is no failure.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Command.into()
+            } else {
+                Exit::Success.into()
+            };
+        }
+    };
+    if let Some(text) = asked_for(&options) {
+        // The same.
+        let _ = io::stdout().write_all(&text);
+        return Exit::Success.into();
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "ERROR: cannot start: {error}");
+            return Exit::Setup.into();
+        }
+    };
+    let exit = runtime.block_on(run(&options));
+    // A name that is still being looked up, or a read of stdin, must not hold the process.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+/// Texts that need neither configuration nor cluster.
+fn asked_for(options: &Options) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    if options.version {
+        let version = env!("CARGO_PKG_VERSION");
+        return Some(
+            format!("Aerospike Administration Shell\nVersion {version}\nBuild {version}\n")
+                .into_bytes(),
+        );
+    }
+    if let Some(shell) = options.completions {
+        clap_complete::generate(shell, &mut Options::command(), "asadm", &mut text);
+        return Some(text);
+    }
+    if options.manual {
+        let page = clap_mangen::Man::new(Options::command());
+        // Writing to memory does not fail.
+        let _ = page.render(&mut text);
+        text.extend(command::manual().into_bytes());
+        return Some(text);
+    }
+    None
+}
+
+async fn run(options: &Options) -> Exit {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let config = options.config.read(home.as_deref());
+    let settings = options.resolve(&config);
+    let mut out = Output::new(style(&settings));
+    for problem in &config.problems {
+        tell(&mut out, problem);
+    }
+    for name in options.without_effect() {
+        out.warning(&format!("{name} has no effect in this version of asadm"));
+    }
+    if settings.analyser {
+        out.setup_error(
+            "the analysers of collectinfo files and logs are not supported by this version of asadm",
+        );
+        return out.exit;
+    }
+    if settings.alternate && settings.alumni {
+        out.setup_error("Aerospike does not support alternate address for alumni services. Please enable only one of services_alumni or services_alternate.");
+    }
+    if settings.asinfo_mode {
+        return asinfo_mode(options, &config, &settings, out).await;
+    }
+    let text = match settings.execute.as_deref().map(Commands::of).transpose() {
+        Ok(text) => text,
+        Err(error) => {
+            out.error(&error);
+            return out.exit;
+        }
+    };
+    let shell = text.is_none();
+    if shell {
+        let title = format!(
+            "Aerospike Interactive Shell, version {}",
+            env!("CARGO_PKG_VERSION")
+        );
+        let title = out.bold(&title);
+        out.text(&format!("{title}\n\n"));
+    }
+    let Some(connection) = resolve(options, &config, &mut out) else {
+        return out.exit;
+    };
+    if let Some(instance) = &options.config.instance {
+        out.note(&format!("Instance:    {instance}"));
+    }
+    let seeds: Vec<_> = connection.seeds.iter().map(ToString::to_string).collect();
+    out.note(&format!("Seed:        [{}]", seeds.join(", ")));
+    out.note(&options.config_line(home.as_deref()));
+
+    let approach = Approach {
+        seeds: connection.seeds,
+        credential: connection.credential,
+        limit: settings.timeout,
+        single: settings.single_node,
+        alternate: settings.alternate && !settings.alumni,
+        alumni: settings.alumni,
+    };
+    let cluster = tokio::select! {
+        found = Cluster::find(approach) => found,
+        _ = tokio::signal::ctrl_c() => return Exit::Interrupted,
+    };
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            for refusal in &error.refusals {
+                out.error(refusal);
+            }
+            if shell {
+                out.exit = Exit::Success;
+                out.setup_error(&error.to_string());
+            } else {
+                out.error(&error.to_string());
+            }
+            return out.exit;
+        }
+    };
+    for warning in &cluster.warnings {
+        out.warning(warning);
+    }
+    for gap in &cluster.gaps {
+        out.error(gap);
+    }
+    if let Some(path) = &settings.out_file
+        && let Err(error) = out.to_file(path)
+    {
+        out.error(&format!("cannot write {}: {error}", path.display()));
+        return out.exit;
+    }
+    let session = Session::new(cluster, out);
+    match text {
+        Some(text) => execute(session, &text, settings.enable).await,
+        None => shell::run(session, home.as_deref()).await,
+    }
+}
+
+/// Seeds and login, or `None` after an error.
+fn resolve(options: &Options, config: &Config, out: &mut Output) -> Option<Connection> {
+    let resolved = Connection::resolve(&options.connection, &options.tls, config, || {
+        prompt::password("Enter Password:")
+    });
+    match resolved {
+        Ok(connection) => {
+            if let Some(problem) = &connection.problem {
+                tell(out, problem);
+            }
+            Some(connection)
+        }
+        Err(error) => {
+            out.error(&error.to_string());
+            None
+        }
+    }
+}
+
+fn tell(out: &mut Output, problem: &Problem) {
+    match problem {
+        Problem::Warning(text) => out.warning(text),
+        Problem::Error(text) => out.setup_error(text),
+    }
+}
+
+fn style(settings: &Settings) -> Style {
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .or_else(|| Some(crossterm::terminal::size().ok()?.0.into()))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(160);
+    Style {
+        json: settings.json,
+        colour: io::stdout().is_terminal() && !settings.no_color && settings.out_file.is_none(),
+        columns,
+    }
+}
+
+/// The commands of `-e`.
+struct Commands {
+    commands: Vec<Vec<String>>,
+    from_file: bool,
+}
+
+impl Commands {
+    fn of(text: &str) -> Result<Self, String> {
+        let (text, from_file) = text_or_file(text)?;
+        let commands = parse::commands(&text).map_err(|error| error.to_string())?;
+        Ok(Self {
+            commands,
+            from_file,
+        })
+    }
+}
+
+/// The text, or that of the file which it names.
+fn text_or_file(text: &str) -> Result<(String, bool), String> {
+    let path = Path::new(text);
+    if text.is_empty() || !path.is_file() {
+        return Ok((text.to_owned(), false));
+    }
+    match std::fs::read_to_string(path) {
+        Ok(read) => Ok((parse::without_comments(&read), true)),
+        Err(error) => Err(format!("cannot read {text}: {error}")),
+    }
+}
+
+async fn execute(mut session: Session, text: &Commands, enable: bool) -> Exit {
+    session.privileged = enable;
+    if session.cluster.admin {
+        session.out.text(&format!("{}\n", shell::ADMIN_NOTE));
+    }
+    let header = if text.from_file || session.out.is_file() {
+        Header::Always
+    } else {
+        Header::Several
+    };
+    let interrupted = tokio::select! {
+        _ = session.run(&text.commands, header) => false,
+        _ = tokio::signal::ctrl_c() => true,
+    };
+    if interrupted {
+        return Exit::Interrupted;
+    }
+    session.out.exit
+}
+
+/// Sends each request to the first seed that answers. Errors of the node are answers here; the status stays 0.
+async fn asinfo_mode(
+    options: &Options,
+    config: &Config,
+    settings: &Settings,
+    mut out: Output,
+) -> Exit {
+    let Some(connection) = resolve(options, config, &mut out) else {
+        return Exit::Setup;
+    };
+    let text = match text_or_file(settings.execute.as_deref().unwrap_or_default()) {
+        // In a file a line end separates too.
+        Ok((text, true)) => text.replace('\n', ";"),
+        Ok((text, false)) => text,
+        Err(error) => {
+            out.error(&error);
+            return out.exit;
+        }
+    };
+    let mut requests = parse::requests(&text);
+    if requests.is_empty() {
+        requests.push(String::new());
+    }
+    let credential = connection.credential.as_ref();
+    let mut client = None;
+    for request in requests {
+        let reached = match client.take() {
+            Some(client) => Ok(client),
+            None => ask::connect(&connection.seeds, credential, settings.timeout).await,
+        };
+        let answer = match reached {
+            Ok(mut reached) => {
+                let command = value::command(&request);
+                let answer = ask::ask(
+                    &mut reached,
+                    command,
+                    settings.line_separator,
+                    settings.timeout,
+                )
+                .await;
+                client = Some(reached).filter(|client| client.is_usable());
+                answer
+            }
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) => out.text(&answer.shown),
+            Err(error) => {
+                out.note(&format!("ERROR: {error}"));
+                if matches!(error, ask::AskError::Unreachable(_)) {
+                    break;
+                }
+            }
+        }
+    }
+    out.exit
+}
