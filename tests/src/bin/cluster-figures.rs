@@ -4,6 +4,7 @@
 //! All nodes run on this machine, each a process with its own loopback address. A registration is one sync of a disk and
 //! two round trips, so the disk under the directory of temporary files counts.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -34,6 +35,9 @@ struct Arguments {
     /// Registrations of each cluster.
     #[arg(long, default_value_t = 500)]
     puts: u32,
+    /// Milliseconds between two registrations, so that each finds idle nodes: after the answer a node still makes contexts.
+    #[arg(long, default_value_t = 20)]
+    pause: u64,
     /// Modules that a node misses while it is away.
     #[arg(long, default_value_t = 1000)]
     missed: u32,
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    least(arguments)?;
     for size in [1, 3, 7] {
         puts(arguments, size)?;
     }
@@ -116,6 +121,47 @@ fn register(node: &RunningAsd, number: u32) -> Result<()> {
     }
 }
 
+/// What no registration can do without: one sync of a new file, and two round trips.
+fn least(arguments: &Arguments) -> Result<()> {
+    let (directory, plan) = plan(arguments, 1)?;
+    let nodes = plan.start()?;
+    let mut connection = match nodes.first() {
+        Some(node) => node.connect()?,
+        None => return Err(Error::Unexpected("no node".to_owned())),
+    };
+    let mut times =
+        Histogram::<u64>::new(3).map_err(|error| Error::Unexpected(error.to_string()))?;
+    for number in 0..arguments.puts {
+        std::thread::sleep(Duration::from_millis(arguments.pause));
+        let begun = Instant::now();
+        let path = directory.0.join(format!("least-{number}"));
+        std::fs::File::create(path)
+            .and_then(|mut file| {
+                file.write_all(&[b'x'; 64])?;
+                file.sync_all()
+            })
+            .map_err(Error::io("write a file"))?;
+        connection.info("build")?;
+        connection.info("build")?;
+        record(&mut times, begun)?;
+    }
+    print(&times, "one sync and two round trips".to_owned());
+    Ok(())
+}
+
+fn record(times: &mut Histogram<u64>, begun: Instant) -> Result<()> {
+    let time = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    times
+        .record(time)
+        .map_err(|error| Error::Unexpected(error.to_string()))
+}
+
+fn print(times: &Histogram<u64>, what: String) {
+    let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
+    let (median, p99) = (ms(0.5), ms(0.99));
+    println!("{what:46}{median:10.2} ms   p99 {p99:.2} ms");
+}
+
 fn puts(arguments: &Arguments, size: u8) -> Result<()> {
     let (_directory, plan) = plan(arguments, size)?;
     let nodes = plan.start()?;
@@ -128,21 +174,15 @@ fn puts(arguments: &Arguments, size: u8) -> Result<()> {
         Histogram::<u64>::new(3).map_err(|error| Error::Unexpected(error.to_string()))?;
     for number in 0..arguments.puts {
         let source = format!("function number() return {number} end\n");
+        std::thread::sleep(Duration::from_millis(arguments.pause));
         let begun = Instant::now();
         let answer = put_module(&mut connection, "m.lua", source.as_bytes())?;
         if answer != "ok" {
             return Err(Error::Unexpected(format!("m.lua: {answer}")));
         }
-        let time = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        times
-            .record(time)
-            .map_err(|error| Error::Unexpected(error.to_string()))?;
+        record(&mut times, begun)?;
     }
-    let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
-    let (median, p99) = (ms(0.5), ms(0.99));
-    println!(
-        "registration acknowledged, {size:2} nodes              {median:8.2} ms   p99 {p99:.2} ms"
-    );
+    print(&times, format!("registration acknowledged, {size:2} nodes"));
     Ok(())
 }
 
