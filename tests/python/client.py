@@ -307,6 +307,36 @@ def check_queries(client, checks):
     client.udf_remove("queries.lua")
 
 
+def check_cluster(program, checks, directory):
+    """Three nodes that one client sees as one: registered once, served wherever a record lives."""
+    process = subprocess.Popen(
+        [program, "--nodes", "3"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        ports = []
+        for line in process.stdout:
+            if "listening on" in line:
+                ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", line)]
+                break
+        checks.equal("a cluster of three says where it listens", len(ports), 3)
+        client = aerospike.client({"hosts": [("127.0.0.1", ports[0])]}).connect()
+        checks.equal("the client finds all nodes", wait_until(lambda: len(client.get_node_names()) == 3), True)
+        module = os.path.join(directory, "cluster.lua")
+        with open(module, "w", encoding="utf-8") as file:
+            file.write("function twice(rec, n) return n * 2 end\n")
+        client.udf_put(module)
+        answers = [client.apply(("test", "cluster", n), "cluster", "twice", [n]) for n in range(50)]
+        checks.equal("every node serves the module", answers, [2 * n for n in range(50)])
+        lists = set(answer for error, answer in client.info_all("udf-list").values() if not error)
+        checks.equal("every node lists the same", len(lists), 1)
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        checks.equal("exit code of the cluster", process.wait(DEADLINE_S), 0)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def main():
     """Runs all checks against the server program named on the command line."""
     program = sys.argv[1]
@@ -334,6 +364,7 @@ def main():
         finally:
             server.process.kill()
             server.process.wait()
+        check_cluster(program, checks, directory)
     print("%d passed, %d failed" % (checks.passed, checks.failed))
     sys.exit(1 if checks.failed else 0)
 
