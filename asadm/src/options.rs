@@ -37,6 +37,9 @@ pub struct Options {
     /// No colour
     #[arg(long, alias = "no_color")]
     pub no_color: bool,
+    /// Fail, with exit status 2, when a table misses a node that did not answer
+    #[arg(long)]
+    pub strict: bool,
     /// Talk to the first seed only
     #[arg(long, alias = "single_node", alias = "single_node_cluster")]
     pub single_node: bool,
@@ -123,6 +126,8 @@ pub struct Settings {
     pub json: bool,
     /// No colour even on a terminal.
     pub no_color: bool,
+    /// Tables that miss nodes fail.
+    pub strict: bool,
     /// No peers.
     pub single_node: bool,
     /// Limit of each step.
@@ -169,6 +174,7 @@ impl Options {
                 .or_else(|| config.text("out-file").map(PathBuf::from)),
             json: self.json,
             no_color: self.no_color || config.flag("no-color"),
+            strict: self.strict || config.flag("strict"),
             single_node: self.single_node || config.flag("single-node"),
             timeout: self
                 .timeout

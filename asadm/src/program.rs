@@ -163,7 +163,8 @@ async fn run(options: &Options) -> Exit {
         out.error(&format!("cannot write {}: {error}", path.display()));
         return out.exit;
     }
-    let session = Session::new(cluster, out);
+    let mut session = Session::new(cluster, out);
+    session.strict = settings.strict;
     match text {
         Some(text) => execute(session, &text, settings.enable).await,
         None => shell::run(session, home.as_deref()).await,

@@ -42,6 +42,9 @@ pub struct Session {
     pub privileged: bool,
     /// Whether changes have to be confirmed.
     pub warn: bool,
+    /// Whether nodes that a view misses make it fail. Without it they are a warning, as scripts expect of the reference
+    /// tool, which says nothing at all.
+    pub strict: bool,
 }
 
 impl Session {
@@ -52,6 +55,7 @@ impl Session {
             out,
             privileged: false,
             warn: false,
+            strict: false,
         }
     }
 
@@ -201,16 +205,20 @@ impl Session {
 
     async fn view(&mut self, view: &'static View, rest: &[String]) {
         let modifiers = Modifiers::parse(rest, view.keywords, view.flags);
-        let targets = match view.target {
-            Target::Nodes => self.cluster.alive(),
+        let expected = match view.target {
+            Target::Nodes => (0..self.cluster.members.len()).collect(),
             Target::Principal => self.cluster.principal().into_iter().collect(),
             Target::Nobody => Vec::new(),
         };
-        let Some(mut targets) = self.selected(&modifiers, targets) else {
+        let Some(expected) = self.selected(&modifiers, expected) else {
             return;
         };
         let alive = self.cluster.alive();
-        targets.retain(|index| alive.contains(index));
+        let targets: Vec<usize> = expected
+            .iter()
+            .copied()
+            .filter(|index| alive.contains(index))
+            .collect();
         let context = Context {
             nodes: self.cluster.nodes(),
             modifiers,
@@ -220,6 +228,31 @@ impl Session {
         for piece in (view.render)(&answers, &context) {
             self.out.piece(&piece);
         }
+        let silent = self.silent(&expected, &answers);
+        if let Some(text) = missed(&silent, expected.len()) {
+            if self.strict {
+                self.out.error(&text);
+            } else {
+                self.out.warning(&text);
+            }
+        }
+    }
+
+    /// Of the nodes that a view expected to hear, those that were not reached or failed to answer, each with its reason.
+    fn silent(&self, expected: &[usize], answers: &Answers) -> Vec<String> {
+        let members = expected
+            .iter()
+            .filter_map(|index| self.cluster.members.get(*index));
+        members
+            .filter_map(|member| {
+                let failed = || {
+                    let mut failures = answers.node(&member.node.key)?.failures();
+                    failures.next().map(|failure| failure.reason.as_str())
+                };
+                let reason = member.failure.as_deref().or_else(failed)?;
+                Some(format!("{}: {reason}", member.node.name))
+            })
+            .collect()
     }
 
     /// Asks until the view has all that it needs.
@@ -313,6 +346,13 @@ impl Session {
         ));
         read_line().await.is_some_and(|line| line.trim() == code)
     }
+}
+
+/// What is said of nodes that were asked in vain, each with its reason.
+fn missed(silent: &[String], expected: usize) -> Option<String> {
+    let count = silent.len();
+    let reasons = silent.join("; ");
+    (count > 0).then(|| format!("{count} of {expected} nodes did not answer: {reasons}"))
 }
 
 fn by_command(commands: &[String], reply: &NodeReply) -> BTreeMap<String, Result<String, String>> {

@@ -15,6 +15,8 @@ use crate::view::Modifiers;
 
 /// How long nodes may take to list a module that the principal took.
 const LISTED_LIMIT: Duration = Duration::from_secs(10);
+/// How long the principal may take to list a module that it took; a server that is well does so before it answers.
+const OWN_LIMIT: Duration = Duration::from_millis(500);
 /// Time between two looks at the lists.
 const LISTED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -50,9 +52,12 @@ pub(super) async fn add(session: &mut Session, modifiers: &Modifiers) -> Outcome
 /// Waits until every node lists the module with the hash that the principal lists. Nodes that fail are not waited for.
 async fn wait(session: &mut Session, name: &str) -> Outcome {
     let failed = format!("UDF {name} was added, but the nodes cannot be compared");
-    let list = tell_principal(session, "udf-list".to_owned(), &failed).await?;
-    let Some(expected) = hash(&list, name).map(str::to_owned) else {
-        return Err(format!("{failed} : the principal does not list it."));
+    let Some(expected) = listed(session, name, &failed).await? else {
+        // It said ok. Somebody else may have removed the module since.
+        session
+            .out
+            .warning(&format!("{failed} : the principal does not list it."));
+        return Ok(());
     };
     let count = session.cluster.members.len();
     let mut waiting: Vec<usize> = (0..count).collect();
@@ -90,6 +95,19 @@ async fn wait(session: &mut Session, name: &str) -> Outcome {
             ));
         }
         waiting = lacking;
+        sleep(LISTED_PAUSE).await;
+    }
+}
+
+/// The hash under which the principal lists a module that it has just taken.
+async fn listed(session: &mut Session, name: &str, failed: &str) -> Result<Option<String>, String> {
+    let end = Instant::now() + OWN_LIMIT;
+    loop {
+        let list = tell_principal(session, "udf-list".to_owned(), failed).await?;
+        let found = hash(&list, name).map(str::to_owned);
+        if found.is_some() || Instant::now() >= end {
+            return Ok(found);
+        }
         sleep(LISTED_PAUSE).await;
     }
 }

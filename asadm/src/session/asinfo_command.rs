@@ -3,7 +3,7 @@
 use asinfo::value;
 use regex::RegexSet;
 
-use super::Session;
+use super::{Session, missed};
 use crate::view::{Flag, Modifiers};
 
 const VALUE: &str = "-v";
@@ -78,13 +78,8 @@ impl Session {
         }
         // One write, however many nodes there are.
         self.out.text(&blocks);
-        if !failed.is_empty() {
-            self.out.error(&format!(
-                "{} of {} nodes did not answer: {}",
-                failed.len(),
-                targets.len(),
-                failed.join("; ")
-            ));
+        if let Some(text) = missed(&failed, targets.len()) {
+            self.out.error(&text);
         }
     }
 

@@ -37,6 +37,13 @@ impl NodeAnswers {
         self.get(command)?.ok().filter(|text| !is_error(text))
     }
 
+    /// Why commands were not answered at all.
+    pub fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.answers
+            .values()
+            .filter_map(|answer| answer.as_ref().err())
+    }
+
     /// True if `command` was asked and there is no usable answer.
     pub fn failed(&self, command: &str) -> bool {
         self.has(command) && self.text(command).is_none()

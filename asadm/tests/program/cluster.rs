@@ -15,7 +15,7 @@ pub(crate) enum Mood {
     Silent,
     /// Names its peers as old servers do.
     Old,
-    /// The connection is closed instead of an answer to `udf-clear-cache:`.
+    /// The connection is closed instead of an answer to `udf-clear-cache:` or `statistics`.
     Closes,
     /// The connection ends in the middle of that answer.
     CutOff,
@@ -118,7 +118,7 @@ fn serve(
         }
         for request in String::from_utf8(body).unwrap_or_default().lines() {
             asked.lock().unwrap().push((index, request.to_owned()));
-            if request == "udf-clear-cache:" {
+            if matches!(request, "udf-clear-cache:" | "statistics") {
                 let sent: &[u8] = match mood {
                     Mood::Closes | Mood::Leaves => b"",
                     Mood::CutOff => b"\x02\x01\0\0\0\0\0\x14udf-clear-ca",

@@ -58,6 +58,41 @@ fn every_fault_is_named_and_the_others_are_served() {
 }
 
 #[test]
+fn a_view_names_the_nodes_that_it_misses() {
+    let words = ["--timeout", "1", "-e", "info network"];
+    for (mood, reason) in [
+        (Mood::Down, "connection refused"),
+        (Mood::Silent, "timeout after 1s"),
+        (Mood::Closes, "connection closed"),
+        (Mood::Garbage, "N2 sent a malformed answer"),
+    ] {
+        let cluster = Cluster::start([Mood::Well, mood, Mood::Well]);
+        let text = format!(" 1 of 3 nodes did not answer: N2: {reason}");
+        let ran = run(&cluster, &words);
+        assert!(
+            ran.err.starts_with(&format!("WARNING:{text}")),
+            "{}",
+            ran.err
+        );
+        assert_eq!(ran.rc, 0, "{reason}");
+        let ran = run(
+            &cluster,
+            &["--strict", "--timeout", "1", "-e", "info network"],
+        );
+        // The sheet is there all the same, with a row for each of the three.
+        assert!(ran.out.contains("Network Information"), "{}", ran.out);
+        assert!(ran.out.contains("Number of rows: 3"), "{}", ran.out);
+        assert!(ran.err.starts_with(&format!("ERROR:{text}")), "{}", ran.err);
+        assert_eq!(ran.rc, 2, "{reason}");
+        let ran = run(
+            &cluster,
+            &["--strict", "-e", "info network with BB3", "--timeout", "1"],
+        );
+        assert_eq!((ran.err.as_str(), ran.rc), ("", 0), "{reason}");
+    }
+}
+
+#[test]
 fn a_slow_node_is_waited_for_within_the_limit() {
     let cluster = Cluster::start([Mood::Well, Mood::Slow, Mood::Well]);
     let mut words = CLEAR;
