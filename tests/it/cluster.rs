@@ -105,7 +105,7 @@ fn states(node: &RunningAsd, file: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn nodes_form_one_cluster_that_clients_see_as_one() {
+fn nodes_form_one_cluster_that_clients_see_as_one_item_18() {
     let (_directory, plan) = plan(3);
     let nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
@@ -297,7 +297,7 @@ fn a_frozen_node_that_is_given_up_does_not_hold_up_a_put() {
 }
 
 #[test]
-fn both_sides_of_a_split_agree_when_it_heals() {
+fn both_sides_of_a_split_agree_when_it_heals_item_19() {
     let (_directory, plan) = plan(3);
     let plan = plan.linked();
     let links: Vec<_> = (0..3).map(|node| plan.link(node).unwrap()).collect();

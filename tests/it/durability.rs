@@ -50,7 +50,7 @@ fn call(connection: &mut Connection, package: &str) -> Option<i64> {
 }
 
 #[test]
-fn modules_come_back_after_a_restart_in_any_order_of_dependencies() {
+fn modules_come_back_after_a_restart_in_any_order_of_dependencies_item_17() {
     let (_directory, asd) = server::prepare();
     let mut first = asd.start().unwrap();
     let mut connection = first.connect().unwrap();

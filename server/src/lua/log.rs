@@ -83,10 +83,14 @@ fn formatted(frame: &mut Frame<'_>, level: i64) -> Result<usize, Raise> {
     Ok(0)
 }
 
-/// `string.format` was called by native code, which has no line: the script's line goes before its text.
+/// `string.format` was called by native code, which has no line and by which Lua finds no name: the script's line goes
+/// before its text, and its name in it.
 fn with_position(frame: &mut Frame<'_>, raise: Raise) -> Raise {
     match (raise, frame.bytes(-1)) {
-        (Raise::Top, Some(text)) => Raise::Text(text.to_vec()),
+        (Raise::Top, Some(text)) => {
+            let text = String::from_utf8_lossy(text);
+            Raise::Text(text.replacen(" to '?' (", " to 'format' (", 1).into_bytes())
+        }
         (raise, _) => raise,
     }
 }

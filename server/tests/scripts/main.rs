@@ -1,0 +1,77 @@
+//! Scripts and what comes of them: tables of cases in files, run against real modules, contexts and records, without a
+//! server and without a socket.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod case;
+mod conformance;
+mod functions;
+mod node;
+mod notation;
+mod request;
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use case::Case;
+use node::Bench;
+
+/// Runs a case; empty when all is as expected.
+fn run(bench: &Bench, file: &str, case: &Case) -> String {
+    let mut found = String::new();
+    request::clean(bench);
+    for (name, source) in &case.modules {
+        let answer = request::register(bench, name, source);
+        if answer != "ok" {
+            let _ = writeln!(found, "{file}:{}: {name} is refused: {answer}", case.line);
+        }
+    }
+    for step in &case.steps {
+        let result = request::run(bench, &step.request, &step.expected)
+            .unwrap_or_else(|error| format!("cannot be sent: {error}"));
+        if !case::matches(&step.expected, &result) {
+            let _ = writeln!(
+                found,
+                "{file}:{}: {}\n    expected {}\n    found    {result}",
+                step.line, case.title, step.expected
+            );
+        }
+    }
+    found
+}
+
+fn run_file(file: &str) {
+    let cases = case::read(file);
+    assert!(!cases.is_empty(), "no cases in {file}");
+    let bench = Bench::new();
+    let different: String = cases.iter().map(|case| run(&bench, file, case)).collect();
+    assert!(different.is_empty(), "\n{different}");
+}
+
+/// A test for each file of cases.
+macro_rules! files {
+    ($($file:ident)*) => {
+        const FILES: &[&str] = &[$(stringify!($file)),*];
+
+        $(#[test]
+        fn $file() {
+            run_file(stringify!($file));
+        })*
+    };
+}
+
+files!(registry calls conversion records writes lists maps bytes safety);
+
+#[test]
+fn every_file_of_cases_is_run() {
+    let there: BTreeSet<String> = std::fs::read_dir(case::directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let run = FILES.iter().map(|file| format!("{file}.cases")).collect();
+    assert_eq!(there, run);
+}
