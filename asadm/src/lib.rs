@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod cluster;
 pub mod command;
+pub mod document;
 pub mod exit;
 pub mod manage;
 pub mod options;

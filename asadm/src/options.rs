@@ -34,6 +34,9 @@ pub struct Options {
     /// Show tables as JSON
     #[arg(short = 'j', long)]
     pub json: bool,
+    /// How to print: tables, or everything as one JSON document; only together with -e
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
     /// No colour
     #[arg(long, alias = "no_color")]
     pub no_color: bool,
@@ -103,6 +106,15 @@ pub struct Options {
     /// Configuration files.
     #[command(flatten)]
     pub config: ConfigOptions,
+}
+
+/// How a run prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Tables and text.
+    Table,
+    /// One JSON document: see [`document`](crate::document).
+    Json,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

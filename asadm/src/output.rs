@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::document::Document;
 use crate::exit::Exit;
 use crate::render::{self, Style};
 use crate::sheet::Sheet;
@@ -32,6 +33,8 @@ pub struct Output {
     file: Option<File>,
     /// What is kept back while a command is watched, or its heading is undecided.
     captured: Option<String>,
+    /// Takes everything in place of stdout.
+    document: Option<Document>,
     /// Colour of stdout.
     pub style: Style,
     /// How sheets are shown.
@@ -51,9 +54,24 @@ impl Output {
         }
     }
 
+    /// Collects in a document what would go to stdout.
+    pub fn to_document(&mut self, document: Document) {
+        self.document = Some(document);
+        self.style.colour = false;
+    }
+
+    /// The document that collects the output.
+    pub fn document(&self) -> Option<&Document> {
+        self.document.as_ref()
+    }
+
     /// Sends text to a file from now on, without colour.
     pub fn to_file(&mut self, path: &Path) -> io::Result<()> {
-        self.file = Some(File::create(path)?);
+        let file = File::create(path)?;
+        match &self.document {
+            Some(document) => document.to_file(file),
+            None => self.file = Some(file),
+        }
         self.style.colour = false;
         Ok(())
     }
@@ -62,6 +80,10 @@ impl Output {
     pub fn text(&mut self, text: &str) {
         if let Some(captured) = &mut self.captured {
             captured.push_str(text);
+            return;
+        }
+        if let Some(document) = &self.document {
+            document.text(text);
             return;
         }
         let written = match &mut self.file {
@@ -108,6 +130,9 @@ impl Output {
     }
 
     fn message(&mut self, codes: &str, level: &str, text: &str) {
+        if let Some(document) = &self.document {
+            document.message(level, text);
+        }
         let line = self.styled(codes, &format!("{level}: {text}"));
         // Nothing helps when there is no stderr.
         let _ = writeln!(io::stderr(), "{line}");
@@ -130,6 +155,14 @@ impl Output {
 
     /// A sheet, through the pager.
     pub fn sheet(&mut self, sheet: &Sheet) {
+        if let (Some(document), None) = (&self.document, &self.captured) {
+            let style = Style {
+                json: true,
+                ..self.style
+            };
+            document.sheet(&render::print(sheet, &style));
+            return;
+        }
         let text = render::print(sheet, &self.style);
         if text.is_empty() {
             return;

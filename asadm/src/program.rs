@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cluster::{Approach, Cluster};
+use crate::document::Document;
 use crate::exit::Exit;
-use crate::options::{Options, Settings};
+use crate::options::{Format, Options, Settings};
 use crate::output::Output;
 use crate::render::Style;
 use crate::session::{Header, Session};
@@ -76,10 +77,25 @@ fn asked_for(options: &Options) -> Option<Vec<u8>> {
 }
 
 async fn run(options: &Options) -> Exit {
+    let document = (options.format == Format::Json).then(Document::default);
+    let exit = run_into(options, document.clone()).await;
+    if let Some(document) = document
+        && document.write(exit).is_err()
+    {
+        return exit.max(Exit::Command);
+    }
+    exit
+}
+
+async fn run_into(options: &Options, document: Option<Document>) -> Exit {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let config = options.config.read(home.as_deref());
     let settings = options.resolve(&config);
     let mut out = Output::new(style(&settings));
+    let as_document = document.is_some();
+    if let Some(document) = document {
+        out.to_document(document);
+    }
     for problem in &config.problems {
         tell(&mut out, problem);
     }
@@ -106,6 +122,10 @@ async fn run(options: &Options) -> Exit {
         }
     };
     let shell = text.is_none();
+    if shell && as_document {
+        out.setup_error("--format json goes together with -e");
+        return out.exit;
+    }
     if shell {
         let title = format!(
             "Aerospike Interactive Shell, version {}",
@@ -286,6 +306,9 @@ async fn asinfo_mode(
     let credential = connection.credential.as_ref();
     let mut client = None;
     for request in requests {
+        if let Some(document) = out.document() {
+            document.begin(&request);
+        }
         let reached = match client.take() {
             Some(client) => Ok(client),
             None => ask::connect(&connection.seeds, credential, settings.timeout).await,
@@ -308,6 +331,9 @@ async fn asinfo_mode(
         match answer {
             Ok(answer) => out.text(&answer.shown),
             Err(error) => {
+                if let Some(document) = out.document() {
+                    document.message("error", &error.to_string());
+                }
                 out.note(&format!("ERROR: {error}"));
                 if matches!(error, ask::AskError::Unreachable(_)) {
                     break;

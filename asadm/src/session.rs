@@ -63,7 +63,9 @@ impl Session {
     pub async fn run(&mut self, commands: &[Vec<String>], header: Header) -> Flow {
         for words in commands {
             let ends = matches!(words.as_slice(), [word, ..] if matches!(word.as_str(), "exit" | "quit" | "EOF"));
-            if !ends && (header == Header::Always || commands.len() > 1) {
+            if let Some(document) = self.out.document() {
+                document.begin(&words.join(" "));
+            } else if !ends && (header == Header::Always || commands.len() > 1) {
                 self.header(words, header);
             }
             if self.command(words).await == Flow::End || self.out.closed {

@@ -4,6 +4,7 @@ use asinfo::value;
 use regex::RegexSet;
 
 use super::{Session, missed};
+use crate::document::NodeAnswer;
 use crate::view::{Flag, Modifiers};
 
 const VALUE: &str = "-v";
@@ -51,20 +52,27 @@ impl Session {
         let answers = self.answers(&targets, command).await;
         let mut failed = Vec::new();
         let mut blocks = String::new();
+        let mut spoken = Vec::new();
         for (index, answer) in targets.iter().zip(answers) {
             let Some(member) = self.cluster.members.get(*index) else {
                 continue;
             };
             let name = member.node.name.clone();
             let heading = format!("{name} ({}) returned", member.ip);
+            let answer = answer.map(|answer| match &like {
+                Some(set) if !command.is_empty() => kept(&answer, set),
+                _ => answer,
+            });
+            if self.out.document().is_some() {
+                spoken.push(NodeAnswer {
+                    node: name.clone(),
+                    address: member.ip.clone(),
+                    answer: answer.clone(),
+                });
+            }
             let shown = match answer {
                 Ok(answer) if command.is_empty() => answer,
-                Ok(answer) => {
-                    let kept = like
-                        .as_ref()
-                        .map_or(answer.clone(), |set| kept(&answer, set));
-                    value::shown(&kept, modifiers.flag(LINES))
-                }
+                Ok(answer) => value::shown(&answer, modifiers.flag(LINES)),
                 Err(reason) => {
                     failed.push(format!("{name}: {reason}"));
                     self.out.styled("31;91", &format!("FAILED: {reason}"))
@@ -76,8 +84,11 @@ impl Session {
                 blocks.extend([&self.out.bold(&heading), ":\n", &shown, "\n\n"]);
             }
         }
-        // One write, however many nodes there are.
-        self.out.text(&blocks);
+        match self.out.document() {
+            Some(document) => document.answers(&spoken),
+            // One write, however many nodes there are.
+            None => self.out.text(&blocks),
+        }
         if let Some(text) = missed(&failed, targets.len()) {
             self.out.error(&text);
         }

@@ -6,6 +6,7 @@
 )]
 
 mod cluster;
+mod document;
 mod faults;
 
 use std::fs;
