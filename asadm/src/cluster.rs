@@ -13,6 +13,8 @@ use std::time::Duration;
 use asinfo::hosts::Seed;
 use asinfo::login::Credential;
 use protocol::client::Client;
+use protocol::result_code::ResultCode;
+use protocol::security::{Command, FieldId, SecurityError, Unit};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
@@ -353,6 +355,63 @@ impl Cluster {
             .map_err(|error| error.to_string());
         member.client = Some(client);
         answer
+    }
+
+    /// A list of users or roles from each of these nodes, all at the same time: all of them, or the one of this name. Of
+    /// each node the list, or the code with which it refused, or why it did not answer.
+    pub async fn security_lists<T: Send + 'static>(
+        &mut self,
+        nodes: &[usize],
+        command: Command,
+        field: FieldId,
+        name: Option<&str>,
+        read: fn(&Unit<'_>) -> Result<T, SecurityError>,
+    ) -> Vec<Result<Result<Vec<T>, ResultCode>, String>> {
+        let mut asking = JoinSet::new();
+        let mut lists: Vec<_> = Vec::with_capacity(nodes.len());
+        for (position, index) in nodes.iter().copied().enumerate() {
+            let Some(member) = self.members.get_mut(index) else {
+                continue;
+            };
+            lists.push(Err(member
+                .failure
+                .clone()
+                .unwrap_or_else(|| "not reached".to_owned())));
+            if !member.node.alive {
+                continue;
+            }
+            let client = member.client.take().filter(Client::is_usable);
+            let (host, port) = (member.ip.clone(), member.port);
+            let approach = self.approach.clone();
+            let name = name.map(str::to_owned);
+            asking.spawn(async move {
+                let connected = match client {
+                    Some(client) => Ok(client),
+                    None => connect(&host, port, &approach).await,
+                };
+                let mut client = match connected {
+                    Ok(client) => client,
+                    Err(error) => return (position, index, None, Err(error)),
+                };
+                let name = name.as_ref().map(|name| (field, name.as_bytes()));
+                let list = client
+                    .security_list(command, name.as_slice(), approach.limit, read)
+                    .await;
+                (position, index, Some(client), list.map_err(LookError::from))
+            });
+        }
+        while let Some(done) = asking.join_next().await {
+            let Ok((position, index, client, list)) = done else {
+                continue;
+            };
+            if let Some(member) = self.members.get_mut(index) {
+                member.client = client;
+            }
+            if let Some(slot) = lists.get_mut(position) {
+                *slot = list.map_err(|error| short(&error));
+            }
+        }
+        lists
     }
 
     /// A connection to the principal, for security commands.

@@ -1,5 +1,6 @@
 //! Running commands: finds out what a line means, asks the nodes, shows the result.
 
+mod accounts;
 mod asinfo_command;
 mod watch;
 
@@ -155,6 +156,9 @@ impl Session {
                     manage::run(self, action, &modifiers).await;
                 }
             }
+            Action::Accounts(accounts) => {
+                self.accounts(accounts, command.modifiers(rest)).await;
+            }
             Action::Absent => {
                 let words = command.path.join(" ");
                 self.out.error(&format!(
@@ -221,11 +225,7 @@ impl Session {
             .copied()
             .filter(|index| alive.contains(index))
             .collect();
-        let context = Context {
-            nodes: self.cluster.nodes(),
-            modifiers,
-            now: format!("{} UTC", clock::shown(clock::now().0)),
-        };
+        let context = self.context(modifiers);
         let answers = self.gather(view, &targets, &context).await;
         for piece in (view.render)(&answers, &context) {
             self.out.piece(&piece);
@@ -237,6 +237,14 @@ impl Session {
             } else {
                 self.out.warning(&text);
             }
+        }
+    }
+
+    fn context(&self, modifiers: Modifiers) -> Context {
+        Context {
+            nodes: self.cluster.nodes(),
+            modifiers,
+            now: format!("{} UTC", clock::shown(clock::now().0)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -42,6 +42,31 @@ struct Options {
     /// Start a cluster of so many nodes in this process, on free ports (printed), with state that is removed at the end
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     nodes: Option<u8>,
+
+    /// Print a script that completes this program's options in a shell, and leave
+    #[arg(long, value_name = "SHELL")]
+    completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page, and leave
+    #[arg(long)]
+    manual: bool,
+}
+
+/// Texts that need no configuration.
+fn asked_for(options: &Options) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    if options.print_default_config {
+        text.extend(crate::config::DEFAULT.bytes());
+    } else if let Some(shell) = options.completions {
+        clap_complete::generate(shell, &mut Options::command(), "asd", &mut text);
+    } else if options.manual {
+        let page = clap_mangen::Man::new(Options::command());
+        // Writing to memory does not fail.
+        let _ = page.render(&mut text);
+    } else {
+        return None;
+    }
+    Some(text)
 }
 
 /// All of `asd`. A start that fails is one line on stderr and exit status 1; a wrong flag is status 2.
@@ -54,9 +79,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if options.print_default_config {
+    if let Some(text) = asked_for(&options) {
         // A reader that goes away early is no error.
-        let _ = io::stdout().write_all(crate::config::DEFAULT.as_bytes());
+        let _ = io::stdout().write_all(&text);
         return ExitCode::SUCCESS;
     }
     match start(&options) {

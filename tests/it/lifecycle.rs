@@ -1,6 +1,7 @@
 //! Start and stop of the process.
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +32,27 @@ fn assert_one_clear_line(ended: &Ended, words: &[&str]) {
     assert_eq!(lines.len(), 1, "{ended:#?}");
     for word in words {
         assert!(lines[0].contains(word), "no `{word}` in {:?}", lines[0]);
+    }
+}
+
+#[test]
+fn completions_manual_and_configuration_come_from_the_definitions() {
+    for (words, expected) in [
+        (&["--completions", "bash"][..], "--config-file"),
+        (&["--completions", "zsh"], "#compdef asd"),
+        (&["--manual"], ".TH asd 1"),
+        (&["--print-default-config"], "namespace test"),
+    ] {
+        let output = Command::new(server::program())
+            .args(words)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(expected), "{words:?}: {text}");
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{words:?}"
+        );
     }
 }
 

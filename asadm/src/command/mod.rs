@@ -96,8 +96,21 @@ pub enum Action {
     Pager,
     /// Changes something in the cluster.
     Manage(Manage),
+    /// Lists users or roles.
+    Accounts(Accounts),
     /// A command of the reference tool that this one does not have: one line says so.
     Absent,
+}
+
+/// Lists of users and roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// Users and their roles.
+    Users,
+    /// What users do on each node.
+    UsersStatistics,
+    /// Roles and what they allow.
+    Roles,
 }
 
 /// Commands that change something in the cluster.

@@ -1,6 +1,6 @@
 //! The commands that are not views, the groups, and what modifiers mean.
 
-use super::{Acl, Action, Command, Manage, RosterChange, Scope};
+use super::{Accounts, Acl, Action, Command, Manage, RosterChange, Scope};
 use crate::view::Flag;
 
 const fn flag(names: &'static [&'static str]) -> Flag {
@@ -33,6 +33,18 @@ const fn command(
 
 const fn absent(path: &'static [&'static str], help: &'static str) -> Command {
     command(path, "", help, Action::Absent)
+}
+
+const fn accounts(
+    path: &'static [&'static str],
+    usage: &'static str,
+    help: &'static str,
+    accounts: Accounts,
+) -> Command {
+    Command {
+        keywords: &["like"],
+        ..command(path, usage, help, Action::Accounts(accounts))
+    }
 }
 
 const fn manage(
@@ -117,8 +129,24 @@ pub(super) const COMMANDS: &[Command] = &[
         &["collectlogs"],
         "Collects the logs of the cluster into a file.",
     ),
-    absent(&["show", "users"], "Displays users and their roles."),
-    absent(&["show", "roles"], "Displays roles and their privileges."),
+    accounts(
+        &["show", "users"],
+        "[USER] [like PATTERN...]",
+        "Displays users, their roles and quotas.",
+        Accounts::Users,
+    ),
+    accounts(
+        &["show", "users", "statistics"],
+        "[USER] [like PATTERN...]",
+        "Displays connections and rates of users on each node.",
+        Accounts::UsersStatistics,
+    ),
+    accounts(
+        &["show", "roles"],
+        "[ROLE] [like PATTERN...]",
+        "Displays roles, their privileges, allowlists and quotas.",
+        Accounts::Roles,
+    ),
     words(
         1,
         manage(

@@ -2,28 +2,12 @@
 
 use asinfo::{login, prompt};
 use protocol::result_code::ResultCode;
-use protocol::security::{Command, FieldId};
+use protocol::security::{Command, FIRST_DATA_PRIVILEGE, FieldId, PRIVILEGES};
 
 use super::{Outcome, argument, word};
 use crate::command::Acl;
 use crate::session::Session;
 use crate::view::Modifiers;
-
-/// Names of privileges and their numbers on the wire.
-const PRIVILEGES: &[(&str, u8)] = &[
-    ("user-admin", 0),
-    ("sys-admin", 1),
-    ("data-admin", 2),
-    ("udf-admin", 3),
-    ("sindex-admin", 4),
-    ("read", 10),
-    ("read-write", 11),
-    ("read-write-udf", 12),
-    ("write", 13),
-    ("truncate", 14),
-];
-/// Privileges from this number on can be limited to a namespace and set.
-const FIRST_DATA_PRIVILEGE: u8 = 10;
 
 /// A request and what is said about it.
 struct Request {

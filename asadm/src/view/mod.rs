@@ -4,6 +4,7 @@
 //! and repeats until nothing is pending; then [`View::render`] makes the [`Piece`]s, and [`crate::render::print`] turns
 //! each into text.
 
+pub mod accounts;
 mod answers;
 mod cluster;
 mod distribution;

@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::accounts;
+
 /// How a node behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
@@ -35,6 +37,8 @@ pub(crate) enum Mood {
     Lags,
     /// Answers late, but within the limit.
     Slow,
+    /// Has users and roles.
+    Secured,
 }
 
 /// The nodes `N1`, `N2`, `N3`; the last one is the principal.
@@ -112,6 +116,10 @@ fn serve(
             continue;
         }
         let mut reply = Vec::new();
+        if header[1] == 2 && mood == Mood::Secured {
+            stream.write_all(&accounts::reply(&body, index)).ok()?;
+            continue;
+        }
         if header[1] == 2 {
             reply = vec![0; 16];
             reply[1] = 51;

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod accounts;
 mod cluster;
 mod document;
 mod faults;

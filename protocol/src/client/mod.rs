@@ -182,6 +182,43 @@ impl Client {
         }
     }
 
+    /// Sends a request whose reply is a list of units, in one frame or several, up to one with a result other than 0.
+    /// That result comes instead of the list, unless it is the [end of the list](ResultCode::SEC_OK_LAST).
+    pub async fn security_list<T>(
+        &mut self,
+        command: security::Command,
+        fields: &[(security::FieldId, &[u8])],
+        limit: Duration,
+        read: impl Fn(&security::Unit<'_>) -> Result<T, security::SecurityError>,
+    ) -> Result<Result<Vec<T>, ResultCode>, ClientError> {
+        let mut request = BytesMut::new();
+        security::write_unit(&mut request, ResultCode::OK, command, fields)?;
+        let end = Instant::now() + limit;
+        self.send_until(&request, end, limit).await?;
+        let mut list = Vec::new();
+        loop {
+            let frame = self
+                .receive_until(MessageType::Security, end, limit)
+                .await?;
+            let mut rest = &frame.body[..];
+            while !rest.is_empty() {
+                let (unit, after) = match security::Unit::parse_first(rest) {
+                    Ok(parsed) => parsed,
+                    Err(error) => return Err(self.malformed(error)),
+                };
+                match unit.result {
+                    ResultCode::OK => match read(&unit) {
+                        Ok(entry) => list.push(entry),
+                        Err(error) => return Err(self.malformed(error)),
+                    },
+                    ResultCode::SEC_OK_LAST => return Ok(Ok(list)),
+                    refused => return Ok(Err(refused)),
+                }
+                rest = after;
+            }
+        }
+    }
+
     async fn send_until(
         &mut self,
         request: &[u8],

@@ -8,6 +8,10 @@
 //!
 //! A community server answers every request with [`ResultCode::SEC_NOT_SUPPORTED`], see [`write_reply`].
 
+mod accounts;
+
+pub use accounts::{FIRST_DATA_PRIVILEGE, PRIVILEGES, Privilege, Rates, Role, User};
+
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
@@ -89,6 +93,9 @@ pub enum SecurityError {
     /// A login that succeeded without a session token, or with a time to live of other than 4 bytes.
     #[error("login reply without a valid session")]
     Session,
+    /// A user or role without a name, or with a list that is cut short.
+    #[error("user or role that cannot be read")]
+    Account,
 }
 
 /// One unit, a request or a reply, borrowed from the body of a frame.
