@@ -8,5 +8,6 @@ pub mod config;
 pub mod hosts;
 pub mod login;
 pub mod options;
+pub mod program;
 pub mod prompt;
 pub mod value;

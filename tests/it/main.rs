@@ -23,3 +23,4 @@ mod safety;
 mod server;
 mod settings;
 mod stats;
+mod tools;

@@ -1,105 +1,53 @@
-//! The frozen cluster: its picture as discovery would find it, and its answers under a case's faults.
+//! The frozen cluster: its picture as discovery would find it, and its answers.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use asadm::view::{Failure, Node};
 use serde_json::{Map, Value};
 
-use crate::case::{Case, golden};
-
 const ADDRESSES: [&str; 3] = ["127.0.0.11", "127.0.0.12", "127.0.0.13"];
 
-/// The cluster of one case.
+/// Three nodes; the last is the principal.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
-    answers: BTreeMap<&'static str, Map<String, Value>>,
-    faults: Value,
+    /// By the key of a node.
+    answers: BTreeMap<String, Map<String, Value>>,
 }
 
 impl Cluster {
-    /// The picture that starts at the seed `-h` of the case.
-    pub(crate) fn of(case: &Case, seed: &str, single: bool) -> Self {
-        let faults = case.cluster.clone();
-        let answers: BTreeMap<_, _> = ADDRESSES.map(|address| (address, answers(address))).into();
-        let listed = |key: &str, address: &str| {
-            faults[key]
-                .as_array()
-                .is_some_and(|nodes| nodes.iter().any(|node| node == address))
-        };
-        let this = faults["listen"][seed].as_str().map(ToOwned::to_owned);
-        let mut nodes: Vec<Node> = ADDRESSES
+    pub(crate) fn read() -> Self {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/asadm/cluster");
+        let answers: BTreeMap<String, Map<String, Value>> = ADDRESSES
             .iter()
-            .filter(|address| !single || seed.starts_with(**address))
             .map(|address| {
-                let answers = &answers[address];
-                let alive = !listed("down", address) && !listed("silent", address);
-                let text = |command: &str| answers[command].as_str().unwrap_or_default().to_owned();
-                Node {
-                    key: format!("{address}:3000"),
-                    name: format!("{address}:3000"),
-                    id: if alive {
-                        text("node")
-                    } else {
-                        "000000000000000".to_owned()
-                    },
-                    build: if alive { text("build") } else { String::new() },
-                    alive,
-                    this: this.as_deref() == Some(*address),
-                    aliases: if this.as_deref() == Some(*address) {
-                        vec![seed.to_owned()]
-                    } else {
-                        Vec::new()
-                    },
-                    ..Node::default()
-                }
+                let path = directory.join(format!("{address}.json"));
+                let text = std::fs::read_to_string(path).expect("recorded answers");
+                let answers = serde_json::from_str(&text).expect("JSON");
+                (format!("{address}:3000"), answers)
             })
             .collect();
-        let highest = nodes
-            .iter()
-            .filter(|node| node.alive)
-            .map(|node| node.id.clone())
-            .max();
-        for node in &mut nodes {
-            node.principal = Some(&node.id) == highest.as_ref();
-        }
-        Self {
-            nodes,
-            answers,
-            faults,
-        }
-    }
-
-    /// What a node answers to a request.
-    pub(crate) fn answer(&self, node: &Node, request: &str) -> Result<String, Failure> {
-        let address = node.key.trim_end_matches(":3000");
-        let rules = self.faults["on"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        for rule in rules {
-            let wanted = rule["request"].as_str().expect("a request");
-            let hit = wanted
-                .strip_suffix('*')
-                .map_or(wanted == request, |start| request.starts_with(start));
-            if hit && (rule["node"] == "*" || rule["node"] == address) {
-                return match rule["do"].as_str() {
-                    Some("answer") => Ok(rule["answer"].as_str().expect("an answer").to_owned()),
-                    _ => Err(Failure {
-                        reason: "timeout after 1s".to_owned(),
-                    }),
-                };
+        let nodes = answers.iter().enumerate().map(|(index, (key, answers))| {
+            let text = |command: &str| answers[command].as_str().unwrap_or_default().to_owned();
+            Node {
+                key: key.clone(),
+                name: key.clone(),
+                id: text("node"),
+                build: text("build"),
+                alive: true,
+                principal: index + 1 == ADDRESSES.len(),
+                ..Node::default()
             }
+        });
+        Self {
+            nodes: nodes.collect(),
+            answers,
         }
-        let answer = self.answers[address].get(request).and_then(Value::as_str);
-        Ok(answer.unwrap_or("ERROR:4:unrecognized command").to_owned())
     }
-}
 
-fn answers(address: &str) -> Map<String, Value> {
-    let text = std::fs::read_to_string(golden().join("cluster").join(format!("{address}.json")))
-        .expect("a node");
-    match serde_json::from_str(&text).expect("JSON") {
-        Value::Object(answers) => answers,
-        _ => panic!("answers of {address} are no object"),
+    /// What a node answers.
+    pub(crate) fn answer(&self, node: &Node, request: &str) -> Result<String, Failure> {
+        let known = self.answers[&node.key].get(request).and_then(Value::as_str);
+        Ok(known.unwrap_or("ERROR:4:unrecognized command").to_owned())
     }
 }

@@ -5,7 +5,7 @@
 //! (`--test-threads=1`).
 
 mod apply;
-mod differences;
+pub(crate) mod differences;
 mod info;
 mod value;
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::server::{self, Server};
 
 /// A file of the recorded data.
-fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("golden")
         .join(name)

@@ -1,0 +1,210 @@
+//! `asinfo`: one info command to one node.
+//!
+//! What was typed → what it means with the configuration files → one request → one text and a status. Answers and
+//! errors go to stdout, because scripts read them there; only mistakes in the options go to stderr.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::ask::{Answer, AskError, ask, connect};
+use crate::config::{Config, Problem};
+use crate::options::{ConfigOptions, Connection, ConnectionOptions, TlsOptions};
+use crate::{prompt, value};
+use clap::{ArgAction, CommandFactory, Parser};
+use protocol::info::Failure;
+
+/// Sends an info command to an Aerospike server and prints the answer.
+#[derive(Parser, Debug)]
+#[command(
+    name = "asinfo",
+    disable_help_flag = true,
+    disable_version_flag = true,
+    infer_long_args = true,
+    args_override_self = true
+)]
+struct Options {
+    /// The info command; without one, a summary of the node
+    #[arg(short = 'v', long, value_name = "COMMAND")]
+    value: Option<String>,
+    /// Print one item of the answer a line
+    #[arg(short = 'l', long, alias = "line_separator")]
+    line_separator: bool,
+    /// Seconds for connecting, and again for the answer
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    timeout: Duration,
+    /// Exit with 1 also for the answers FAIL:... and error=...
+    #[arg(long)]
+    strict: bool,
+    /// Print a script that completes this program's options in a shell, and leave
+    #[arg(long, value_name = "SHELL")]
+    completions: Option<clap_complete::Shell>,
+    /// Print the manual page, and leave
+    #[arg(long)]
+    manual: bool,
+    /// Print the version
+    #[arg(short = 'V', long)]
+    version: bool,
+    /// Print this help
+    #[arg(short = 'E', long, action = ArgAction::Help)]
+    help: Option<bool>,
+    #[command(flatten)]
+    connection: ConnectionOptions,
+    #[command(flatten)]
+    tls: TlsOptions,
+    #[command(flatten)]
+    config: ConfigOptions,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| "expected a positive number of seconds".to_owned())
+}
+
+/// What is printed, and the exit status.
+#[derive(Default)]
+struct Outcome {
+    answer: String,
+    messages: Vec<String>,
+    failed: bool,
+}
+
+impl Outcome {
+    fn tell(&mut self, problem: &Problem) {
+        match problem {
+            Problem::Warning(text) => self.messages.push(format!("WARNING: {text}")),
+            Problem::Error(text) => self.fail(text),
+        }
+    }
+
+    fn fail(&mut self, text: impl std::fmt::Display) {
+        self.messages.push(format!("ERROR: {text}"));
+        self.failed = true;
+    }
+
+    fn print(&self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(self.answer.as_bytes())?;
+        if !self.messages.is_empty() {
+            let gap = if self.answer.is_empty() { "" } else { "\n" };
+            write!(out, "{gap}{}\n\n", self.messages.join("\n"))?;
+        }
+        out.flush()
+    }
+}
+
+/// Runs `asinfo` with the arguments of this process.
+pub fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // Help wins over every mistake.
+            let wants_help = std::env::args_os()
+                .skip(1)
+                .any(|word| word == "-E" || word == "--help");
+            if wants_help {
+                return printed(write!(io::stdout(), "{}", Options::command().render_help()));
+            }
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+    };
+    if options.version {
+        let version = env!("CARGO_PKG_VERSION");
+        return printed(writeln!(
+            io::stdout(),
+            "Aerospike Information Tool\nVersion {version}\nBuild {version}"
+        ));
+    }
+    if let Some(shell) = options.completions {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Options::command(), "asinfo", &mut text);
+        return printed(io::stdout().write_all(&text));
+    }
+    if options.manual {
+        let page = clap_mangen::Man::new(Options::command());
+        return printed(page.render(&mut io::stdout()));
+    }
+    let outcome = run(&options);
+    match outcome.print() {
+        Ok(()) if outcome.failed => ExitCode::FAILURE,
+        result => printed(result),
+    }
+}
+
+/// A reader that has seen enough is no failure.
+fn printed(result: io::Result<()>) -> ExitCode {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn run(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let config = options.config.read(home.as_deref());
+    for problem in &config.problems {
+        outcome.tell(problem);
+    }
+    let connection = match Connection::resolve(&options.connection, &options.tls, &config, || {
+        prompt::password("Enter Password:")
+    }) {
+        Ok(connection) => connection,
+        Err(error) => {
+            outcome.fail(error);
+            return outcome;
+        }
+    };
+    if let Some(problem) = &connection.problem {
+        outcome.tell(problem);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            outcome.fail(error);
+            return outcome;
+        }
+    };
+    match runtime.block_on(answer(options, &config, &connection)) {
+        Ok(answer) => {
+            outcome.failed |= is_failure(&answer.value, options.strict);
+            outcome.answer = answer.shown;
+        }
+        Err(AskError::Invalid(command)) => {
+            outcome.answer = format!("Error: Invalid command '{command}'\n");
+            outcome.failed = true;
+        }
+        Err(error) => outcome.fail(error),
+    }
+    // A name that is still being looked up must not hold the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn answer(
+    options: &Options,
+    config: &Config,
+    connection: &Connection,
+) -> Result<Answer, AskError> {
+    let credential = connection.credential.as_ref();
+    let mut client = connect(&connection.seeds, credential, options.timeout).await?;
+    let command = value::command(options.value.as_deref().unwrap_or_default());
+    let lines = options.line_separator || config.flag("line-separator");
+    ask(&mut client, command, lines, options.timeout).await
+}
+
+/// Whether the node's answer counts as a failure. Scripts know `FAIL:` and `error=` answers as successes.
+fn is_failure(value: &str, strict: bool) -> bool {
+    let error = value
+        .get(.."error:".len())
+        .is_some_and(|start| start.eq_ignore_ascii_case("error:"));
+    error || strict && Failure::of(value).is_some()
+}
