@@ -240,6 +240,15 @@ impl Session {
         }
     }
 
+    /// Whether a node refuses writes, as far as the cluster tells.
+    pub async fn stops_writes(&mut self) -> bool {
+        let context = self.context(Modifiers::default());
+        let targets = self.cluster.alive();
+        let view = &view::STOP_WRITES;
+        let answers = self.gather(view, &targets, &context).await;
+        view::stops_writes(&answers, &context)
+    }
+
     fn context(&self, modifiers: Modifiers) -> Context {
         Context {
             nodes: self.cluster.nodes(),

@@ -22,5 +22,6 @@ mod replacement;
 mod safety;
 mod server;
 mod settings;
+mod shell;
 mod stats;
 mod tools;

@@ -84,17 +84,7 @@ impl Process {
     }
 
     fn signal(&self, name: &str) -> Result<()> {
-        let status = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -{name} \"$0\""))
-            .arg(self.pid().to_string())
-            .status()
-            .map_err(Error::io("run kill"))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Error::Unexpected(format!("kill ended with {status}")))
-        }
+        signal(self.child.id(), name)
     }
 
     /// Waits for its end, at most [`PROCESS_DEADLINE`].
@@ -221,4 +211,22 @@ pub fn wait_until(
         thread::sleep(POLL_INTERVAL);
     }
     Ok(())
+}
+
+/// Sends a signal, `INT` or another.
+///
+/// # Errors
+/// There is no such process.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(format!("kill -{name} \"$0\""))
+        .arg(pid.to_string())
+        .status()
+        .map_err(Error::io("run kill"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Unexpected(format!("kill ended with {status}")))
+    }
 }

@@ -29,6 +29,15 @@ fn is_word(c: char) -> bool {
 
 /// The commands of a text, without the empty ones.
 pub fn commands(text: &str) -> Result<Vec<Vec<String>>, ParseError> {
+    split(text, |_| false)
+}
+
+/// The same where the end of a line ends a command too, unless it is quoted.
+pub fn lines(text: &str) -> Result<Vec<Vec<String>>, ParseError> {
+    split(text, |c| c == '\n')
+}
+
+fn split(text: &str, ends: fn(char) -> bool) -> Result<Vec<Vec<String>>, ParseError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(ParseError::TooLong);
     }
@@ -44,9 +53,11 @@ pub fn commands(text: &str) -> Result<Vec<Vec<String>>, ParseError> {
                 .push(rest.next().ok_or(ParseError::OpenEscape)?),
             '#' => {
                 words.extend(word.take());
-                rest.by_ref().find(|c| *c == '\n');
+                if rest.by_ref().any(|c| c == '\n') && ends('\n') {
+                    commands.push(std::mem::take(&mut words));
+                }
             }
-            ';' => {
+            c if c == ';' || ends(c) => {
                 words.extend(word.take());
                 commands.push(std::mem::take(&mut words));
             }

@@ -4,15 +4,19 @@ use std::borrow::Cow;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use reedline::{
-    ColumnarMenu, Completer, CompletionResult, Emacs, FileBackedHistory, KeyCode, KeyModifiers,
-    MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent,
-    ReedlineMenu, Signal, Span, Suggestion, default_emacs_keybindings,
+    ColumnarMenu, DefaultHinter, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder,
+    Prompt, PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal,
+    ValidationResult, Validator, default_emacs_keybindings,
 };
 
-use crate::command;
+use super::complete::Words;
+use super::vocabulary::Vocabulary;
 use crate::output::Output;
+use crate::parse;
 use crate::session::read_line;
 
 /// How many lines the history keeps.
@@ -31,15 +35,28 @@ pub(super) enum Read {
 /// Reads lines.
 pub(super) struct Reader {
     editor: Option<Box<Reedline>>,
+    vocabulary: Arc<Mutex<Vocabulary>>,
 }
 
 impl Reader {
     /// With an editor and a history file if stdin and stdout are a terminal.
     pub(super) fn new(home: Option<&Path>) -> Self {
         let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+        let vocabulary = Arc::default();
         Self {
-            editor: terminal.then(|| Box::new(editor(home))),
+            editor: terminal.then(|| Box::new(editor(home, &vocabulary))),
+            vocabulary,
         }
+    }
+
+    /// Whether there is completion.
+    pub(super) fn completes(&self) -> bool {
+        self.editor.is_some()
+    }
+
+    /// Completes these names from now on.
+    pub(super) fn learn(&self, vocabulary: Vocabulary) {
+        *self.vocabulary.lock() = vocabulary;
     }
 
     /// The next line.
@@ -66,7 +83,7 @@ impl Reader {
     }
 }
 
-fn editor(home: Option<&Path>) -> Reedline {
+fn editor(home: Option<&Path>, vocabulary: &Arc<Mutex<Vocabulary>>) -> Reedline {
     let mut keys = default_emacs_keybindings();
     keys.add_binding(
         KeyModifiers::NONE,
@@ -78,7 +95,11 @@ fn editor(home: Option<&Path>) -> Reedline {
     );
     let menu = ColumnarMenu::default().with_name("words");
     let editor = Reedline::create()
-        .with_completer(Box::new(Words))
+        .with_completer(Box::new(Words(Arc::clone(vocabulary))))
+        .with_hinter(Box::<DefaultHinter>::default())
+        .with_validator(Box::new(Quotations))
+        // What is pasted is shown and runs when Enter is pressed, however many lines it has.
+        .use_bracketed_paste(true)
         .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
         .with_quick_completions(true)
         .with_partial_completions(true)
@@ -121,74 +142,16 @@ impl Prompt for Shown {
     }
 }
 
-/// Completes command words and modifiers.
-struct Words;
+/// A line goes on after its end while a quotation is open.
+struct Quotations;
 
-impl Completer for Words {
-    fn complete(&mut self, line: &str, position: usize) -> CompletionResult {
-        CompletionResult::fresh(suggestions(line, position))
-    }
-}
-
-fn suggestions(line: &str, position: usize) -> Vec<Suggestion> {
-    let typed = line.get(..position).unwrap_or(line);
-    let start = typed.rfind([' ', ';']).map_or(0, |at| at + 1);
-    let word = typed.get(start..).unwrap_or_default();
-    completions(typed.get(..start).unwrap_or_default())
-        .into_iter()
-        .filter(|name| name.starts_with(word))
-        .map(|name| Suggestion {
-            value: name.to_owned(),
-            span: Span::new(start, position),
-            append_whitespace: true,
-            ..Suggestion::default()
-        })
-        .collect()
-}
-
-/// The words that can follow a line.
-fn completions(before: &str) -> Vec<&'static str> {
-    let last = before.rsplit(';').next().unwrap_or_default();
-    let words: Vec<String> = last.split_whitespace().map(str::to_owned).collect();
-    let skip = usize::from(
-        words
-            .first()
-            .is_some_and(|word| "help" == word || "watch" == word),
-    );
-    match command::resolve(words.get(skip..).unwrap_or_default()) {
-        command::Resolved::Command(command, rest) if rest.is_empty() => {
-            let mut names = command::children(command.path);
-            names.extend(command.keywords);
-            names.extend(command.flags.iter().filter_map(|flag| flag.names.first()));
-            names
-        }
-        command::Resolved::Command(command, _) => command.keywords.to_vec(),
-        command::Resolved::Group(path) => command::children(&path),
-        _ => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn completes_from_the_table() {
-        for (line, expected) in [
-            ("sho", "show"),
-            ("show ud", "udfs"),
-            ("enable; manage ud", "udfs"),
-            ("manage udfs ", "add remove"),
-            ("help manage udfs a", "add"),
-            ("show udfs l", "like"),
-            ("asinfo -v build w", "with"),
-            ("nosuch x", ""),
-        ] {
-            let found: Vec<_> = suggestions(line, line.len())
-                .into_iter()
-                .map(|suggestion| suggestion.value)
-                .collect();
-            assert_eq!(found.join(" "), expected, "{line}");
+impl Validator for Quotations {
+    fn validate(&self, line: &str) -> ValidationResult {
+        match parse::lines(line) {
+            Err(parse::ParseError::OpenQuote | parse::ParseError::OpenEscape) => {
+                ValidationResult::Incomplete
+            }
+            _ => ValidationResult::Complete,
         }
     }
 }

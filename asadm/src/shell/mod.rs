@@ -1,6 +1,8 @@
 //! The interactive shell.
 
+mod complete;
 mod line;
+mod vocabulary;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 use crate::exit::Exit;
 use crate::parse;
 use crate::session::{Flow, Header, Session};
+
+use vocabulary::Vocabulary;
 
 /// What is told when there are no peers to find.
 pub const ADMIN_NOTE: &str =
@@ -19,7 +23,15 @@ const PICTURE_AGE_MAX: Duration = Duration::from_secs(3);
 /// Reads lines and runs them until the end of input or `exit`.
 pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
     banner(&mut session);
+    if session.stops_writes().await {
+        session.out.warning(
+            "This cluster is currently in stop writes. Run `show stop-writes` for more details.",
+        );
+    }
     let mut reader = line::Reader::new(home);
+    if reader.completes() {
+        reader.learn(Vocabulary::of(&mut session.cluster).await);
+    }
     let mut seen = Instant::now();
     loop {
         let (prompt, codes) = prompt(&session);
@@ -35,7 +47,10 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
                     continue;
                 }
                 if seen.elapsed() > PICTURE_AGE_MAX {
-                    session.cluster.refresh().await;
+                    look_again(&mut session).await;
+                    if reader.completes() {
+                        reader.learn(Vocabulary::of(&mut session.cluster).await);
+                    }
                     seen = Instant::now();
                 }
                 if one(&mut session, &text).await == Flow::End {
@@ -49,7 +64,7 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
 
 /// Runs a line; an interrupt ends the line, not the shell.
 async fn one(session: &mut Session, text: &str) -> Flow {
-    let commands = match parse::commands(text) {
+    let commands = match parse::lines(text) {
         Ok(commands) => commands,
         Err(error) => {
             session.out.error(&error.to_string());
@@ -65,6 +80,31 @@ async fn one(session: &mut Session, text: &str) -> Flow {
         session.out.text(&format!("{kept}\n"));
         Flow::Continue
     })
+}
+
+/// Looks for the cluster again and tells which nodes came and went.
+async fn look_again(session: &mut Session) {
+    let alive = |session: &Session| -> Vec<(String, String)> {
+        let members = session.cluster.members.iter();
+        members
+            .filter(|member| member.node.alive)
+            .map(|member| (member.node.id.clone(), member.node.name.clone()))
+            .collect()
+    };
+    let before = alive(session);
+    session.cluster.refresh().await;
+    let after = alive(session);
+    let missing = |from: &[(String, String)], id: &str| from.iter().all(|(known, _)| known != id);
+    for (id, name) in &before {
+        if missing(&after, id) {
+            session.out.warning(&format!("{name} ({id}) is gone."));
+        }
+    }
+    for (id, name) in &after {
+        if missing(&before, id) {
+            session.out.note(&format!("{name} ({id}) is here now."));
+        }
+    }
 }
 
 fn banner(session: &mut Session) {

@@ -183,6 +183,14 @@ pub fn all() -> impl Iterator<Item = &'static View> {
     VIEWS.iter().copied().flatten()
 }
 
+/// `show stop-writes`.
+pub const STOP_WRITES: View = stop_writes::SHOW;
+
+/// Whether the answers to [`STOP_WRITES`] tell of a limit that is reached.
+pub fn stops_writes(answers: &Answers, context: &Context) -> bool {
+    stop_writes::any(answers, context)
+}
+
 /// The view of exactly these command words.
 pub fn find(path: &[&str]) -> Option<&'static View> {
     all().find(|view| view.path == path)

@@ -246,7 +246,20 @@ fn columns() -> Vec<Field> {
     ]
 }
 
+/// Whether a limit is reached somewhere.
+pub(super) fn any(answers: &Answers, context: &Context) -> bool {
+    records(answers, context).is_ok_and(|records| records.iter().any(stopped))
+}
+
 fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+    let mut sheet = Sheet::new(stamped("Stop Writes", context), columns())
+        .ordered(&[SHARE, METRIC])
+        .records(records(answers, context)?);
+    sheet.description = Some(DESCRIPTION.to_owned());
+    Ok(Piece::sheet(sheet))
+}
+
+fn records(answers: &Answers, context: &Context) -> Result<Vec<Record>, Piece> {
     let wanted = Filter::word(context, "for", 0)?;
     let wanted_set = Filter::word(context, "for", 1)?;
     let only_sets = context.modifiers.keyword("for").len() > 1;
@@ -275,9 +288,5 @@ fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
             }
         }
     }
-    let mut sheet = Sheet::new(stamped("Stop Writes", context), columns())
-        .ordered(&[SHARE, METRIC])
-        .records(records);
-    sheet.description = Some(DESCRIPTION.to_owned());
-    Ok(Piece::sheet(sheet))
+    Ok(records)
 }

@@ -1,0 +1,160 @@
+//! Completion: command words and modifiers from the table of commands, names from the cluster.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use reedline::{Completer, CompletionResult, Span, Suggestion};
+
+use super::vocabulary::Vocabulary;
+use crate::command::{self, Command, Resolved};
+
+/// Completes the word before the cursor.
+pub(super) struct Words(pub(super) Arc<Mutex<Vocabulary>>);
+
+impl Completer for Words {
+    fn complete(&mut self, line: &str, position: usize) -> CompletionResult {
+        CompletionResult::fresh(suggestions(line, position, &self.0.lock()))
+    }
+}
+
+fn suggestions(line: &str, position: usize, vocabulary: &Vocabulary) -> Vec<Suggestion> {
+    let typed = line.get(..position).unwrap_or(line);
+    let start = typed.rfind([' ', ';', '\n']).map_or(0, |at| at + 1);
+    let word = typed.get(start..).unwrap_or_default();
+    completions(typed.get(..start).unwrap_or_default(), vocabulary)
+        .into_iter()
+        .filter(|name| name.starts_with(word))
+        .map(|name| Suggestion {
+            value: name,
+            span: Span::new(start, position),
+            append_whitespace: true,
+            ..Suggestion::default()
+        })
+        .collect()
+}
+
+fn owned(names: impl IntoIterator<Item = &'static str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// The words that can follow a line.
+fn completions(before: &str, vocabulary: &Vocabulary) -> Vec<String> {
+    let last = before.rsplit([';', '\n']).next().unwrap_or_default();
+    let words: Vec<String> = last.split_whitespace().map(str::to_owned).collect();
+    let skip = usize::from(
+        words
+            .first()
+            .is_some_and(|word| "help" == word || "watch" == word),
+    );
+    match command::resolve(words.get(skip..).unwrap_or_default()) {
+        Resolved::Command(command, rest) => {
+            let mut names = Vec::new();
+            if rest.is_empty() {
+                names.extend(owned(command::children(command.path)));
+            }
+            names.extend(values(&command, &rest, vocabulary));
+            names.extend(owned(command.keywords.iter().copied()));
+            if rest.is_empty() {
+                let flags = command.flags.iter().filter_map(|flag| flag.names.first());
+                names.extend(owned(flags.copied()));
+            }
+            names.dedup();
+            names
+        }
+        Resolved::Group(path) => owned(command::children(&path)),
+        _ => Vec::new(),
+    }
+}
+
+/// Names of the cluster that can stand next.
+fn values(command: &Command, rest: &[String], vocabulary: &Vocabulary) -> Vec<String> {
+    let keyword_at = rest
+        .iter()
+        .rposition(|word| command.keywords.contains(&word.as_str()));
+    let Some(at) = keyword_at else {
+        return match (command.path, rest) {
+            (["show", "udfs"] | ["manage", "udfs", "remove"], []) => vocabulary.modules.clone(),
+            (["manage", "config", .., "namespace"], []) => vocabulary.namespaces.clone(),
+            _ => Vec::new(),
+        };
+    };
+    let keyword = rest.get(at).map_or("", String::as_str);
+    let given = rest.get(at + 1..).unwrap_or_default();
+    match (keyword, given) {
+        ("with", _) => [vocabulary.nodes.clone(), vec!["all".to_owned()]].concat(),
+        ("for" | "ns" | "namespace", []) => vocabulary.namespaces.clone(),
+        ("for", [namespace]) => vocabulary.sets.get(namespace).cloned().unwrap_or_default(),
+        ("set", []) => {
+            let after = rest
+                .iter()
+                .position(|word| word == "ns" || word == "namespace")
+                .and_then(|at| rest.get(at + 1));
+            match after
+                .or(rest.first())
+                .and_then(|name| vocabulary.sets.get(name))
+            {
+                Some(sets) => sets.clone(),
+                None => vocabulary.sets.values().flatten().cloned().collect(),
+            }
+        }
+        ("param", []) => command
+            .path
+            .get(2)
+            .and_then(|scope| vocabulary.parameters.get(scope))
+            .cloned()
+            .unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vocabulary() -> Vocabulary {
+        let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        Vocabulary {
+            nodes: names("host:3000 BB9"),
+            modules: names("counter.lua"),
+            namespaces: names("test bar"),
+            sets: [("test".to_owned(), names("demo users"))].into(),
+            parameters: [
+                ("service", names("proto-fd-max")),
+                ("namespace", names("nsup-period")),
+            ]
+            .into(),
+        }
+    }
+
+    #[test]
+    fn completes_from_the_table_and_the_cluster() {
+        for (line, expected) in [
+            ("sho", "show"),
+            ("show ud", "udfs"),
+            ("enable; manage ud", "udfs"),
+            ("enable\nmanage ud", "udfs"),
+            ("manage udfs ", "add remove"),
+            ("help manage udfs a", "add"),
+            ("show udfs l", "like"),
+            ("show udfs c", "counter.lua"),
+            ("manage udfs remove ", "counter.lua"),
+            ("asinfo -v build w", "with"),
+            ("asinfo -v build with h", "host:3000"),
+            ("asinfo -v build with host:3000 B", "BB9"),
+            ("show statistics namespace for t", "test"),
+            ("show stop-writes for test u", "users"),
+            ("manage truncate ns ba", "bar"),
+            ("manage truncate ns test set d", "demo"),
+            ("manage config service param p", "proto-fd-max"),
+            ("manage config namespace t", "test"),
+            ("manage config namespace test param n", "nsup-period"),
+            ("nosuch x", ""),
+        ] {
+            let found: Vec<_> = suggestions(line, line.len(), &vocabulary())
+                .into_iter()
+                .map(|suggestion| suggestion.value)
+                .collect();
+            assert_eq!(found.join(" "), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! asadm at a terminal: keys go in, what the screen shows comes out.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tests::process::wait_until;
+use tests::terminal::Terminal;
+
+use crate::cluster::{plan, wait_until_formed};
+use crate::server;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+const TAB: &str = "\t";
+const ENTER: &str = "\r";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const UP: &str = "\x1b[A";
+const RIGHT: &str = "\x1b[C";
+
+/// A running shell and the person before it.
+struct Shell {
+    child: Child,
+    keyboard: File,
+    screen: Arc<Mutex<String>>,
+    /// Up to where the screen, without codes, was looked at.
+    seen: usize,
+}
+
+impl Shell {
+    fn start(address: &str, home: &Path) -> Self {
+        let Terminal { outer, inner } = Terminal::open().unwrap();
+        let inner = || Stdio::from(inner.try_clone().unwrap());
+        let child = Command::new(env!("CARGO_BIN_EXE_asadm-under-test"))
+            .args(["-h", address])
+            .env("HOME", home)
+            .env("TERM", "xterm-256color")
+            .current_dir(home)
+            .stdin(inner())
+            .stdout(inner())
+            .stderr(inner())
+            .spawn()
+            .unwrap();
+        let screen = Arc::new(Mutex::new(String::new()));
+        let keyboard = outer.try_clone().unwrap();
+        let (shown, mut answers) = (Arc::clone(&screen), outer.try_clone().unwrap());
+        thread::spawn(move || {
+            let mut outer = outer;
+            let mut chunk = [0; 4096];
+            // A terminal whose other end is gone gives an error.
+            while let Ok(size @ 1..) = outer.read(&mut chunk) {
+                let text = String::from_utf8_lossy(&chunk[..size]).into_owned();
+                // A line editor asks where the cursor is.
+                if text.contains("\x1b[6n") {
+                    let _ = answers.write_all(b"\x1b[1;1R");
+                }
+                shown.lock().unwrap().push_str(&text);
+            }
+        });
+        Self {
+            child,
+            keyboard,
+            screen,
+            seen: 0,
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// What the screen shows behind what was waited for.
+    fn new_text(&self) -> String {
+        plain(&self.screen.lock().unwrap()).split_off(self.seen)
+    }
+
+    /// Waits until the screen shows a text behind what was waited for before.
+    fn wait_for(&mut self, text: &str) {
+        let shown = wait_until(text, LIMIT, || Ok(self.new_text().contains(text)));
+        let new = self.new_text();
+        assert!(shown.is_ok(), "no {text:?} in {new:?}");
+        self.seen += new.find(text).unwrap() + text.len();
+    }
+
+    fn line(&mut self, text: &str) {
+        self.press(text);
+        self.press(ENTER);
+    }
+
+    fn end(mut self) -> i32 {
+        let mut code = None;
+        wait_until("the end of the shell", LIMIT, || {
+            code = self.child.try_wait().unwrap();
+            Ok(code.is_some())
+        })
+        .unwrap();
+        code.unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Without the codes for colour and cursor.
+fn plain(text: &str) -> String {
+    let codes = regex::Regex::new("\x1b(\\[[0-9;?]*[a-zA-Z]|[=>78])").unwrap();
+    codes.replace_all(text, "").into_owned()
+}
+
+fn module(home: &Path) {
+    fs::write(home.join("counter.lua"), "function one(rec) return 1 end\n").unwrap();
+}
+
+#[test]
+fn a_session_at_a_terminal() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    module(home.path());
+    let mut shell = Shell::start(&address, home.path());
+    shell.wait_for("Found 1 nodes");
+    shell.wait_for("Admin> ");
+
+    // Without privileges, then with them.
+    shell.line("asinfo -v build");
+    shell.wait_for("User must be in privileged mode");
+    shell.line("enable");
+    shell.wait_for("Admin+> ");
+    shell.line("manage udfs add counter.lua path counter.lua");
+    shell.wait_for("Successfully added UDF counter.lua.");
+
+    // Tab completes words of the table; a hint from the history is taken with the right arrow.
+    shell.press("sho");
+    shell.press(TAB);
+    shell.wait_for("show ");
+    shell.press("ud");
+    shell.press(TAB);
+    shell.wait_for("udfs ");
+    shell.press(ENTER);
+    shell.wait_for("counter.lua|");
+    shell.wait_for("Admin+> ");
+    shell.press("manage udfs a");
+    shell.wait_for("dd counter.lua path counter.lua");
+    shell.press(RIGHT);
+    shell.press(ENTER);
+    shell.wait_for("Successfully added UDF counter.lua.");
+
+    // A quotation goes on in the next line; what is no info command any more then is not sent.
+    shell.line("asinfo -v 'build");
+    shell.line("'");
+    shell.wait_for("holds a line feed");
+    shell.wait_for("Admin+> ");
+
+    // Two lines that are pasted are two commands, and run when Enter is pressed.
+    shell.press("\x1b[200~asinfo -v status\rasinfo -v build\x1b[201~");
+    shell.wait_for("asinfo -v build");
+    shell.press(ENTER);
+    shell.wait_for("8.1.2.0");
+    shell.wait_for("Admin+> ");
+
+    // Ctrl-C at the prompt, and the history.
+    shell.press("half a line");
+    shell.press(CTRL_C);
+    shell.wait_for("please run the 'exit' command");
+    shell.wait_for("Admin+> ");
+    shell.press(UP);
+    shell.wait_for("asinfo -v build");
+    shell.press(CTRL_C);
+    shell.wait_for("Admin+> ");
+
+    shell.line("disable");
+    shell.wait_for("Admin> ");
+    shell.line("exit");
+    // A command of the session was refused.
+    assert_eq!(shell.end(), 2);
+    let history = home.path().join(".aerospike/admin_live_cluster_history");
+    assert!(fs::read_to_string(history).unwrap().contains("show udfs"));
+}
+
+#[test]
+fn an_interrupt_ends_the_command_and_not_the_shell() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Shell::start(&address, home.path());
+    shell.wait_for("Admin> ");
+    shell.line("watch 0.1 info network");
+    shell.wait_for("iteration: 2");
+    tests::process::signal(shell.child.id(), "INT").unwrap();
+    shell.wait_for("Admin> ");
+    shell.line("info network");
+    shell.wait_for("Network Information");
+    shell.wait_for("Admin> ");
+    shell.press(CTRL_D);
+    assert_eq!(shell.end(), 0);
+}
+
+#[test]
+fn a_node_that_goes_is_told_of() {
+    let (_directory, plan) = plan(2);
+    let mut nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Shell::start(&nodes[0].address().to_string(), home.path());
+    shell.wait_for("Found 2 nodes");
+    shell.wait_for("Admin> ");
+    let mut gone = nodes.pop().unwrap();
+    let address = gone.address().to_string();
+    gone.kill().unwrap();
+    // The picture is taken anew when it is some seconds old.
+    let told = wait_until("the node is missed", LIMIT, || {
+        shell.line("info network");
+        shell.wait_for("Admin> ");
+        Ok(plain(&shell.screen.lock().unwrap()).contains(" is gone."))
+    });
+    let screen = plain(&shell.screen.lock().unwrap());
+    assert!(told.is_ok(), "{screen}");
+    let name = address.replace("127.0.0.1", "localhost");
+    let telling = screen.contains(&format!("WARNING: {name} ("))
+        || screen.contains(&format!("WARNING: {address} ("));
+    assert!(telling, "{screen}");
+    shell.line("exit");
+    assert_eq!(shell.end(), 0);
+}
