@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use asinfo::hosts::Seed;
 use asinfo::login::Credential;
+use asinfo::tls::{Tls, is_distrust};
 use protocol::client::Client;
 use protocol::result_code::ResultCode;
 use protocol::security::{Command, FieldId, SecurityError, Unit};
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::view::Node;
 
-use look::{Found, Lead, LookError, connect, look, short};
+use look::{Found, Lead, LookError, Place, connect, look, short};
 pub use names::split_key;
 use peers::Peer;
 
@@ -36,6 +37,8 @@ pub struct Approach {
     pub seeds: Vec<Seed>,
     /// Who logs in.
     pub credential: Option<Credential>,
+    /// How connections are encrypted, if they are.
+    pub tls: Option<Tls>,
     /// For each step: connecting, login, an answer.
     pub limit: Duration,
     /// Only the first seed that answers, no peers.
@@ -51,7 +54,7 @@ pub struct Approach {
 #[error("Not able to connect any cluster with [{seeds}].")]
 pub struct NotFound {
     seeds: String,
-    /// Logins that were refused.
+    /// Logins that were refused, and nodes that are not trusted.
     pub refusals: Vec<String>,
 }
 
@@ -68,7 +71,19 @@ pub struct Member {
     pub fqdn: Option<String>,
     /// Why it was not reached, when it is not alive.
     pub failure: Option<String>,
+    /// Name in its certificate, where that is not its host.
+    pub tls_name: Option<String>,
     client: Option<Client>,
+}
+
+impl Member {
+    fn place(&self) -> Place {
+        Place {
+            host: self.ip.clone(),
+            port: self.port,
+            tls_name: self.tls_name.clone(),
+        }
+    }
 }
 
 /// The cluster.
@@ -102,6 +117,7 @@ impl Cluster {
                 addresses: vec![(seed.host.clone(), seed.port)],
                 seed: true,
                 id: None,
+                tls_name: seed.tls_name.clone(),
             })
             .collect();
         let refusals = cluster.follow(leads).await;
@@ -150,6 +166,12 @@ impl Cluster {
                                 self.gaps.push(format!("{key} names its peers in a way that cannot be read, so nodes may be missing"));
                             }
                         }
+                        if let Some(answer) = &found.no_peers {
+                            let key = names::key(&found.host, found.port);
+                            self.warnings.push(format!(
+                                "{key} names no peers that can be reached over TLS: {answer}"
+                            ));
+                        }
                         peers.extend(found.old_peers.iter().cloned());
                         met.insert(found.id.clone());
                         if self.members.iter().all(|known| known.node.id != found.id) {
@@ -160,6 +182,9 @@ impl Cluster {
                         }
                     }
                     Err(LookError::Login(error)) if lead.seed => refusals.push(error.to_string()),
+                    Err(LookError::Client(error)) if lead.seed && is_distrust(&error) => {
+                        refusals.push(error.to_string());
+                    }
                     Err(failure) if lead.seed => silent.extend(unreached(&lead, &failure)),
                     Err(failure) => self.members.extend(unreached(&lead, &failure)),
                 }
@@ -179,6 +204,7 @@ impl Cluster {
                     addresses: peer.addresses,
                     seed: false,
                     id: peer.id_known.then_some(peer.id),
+                    tls_name: peer.tls_name,
                 });
             }
         }
@@ -303,10 +329,10 @@ impl Cluster {
                 continue;
             }
             let client = member.client.take().filter(Client::is_usable);
-            let (host, port) = (member.ip.clone(), member.port);
+            let place = member.place();
             let approach = self.approach.clone();
             asking.spawn(async move {
-                let (client, reply) = one(client, &host, port, &commands, &approach).await;
+                let (client, reply) = one(client, &place, &commands, &approach).await;
                 (position, index, client, reply)
             });
         }
@@ -345,7 +371,7 @@ impl Cluster {
         let usable = member.client.take().filter(Client::is_usable);
         let mut client = match usable {
             Some(client) => client,
-            None => connect(&member.ip, member.port, &approach)
+            None => connect(&member.place(), &approach)
                 .await
                 .map_err(|error| short(&error))?,
         };
@@ -381,13 +407,13 @@ impl Cluster {
                 continue;
             }
             let client = member.client.take().filter(Client::is_usable);
-            let (host, port) = (member.ip.clone(), member.port);
+            let place = member.place();
             let approach = self.approach.clone();
             let name = name.map(str::to_owned);
             asking.spawn(async move {
                 let connected = match client {
                     Some(client) => Ok(client),
-                    None => connect(&host, port, &approach).await,
+                    None => connect(&place, &approach).await,
                 };
                 let mut client = match connected {
                     Ok(client) => client,
@@ -425,7 +451,7 @@ impl Cluster {
             .ok_or_else(|| "no node to ask".to_owned())?;
         if !member.client.as_ref().is_some_and(Client::is_usable) {
             member.client = Some(
-                connect(&member.ip, member.port, &approach)
+                connect(&member.place(), &approach)
                     .await
                     .map_err(|error| short(&error))?,
             );
@@ -461,14 +487,13 @@ pub enum SelectError {
 
 async fn one(
     client: Option<Client>,
-    host: &str,
-    port: u16,
+    place: &Place,
     commands: &[String],
     approach: &Approach,
 ) -> (Option<Client>, Result<Vec<String>, LookError>) {
     let mut client = match client {
         Some(client) => client,
-        None => match connect(host, port, approach).await {
+        None => match connect(place, approach).await {
             Ok(client) => client,
             Err(error) => return (None, Err(error)),
         },
@@ -503,6 +528,7 @@ fn reached(found: Found, lead: &Lead) -> Member {
         port: found.port,
         fqdn: None,
         failure: None,
+        tls_name: lead.tls_name.clone(),
         client: Some(found.client),
     }
 }
@@ -519,6 +545,7 @@ fn unreached(lead: &Lead, failure: &LookError) -> Option<Member> {
         port: *port,
         fqdn: None,
         failure: Some(short(failure)),
+        tls_name: lead.tls_name.clone(),
         client: None,
     })
 }

@@ -147,6 +147,7 @@ async fn run_into(options: &Options, document: Option<Document>) -> Exit {
     let approach = Approach {
         seeds: connection.seeds,
         credential: connection.credential,
+        tls: connection.tls,
         limit: settings.timeout,
         single: settings.single_node,
         alternate: settings.alternate && !settings.alumni,
@@ -193,9 +194,7 @@ async fn run_into(options: &Options, document: Option<Document>) -> Exit {
 
 /// Seeds and login, or `None` after an error.
 fn resolve(options: &Options, config: &Config, out: &mut Output) -> Option<Connection> {
-    let resolved = Connection::resolve(&options.connection, &options.tls, config, || {
-        prompt::password("Enter Password:")
-    });
+    let resolved = Connection::resolve(&options.connection, &options.tls, config, prompt::password);
     match resolved {
         Ok(connection) => {
             if let Some(problem) = &connection.problem {
@@ -303,7 +302,6 @@ async fn asinfo_mode(
     if requests.is_empty() {
         requests.push(String::new());
     }
-    let credential = connection.credential.as_ref();
     let mut client = None;
     for request in requests {
         if let Some(document) = out.document() {
@@ -311,7 +309,7 @@ async fn asinfo_mode(
         }
         let reached = match client.take() {
             Some(client) => Ok(client),
-            None => ask::connect(&connection.seeds, credential, settings.timeout).await,
+            None => ask::connect(&connection, settings.timeout).await,
         };
         let answer = match reached {
             Ok(mut reached) => {

@@ -10,7 +10,9 @@ use protocol::result_code::ResultCode;
 use thiserror::Error;
 
 use crate::hosts::Seed;
-use crate::login::{Credential, LoginError};
+use crate::login::LoginError;
+use crate::options::Connection;
+use crate::tls::is_distrust;
 use crate::value;
 
 /// Why there is no answer.
@@ -47,16 +49,14 @@ fn shown(seeds: &[Seed]) -> String {
 }
 
 /// A connection to the first seed that accepts one, logged in. The limit is for each step.
-pub async fn connect(
-    seeds: &[Seed],
-    credential: Option<&Credential>,
-    limit: Duration,
-) -> Result<Client, AskError> {
+pub async fn connect(connection: &Connection, limit: Duration) -> Result<Client, AskError> {
     let mut told = None;
+    let seeds = &connection.seeds;
     for seed in seeds {
-        match Client::connect(&seed.host, seed.port, limit).await {
+        let tls = connection.tls.as_ref();
+        match Connection::open(tls, &seed.host, seed.port, seed.tls_name.as_deref(), limit).await {
             Ok(mut client) => {
-                if let Some(credential) = credential {
+                if let Some(credential) = &connection.credential {
                     credential.log_in(&mut client, limit).await?;
                 }
                 return Ok(client);
@@ -64,12 +64,14 @@ pub async fn connect(
             Err(error @ (ClientError::Resolve { .. } | ClientError::NoAddress { .. })) => {
                 told = Some(error);
             }
+            // Where there is no TLS, nothing can be reached by it; a certificate that is not trusted has to be told.
+            Err(error @ ClientError::Tls { .. }) if is_distrust(&error) => told = Some(error),
             Err(_) => {}
         }
     }
     match told {
         Some(error) if seeds.len() == 1 => Err(error.into()),
-        _ => Err(AskError::Unreachable(seeds.to_vec())),
+        _ => Err(AskError::Unreachable(seeds.clone())),
     }
 }
 

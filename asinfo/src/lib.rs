@@ -10,4 +10,5 @@ pub mod login;
 pub mod options;
 pub mod program;
 pub mod prompt;
+pub mod tls;
 pub mod value;

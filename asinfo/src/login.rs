@@ -1,4 +1,4 @@
-//! Logging in to a node with a user's password.
+//! Logging in to a node: with a user's password, or as whoever a certificate is for.
 
 use std::time::Duration;
 
@@ -7,11 +7,27 @@ use protocol::result_code::ResultCode;
 use protocol::security::{Command, FieldId};
 use thiserror::Error;
 
-/// A user and the password in the form in which it is sent.
+/// Who logs in, and how.
 #[derive(Clone)]
-pub struct Credential {
-    user: String,
-    hash: String,
+pub enum Credential {
+    /// A user of the cluster's own, with the password in the form in which it is sent.
+    Internal {
+        /// The user.
+        user: String,
+        /// The hash of the password.
+        hash: String,
+    },
+    /// A user whom the node asks another server about, which needs the password itself.
+    External {
+        /// The user.
+        user: String,
+        /// The hash of the password.
+        hash: String,
+        /// The password.
+        password: String,
+    },
+    /// Whoever the certificate of the connection is for.
+    Certificate,
 }
 
 /// Salt that servers expect, the 16 bytes that `$2a$10$7EqJtq98hPqEX7fNZaFWoO` writes out in bcrypt's base64.
@@ -36,29 +52,54 @@ pub enum LoginError {
 }
 
 impl Credential {
-    /// Hashes the password, which takes some ten milliseconds.
-    pub fn new(user: &str, password: &str) -> Result<Self, LoginError> {
-        let hash =
-            bcrypt::hash_with_salt(password, COST, SALT)?.format_for_version(bcrypt::Version::TwoA);
-        Ok(Self {
+    /// A user with a password, whose hash takes some ten milliseconds.
+    pub fn internal(user: &str, password: &str) -> Result<Self, LoginError> {
+        Ok(Self::Internal {
             user: user.to_owned(),
-            hash,
+            hash: hash(password)?,
         })
     }
 
-    /// The user.
-    pub fn user(&self) -> &str {
-        &self.user
+    /// The same for a user whom another server knows.
+    pub fn external(user: &str, password: &str) -> Result<Self, LoginError> {
+        Ok(Self::External {
+            user: user.to_owned(),
+            hash: hash(password)?,
+            password: password.to_owned(),
+        })
+    }
+
+    /// The user, where one is named.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Internal { user, .. } | Self::External { user, .. } => Some(user),
+            Self::Certificate => None,
+        }
+    }
+
+    fn fields(&self) -> Vec<(FieldId, &[u8])> {
+        match self {
+            Self::Internal { user, hash } => vec![
+                (FieldId::USER, user.as_bytes()),
+                (FieldId::CREDENTIAL, hash.as_bytes()),
+            ],
+            Self::External {
+                user,
+                hash,
+                password,
+            } => vec![
+                (FieldId::USER, user.as_bytes()),
+                (FieldId::CREDENTIAL, hash.as_bytes()),
+                (FieldId::CLEAR_PASSWORD, password.as_bytes()),
+            ],
+            Self::Certificate => Vec::new(),
+        }
     }
 
     /// Logs a connection in. A node on which security is switched off lets everybody in.
     pub async fn log_in(&self, client: &mut Client, limit: Duration) -> Result<(), LoginError> {
-        let fields = [
-            (FieldId::USER, self.user.as_bytes()),
-            (FieldId::CREDENTIAL, self.hash.as_bytes()),
-        ];
         let result = client
-            .security(Command::LOGIN, &fields, limit, |unit| unit.result)
+            .security(Command::LOGIN, &self.fields(), limit, |unit| unit.result)
             .await?;
         match result {
             ResultCode::OK | ResultCode(52) => Ok(()),
@@ -114,9 +155,9 @@ mod tests {
 
     #[test]
     fn hashes_with_the_salt_that_servers_expect() {
-        let credential = Credential::new("admin", "admin").unwrap();
-        assert!(credential.hash.starts_with("$2a$10$7EqJtq98hPqEX7fNZaFWoO"));
-        assert_eq!(credential.hash.len(), 60);
-        assert!(bcrypt::verify("admin", &credential.hash).unwrap());
+        let hash = hash("admin").unwrap();
+        assert!(hash.starts_with("$2a$10$7EqJtq98hPqEX7fNZaFWoO"));
+        assert_eq!(hash.len(), 60);
+        assert!(bcrypt::verify("admin", &hash).unwrap());
     }
 }

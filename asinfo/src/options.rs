@@ -2,13 +2,16 @@
 //! configuration files.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use protocol::client::{Client, ClientError};
 use thiserror::Error;
 
 use crate::config::{Config, Problem, Sources};
 use crate::hosts::{HostError, Seed};
 use crate::login::{Credential, LoginError};
+use crate::tls::{Tls, TlsError};
 
 /// Port of a host without one.
 pub const DEFAULT_PORT: u16 = 3000;
@@ -140,6 +143,8 @@ pub struct Connection {
     pub seeds: Vec<Seed>,
     /// Who logs in, if anybody does.
     pub credential: Option<Credential>,
+    /// How connections are encrypted, if they are.
+    pub tls: Option<Tls>,
     /// Something to tell, which does not keep the command from being sent.
     pub problem: Option<Problem>,
 }
@@ -153,12 +158,12 @@ pub enum OptionsError {
     /// A login mode that would send the password in clear.
     #[error("TLS is required for authentication mode: {0}")]
     TlsRequired(String),
-    /// A login mode that this program does not have.
-    #[error("authentication mode {0} is not supported yet, use INTERNAL")]
-    Auth(String),
+    /// A mode that needs a user.
+    #[error("authentication mode {0} needs a user, name one with --user")]
+    NoUser(String),
     /// Encryption.
-    #[error("TLS is not supported yet, connect to a port without it")]
-    Tls,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A password that cannot be used.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -173,7 +178,7 @@ impl Connection {
         options: &ConnectionOptions,
         tls: &TlsOptions,
         config: &Config,
-        prompt: impl FnOnce() -> std::io::Result<String>,
+        prompt: impl Fn(&str) -> std::io::Result<String>,
     ) -> Result<Self, OptionsError> {
         let port = options
             .port
@@ -194,32 +199,55 @@ impl Connection {
         let encrypted = tls.tls_enable || config.flag("tls-enable");
         let mut problem = None;
         match auth.as_str() {
-            "INTERNAL" => {}
             "EXTERNAL" | "PKI" if !encrypted => return Err(OptionsError::TlsRequired(auth)),
-            "EXTERNAL" | "EXTERNAL_INSECURE" | "PKI" => return Err(OptionsError::Auth(auth)),
+            "INTERNAL" | "EXTERNAL" | "EXTERNAL_INSECURE" | "PKI" => {}
             _ => {
                 problem = Some(Problem::Error(format!("Wrong authentication mode: {auth}")));
             }
         }
-        if encrypted {
-            return Err(OptionsError::Tls);
-        }
         let user = options.user.as_deref().or_else(|| config.text("user"));
-        let credential = match user {
-            None => None,
-            Some(user) => {
-                let password = match (&options.password, config.text("password")) {
-                    (Some(Some(password)), _) => password.clone(),
-                    (None, Some(password)) => password.to_owned(),
-                    _ => prompt()?,
-                };
-                Some(Credential::new(user, &password)?)
+        let password = || match (&options.password, config.text("password")) {
+            (Some(Some(password)), _) => Ok(password.clone()),
+            (None, Some(password)) => Ok(password.to_owned()),
+            _ => prompt("Enter Password:"),
+        };
+        let credential = match (auth.as_str(), user) {
+            ("PKI", _) => Some(Credential::Certificate),
+            ("EXTERNAL" | "EXTERNAL_INSECURE", Some(user)) => {
+                Some(Credential::external(user, &password()?)?)
             }
+            ("EXTERNAL" | "EXTERNAL_INSECURE", None) => return Err(OptionsError::NoUser(auth)),
+            (_, Some(user)) => Some(Credential::internal(user, &password()?)?),
+            (_, None) => None,
         };
         Ok(Self {
             seeds,
             credential,
+            tls: Tls::resolve(tls, config, || prompt("Enter TLS-Keyfile Password:"))?,
             problem,
         })
+    }
+
+    /// Opens a connection to a host. Its TLS name is the one that stands in its certificate, where it is not its own.
+    ///
+    /// # Errors
+    /// Those of the client; a name that no certificate can have is one that cannot be resolved.
+    pub async fn open(
+        tls: Option<&Tls>,
+        host: &str,
+        port: u16,
+        tls_name: Option<&str>,
+        limit: Duration,
+    ) -> Result<Client, ClientError> {
+        let Some(tls) = tls else {
+            return Client::connect(host, port, limit).await;
+        };
+        let name = tls
+            .server_name(tls_name, host)
+            .map_err(|error| ClientError::Tls {
+                peer: format!("{host}:{port}"),
+                source: std::io::Error::other(error),
+            })?;
+        Client::connect_tls(host, port, tls.connector(), name, limit).await
     }
 }

@@ -151,15 +151,14 @@ fn run(options: &Options) -> Outcome {
     for problem in &config.problems {
         outcome.tell(problem);
     }
-    let connection = match Connection::resolve(&options.connection, &options.tls, &config, || {
-        prompt::password("Enter Password:")
-    }) {
-        Ok(connection) => connection,
-        Err(error) => {
-            outcome.fail(error);
-            return outcome;
-        }
-    };
+    let connection =
+        match Connection::resolve(&options.connection, &options.tls, &config, prompt::password) {
+            Ok(connection) => connection,
+            Err(error) => {
+                outcome.fail(error);
+                return outcome;
+            }
+        };
     if let Some(problem) = &connection.problem {
         outcome.tell(problem);
     }
@@ -194,8 +193,7 @@ async fn answer(
     config: &Config,
     connection: &Connection,
 ) -> Result<Answer, AskError> {
-    let credential = connection.credential.as_ref();
-    let mut client = connect(&connection.seeds, credential, options.timeout).await?;
+    let mut client = connect(connection, options.timeout).await?;
     let command = value::command(options.value.as_deref().unwrap_or_default());
     let lines = options.line_separator || config.flag("line-separator");
     ask(&mut client, command, lines, options.timeout).await

@@ -24,4 +24,5 @@ mod server;
 mod settings;
 mod shell;
 mod stats;
+mod tls;
 mod tools;

@@ -1,6 +1,7 @@
 //! Looking at one node: its address, identity and peers.
 
 use asinfo::login::{Credential, LoginError};
+use asinfo::options::Connection;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use protocol::client::{Client, ClientError};
@@ -23,6 +24,8 @@ pub(super) struct Found {
     pub(super) old_peers: Vec<Peer>,
     /// Answers that name peers with their node ids.
     pub(super) peers: Vec<String>,
+    /// The refusal to name peers that can be reached over TLS.
+    pub(super) no_peers: Option<String>,
     pub(super) client: Client,
 }
 
@@ -33,6 +36,16 @@ pub(super) struct Lead {
     pub(super) seed: bool,
     /// The node id that has to answer there, where peers told it.
     pub(super) id: Option<String>,
+    /// Name in the node's certificate, where that is not its host.
+    pub(super) tls_name: Option<String>,
+}
+
+/// Where one connection goes.
+pub(super) struct Place {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Name in the certificate, where that is not the host.
+    pub(super) tls_name: Option<String>,
 }
 
 /// How many addresses of one node are tried, which bounds the time that one node takes.
@@ -77,12 +90,15 @@ pub(super) fn short(error: &LookError) -> String {
     }
 }
 
-pub(super) async fn connect(
-    host: &str,
-    port: u16,
-    approach: &Approach,
-) -> Result<Client, LookError> {
-    let mut client = Client::connect(host, port, approach.limit).await?;
+pub(super) async fn connect(place: &Place, approach: &Approach) -> Result<Client, LookError> {
+    let mut client = Connection::open(
+        approach.tls.as_ref(),
+        &place.host,
+        place.port,
+        place.tls_name.as_deref(),
+        approach.limit,
+    )
+    .await?;
     if let Some(credential) = &approach.credential {
         credential.log_in(&mut client, approach.limit).await?;
     }
@@ -93,7 +109,12 @@ pub(super) async fn connect(
 pub(super) async fn look(lead: &Lead, approach: &Approach) -> Result<Found, LookError> {
     let mut last = LookError::NoAddress;
     for (host, port) in lead.addresses.iter().take(ADDRESSES_MAX) {
-        match inquire(host, *port, approach).await {
+        let place = Place {
+            host: host.clone(),
+            port: *port,
+            tls_name: lead.tls_name.clone(),
+        };
+        match inquire(&place, approach).await {
             Ok(found) if lead.id.as_ref().is_some_and(|id| *id != found.id) => {
                 last = LookError::OtherNode {
                     told: found.id,
@@ -101,7 +122,7 @@ pub(super) async fn look(lead: &Lead, approach: &Approach) -> Result<Found, Look
                 }
             }
             Ok(found) => {
-                let mut found = settle(found, approach).await;
+                let mut found = settle(found, lead.tls_name.as_ref(), approach).await;
                 introduce(&mut found, approach).await;
                 return Ok(found);
             }
@@ -111,19 +132,24 @@ pub(super) async fn look(lead: &Lead, approach: &Approach) -> Result<Found, Look
     Err(last)
 }
 
-async fn settle(mut found: Found, approach: &Approach) -> Found {
+async fn settle(mut found: Found, tls_name: Option<&String>, approach: &Approach) -> Found {
     let here = (found.host.clone(), found.port);
     if found.services.is_empty() || found.services.contains(&here) {
         return found;
     }
     for (host, port) in found.services.clone().into_iter().take(ADDRESSES_MAX) {
-        let Ok(mut client) = connect(&host, port, approach).await else {
+        let place = Place {
+            host,
+            port,
+            tls_name: tls_name.cloned(),
+        };
+        let Ok(mut client) = connect(&place, approach).await else {
             continue;
         };
         // Behind address translation another node may stand there.
         let told = client.info(&["node"], approach.limit).await;
         if told.is_ok_and(|told| told.first() == Some(&found.id)) {
-            (found.host, found.port, found.client) = (host, port, client);
+            (found.host, found.port, found.client) = (place.host, place.port, client);
             break;
         }
     }
@@ -147,7 +173,8 @@ async fn introduce(found: &mut Found, approach: &Approach) {
     let user = approach
         .credential
         .as_ref()
-        .map_or("unknown", Credential::user);
+        .and_then(Credential::user)
+        .unwrap_or("unknown");
     let agent = format!("1,asadm-{},{user}", env!("CARGO_PKG_VERSION"));
     let command = format!("user-agent-set:value={}", STANDARD.encode(agent));
     // A courtesy: whatever the node says to it, it can be worked with.
@@ -168,22 +195,29 @@ async fn old_peers(client: &mut Client, approach: &Approach) -> Result<Vec<Peer>
         .map(|(host, port)| Peer {
             id: names::key(&host, port),
             id_known: false,
+            tls_name: None,
             addresses: vec![(host, port)],
         })
         .collect())
 }
 
-async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, LookError> {
-    let mut client = connect(host, port, approach).await?;
+async fn inquire(place: &Place, approach: &Approach) -> Result<Found, LookError> {
+    let mut client = connect(place, approach).await?;
+    let transport = if approach.tls.is_some() {
+        "tls"
+    } else {
+        "clear"
+    };
     let kind = if approach.alternate { "alt" } else { "std" };
+    let kind = format!("{transport}-{kind}");
     let commands = [
         "node".to_owned(),
         "build".to_owned(),
         "connection".to_owned(),
-        format!("service-clear-{kind}"),
-        format!("peers-clear-{kind}"),
+        format!("service-{kind}"),
+        format!("peers-{kind}"),
         if approach.alumni {
-            format!("alumni-clear-{kind}")
+            format!("alumni-{kind}")
         } else {
             "peers-generation".to_owned()
         },
@@ -195,19 +229,23 @@ async fn inquire(host: &str, port: u16, approach: &Approach) -> Result<Found, Lo
     }
     let admin = answer(2).split(';').any(|field| field == "admin=true");
     let mut found = Found {
-        host: host.to_owned(),
-        port,
+        host: place.host.clone(),
+        port: place.port,
         id: answer(0).to_owned(),
         build: answer(1).to_owned(),
         admin,
         services: Vec::new(),
         old_peers: Vec::new(),
         peers: Vec::new(),
+        no_peers: None,
         client,
     };
     if !admin {
         found.services = peers::services(answer(3));
-        if is_error(answer(4)) {
+        if is_error(answer(4)) && approach.tls.is_some() {
+            // A community server behind something that decrypts for it.
+            found.no_peers = Some(answer(4).to_owned());
+        } else if is_error(answer(4)) {
             found.old_peers = old_peers(&mut found.client, approach).await?;
         } else {
             found.peers.push(answer(4).to_owned());

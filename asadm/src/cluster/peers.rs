@@ -11,6 +11,8 @@ pub(super) struct Peer {
     pub(super) id: String,
     /// False where only an address was told, which then stands for the id.
     pub(super) id_known: bool,
+    /// Name in its certificate.
+    pub(super) tls_name: Option<String>,
     pub(super) addresses: Vec<(String, u16)>,
 }
 
@@ -38,7 +40,7 @@ fn read(answer: &str, peers: &mut Vec<Peer>, known: impl Fn(&str) -> bool) -> Op
     let mut rest = list.strip_prefix('[')?;
     while let Some(peer) = rest.trim_start_matches(',').strip_prefix('[') {
         let (id, after) = peer.split_once(',')?;
-        let (_, after) = after.split_once(',')?;
+        let (tls_name, after) = after.split_once(',')?;
         let after = after.strip_prefix('[')?;
         // IPv6 addresses have brackets too, but no `]]` ends one before the list does.
         let end = after.find("]]").map(|end| {
@@ -58,6 +60,7 @@ fn read(answer: &str, peers: &mut Vec<Peer>, known: impl Fn(&str) -> bool) -> Op
         peers.push(Peer {
             id: id.to_owned(),
             id_known: true,
+            tls_name: (!tls_name.is_empty()).then(|| tls_name.to_owned()),
             addresses: addresses
                 .split(',')
                 .filter_map(|item| address(item, port))

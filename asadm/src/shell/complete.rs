@@ -53,7 +53,15 @@ fn completions(before: &str, vocabulary: &Vocabulary) -> Vec<String> {
                 names.extend(owned(command::children(command.path)));
             }
             names.extend(values(&command, &rest, vocabulary));
-            names.extend(owned(command.keywords.iter().copied()));
+            // A modifier stands once, and not where another one has no value yet.
+            let lacks_value = rest
+                .last()
+                .is_some_and(|word| command.keywords.contains(&word.as_str()));
+            let unused = command.keywords.iter().copied();
+            let unused = unused.filter(|keyword| !rest.iter().any(|word| word == keyword));
+            if !lacks_value || names.is_empty() {
+                names.extend(owned(unused));
+            }
             if rest.is_empty() {
                 let flags = command.flags.iter().filter_map(|flag| flag.names.first());
                 names.extend(owned(flags.copied()));
@@ -146,7 +154,7 @@ mod tests {
             ("manage truncate ns ba", "bar"),
             ("manage truncate ns test set d", "demo"),
             ("manage config service param p", "proto-fd-max"),
-            ("manage config namespace t", "test"),
+            ("manage config namespace te", "test"),
             ("manage config namespace test param n", "nsup-period"),
             ("nosuch x", ""),
         ] {

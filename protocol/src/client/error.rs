@@ -54,6 +54,14 @@ pub enum ClientError {
         /// The system's words about the last address.
         source: io::Error,
     },
+    /// The handshake of an encrypted connection failed: no TLS there, or a certificate that is not trusted.
+    #[error("cannot encrypt the connection to {peer}: {source}")]
+    Tls {
+        /// Host and port.
+        peer: String,
+        /// What was wrong.
+        source: io::Error,
+    },
     /// A time limit passed.
     #[error("{peer} {during} within {limit:?}")]
     TimedOut {

@@ -8,17 +8,23 @@
 
 mod error;
 mod record;
+mod stream;
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
+#[cfg(feature = "tls")]
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tokio_util::codec::Decoder;
 
 pub use error::{ClientError, TimedOut};
 pub use record::{Record, RecordKey};
+
+use stream::Stream;
 
 use crate::codec::{Frame, FrameCodec};
 use crate::header::MessageType;
@@ -35,7 +41,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     received: BytesMut,
     codec: FrameCodec,
 }
@@ -46,66 +52,44 @@ impl Client {
     /// Errors: the name cannot be resolved; every address refused or could not be reached (the last one is told); the
     /// limit passed.
     pub async fn connect(host: &str, port: u16, limit: Duration) -> Result<Self, ClientError> {
-        let peer = if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        };
-        let end = Instant::now() + limit;
-        let timed_out = || ClientError::TimedOut {
-            peer: peer.clone(),
-            during: TimedOut::Connect,
-            limit,
-        };
-
-        let resolved = timeout_at(end, lookup_host((host, port)))
-            .await
-            .map_err(|_| timed_out())?;
-        let addresses: Vec<_> = resolved
-            .map_err(|source| ClientError::Resolve {
-                host: host.to_owned(),
-                source,
-            })?
-            .collect();
-
-        let mut last = None;
-        for (index, address) in addresses.iter().enumerate() {
-            // An address that swallows packets must not use up the time of those after it.
-            let left = end.saturating_duration_since(Instant::now());
-            let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-            match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Self::over(stream, peer),
-                Ok(Err(source)) => {
-                    last = Some(ClientError::Connect {
-                        peer: peer.clone(),
-                        source,
-                    })
-                }
-                Err(_) => last = Some(timed_out()),
-            }
-        }
-        Err(last.unwrap_or(ClientError::NoAddress {
-            host: host.to_owned(),
-        }))
+        let (stream, peer) = reach(host, port, limit).await?;
+        Ok(Self::over(Stream::Clear(stream), peer))
     }
 
-    fn over(stream: TcpStream, peer: String) -> Result<Self, ClientError> {
-        // Requests are written whole, so waiting for more to send only costs time.
-        stream
-            .set_nodelay(true)
-            .map_err(|source| ClientError::Connect {
-                peer: peer.clone(),
-                source,
-            })?;
-        let connection = Connection {
-            stream,
-            received: BytesMut::new(),
-            codec: FrameCodec::default(),
-        };
-        Ok(Self {
-            connection: Some(connection),
+    /// The same, encrypted; connecting and the handshake are within the limit. The node has to have a certificate of this
+    /// name, as the connector judges it.
+    ///
+    /// Errors: those of [`Client::connect`], and a handshake that failed.
+    #[cfg(feature = "tls")]
+    pub async fn connect_tls(
+        host: &str,
+        port: u16,
+        connector: &TlsConnector,
+        name: ServerName<'static>,
+        limit: Duration,
+    ) -> Result<Self, ClientError> {
+        let end = Instant::now() + limit;
+        let (stream, peer) = reach(host, port, limit).await?;
+        match timeout_at(end, connector.connect(name, stream)).await {
+            Ok(Ok(stream)) => Ok(Self::over(Stream::Tls(Box::new(stream)), peer)),
+            Ok(Err(source)) => Err(ClientError::Tls { peer, source }),
+            Err(_) => Err(ClientError::TimedOut {
+                peer,
+                during: TimedOut::Connect,
+                limit,
+            }),
+        }
+    }
+
+    fn over(stream: Stream, peer: String) -> Self {
+        Self {
+            connection: Some(Connection {
+                stream,
+                received: BytesMut::new(),
+                codec: FrameCodec::default(),
+            }),
             peer,
-        })
+        }
     }
 
     /// Host and port, as given to [`Client::connect`].
@@ -229,7 +213,11 @@ impl Client {
         if !connection.received.is_empty() {
             return Err(self.malformed("bytes that nobody asked for came after the last answer"));
         }
-        let sent = timeout_at(end, connection.stream.write_all(request)).await;
+        let sending = async {
+            connection.stream.write_all(request).await?;
+            connection.stream.flush().await
+        };
+        let sent = timeout_at(end, sending).await;
         match sent {
             Ok(Ok(())) => {}
             Ok(Err(source)) => {
@@ -265,6 +253,12 @@ impl Client {
                     });
                 }
                 Ok(Ok(_)) => {}
+                // Without TLS this is an end without words.
+                Ok(Err(source)) if source.kind() == ErrorKind::UnexpectedEof => {
+                    return Err(ClientError::Closed {
+                        peer: self.peer.clone(),
+                    });
+                }
                 Ok(Err(source)) => {
                     return Err(ClientError::Io {
                         peer: self.peer.clone(),
@@ -305,5 +299,58 @@ impl Client {
             peer: self.peer.clone(),
             reason: error.to_string(),
         }
+    }
+}
+
+/// A connection to the first address of a host that accepts one, and the host as it is shown.
+async fn reach(host: &str, port: u16, limit: Duration) -> Result<(TcpStream, String), ClientError> {
+    let peer = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    let end = Instant::now() + limit;
+    let timed_out = || ClientError::TimedOut {
+        peer: peer.clone(),
+        during: TimedOut::Connect,
+        limit,
+    };
+
+    let resolved = timeout_at(end, lookup_host((host, port)))
+        .await
+        .map_err(|_| timed_out())?;
+    let addresses: Vec<_> = resolved
+        .map_err(|source| ClientError::Resolve {
+            host: host.to_owned(),
+            source,
+        })?
+        .collect();
+
+    let mut last = None;
+    for (index, address) in addresses.iter().enumerate() {
+        // An address that swallows packets must not use up the time of those after it.
+        let left = end.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return prepared(stream, peer),
+            Ok(Err(source)) => {
+                last = Some(ClientError::Connect {
+                    peer: peer.clone(),
+                    source,
+                })
+            }
+            Err(_) => last = Some(timed_out()),
+        }
+    }
+    Err(last.unwrap_or(ClientError::NoAddress {
+        host: host.to_owned(),
+    }))
+}
+
+fn prepared(stream: TcpStream, peer: String) -> Result<(TcpStream, String), ClientError> {
+    // Requests are written whole, so waiting for more to send only costs time.
+    match stream.set_nodelay(true) {
+        Ok(()) => Ok((stream, peer)),
+        Err(source) => Err(ClientError::Connect { peer, source }),
     }
 }

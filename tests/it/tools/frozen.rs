@@ -134,6 +134,9 @@ impl Endpoint {
         loop {
             let word = stream.read_u64().await.ok()?;
             let kind = u8::try_from(word >> 48 & 0xff).ok()?;
+            if kind != u8::from(MessageType::Info) && kind != u8::from(MessageType::Security) {
+                return None;
+            }
             let mut body = vec![0; usize::try_from(word & 0xffff_ffff_ffff).ok()?];
             stream.read_exact(&mut body).await.ok()?;
             if self.silent {
@@ -144,12 +147,10 @@ impl Endpoint {
                 let mut refusal = vec![0; 16];
                 refusal[1] = 51;
                 refusal
-            } else if kind == u8::from(MessageType::Info) {
+            } else {
                 self.answer(std::str::from_utf8(&body).ok()?)
                     .await?
                     .into_bytes()
-            } else {
-                return None;
             };
             let size = u64::try_from(answer.len()).ok()?;
             stream
