@@ -16,6 +16,7 @@ use asinfo::config::{Config, Problem};
 use asinfo::options::Connection;
 use asinfo::{ask, prompt, value};
 use clap::{CommandFactory, Parser};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Runs `asadm` with the arguments of this process.
 pub fn main() -> ExitCode {
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         let _ = io::stdout().write_all(&text);
         return Exit::Success.into();
     }
+    allow_connections();
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -50,6 +52,13 @@ pub fn main() -> ExitCode {
     // A name that is still being looked up, or a read of stdin, must not hold the process.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// Every node is a connection. Where the limit cannot be raised, those beyond it fail by name.
+fn allow_connections() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Texts that need neither configuration nor cluster.

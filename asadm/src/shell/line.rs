@@ -93,7 +93,7 @@ fn editor(home: Option<&Path>, vocabulary: &Arc<Mutex<Vocabulary>>) -> Reedline 
             ReedlineEvent::MenuNext,
         ]),
     );
-    let menu = ColumnarMenu::default().with_name("words");
+    let menu = ColumnarMenu::default().with_name("words").with_marker("");
     let editor = Reedline::create()
         .with_completer(Box::new(Words(Arc::clone(vocabulary))))
         .with_hinter(Box::<DefaultHinter>::default())
