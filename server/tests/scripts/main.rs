@@ -67,6 +67,33 @@ macro_rules! files {
 files!(registry calls conversion records writes lists maps bytes safety);
 
 #[test]
+fn a_traceback_stands_behind_the_message_where_the_configuration_wants_it() {
+    const SOURCE: &str = "local function inner() error('boom') end\nfunction f(rec) inner() end\nfunction t(rec) error({}) end";
+    let message = "! 100 /udf/m.lua:1: boom";
+    for traceback in [false, true] {
+        let bench = Bench::with_traceback(traceback);
+        assert_eq!(request::register(&bench, "m.lua", SOURCE), "ok");
+        let found = request::run(&bench, "call f()", "").unwrap();
+        match found.strip_prefix(message) {
+            Some("") => assert!(!traceback),
+            Some(behind) => {
+                assert!(
+                    traceback && behind.starts_with("\nstack traceback:\n"),
+                    "{found}"
+                );
+                assert!(
+                    behind.contains("m.lua:1: in ") && behind.contains("m.lua:2: in "),
+                    "{found}"
+                );
+            }
+            None => panic!("{found}"),
+        }
+        let found = request::run(&bench, "call t()", "").unwrap();
+        assert_eq!(found, "! 100 result value type unexpected");
+    }
+}
+
+#[test]
 fn every_file_of_cases_is_run() {
     let there: BTreeSet<String> = std::fs::read_dir(case::directory())
         .unwrap()

@@ -37,6 +37,11 @@ pub(crate) struct Answer {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with_traceback(false)
+    }
+
+    /// A node that adds a traceback to the text of a failure, or not (`error-traceback`).
+    pub(crate) fn with_traceback(traceback: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display();
         let text = format!(
@@ -46,7 +51,7 @@ impl Bench {
         );
         let config = Config::parse("cases.conf", &text).unwrap();
         let log = Log::open(&config.logging, false).unwrap();
-        let factory = LuaFactory::new(MODULE_DIRECTORY, false, false, Limits::default());
+        let factory = LuaFactory::new(MODULE_DIRECTORY, false, traceback, Limits::default());
         let functions = Arc::new(Service::open(udf_settings(&config), factory).unwrap());
         let node = Node::new(config, log, Arc::clone(&functions) as _);
         Self {
