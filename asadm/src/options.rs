@@ -37,7 +37,7 @@ pub struct Options {
     /// How to print: tables, or everything as one JSON document; only together with -e
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
-    /// No colour
+    /// No colour; so does the environment variable NO_COLOR
     #[arg(long, alias = "no_color")]
     pub no_color: bool,
     /// Fail, with exit status 2, when a table misses a node that did not answer

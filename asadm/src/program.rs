@@ -234,7 +234,11 @@ fn style(settings: &Settings) -> Style {
         .unwrap_or(160);
     Style {
         json: settings.json,
-        colour: io::stdout().is_terminal() && !settings.no_color && settings.out_file.is_none(),
+        colour: io::stdout().is_terminal()
+            && !settings.no_color
+            // See no-color.org: any value but the empty one.
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && settings.out_file.is_none(),
         columns,
     }
 }

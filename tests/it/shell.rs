@@ -34,12 +34,18 @@ struct Shell {
 
 impl Shell {
     fn start(address: &str, home: &Path) -> Self {
+        Self::start_with(address, home, &[])
+    }
+
+    fn start_with(address: &str, home: &Path, environment: &[(&str, &str)]) -> Self {
         let Terminal { outer, inner } = Terminal::open().unwrap();
         let inner = || Stdio::from(inner.try_clone().unwrap());
         let child = Command::new(env!("CARGO_BIN_EXE_asadm-under-test"))
             .args(["-h", address])
             .env("HOME", home)
             .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .envs(environment.iter().copied())
             .current_dir(home)
             .stdin(inner())
             .stdout(inner())
@@ -203,6 +209,39 @@ fn an_interrupt_ends_the_command_and_not_the_shell() {
     shell.wait_for("Admin> ");
     shell.press(CTRL_D);
     assert_eq!(shell.end(), 0);
+}
+
+#[test]
+fn colour_is_there_unless_it_is_not_wanted() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    for (environment, coloured) in [
+        (&[][..], true),
+        (&[("NO_COLOR", "")], true),
+        (&[("NO_COLOR", "1")], false),
+    ] {
+        let mut shell = Shell::start_with(&address, home.path(), environment);
+        shell.wait_for("Admin> ");
+        shell.line("info network");
+        shell.wait_for("Number of rows: 1");
+        let screen = shell.screen.lock().unwrap().clone();
+        // Colours, not movements of the cursor.
+        assert_eq!(
+            screen.contains("\x1b[1;32;92m"),
+            coloured,
+            "{environment:?} {screen:?}"
+        );
+        let (_, sheet) = screen.split_once("Network Information").unwrap();
+        assert_eq!(
+            sheet.contains("\x1b[2m|"),
+            coloured,
+            "{environment:?} {sheet:?}"
+        );
+        shell.wait_for("Admin> ");
+        shell.line("exit");
+        assert_eq!(shell.end(), 0);
+    }
 }
 
 #[test]

@@ -40,11 +40,11 @@ pub(super) struct Reader {
 
 impl Reader {
     /// With an editor and a history file if stdin and stdout are a terminal.
-    pub(super) fn new(home: Option<&Path>) -> Self {
+    pub(super) fn new(home: Option<&Path>, colour: bool) -> Self {
         let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
         let vocabulary = Arc::default();
         Self {
-            editor: terminal.then(|| Box::new(editor(home, &vocabulary))),
+            editor: terminal.then(|| Box::new(editor(home, &vocabulary).with_ansi_colors(colour))),
             vocabulary,
         }
     }

@@ -28,7 +28,7 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
             "This cluster is currently in stop writes. Run `show stop-writes` for more details.",
         );
     }
-    let mut reader = line::Reader::new(home);
+    let mut reader = line::Reader::new(home, session.out.style.colour);
     if reader.completes() {
         reader.learn(Vocabulary::of(&mut session.cluster).await);
     }
