@@ -3,6 +3,7 @@
 //! A node is known by its id. Its connection is opened at an address that the node itself names, kept between commands,
 //! and opened anew after an error.
 
+mod ask;
 mod look;
 mod names;
 mod peers;
@@ -14,14 +15,13 @@ use asinfo::hosts::Seed;
 use asinfo::login::Credential;
 use asinfo::tls::{Tls, is_distrust};
 use protocol::client::Client;
-use protocol::result_code::ResultCode;
-use protocol::security::{Command, FieldId, SecurityError, Unit};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
 use crate::view::Node;
 
-use look::{Found, Lead, LookError, Place, connect, look, short};
+pub use ask::NodeReply;
+use look::{Found, Lead, LookError, Place, look, short};
 pub use names::split_key;
 use peers::Peer;
 
@@ -312,157 +312,6 @@ impl Cluster {
         if bare.len() == 1 { bare } else { Vec::new() }
     }
 
-    /// What every node of a list is to be asked, all at the same time, each within the limit. Answers are in the order
-    /// of the list.
-    pub async fn ask(&mut self, asked: Vec<(usize, Vec<String>)>) -> Vec<NodeReply> {
-        let mut asking = JoinSet::new();
-        let mut replies: Vec<NodeReply> = Vec::with_capacity(asked.len());
-        for (position, (index, commands)) in asked.into_iter().enumerate() {
-            let Some(member) = self.members.get_mut(index) else {
-                continue;
-            };
-            replies.push(Err(member
-                .failure
-                .clone()
-                .unwrap_or_else(|| "not reached".to_owned())));
-            if !member.node.alive {
-                continue;
-            }
-            let client = member.client.take().filter(Client::is_usable);
-            let place = member.place();
-            let approach = self.approach.clone();
-            asking.spawn(async move {
-                let (client, reply) = one(client, &place, &commands, &approach).await;
-                (position, index, client, reply)
-            });
-        }
-        while let Some(done) = asking.join_next().await {
-            let Ok((position, index, client, reply)) = done else {
-                continue;
-            };
-            if let Some(member) = self.members.get_mut(index) {
-                member.client = client;
-            }
-            if let Some(slot) = replies.get_mut(position) {
-                *slot = reply.map_err(|error| short(&error));
-            }
-        }
-        replies
-    }
-
-    /// The same commands to all of these nodes.
-    pub async fn ask_all(&mut self, nodes: &[usize], command: &str) -> Vec<NodeReply> {
-        self.ask(
-            nodes
-                .iter()
-                .map(|index| (*index, vec![command.to_owned()]))
-                .collect(),
-        )
-        .await
-    }
-
-    /// The answer to a request without any command.
-    pub async fn summary(&mut self, index: usize) -> Result<String, String> {
-        let limit = self.approach.limit;
-        let approach = self.approach.clone();
-        let Some(member) = self.members.get_mut(index) else {
-            return Err("not reached".to_owned());
-        };
-        let usable = member.client.take().filter(Client::is_usable);
-        let mut client = match usable {
-            Some(client) => client,
-            None => connect(&member.place(), &approach)
-                .await
-                .map_err(|error| short(&error))?,
-        };
-        let answer = asinfo::ask::ask(&mut client, "", false, limit)
-            .await
-            .map(|answer| answer.shown.trim_end().to_owned())
-            .map_err(|error| error.to_string());
-        member.client = Some(client);
-        answer
-    }
-
-    /// A list of users or roles from each of these nodes, all at the same time: all of them, or the one of this name. Of
-    /// each node the list, or the code with which it refused, or why it did not answer.
-    pub async fn security_lists<T: Send + 'static>(
-        &mut self,
-        nodes: &[usize],
-        command: Command,
-        field: FieldId,
-        name: Option<&str>,
-        read: fn(&Unit<'_>) -> Result<T, SecurityError>,
-    ) -> Vec<Result<Result<Vec<T>, ResultCode>, String>> {
-        let mut asking = JoinSet::new();
-        let mut lists: Vec<_> = Vec::with_capacity(nodes.len());
-        for (position, index) in nodes.iter().copied().enumerate() {
-            let Some(member) = self.members.get_mut(index) else {
-                continue;
-            };
-            lists.push(Err(member
-                .failure
-                .clone()
-                .unwrap_or_else(|| "not reached".to_owned())));
-            if !member.node.alive {
-                continue;
-            }
-            let client = member.client.take().filter(Client::is_usable);
-            let place = member.place();
-            let approach = self.approach.clone();
-            let name = name.map(str::to_owned);
-            asking.spawn(async move {
-                let connected = match client {
-                    Some(client) => Ok(client),
-                    None => connect(&place, &approach).await,
-                };
-                let mut client = match connected {
-                    Ok(client) => client,
-                    Err(error) => return (position, index, None, Err(error)),
-                };
-                let name = name.as_ref().map(|name| (field, name.as_bytes()));
-                let list = client
-                    .security_list(command, name.as_slice(), approach.limit, read)
-                    .await;
-                (position, index, Some(client), list.map_err(LookError::from))
-            });
-        }
-        while let Some(done) = asking.join_next().await {
-            let Ok((position, index, client, list)) = done else {
-                continue;
-            };
-            if let Some(member) = self.members.get_mut(index) {
-                member.client = client;
-            }
-            if let Some(slot) = lists.get_mut(position) {
-                *slot = list.map_err(|error| short(&error));
-            }
-        }
-        lists
-    }
-
-    /// A connection to the principal, for security commands.
-    pub async fn principal_client(&mut self) -> Result<(&mut Client, Duration), String> {
-        let limit = self.approach.limit;
-        let approach = self.approach.clone();
-        let member = self
-            .members
-            .iter_mut()
-            .find(|member| member.node.principal)
-            .ok_or_else(|| "no node to ask".to_owned())?;
-        if !member.client.as_ref().is_some_and(Client::is_usable) {
-            member.client = Some(
-                connect(&member.place(), &approach)
-                    .await
-                    .map_err(|error| short(&error))?,
-            );
-        }
-        member
-            .client
-            .as_mut()
-            .map(|client| (client, limit))
-            .ok_or_else(|| "no node to ask".to_owned())
-    }
-
     /// Looks again, keeping the old picture when nobody answers.
     pub async fn refresh(&mut self) {
         if let Ok(found) = Self::find(self.approach.clone()).await {
@@ -470,9 +319,6 @@ impl Cluster {
         }
     }
 }
-
-/// What a node answered: the values of its commands, or why there are none.
-pub type NodeReply = Result<Vec<String>, String>;
 
 /// `with` words that do not name nodes.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -483,23 +329,6 @@ pub enum SelectError {
     /// Some of them.
     #[error("no node matches `{0}`, so nothing was sent")]
     Unknown(String),
-}
-
-async fn one(
-    client: Option<Client>,
-    place: &Place,
-    commands: &[String],
-    approach: &Approach,
-) -> (Option<Client>, Result<Vec<String>, LookError>) {
-    let mut client = match client {
-        Some(client) => client,
-        None => match connect(place, approach).await {
-            Ok(client) => client,
-            Err(error) => return (None, Err(error)),
-        },
-    };
-    let reply = client.info(commands, approach.limit).await;
-    (Some(client), reply.map_err(LookError::from))
 }
 
 fn reached(found: Found, lead: &Lead) -> Member {

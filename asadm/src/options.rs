@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use asinfo::config::Config;
-use asinfo::options::{ConfigOptions, ConnectionOptions, TlsOptions};
+use asinfo::options::{ConfigOptions, ConnectionOptions, TlsOptions, seconds};
 use clap::{ArgAction, Parser};
 
 /// Manages Aerospike clusters: interactively, or with -e.
@@ -115,14 +115,6 @@ pub enum Format {
     Table,
     /// One JSON document: see [`document`](crate::document).
     Json,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| "expected a positive number of seconds".to_owned())
 }
 
 /// What was typed and what files say, put together.

@@ -96,8 +96,7 @@ pub async fn ask(
         value: value.to_owned(),
     };
     if command.is_empty() {
-        let body = exchange(client, &[], limit).await?;
-        let value = String::from_utf8_lossy(&body).into_owned();
+        let value = whole(client, limit).await?;
         return Ok(Answer {
             shown: value::summary(&value),
             value,
@@ -121,13 +120,27 @@ pub async fn ask(
     }
 }
 
+/// What a node answers to a request without any command, as `asinfo` shows it.
+///
+/// # Errors
+/// It does not answer within the limit, or not as the protocol says.
+pub async fn summary(client: &mut Client, limit: Duration) -> Result<String, ClientError> {
+    let shown = value::summary(&whole(client, limit).await?);
+    Ok(shown.trim_end().to_owned())
+}
+
+async fn whole(client: &mut Client, limit: Duration) -> Result<String, ClientError> {
+    let body = exchange(client, &[], limit).await?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
 async fn exchange(
     client: &mut Client,
     commands: &[&str],
     limit: Duration,
-) -> Result<bytes::Bytes, AskError> {
+) -> Result<bytes::Bytes, ClientError> {
     let mut request = BytesMut::new();
-    write_request(&mut request, commands).map_err(ClientError::from)?;
+    write_request(&mut request, commands)?;
     let frame = client.exchange(&request, MessageType::Info, limit).await?;
     Ok(frame.body)
 }

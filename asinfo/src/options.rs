@@ -16,6 +16,18 @@ use crate::tls::{Tls, TlsError};
 /// Port of a host without one.
 pub const DEFAULT_PORT: u16 = 3000;
 
+/// A time limit of the command line.
+///
+/// # Errors
+/// The text is no positive number.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| "expected a positive number of seconds".to_owned())
+}
+
 /// Where to connect to, and as whom.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Connection")]

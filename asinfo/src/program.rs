@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::ask::{Answer, AskError, ask, connect};
 use crate::config::{Config, Problem};
-use crate::options::{ConfigOptions, Connection, ConnectionOptions, TlsOptions};
+use crate::options::{ConfigOptions, Connection, ConnectionOptions, TlsOptions, seconds};
 use crate::{prompt, value};
 use clap::{ArgAction, CommandFactory, Parser};
 use protocol::info::Failure;
@@ -55,14 +55,6 @@ struct Options {
     tls: TlsOptions,
     #[command(flatten)]
     config: ConfigOptions,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| "expected a positive number of seconds".to_owned())
 }
 
 /// What is printed, and the exit status.

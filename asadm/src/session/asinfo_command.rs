@@ -95,20 +95,14 @@ impl Session {
     }
 
     async fn answers(&mut self, targets: &[usize], command: &str) -> Vec<Result<String, String>> {
-        if !command.is_empty() {
-            return self
-                .cluster
-                .ask_all(targets, command)
-                .await
-                .into_iter()
-                .map(|reply| reply.map(|values| values.into_iter().next().unwrap_or_default()))
-                .collect();
+        if command.is_empty() {
+            return self.cluster.summaries(targets).await;
         }
-        let mut answers = Vec::new();
-        for index in targets {
-            answers.push(self.cluster.summary(*index).await);
-        }
-        answers
+        let replies = self.cluster.ask_all(targets, command).await;
+        replies
+            .into_iter()
+            .map(|reply| reply.map(|values| values.into_iter().next().unwrap_or_default()))
+            .collect()
     }
 }
 
