@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use protocol::header::MessageType;
@@ -238,7 +237,15 @@ fn nothing_acknowledged_is_lost_while_nodes_leave_and_join() {
             scope.spawn(move || count(plan, writer, end, counts));
         }
         for number in [2_usize, 1, 0] {
-            thread::sleep(Duration::from_millis(200));
+            let written = || -> i64 {
+                let counts = counts.lock().unwrap();
+                counts.iter().map(|counted| counted.acknowledged).sum()
+            };
+            let before = written();
+            let going = wait_until("the writers write", DEADLINE, || {
+                Ok(written() > before + 200)
+            });
+            going.unwrap();
             nodes[number].terminate().unwrap();
             let ended = nodes[number].wait().unwrap();
             assert!(ended.success(), "{ended}");
