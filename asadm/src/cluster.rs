@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::view::Node;
 
 pub use ask::NodeReply;
-use look::{Found, Lead, LookError, Place, look, short};
+use look::{Found, Lead, LookError, Origin, Place, look, short};
 pub use names::split_key;
 use peers::Peer;
 
@@ -101,7 +101,15 @@ pub struct Cluster {
 
 impl Cluster {
     /// Finds the cluster from the seeds.
+    ///
+    /// # Errors
+    /// No seed was reached.
     pub async fn find(approach: Approach) -> Result<Self, NotFound> {
+        Self::find_from(approach, Vec::new()).await
+    }
+
+    /// The same, from further leads too.
+    async fn find_from(approach: Approach, further: Vec<Lead>) -> Result<Self, NotFound> {
         let mut cluster = Self {
             approach,
             members: Vec::new(),
@@ -115,10 +123,11 @@ impl Cluster {
             .iter()
             .map(|seed| Lead {
                 addresses: vec![(seed.host.clone(), seed.port)],
-                seed: true,
+                origin: Origin::Seed,
                 id: None,
                 tls_name: seed.tls_name.clone(),
             })
+            .chain(further)
             .collect();
         let refusals = cluster.follow(leads).await;
         if cluster.members.iter().any(|member| member.node.alive) {
@@ -181,11 +190,18 @@ impl Cluster {
                             return refusals;
                         }
                     }
-                    Err(LookError::Login(error)) if lead.seed => refusals.push(error.to_string()),
-                    Err(LookError::Client(error)) if lead.seed && is_distrust(&error) => {
+                    Err(LookError::Login(error)) if lead.origin == Origin::Seed => {
+                        refusals.push(error.to_string())
+                    }
+                    Err(LookError::Client(error))
+                        if lead.origin == Origin::Seed && is_distrust(&error) =>
+                    {
                         refusals.push(error.to_string());
                     }
-                    Err(failure) if lead.seed => silent.extend(unreached(&lead, &failure)),
+                    Err(failure) if lead.origin == Origin::Seed => {
+                        silent.extend(unreached(&lead, &failure))
+                    }
+                    Err(_) if lead.origin == Origin::Known => {}
                     Err(failure) => self.members.extend(unreached(&lead, &failure)),
                 }
             }
@@ -202,7 +218,7 @@ impl Cluster {
                 met.insert(peer.id.clone());
                 leads.push(Lead {
                     addresses: peer.addresses,
-                    seed: false,
+                    origin: Origin::Peer,
                     id: peer.id_known.then_some(peer.id),
                     tls_name: peer.tls_name,
                 });
@@ -312,9 +328,22 @@ impl Cluster {
         if bare.len() == 1 { bare } else { Vec::new() }
     }
 
-    /// Looks again, keeping the old picture when nobody answers.
+    /// Looks again, from the seeds and from the nodes that were there before: a seed may be gone. Keeps the old picture
+    /// when nobody answers.
     pub async fn refresh(&mut self) {
-        if let Ok(found) = Self::find(self.approach.clone()).await {
+        let known = self.members.iter().filter(|member| member.node.alive);
+        let known = known.map(|member| Lead {
+            addresses: vec![(member.ip.clone(), member.port)],
+            origin: Origin::Known,
+            id: Some(member.node.id.clone()),
+            tls_name: member.tls_name.clone(),
+        });
+        let known = if self.approach.single {
+            Vec::new()
+        } else {
+            known.collect()
+        };
+        if let Ok(found) = Self::find_from(self.approach.clone(), known).await {
             *self = found;
         }
     }
@@ -338,9 +367,9 @@ fn reached(found: Found, lead: &Lead) -> Member {
         .addresses
         .iter()
         .map(|(host, port)| names::key(host, *port))
-        .filter(|alias| lead.seed && *alias != key && names::is_address(alias))
+        .filter(|alias| lead.origin == Origin::Seed && *alias != key && names::is_address(alias))
         .collect();
-    let this = lead.seed
+    let this = lead.origin == Origin::Seed
         && asked
             .is_some_and(|(host, _)| matches!(host.as_str(), "127.0.0.1" | "localhost" | "::1"));
     Member {

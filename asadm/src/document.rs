@@ -5,7 +5,7 @@
 //!   "exit_status": 0,                      that of the program
 //!   "messages": [MESSAGE],                 before the first command
 //!   "commands": [{
-//!     "command": "show udfs",              as it was given
+//!     "command": "show udfs",              its words, passwords hidden
 //!     "failed": false,                     there is a message of level "error"
 //!     "output": [OUTPUT],                  in the order in which it was printed
 //!     "messages": [MESSAGE] }] }

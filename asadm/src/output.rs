@@ -98,6 +98,15 @@ impl Output {
         }
     }
 
+    /// Text that a person has to see before typing something; where stdout is collected it goes to stderr.
+    pub fn question(&mut self, text: &str) {
+        if self.document.is_some() {
+            let _ = write!(io::stderr(), "{text}");
+        } else {
+            self.text(text);
+        }
+    }
+
     /// The text with a style around it, if there is colour.
     pub fn styled(&self, codes: &str, text: &str) -> String {
         if self.style.colour && !text.is_empty() {

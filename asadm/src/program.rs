@@ -88,12 +88,14 @@ fn asked_for(options: &Options) -> Option<Vec<u8>> {
 async fn run(options: &Options) -> Exit {
     let document = (options.format == Format::Json).then(Document::default);
     let exit = run_into(options, document.clone()).await;
-    if let Some(document) = document
-        && document.write(exit).is_err()
-    {
-        return exit.max(Exit::Command);
+    let Some(Err(error)) = document.map(|document| document.write(exit)) else {
+        return exit;
+    };
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        // Nothing helps when there is no stderr.
+        let _ = writeln!(io::stderr(), "ERROR: cannot write the document: {error}");
     }
-    exit
+    exit.max(Exit::Command)
 }
 
 async fn run_into(options: &Options, document: Option<Document>) -> Exit {

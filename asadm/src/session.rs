@@ -65,7 +65,7 @@ impl Session {
         for words in commands {
             let ends = matches!(words.as_slice(), [word, ..] if matches!(word.as_str(), "exit" | "quit" | "EOF"));
             if let Some(document) = self.out.document() {
-                document.begin(&words.join(" "));
+                document.begin(&without_passwords(words));
             } else if !ends && (header == Header::Always || commands.len() > 1) {
                 self.header(words, header);
             }
@@ -231,12 +231,15 @@ impl Session {
             self.out.piece(&piece);
         }
         let silent = self.silent(&expected, &answers);
-        if let Some(text) = missed(&silent, expected.len()) {
-            if self.strict {
-                self.out.error(&text);
-            } else {
-                self.out.warning(&text);
-            }
+        self.tell_missed(&silent, expected.len());
+    }
+
+    /// Says which nodes a table misses, each with its reason.
+    fn tell_missed(&mut self, silent: &[String], expected: usize) {
+        match missed(silent, expected) {
+            Some(text) if self.strict => self.out.error(&text),
+            Some(text) => self.out.warning(&text),
+            None => {}
         }
     }
 
@@ -360,11 +363,24 @@ impl Session {
         let code = code();
         let shown = self.out.bold(&code);
         let gap = if message.is_empty() { "" } else { "\n" };
-        self.out.text(&format!(
+        self.out.question(&format!(
             "{message}{gap}Confirm that you want to proceed by typing {shown}, or cancel by typing anything else.\n"
         ));
         read_line().await.is_some_and(|line| line.trim() == code)
     }
+}
+
+/// The words of a command, with what stands behind words for passwords hidden.
+fn without_passwords(words: &[String]) -> String {
+    const PASSWORDS: [&str; 3] = ["password", "old", "new"];
+    let about_users = words.iter().any(|word| word.starts_with("ac"));
+    let mut shown = Vec::with_capacity(words.len());
+    let mut hides = false;
+    for word in words {
+        shown.push(if hides { "***" } else { word });
+        hides = about_users && PASSWORDS.contains(&word.as_str());
+    }
+    shown.join(" ")
 }
 
 /// What is said of nodes that were asked in vain, each with its reason.

@@ -49,6 +49,9 @@ fn shown(seeds: &[Seed]) -> String {
 }
 
 /// A connection to the first seed that accepts one, logged in. The limit is for each step.
+///
+/// # Errors
+/// No seed was reached, one is not trusted, or one refused the login.
 pub async fn connect(connection: &Connection, limit: Duration) -> Result<Client, AskError> {
     let mut told = None;
     let seeds = &connection.seeds;
@@ -56,10 +59,16 @@ pub async fn connect(connection: &Connection, limit: Duration) -> Result<Client,
         let tls = connection.tls.as_ref();
         match Connection::open(tls, &seed.host, seed.port, seed.tls_name.as_deref(), limit).await {
             Ok(mut client) => {
-                if let Some(credential) = &connection.credential {
-                    credential.log_in(&mut client, limit).await?;
+                let logged_in = match &connection.credential {
+                    Some(credential) => credential.log_in(&mut client, limit).await,
+                    None => Ok(()),
+                };
+                match logged_in {
+                    Ok(()) => return Ok(client),
+                    // This one did not answer; another may.
+                    Err(LoginError::Client(error)) => told = Some(error),
+                    Err(refused) => return Err(refused.into()),
                 }
-                return Ok(client);
             }
             Err(error @ (ClientError::Resolve { .. } | ClientError::NoAddress { .. })) => {
                 told = Some(error);
@@ -70,7 +79,7 @@ pub async fn connect(connection: &Connection, limit: Duration) -> Result<Client,
         }
     }
     match told {
-        Some(error) if seeds.len() == 1 => Err(error.into()),
+        Some(error) if seeds.len() == 1 || is_distrust(&error) => Err(error.into()),
         _ => Err(AskError::Unreachable(seeds.clone())),
     }
 }

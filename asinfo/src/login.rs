@@ -40,7 +40,7 @@ const COST: u32 = 10;
 /// Why there is no login.
 #[derive(Debug, Error)]
 pub enum LoginError {
-    /// The password has a NUL byte, or is too long for the hash.
+    /// The password cannot be hashed.
     #[error("the password cannot be used: {0}")]
     Password(#[from] bcrypt::BcryptError),
     /// The node refused.
@@ -53,6 +53,9 @@ pub enum LoginError {
 
 impl Credential {
     /// A user with a password, whose hash takes some ten milliseconds.
+    ///
+    /// # Errors
+    /// The password cannot be hashed.
     pub fn internal(user: &str, password: &str) -> Result<Self, LoginError> {
         Ok(Self::Internal {
             user: user.to_owned(),
@@ -61,6 +64,9 @@ impl Credential {
     }
 
     /// The same for a user whom another server knows.
+    ///
+    /// # Errors
+    /// The password cannot be hashed.
     pub fn external(user: &str, password: &str) -> Result<Self, LoginError> {
         Ok(Self::External {
             user: user.to_owned(),
@@ -96,7 +102,10 @@ impl Credential {
         }
     }
 
-    /// Logs a connection in. A node on which security is switched off lets everybody in.
+    /// Logs a connection in, within the limit. A node on which security is switched off lets everybody in.
+    ///
+    /// # Errors
+    /// The node refused, or did not answer.
     pub async fn log_in(&self, client: &mut Client, limit: Duration) -> Result<(), LoginError> {
         let result = client
             .security(Command::LOGIN, &self.fields(), limit, |unit| unit.result)
@@ -108,7 +117,10 @@ impl Credential {
     }
 }
 
-/// A password in the form in which it is sent.
+/// A password in the form in which it is sent. As all of this hash it tells no more than the first 72 bytes apart.
+///
+/// # Errors
+/// It cannot be hashed.
 pub fn hash(password: &str) -> Result<String, LoginError> {
     let hash = bcrypt::hash_with_salt(password, COST, SALT)?;
     Ok(hash.format_for_version(bcrypt::Version::TwoA))

@@ -167,7 +167,7 @@ pub enum OptionsError {
     /// A host.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// A login mode that would send the password in clear.
+    /// A login mode that is for encrypted connections.
     #[error("TLS is required for authentication mode: {0}")]
     TlsRequired(String),
     /// A mode that needs a user.
@@ -186,6 +186,9 @@ pub enum OptionsError {
 
 impl Connection {
     /// Puts options and configuration files together; asks for the password if one is wanted and none is given.
+    ///
+    /// # Errors
+    /// See [`OptionsError`]; nothing was sent.
     pub fn resolve(
         options: &ConnectionOptions,
         tls: &TlsOptions,
@@ -201,7 +204,7 @@ impl Connection {
             .as_deref()
             .or_else(|| config.text("host"))
             .unwrap_or("127.0.0.1");
-        let seeds = Seed::parse_list(hosts, port)?;
+        let mut seeds = Seed::parse_list(hosts, port)?;
         let auth = options
             .auth
             .as_deref()
@@ -232,10 +235,16 @@ impl Connection {
             (_, Some(user)) => Some(Credential::internal(user, &password()?)?),
             (_, None) => None,
         };
+        let tls = Tls::resolve(tls, config, || prompt("Enter TLS-Keyfile Password:"))?;
+        if let Some(name) = tls.as_ref().and_then(Tls::name) {
+            for seed in &mut seeds {
+                seed.tls_name = Some(name.to_owned());
+            }
+        }
         Ok(Self {
             seeds,
             credential,
-            tls: Tls::resolve(tls, config, || prompt("Enter TLS-Keyfile Password:"))?,
+            tls,
             problem,
         })
     }
@@ -243,7 +252,7 @@ impl Connection {
     /// Opens a connection to a host. Its TLS name is the one that stands in its certificate, where it is not its own.
     ///
     /// # Errors
-    /// Those of the client; a name that no certificate can have is one that cannot be resolved.
+    /// Those of the client; a name that no certificate can have is one of [`ClientError::Tls`].
     pub async fn open(
         tls: Option<&Tls>,
         host: &str,

@@ -58,14 +58,18 @@ impl Shell {
         thread::spawn(move || {
             let mut outer = outer;
             let mut chunk = [0; 4096];
+            let mut answered = 0;
             // A terminal whose other end is gone gives an error.
             while let Ok(size @ 1..) = outer.read(&mut chunk) {
                 let text = String::from_utf8_lossy(&chunk[..size]).into_owned();
+                let mut shown = shown.lock().unwrap();
+                shown.push_str(&text);
                 // A line editor asks where the cursor is.
-                if text.contains("\x1b[6n") {
+                let asked = shown.matches("\x1b[6n").count();
+                for _ in answered..asked {
                     let _ = answers.write_all(b"\x1b[1;1R");
                 }
-                shown.lock().unwrap().push_str(&text);
+                answered = asked;
             }
         });
         Self {
@@ -170,8 +174,14 @@ fn a_session_at_a_terminal() {
     // Two lines that are pasted are two commands, and run when Enter is pressed.
     shell.press("\x1b[200~asinfo -v status\rasinfo -v build\x1b[201~");
     shell.wait_for("asinfo -v build");
+    assert!(
+        !shell.new_text().contains("returned"),
+        "{}",
+        shell.new_text()
+    );
     shell.press(ENTER);
-    shell.wait_for("8.1.2.0");
+    shell.wait_for("returned:\nok\n");
+    shell.wait_for("returned:\n8.1.2.0\n");
     shell.wait_for("Admin+> ");
 
     // Ctrl-C at the prompt, and the history.
@@ -253,12 +263,14 @@ fn a_node_that_goes_is_told_of() {
     let mut shell = Shell::start(&nodes[0].address().to_string(), home.path());
     shell.wait_for("Found 2 nodes");
     shell.wait_for("Admin> ");
-    let mut gone = nodes.pop().unwrap();
+    // The seed itself.
+    let mut gone = nodes.remove(0);
     let address = gone.address().to_string();
     gone.kill().unwrap();
     // The picture is taken anew when it is some seconds old.
     let told = wait_until("the node is missed", LIMIT, || {
         shell.line("info network");
+        shell.wait_for("Number of rows");
         shell.wait_for("Admin> ");
         Ok(plain(&shell.screen.lock().unwrap()).contains(" is gone."))
     });

@@ -19,7 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto::ring};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{
+    ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion, crypto::ring,
+};
 
 use crate::server::{self, Server};
 
@@ -58,12 +61,20 @@ struct Bench {
     sent: Arc<Mutex<Vec<u8>>>,
     files: TempDir,
     issuer: Issuer,
-    _server: Server,
+    server: Server,
     _runtime: Runtime,
 }
 
 impl Bench {
     fn start(as_common_name: bool, wants_certificate: bool) -> Self {
+        Self::start_with(as_common_name, wants_certificate, ALL_VERSIONS)
+    }
+
+    fn start_with(
+        as_common_name: bool,
+        wants_certificate: bool,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Self {
         let issuer = issuer("issuer");
         let (own, key) = certificate(&issuer, NAME, as_common_name);
         let files = tempfile::tempdir().unwrap();
@@ -71,7 +82,7 @@ impl Bench {
 
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap();
         let builder = if wants_certificate {
             let mut roots = RootCertStore::empty();
@@ -99,7 +110,7 @@ impl Bench {
             sent,
             files,
             issuer,
-            _server: server,
+            server,
             _runtime: runtime,
         }
     }
@@ -200,6 +211,26 @@ fn versions_suites_and_files_are_checked_before_anything_is_sent() {
     ] {
         bench.accepted(&[&TRUSTING, words].concat());
     }
+    for (version, spoken, other) in [
+        (&TLS12, "TLSv1.2", "TLSv1.3"),
+        (&TLS13, "TLSv1.3", "TLSv1.2"),
+    ] {
+        let only = Bench::start_with(false, false, &[version]);
+        only.accepted(&[&TRUSTING[..], &["--tls-protocols", spoken]].concat());
+        only.refused(
+            &[&TRUSTING[..], &["--tls-protocols", other]].concat(),
+            "alert",
+        );
+        // A suite of the other version leaves nothing to speak.
+        let suite = match spoken {
+            "TLSv1.2" => "TLS_AES_128_GCM_SHA256",
+            _ => "ECDHE-ECDSA-AES128-GCM-SHA256",
+        };
+        only.refused(
+            &[&TRUSTING[..], &["--tls-cipher-suite", suite]].concat(),
+            "",
+        );
+    }
     fs::write(bench.file("empty.pem"), "").unwrap();
     for (words, reason) in [
         (
@@ -229,7 +260,7 @@ fn versions_suites_and_files_are_checked_before_anything_is_sent() {
         text.contains("no trusted certificates were found"),
         "{text}"
     );
-    let clear = bench._server.address().to_string();
+    let clear = bench.server.address().to_string();
     let words = [
         "-h",
         &clear,
@@ -254,10 +285,10 @@ fn versions_suites_and_files_are_checked_before_anything_is_sent() {
 #[test]
 fn a_revoked_certificate_is_refused_where_that_is_checked() {
     let bench = Bench::start(false, false);
-    let list = |serials: &[u64]| {
+    let list = |serials: &[u64], until: i32| {
         CertificateRevocationListParams {
             this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(4000, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: serials
@@ -278,16 +309,21 @@ fn a_revoked_certificate_is_refused_where_that_is_checked() {
     };
     fs::create_dir(bench.file("lists")).unwrap();
     let words = [&TRUSTING[..], &["--tls-capath", "lists"]].concat();
-    let checking = [&words[..], &["--tls-crl-check"]].concat();
     for (serials, revoked) in [(&[SERIAL][..], true), (&[SERIAL + 1], false)] {
-        fs::write(bench.file("lists/list.pem"), list(serials)).unwrap();
+        fs::write(bench.file("lists/list.pem"), list(serials, 4000)).unwrap();
         bench.accepted(&words);
-        if revoked {
-            bench.refused(&checking, "Revoked");
-        } else {
-            bench.accepted(&checking);
+        for flag in ["--tls-crl-check", "--tls-crl-check-all"] {
+            let checking = [&words[..], &[flag]].concat();
+            if revoked {
+                bench.refused(&checking, "Revoked");
+            } else {
+                bench.accepted(&checking);
+            }
         }
     }
+    // What such a list does not say any more is not believed.
+    fs::write(bench.file("lists/list.pem"), list(&[], 2025)).unwrap();
+    bench.refused(&[&words[..], &["--tls-crl-check"]].concat(), "xpired");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{
@@ -37,6 +38,8 @@ impl Terminal {
         let inner = OpenOptions::new()
             .read(true)
             .write(true)
+            // It must not become the terminal that rules this process.
+            .custom_flags(libc::O_NOCTTY)
             .open(OsStr::from_bytes(name.to_bytes()))?;
         tcsetwinsize(
             &inner,

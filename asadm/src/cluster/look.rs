@@ -29,11 +29,22 @@ pub(super) struct Found {
     pub(super) client: Client,
 }
 
+/// Who said that there is a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The person.
+    Seed,
+    /// Another node.
+    Peer,
+    /// The picture before this one; it may be gone, which is no failure.
+    Known,
+}
+
 /// Where to look for a node.
 #[derive(Clone)]
 pub(super) struct Lead {
     pub(super) addresses: Vec<(String, u16)>,
-    pub(super) seed: bool,
+    pub(super) origin: Origin,
     /// The node id that has to answer there, where peers told it.
     pub(super) id: Option<String>,
     /// Name in the node's certificate, where that is not its host.

@@ -3,6 +3,8 @@
 //! White space separates words, `;` ends a command, `#` starts a comment to the end of the line, `'…'` and `"…"` join
 //! with what stands next to them, a backslash takes the next character as it is.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 /// Longest command text, in bytes.
@@ -25,6 +27,41 @@ pub enum ParseError {
 /// Characters that make up words; any other one is a word by itself.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || "~!@$%^&*()_-+={}[]|:<>,./?".contains(c)
+}
+
+/// The word as it has to be written to be one word, with itself as its text.
+pub fn written(word: &str) -> Cow<'_, str> {
+    if !word.is_empty() && word.chars().all(is_word) {
+        return Cow::Borrowed(word);
+    }
+    let mut quoted = String::from("'");
+    for c in word.chars() {
+        if matches!(c, '\'' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('\'');
+    Cow::Owned(quoted)
+}
+
+/// Where the last word of a text begins; none inside a quotation.
+pub fn last_word(text: &str) -> Option<usize> {
+    let mut start = 0;
+    let mut open = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match (c, open) {
+            _ if escaped => escaped = false,
+            ('\\', _) => escaped = true,
+            (c, Some(quote)) if c == quote => open = None,
+            (_, Some(_)) => {}
+            ('\'' | '"', None) => open = Some(c),
+            (c, None) if c == ';' || c.is_whitespace() => start = at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    (open.is_none() && !escaped).then_some(start)
 }
 
 /// The commands of a text, without the empty ones.

@@ -4,7 +4,7 @@ use asinfo::login;
 use protocol::result_code::ResultCode;
 use protocol::security::{Command, FieldId, Role, SecurityError, Unit, User};
 
-use super::{Session, missed};
+use super::Session;
 use crate::command::Accounts;
 use crate::view::{Context, Modifiers, Piece, accounts};
 
@@ -74,9 +74,7 @@ impl Session {
         if known.is_empty() {
             return Err(refused.map_or_else(|| failed.join("; "), login::reason));
         }
-        if let Some(text) = missed(&failed, context.nodes.len()) {
-            self.out.error(&text);
-        }
+        self.tell_missed(&failed, context.nodes.len());
         Ok(accounts::users_statistics(&known, context))
     }
 

@@ -1,5 +1,6 @@
 //! Completion: command words and modifiers from the table of commands, names from the cluster.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -7,6 +8,7 @@ use reedline::{Completer, CompletionResult, Span, Suggestion};
 
 use super::vocabulary::Vocabulary;
 use crate::command::{self, Command, Resolved};
+use crate::parse;
 
 /// Completes the word before the cursor.
 pub(super) struct Words(pub(super) Arc<Mutex<Vocabulary>>);
@@ -19,13 +21,15 @@ impl Completer for Words {
 
 fn suggestions(line: &str, position: usize, vocabulary: &Vocabulary) -> Vec<Suggestion> {
     let typed = line.get(..position).unwrap_or(line);
-    let start = typed.rfind([' ', ';', '\n']).map_or(0, |at| at + 1);
+    let Some(start) = parse::last_word(typed) else {
+        return Vec::new();
+    };
     let word = typed.get(start..).unwrap_or_default();
     completions(typed.get(..start).unwrap_or_default(), vocabulary)
         .into_iter()
         .filter(|name| name.starts_with(word))
         .map(|name| Suggestion {
-            value: name,
+            value: parse::written(&name).into_owned(),
             span: Span::new(start, position),
             append_whitespace: true,
             ..Suggestion::default()
@@ -39,8 +43,10 @@ fn owned(names: impl IntoIterator<Item = &'static str>) -> Vec<String> {
 
 /// The words that can follow a line.
 fn completions(before: &str, vocabulary: &Vocabulary) -> Vec<String> {
-    let last = before.rsplit([';', '\n']).next().unwrap_or_default();
-    let words: Vec<String> = last.split_whitespace().map(str::to_owned).collect();
+    let commands = parse::lines(before).unwrap_or_default();
+    let ends = before.trim_end_matches([' ', '\t']).ends_with([';', '\n']);
+    let words = commands.into_iter().next_back().filter(|_| !ends);
+    let words = words.unwrap_or_default();
     let skip = usize::from(
         words
             .first()
@@ -66,7 +72,8 @@ fn completions(before: &str, vocabulary: &Vocabulary) -> Vec<String> {
                 let flags = command.flags.iter().filter_map(|flag| flag.names.first());
                 names.extend(owned(flags.copied()));
             }
-            names.dedup();
+            let mut seen = BTreeSet::new();
+            names.retain(|name| seen.insert(name.clone()));
             names
         }
         Resolved::Group(path) => owned(command::children(&path)),
@@ -125,7 +132,11 @@ mod tests {
             nodes: names("host:3000 BB9"),
             modules: names("counter.lua"),
             namespaces: names("test bar"),
-            sets: [("test".to_owned(), names("demo users"))].into(),
+            sets: [(
+                "test".to_owned(),
+                [names("demo users"), vec!["old users".to_owned()]].concat(),
+            )]
+            .into(),
             parameters: [
                 ("service", names("proto-fd-max")),
                 ("namespace", names("nsup-period")),
@@ -157,6 +168,9 @@ mod tests {
             ("manage config namespace te", "test"),
             ("manage config namespace test param n", "nsup-period"),
             ("nosuch x", ""),
+            ("manage truncate ns test set o", "'old users'"),
+            ("asinfo -v 'a;", ""),
+            ("asinfo -v 'a; b' w", "with"),
         ] {
             let found: Vec<_> = suggestions(line, line.len(), &vocabulary())
                 .into_iter()

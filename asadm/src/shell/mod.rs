@@ -23,15 +23,13 @@ const PICTURE_AGE_MAX: Duration = Duration::from_secs(3);
 /// Reads lines and runs them until the end of input or `exit`.
 pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
     banner(&mut session);
-    if session.stops_writes().await {
+    if or_interrupt(session.stops_writes()).await == Some(true) {
         session.out.warning(
             "This cluster is currently in stop writes. Run `show stop-writes` for more details.",
         );
     }
     let mut reader = line::Reader::new(home, session.out.style.colour);
-    if reader.completes() {
-        reader.learn(Vocabulary::of(&mut session.cluster).await);
-    }
+    learn(&reader, &mut session).await;
     let mut seen = Instant::now();
     loop {
         let (prompt, codes) = prompt(&session);
@@ -46,15 +44,18 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
                 if text.trim().is_empty() {
                     continue;
                 }
-                if seen.elapsed() > PICTURE_AGE_MAX {
-                    look_again(&mut session).await;
-                    if reader.completes() {
-                        reader.learn(Vocabulary::of(&mut session.cluster).await);
-                    }
-                    seen = Instant::now();
-                }
-                if one(&mut session, &text).await == Flow::End {
+                let outdated = seen.elapsed() > PICTURE_AGE_MAX;
+                let flow = or_interrupt(one(&mut session, &text, outdated)).await;
+                if flow == Some(Flow::End) {
                     break;
+                }
+                if flow.is_none() {
+                    let kept = session.out.captured();
+                    session.out.text(&format!("{kept}\n"));
+                }
+                if outdated {
+                    seen = Instant::now();
+                    learn(&reader, &mut session).await;
                 }
             }
         }
@@ -62,24 +63,37 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
     session.out.exit
 }
 
-/// Runs a line; an interrupt ends the line, not the shell.
-async fn one(session: &mut Session, text: &str) -> Flow {
-    let commands = match parse::lines(text) {
-        Ok(commands) => commands,
+/// What came of some work; none when it was interrupted, which ends it and not the shell.
+async fn or_interrupt<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        _ = tokio::signal::ctrl_c() => None,
+    }
+}
+
+/// Has the names of the cluster completed, where there is completion.
+async fn learn(reader: &line::Reader, session: &mut Session) {
+    if reader.completes()
+        && let Some(vocabulary) = or_interrupt(Vocabulary::of(&mut session.cluster)).await
+    {
+        reader.learn(vocabulary);
+    }
+}
+
+/// Runs a line, after another look at the cluster if the picture is outdated.
+async fn one(session: &mut Session, text: &str, outdated: bool) -> Flow {
+    match parse::lines(text) {
+        Ok(commands) => {
+            if outdated {
+                look_again(session).await;
+            }
+            session.run(&commands, Header::Several).await
+        }
         Err(error) => {
             session.out.error(&error.to_string());
-            return Flow::Continue;
+            Flow::Continue
         }
-    };
-    let flow = tokio::select! {
-        flow = session.run(&commands, Header::Several) => Some(flow),
-        _ = tokio::signal::ctrl_c() => None,
-    };
-    flow.unwrap_or_else(|| {
-        let kept = session.out.captured();
-        session.out.text(&format!("{kept}\n"));
-        Flow::Continue
-    })
+    }
 }
 
 /// Looks for the cluster again and tells which nodes came and went.
@@ -92,8 +106,23 @@ async fn look_again(session: &mut Session) {
             .collect()
     };
     let before = alive(session);
+    let (warnings, gaps) = (
+        session.cluster.warnings.clone(),
+        session.cluster.gaps.clone(),
+    );
     session.cluster.refresh().await;
     let after = alive(session);
+    // What was said before is not said again.
+    for warning in &session.cluster.warnings {
+        if !warnings.contains(warning) {
+            session.out.warning(warning);
+        }
+    }
+    for gap in &session.cluster.gaps {
+        if !gaps.contains(gap) {
+            session.out.error(gap);
+        }
+    }
     let missing = |from: &[(String, String)], id: &str| from.iter().all(|(known, _)| known != id);
     for (id, name) in &before {
         if missing(&after, id) {

@@ -32,20 +32,25 @@ impl<P: FnOnce() -> io::Result<String>> Password<P> {
     }
 
     /// Itself, `env:VARIABLE`, `file:PATH`, or what is typed.
-    fn text(self) -> Result<String, TlsError> {
+    fn bytes(self) -> Result<Vec<u8>, TlsError> {
         let Some(given) = self.given else {
-            return (self.prompt)().map_err(|error| TlsError::Password(error.to_string()));
+            let typed = (self.prompt)().map_err(|error| TlsError::Password(error.to_string()))?;
+            return Ok(typed.into_bytes());
         };
         if let Some(name) = given.strip_prefix("env:") {
-            return std::env::var(name)
-                .map_err(|error| TlsError::Password(format!("{name}: {error}")));
+            return match std::env::var_os(name) {
+                Some(value) => Ok(value.into_encoded_bytes()),
+                None => Err(TlsError::Password(format!("no variable {name}"))),
+            };
         }
         if let Some(path) = given.strip_prefix("file:") {
-            let text = read_file(Path::new(path))?;
-            let text = String::from_utf8_lossy(&text);
-            return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+            let mut text = read_file(Path::new(path))?;
+            while text.last().is_some_and(|byte| b"\r\n".contains(byte)) {
+                text.pop();
+            }
+            return Ok(text);
         }
-        Ok(given)
+        Ok(given.into_bytes())
     }
 }
 
@@ -68,7 +73,7 @@ pub(super) fn read(
         let key = EncryptedPrivateKeyInfoRef::try_from(der.as_slice())
             .map_err(|error| damaged(path, error))?;
         let key = key
-            .decrypt(password.text()?)
+            .decrypt(password.bytes()?)
             .map_err(|error| damaged(path, error))?;
         return Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into());
     }

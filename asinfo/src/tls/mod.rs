@@ -93,11 +93,12 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
-    /// Stands in the certificate of every node, whatever they are called.
+    /// Stands in the certificates of nodes that have no TLS name of their own.
     name: Option<String>,
 }
 
-/// Whether a handshake failed because one side does not trust the other, rather than because there is no TLS.
+/// Whether a handshake failed for a reason that a person has to know, a certificate or name or an alert of the other side,
+/// rather than because there is no TLS.
 pub fn is_distrust(error: &ClientError) -> bool {
     let ClientError::Tls { source, .. } = error else {
         return false;
@@ -178,7 +179,12 @@ impl Tls {
         &self.connector
     }
 
-    /// The name that a node's certificate has to have: that of the options, that of the node, or its host.
+    /// The name that the options give to certificates; it replaces that of each seed.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The name that a node's certificate has to have: its own TLS name, that of the options, or its host.
     ///
     /// # Errors
     /// No certificate can have such a name.
@@ -187,7 +193,7 @@ impl Tls {
         tls_name: Option<&str>,
         host: &str,
     ) -> Result<ServerName<'static>, TlsError> {
-        let name = self.name.as_deref().or(tls_name).unwrap_or(host);
+        let name = tls_name.or(self.name.as_deref()).unwrap_or(host);
         ServerName::try_from(name.to_owned()).map_err(|source| TlsError::Name {
             name: name.to_owned(),
             source,
@@ -220,7 +226,8 @@ fn verifier(
     }
     if let Some(directory) = &directory {
         for path in files(directory)? {
-            take(&path, false)?;
+            // Such directories hold much else; what cannot be read there is not trusted.
+            let _ = take(&path, false);
         }
     }
     if file.is_none() && directory.is_none() {

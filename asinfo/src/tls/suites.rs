@@ -48,6 +48,9 @@ const SUITES: &[(&str, CipherSuite)] = &[
 
 const VERSIONS: &[(&str, &SupportedProtocolVersion)] = &[("TLSV1.2", &TLS12), ("TLSV1.3", &TLS13)];
 
+/// Versions that there are none of here, so that they can only be taken away.
+const OLD: &[&str] = &["SSLV2", "SSLV3", "TLSV1", "TLSV1.0", "TLSV1.1"];
+
 /// The versions of a list like `TLSv1.2`, `-all +TLSv1.2` or `all -TLSv1.3`; without a list, all that there are.
 pub(super) fn versions(
     list: Option<&str>,
@@ -69,7 +72,7 @@ pub(super) fn versions(
             Some((_, version)) => vec![*version],
             None if name == "ALL" => all().collect(),
             // Taking away what is not there changes nothing.
-            None if removes => Vec::new(),
+            None if removes && OLD.contains(&name.as_str()) => Vec::new(),
             None => return Err(TlsError::Version(word.to_owned())),
         };
         chosen.retain(|version| !meant.contains(version));
@@ -127,7 +130,7 @@ mod tests {
                 .collect();
             assert_eq!(found.join(" "), expected, "{list:?}");
         }
-        for list in ["", "-all", "TLSv1", "SSLv3"] {
+        for list in ["", "-all", "TLSv1", "SSLv3", "all -TLSv12"] {
             assert!(versions(Some(list)).is_err(), "{list}");
         }
     }

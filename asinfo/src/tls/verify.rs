@@ -22,6 +22,7 @@ use x509_cert::der::asn1::ObjectIdentifier;
 
 use super::TlsError;
 
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// What of a chain must not be revoked.
@@ -52,6 +53,8 @@ impl fmt::Debug for NothingTrusted {
 pub(super) struct Verifier {
     /// None: nobody is believed.
     usual: Option<Arc<WebPkiServerVerifier>>,
+    /// Somebody who is trusted may issue certificates for some names only.
+    constrained: bool,
     provider: Arc<CryptoProvider>,
 }
 
@@ -64,21 +67,30 @@ impl Verifier {
         if roots.is_empty() {
             return Ok(Self {
                 usual: None,
+                constrained: false,
                 provider,
             });
         }
+        let constrained = roots
+            .roots
+            .iter()
+            .any(|root| root.name_constraints.is_some());
         let builder =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let builder = match revocation {
             Revocation::None => builder,
-            Revocation::Leaf(lists) => builder.with_crls(lists).only_check_end_entity_revocation(),
-            Revocation::Chain(lists) => builder.with_crls(lists),
+            Revocation::Leaf(lists) => builder
+                .with_crls(lists)
+                .only_check_end_entity_revocation()
+                .enforce_revocation_expiration(),
+            Revocation::Chain(lists) => builder.with_crls(lists).enforce_revocation_expiration(),
         };
         let verifier = builder
             .build()
             .map_err(|error| Error::General(error.to_string()))?;
         Ok(Self {
             usual: Some(verifier),
+            constrained,
             provider,
         })
     }
@@ -101,7 +113,12 @@ impl ServerCertVerifier for Verifier {
             // The chain was found good before the name was looked at.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if has_common_name(own, name) => Ok(ServerCertVerified::assertion()),
+            )) if has_common_name(own, name)
+                && !self.constrained
+                && !intermediates.iter().any(is_constrained) =>
+            {
+                Ok(ServerCertVerified::assertion())
+            }
             verified => verified,
         }
     }
@@ -131,6 +148,20 @@ impl ServerCertVerifier for Verifier {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+/// Whether the holder of a certificate may issue others for some names only. Common names are not held to that, so that
+/// below such a holder they count for nothing.
+fn is_constrained(certificate: &CertificateDer<'_>) -> bool {
+    let Ok(certificate) = Certificate::from_der(certificate) else {
+        return true;
+    };
+    let extensions = certificate.tbs_certificate().extensions();
+    extensions.is_some_and(|extensions| {
+        extensions
+            .iter()
+            .any(|extension| extension.extn_id == NAME_CONSTRAINTS)
+    })
 }
 
 /// Whether the certificate's subject has this common name, in any case of letters.

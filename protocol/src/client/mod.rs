@@ -31,6 +31,9 @@ use crate::header::MessageType;
 use crate::result_code::ResultCode;
 use crate::{info, security};
 
+/// Longest list of users or roles, bytes.
+const MAX_LIST_BYTES: usize = 16 << 20;
+
 /// A connection to one node.
 #[derive(Debug)]
 pub struct Client {
@@ -167,7 +170,7 @@ impl Client {
     }
 
     /// Sends a request whose reply is a list of units, in one frame or several, up to one with a result other than 0.
-    /// That result comes instead of the list, unless it is the [end of the list](ResultCode::SEC_OK_LAST).
+    /// The limit is for the whole list, which is no longer than 16 MiB. That result comes instead of the list, unless it is the [end of the list](ResultCode::SEC_OK_LAST).
     pub async fn security_list<T>(
         &mut self,
         command: security::Command,
@@ -180,10 +183,19 @@ impl Client {
         let end = Instant::now() + limit;
         self.send_until(&request, end, limit).await?;
         let mut list = Vec::new();
+        let mut bytes = 0;
         loop {
+            // A node that never stops would be read as long as it is fast enough.
+            if Instant::now() >= end {
+                return Err(self.timed_out(TimedOut::Receive, limit));
+            }
             let frame = self
                 .receive_until(MessageType::Security, end, limit)
                 .await?;
+            bytes += frame.body.len();
+            if bytes > MAX_LIST_BYTES {
+                return Err(self.malformed(format!("a list of more than {MAX_LIST_BYTES} bytes")));
+            }
             let mut rest = &frame.body[..];
             while !rest.is_empty() {
                 let (unit, after) = match security::Unit::parse_first(rest) {

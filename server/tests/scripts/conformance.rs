@@ -46,13 +46,13 @@ fn test_names(directory: &Path, names: &mut Vec<String>) {
             test_names(&path, names);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(path).unwrap();
-            let functions = text.lines().filter_map(|line| {
-                let line = line.trim_start();
-                let rest = line
-                    .strip_prefix("async ")
-                    .unwrap_or(line)
-                    .strip_prefix("fn ")?;
-                Some(rest.split_once("()")?.0.to_owned())
+            let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+            let functions = lines.windows(2).filter_map(|pair| match pair {
+                ["#[test]" | "#[tokio::test]", line] => {
+                    let line = line.strip_prefix("async ").unwrap_or(line);
+                    Some(line.strip_prefix("fn ")?.split_once("()")?.0.to_owned())
+                }
+                _ => None,
             });
             names.extend(functions);
         }

@@ -139,7 +139,7 @@ pub(crate) fn run(bench: &Bench, request: &str, expected: &str) -> Result<String
     match verb {
         "call" => call(bench, rest),
         "put" => put(bench, rest),
-        "get" => Ok(get(bench, rest == "ttl", expected)),
+        "get" if rest.is_empty() || rest == "ttl" => Ok(get(bench, rest == "ttl", expected)),
         "info" => Ok(format!("= {}", bench.info(rest))),
         "register" => {
             let (name, source) = rest.split_once(' ').ok_or("name and source expected")?;

@@ -1,10 +1,10 @@
 //! Addresses of one's own.
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::LazyLock;
 
 use regex::Regex;
-use tempfile::NamedTempFile;
 
 /// The last numbers of the nodes' addresses.
 const NODES: [u8; 3] = [11, 12, 13];
@@ -17,7 +17,7 @@ pub(super) struct Loopback {
     third: u8,
     own: Regex,
     /// Others of this machine see by it that the addresses are taken.
-    _lock: NamedTempFile,
+    _lock: File,
 }
 
 impl Loopback {
@@ -28,16 +28,15 @@ impl Loopback {
             let (second, third) = (1 + number / 9, 1 + number % 9);
             let (second, third) = (u8::try_from(second).unwrap(), u8::try_from(third).unwrap());
             let name = format!("asd-tests-127.{second}.{third}.lock");
-            let lock = tempfile::Builder::new()
-                .prefix(&name)
-                .rand_bytes(0)
-                .tempfile();
+            let lock = File::create(std::env::temp_dir().join(name));
+            // The lock goes with this process, however it ends; the empty file stays.
+            let lock = lock.ok().filter(|lock| lock.try_lock().is_ok());
             let free = || {
                 NODES.iter().all(|last| {
                     TcpListener::bind((Ipv4Addr::new(127, second, third, *last), 3000)).is_ok()
                 })
             };
-            if let Ok(lock) = lock
+            if let Some(lock) = lock
                 && free()
             {
                 return Self {
