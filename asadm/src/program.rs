@@ -13,7 +13,7 @@ use crate::render::Style;
 use crate::session::{Header, Session};
 use crate::{command, parse, shell};
 use asinfo::config::{Config, Problem};
-use asinfo::options::Connection;
+use asinfo::options::{Connection, OptionsError};
 use asinfo::{ask, prompt, value};
 use clap::{CommandFactory, Parser};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -212,6 +212,10 @@ fn resolve(options: &Options, config: &Config, out: &mut Output) -> Option<Conne
                 tell(out, problem);
             }
             Some(connection)
+        }
+        Err(error @ (OptionsError::TlsRequired(_) | OptionsError::Tls(_))) => {
+            out.setup_error(&error.to_string());
+            None
         }
         Err(error) => {
             out.error(&error.to_string());

@@ -81,7 +81,11 @@ impl Session {
             [first, rest @ ..]
                 if header == Header::Several
                     && !rest.is_empty()
-                    && matches!(first.as_str(), "show" | "info" | "manage") =>
+                    // However short it was written.
+                    && !first.is_empty()
+                    && ["show", "info", "manage"]
+                        .iter()
+                        .any(|family| family.starts_with(first.as_str())) =>
             {
                 rest
             }
@@ -190,7 +194,6 @@ impl Session {
             Some("scroll") => self.out.pager = Pager::Scroll,
             _ => {
                 self.out.text(&help(&["pager"]));
-                self.out.error("expected on, off or scroll");
             }
         }
     }

@@ -170,9 +170,6 @@ pub enum OptionsError {
     /// A login mode that is for encrypted connections.
     #[error("TLS is required for authentication mode: {0}")]
     TlsRequired(String),
-    /// A mode that needs a user.
-    #[error("authentication mode {0} needs a user, name one with --user")]
-    NoUser(String),
     /// Encryption.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -226,12 +223,12 @@ impl Connection {
             (None, Some(password)) => Ok(password.to_owned()),
             _ => prompt("Enter Password:"),
         };
+        // Without a user nobody logs in, whatever the mode.
         let credential = match (auth.as_str(), user) {
             ("PKI", _) => Some(Credential::Certificate),
             ("EXTERNAL" | "EXTERNAL_INSECURE", Some(user)) => {
                 Some(Credential::external(user, &password()?)?)
             }
-            ("EXTERNAL" | "EXTERNAL_INSECURE", None) => return Err(OptionsError::NoUser(auth)),
             (_, Some(user)) => Some(Credential::internal(user, &password()?)?),
             (_, None) => None,
         };

@@ -422,9 +422,9 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     manage(
         &["manage", "quiesce"],
-        "with NODE...",
-        "Takes nodes out of service with the next recluster.",
-        &["with"],
+        "with NODE... [undo]",
+        "Takes nodes out of service with the next recluster, or back.",
+        &["with", "undo"],
         &["with"],
         Manage::Quiesce { undo: false },
     ),
@@ -601,7 +601,26 @@ pub const MODIFIERS: &[(&str, &str)] = &[
     ("before", "Only records last updated before this time."),
     (
         "undo",
-        "Forget an earlier truncation at the next cold start.",
+        "Forget an earlier truncation at the next cold start; take nodes back that were quiesced.",
+    ),
+    ("trid", "Only these transaction ids."),
+    (
+        "where",
+        "Only rows in whose FIELD the PATTERN of FIELD=PATTERN occurs.",
+    ),
+    (
+        "in",
+        "What of a list or map is indexed: list, mapkeys or mapvalues.",
+    ),
+    (
+        "ctx",
+        "The way to a nested value: list_index(0), map_key(a), map_key(int(1)), …",
+    ),
+    ("ctx_base64", "The same as the server takes it."),
+    ("exp_base64", "The expression whose value is indexed."),
+    (
+        "rewind",
+        "How far back records are shipped: all, or seconds.",
     ),
     ("nodes", "Node ids."),
     ("dc", "Data centre."),

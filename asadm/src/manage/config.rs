@@ -1,12 +1,17 @@
 //! `manage config`: one setting on many nodes.
 
 use super::{Outcome, argument, ask, at_least, nodes, response, word};
-use crate::command::Scope;
+use crate::command::{Scope, help};
 use crate::session::Session;
 use crate::view::Modifiers;
 
 /// Parameters that only count after a recluster.
-const AFTER_RECLUSTER: &[&str] = &["prefer-uniform-balance", "rack-id", "active-rack"];
+const AFTER_RECLUSTER: &[&str] = &[
+    "prefer-uniform-balance",
+    "rack-id",
+    "active-rack",
+    "cluster-name",
+];
 
 /// What is sent, and how it is called.
 struct Change {
@@ -22,7 +27,14 @@ pub(super) async fn change(session: &mut Session, scope: Scope, modifiers: &Modi
         return Ok(());
     };
     let old_names = !at_least(session, &[7, 2]);
-    let change = plan(scope, modifiers, old_names)?;
+    let change = match plan(scope, modifiers, old_names) {
+        Err(missing) if scope == Scope::XdrDc => {
+            let path = ["manage", "config", "xdr", "dc"];
+            session.out.text(&help(&path));
+            return Err(missing);
+        }
+        change => change?,
+    };
     if session.warn {
         let target = if modifiers.has("with") {
             format!("nodes: {}", nodes::addresses(session, &nodes))
@@ -34,10 +46,13 @@ pub(super) async fn change(session: &mut Session, scope: Scope, modifiers: &Modi
             return Ok(());
         }
     }
-    let answers = if scope == Scope::Logging {
-        set_levels(session, &nodes, modifiers).await
-    } else {
-        ask(session, &nodes, &change.command).await
+    let answers = match scope {
+        Scope::Logging => set_levels(session, &nodes, modifiers).await,
+        Scope::XdrCreate | Scope::XdrDelete => {
+            let dc = word(modifiers, "dc");
+            change_centres(session, &nodes, dc, scope, &change.command).await
+        }
+        _ => ask(session, &nodes, &change.command).await,
     };
     let outcome = response::show(session, &change.title, &nodes, &answers);
     let param = word(modifiers, "param");
@@ -52,25 +67,29 @@ pub(super) async fn change(session: &mut Session, scope: Scope, modifiers: &Modi
 fn plan(scope: Scope, modifiers: &Modifiers, old_names: bool) -> Result<Change, String> {
     let (param, value) = (word(modifiers, "param"), word(modifiers, "to"));
     let first = argument(modifiers, 0);
-    let set = |context: &str, what: &str, prefix: &str, rest: &str| Change {
-        command: format!("set-config:context={context};{rest}{prefix}{param}={value}"),
+    let set = |context: &str, what: &str, sub: &str, whose: &str| Change {
+        command: format!(
+            "set-config:context={context};{}{param}={value}",
+            prefix(sub)
+        ),
         title: format!("Set {what} {param} to {value}"),
-        message: format!("Change {} {param} to {value}", what.to_lowercase()),
+        message: format!("Change {whose} {param} to {value}"),
     };
-    let sub = |name: &str| {
-        if name.is_empty() {
-            String::new()
-        } else {
-            format!("{name}.")
-        }
+    let whose = |context: &str| match first {
+        "" => format!("{context} param"),
+        sub => format!("{context} {sub} param"),
     };
     Ok(match scope {
-        Scope::Logging => set("logging", "Logging Context", "", ""),
-        Scope::Service => set("service", "Service Param", "", ""),
-        Scope::Network => set("network", "Network Param", &sub(first), ""),
-        Scope::Security => set("security", "Security Param", &sub(first), ""),
+        Scope::Logging => {
+            let change = set("logging", "Logging Context", "", "logging context");
+            let message = format!("{} for file {}", change.message, word(modifiers, "file"));
+            Change { message, ..change }
+        }
+        Scope::Service => set("service", "Service Param", "", "service param"),
+        Scope::Network => set("network", "Network Param", first, &whose("network")),
+        Scope::Security => set("security", "Security Param", first, &whose("security")),
         Scope::Namespace => namespace(modifiers, old_names),
-        Scope::Xdr => set("xdr", "XDR Param", "", ""),
+        Scope::Xdr => set("xdr", "XDR Param", "", "XDR param"),
         Scope::XdrCreate | Scope::XdrDelete => {
             let dc = word(modifiers, "dc");
             let (action, what) = if scope == Scope::XdrCreate {
@@ -88,6 +107,14 @@ fn plan(scope: Scope, modifiers: &Modifiers, old_names: bool) -> Result<Change, 
     })
 }
 
+fn prefix(sub: &str) -> String {
+    if sub.is_empty() {
+        String::new()
+    } else {
+        format!("{sub}.")
+    }
+}
+
 fn namespace(modifiers: &Modifiers, old_names: bool) -> Change {
     let (param, value) = (word(modifiers, "param"), word(modifiers, "to"));
     let (namespace, set) = (argument(modifiers, 0), word(modifiers, "set"));
@@ -99,14 +126,18 @@ fn namespace(modifiers: &Modifiers, old_names: bool) -> Change {
     let mut command =
         format!("set-config:context=namespace;{key}={namespace};{prefix}{param}={value}");
     let mut what = "Namespace";
+    let mut whose = format!("namespace {namespace}");
     if !set.is_empty() {
         command += &format!(";set={set}");
         what = "Namespace Set";
+        whose += &format!(" set {set}");
+    } else if !argument(modifiers, 1).is_empty() {
+        whose += &format!(" {}", argument(modifiers, 1));
     }
     Change {
         command,
         title: format!("Set {what} Param {param} to {value}"),
-        message: format!("Change {} param {param} to {value}", what.to_lowercase()),
+        message: format!("Change {whose} param {param} to {value}"),
     }
 }
 
@@ -121,41 +152,49 @@ fn data_centre(modifiers: &Modifiers) -> Result<Change, String> {
         "remove" => Some(false),
         other => return Err(format!("expected add or remove, found `{other}`")),
     };
-    let (command, title) = match (adds, namespace, node) {
+    let (command, title, message) = match (adds, namespace, node) {
         (None, "", _) if !param.is_empty() && !value.is_empty() => (
             format!("set-config:context=xdr;{param}={value};dc={dc}"),
             format!("Set XDR DC param {param} to {value}"),
+            format!("Change XDR DC {dc} param {param} to {value}"),
         ),
         (None, namespace, _) if !param.is_empty() && !value.is_empty() => (
             format!("set-config:context=xdr;{param}={value};dc={dc};namespace={namespace}"),
             format!("Set XDR Namespace Param {param} to {value}"),
+            format!("Change XDR DC {dc} namespace {namespace} param {param} to {value}"),
         ),
         (Some(adds), "", node) if !node.is_empty() => {
             let (action, what, toward) = direction(adds);
             (
                 format!("set-config:context=xdr;dc={dc};node-address-port={node};action={action}"),
                 format!("{what} XDR Node {node} {toward} DC {dc}"),
+                format!("{what} node {node} {toward} DC {dc}"),
             )
         }
         (Some(adds), namespace, _) if !namespace.is_empty() => {
             let (action, what, toward) = direction(adds);
-            let rewind = match word(modifiers, "rewind") {
-                "" => String::new(),
-                rewind => format!(";rewind={rewind}"),
+            let (rewind, with_rewind) = match word(modifiers, "rewind") {
+                "" => (String::new(), String::new()),
+                rewind if rewind == "all" || rewind.parse::<u64>().is_ok() => (
+                    format!(";rewind={rewind}"),
+                    format!(" with rewind {rewind}"),
+                ),
+                _ => return Err("Invalid rewind. Must be int or \"all\"".to_owned()),
             };
             (
                 format!(
                     "set-config:context=xdr;dc={dc};namespace={namespace};action={action}{rewind}"
                 ),
                 format!("{what} XDR Namespace {namespace} {toward} DC {dc}"),
+                format!("{what} namespace {namespace} {toward} DC {dc}{with_rewind}"),
             )
         }
         _ => return Err("param and to, or a namespace or node, are required".to_owned()),
     };
     Ok(Change {
         command,
-        message: title.clone(),
         title,
+        message,
     })
 }
 
@@ -165,6 +204,36 @@ fn direction(adds: bool) -> (&'static str, &'static str, &'static str) {
     } else {
         ("remove", "Remove", "from")
     }
+}
+
+/// Creates or deletes a data centre, on the nodes that lack or have it.
+async fn change_centres(
+    session: &mut Session,
+    nodes: &[usize],
+    dc: &str,
+    scope: Scope,
+    command: &str,
+) -> Vec<Result<String, String>> {
+    let mut answers = Vec::new();
+    let known = ask(session, nodes, "get-config:context=xdr").await;
+    for (index, config) in nodes.iter().zip(known) {
+        let is_there = config.map(|config| {
+            let centres = config
+                .split(';')
+                .find_map(|field| field.strip_prefix("dcs="));
+            centres.is_some_and(|centres| centres.split(',').any(|name| name == dc))
+        });
+        answers.push(match (is_there, scope) {
+            (Err(reason), _) => Err(reason),
+            (Ok(true), Scope::XdrCreate) => Ok("DC already exists".to_owned()),
+            (Ok(false), Scope::XdrDelete) => Ok("DC does not exist".to_owned()),
+            _ => {
+                let mut answers = ask(session, &[*index], command).await;
+                answers.pop().unwrap_or_else(|| Err("no answer".to_owned()))
+            }
+        });
+    }
+    answers
 }
 
 /// Every node numbers its log files itself.

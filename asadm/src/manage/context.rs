@@ -16,6 +16,8 @@ const ITEMS: &[(&str, u8)] = &[
 
 /// Type byte of a text inside a msgpack string.
 const PARTICLE_STRING: u8 = 3;
+/// Type byte of bytes inside a msgpack string.
+const PARTICLE_BLOB: u8 = 4;
 /// Most items of a path.
 const ITEMS_MAX: usize = 7;
 
@@ -45,7 +47,7 @@ pub(super) fn encode(items: &[String]) -> Result<String, String> {
     Ok(STANDARD.encode(packed))
 }
 
-/// A key or value: `int(7)`, `str(a)`, `bool(true)`, `float(1.5)`, or text.
+/// A key or value: `int(7)`, `str(a)`, `bytes(<base64>)`, `bool(true)`, `float(1.5)`, or text.
 fn value_of(value: &str, out: &mut Vec<u8>) -> Option<()> {
     let cast = value
         .strip_suffix(')')
@@ -61,13 +63,14 @@ fn value_of(value: &str, out: &mut Vec<u8>) -> Option<()> {
             "false" => 0xc2,
             _ => return None,
         }),
-        Some(("str" | "string", text)) => string(text, out)?,
-        _ => string(value, out)?,
+        Some(("bytes", text)) => text_of(PARTICLE_BLOB, &STANDARD.decode(text).ok()?, out)?,
+        Some(("str" | "string", text)) => text_of(PARTICLE_STRING, text.as_bytes(), out)?,
+        _ => text_of(PARTICLE_STRING, value.as_bytes(), out)?,
     }
     Some(())
 }
 
-fn string(text: &str, out: &mut Vec<u8>) -> Option<()> {
+fn text_of(kind: u8, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let size = u16::try_from(text.len() + 1).ok()?;
     match u8::try_from(size) {
         Ok(size) if size < 32 => out.push(0xa0 | size),
@@ -77,8 +80,8 @@ fn string(text: &str, out: &mut Vec<u8>) -> Option<()> {
             out.extend(size.to_be_bytes());
         }
     }
-    out.push(PARTICLE_STRING);
-    out.extend(text.as_bytes());
+    out.push(kind);
+    out.extend(text);
     Some(())
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn by_trid(session: &mut Session, modifiers: &Modifiers) -> Out
         return Err("The provided trid(s) could not be found.".to_owned());
     }
     let message = format!(
-        "You're about to kill the jobs {}.",
+        "You're about to kill the following transactions: {}",
         modifiers.words.join(", ")
     );
     if session.warn && !session.confirm(&message).await {
@@ -88,9 +88,11 @@ pub(super) async fn by_trid(session: &mut Session, modifiers: &Modifiers) -> Out
         text("Response", "response").rules(response::RULES).into(),
     ];
     let title = format!("Kill Jobs ({} UTC)", clock::shown(clock::now().0));
-    session
-        .out
-        .sheet(&Sheet::new(title, columns).records(records));
+    session.out.sheet(
+        &Sheet::new(title, columns)
+            .grouped(&["namespace", "type"])
+            .records(records),
+    );
     // A job that has just ended on one node is no failure as long as another one was stopped.
     if refused == jobs.len() {
         return Err("no job was killed".to_owned());
@@ -105,7 +107,7 @@ pub(super) async fn queries(session: &mut Session, modifiers: &Modifiers) -> Out
         return Ok(());
     };
     let target = if modifiers.has("with") {
-        format!("node(s): {}", super::nodes::addresses(session, &nodes))
+        format!("node(s): {}", modifiers.keyword("with").join(", "))
     } else {
         "all nodes".to_owned()
     };

@@ -20,7 +20,7 @@ pub(super) async fn quiesce(session: &mut Session, undo: bool, modifiers: &Modif
     let Some(nodes) = session.selected(modifiers, Vec::new()) else {
         return Ok(());
     };
-    let (command, title, what) = if undo {
+    let (command, title, what) = if undo || modifiers.has("undo") {
         (
             "quiesce-undo:",
             "Undo Quiesce for Nodes",
@@ -29,7 +29,7 @@ pub(super) async fn quiesce(session: &mut Session, undo: bool, modifiers: &Modif
     } else {
         ("quiesce:", "Quiesce Nodes", "quiesce")
     };
-    let named = addresses(session, &nodes);
+    let named = modifiers.keyword("with").join(", ");
     let message = format!("You are about to {what} node(s): {named}");
     if session.warn && !session.confirm(&message).await {
         return Ok(());
@@ -47,7 +47,7 @@ pub(super) async fn revive(session: &mut Session, modifiers: &Modifiers) -> Outc
         return Ok(());
     };
     let namespace = word(modifiers, "ns");
-    let message = format!("You are about to revive the dead partitions of namespace {namespace}");
+    let message = format!("You are about to revive namespace {namespace}");
     if session.warn && !session.confirm(&message).await {
         return Ok(());
     }

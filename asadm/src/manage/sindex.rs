@@ -44,7 +44,7 @@ fn plan(session: &Session, modifiers: &Modifiers) -> Result<String, String> {
         (Some(_), within) => within,
     };
     if !within.is_empty() {
-        command += &format!("indextype={within};");
+        command += &format!("indextype={};", within.to_lowercase());
     }
     command += &format!("{key}={};", word(modifiers, "ns"));
     if !set.is_empty() {
@@ -61,6 +61,10 @@ fn plan(session: &Session, modifiers: &Modifiers) -> Result<String, String> {
         return Ok(command);
     };
     let (bin, expression) = (word(modifiers, "bin"), word(modifiers, "exp_base64"));
+    let has_place = !bin.is_empty() || !path.is_empty();
+    if has_place && !expression.is_empty() {
+        return Err("An expression goes neither with a bin nor with a context.".to_owned());
+    }
     command += &match (bin, expression) {
         ("", "") => return Err("bin is required".to_owned()),
         ("", expression) => format!("exp={expression};type={kind}"),

@@ -34,8 +34,13 @@ impl Before {
     pub(super) fn parse(words: &[String], now_s: i64) -> Result<Self, String> {
         let unrecognized = || format!("Unrecognized input: {}", words.join(" "));
         let found = match words {
-            [time, format] if format == "unix-epoch" => epoch(time).ok_or_else(unrecognized)?,
-            [time, format] if format == "iso-8601" => iso(time)?.ok_or_else(unrecognized)?,
+            // In either order.
+            [time, format] | [format, time] if format == "unix-epoch" => {
+                epoch(time).ok_or_else(unrecognized)?
+            }
+            [time, format] | [format, time] if format == "iso-8601" => {
+                iso(time)?.ok_or_else(unrecognized)?
+            }
             _ => return Err(unrecognized()),
         };
         if found.seconds < EARLIEST_S {
@@ -160,6 +165,7 @@ mod tests {
         for (text, expected) in [
             ("1700000000 unix-epoch", "1700000000000000000"),
             ("1700000000.5 unix-epoch", "1700000000500000000"),
+            ("unix-epoch 1700000000", "1700000000000000000"),
             (
                 "2023-11-14T22:13:20.25+00:00 iso-8601",
                 "1700000000250000000",

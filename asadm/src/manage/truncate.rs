@@ -10,6 +10,10 @@ use crate::view::Modifiers;
 pub(super) async fn run(session: &mut Session, modifiers: &Modifiers) -> Outcome {
     let (namespace, set) = (word(modifiers, "ns"), word(modifiers, "set"));
     let undo = modifiers.has("undo");
+    // What is not understood here could be all that keeps a whole namespace from being truncated.
+    if let Some(extra) = not_understood(modifiers) {
+        return Err(format!("Unrecognized input: {extra}"));
+    }
     if undo && modifiers.has("before") {
         return Err("\"undo\" and \"before\" are mutually exclusive.".to_owned());
     }
@@ -22,8 +26,11 @@ pub(super) async fn run(session: &mut Session, modifiers: &Modifiers) -> Outcome
     } else {
         ("truncate", format!("namespace={namespace};set={set}"))
     };
-    let confirmed = modifiers.flag("--no-warn") || undo && !session.warn || {
-        let message = message(session, namespace, set, before.as_ref()).await;
+    let confirmed = modifiers.flag("--no-warn") || {
+        let message = match undo {
+            true => String::new(),
+            false => message(session, namespace, set, before.as_ref()).await,
+        };
         session.confirm(&message).await
     };
     if !confirmed {
@@ -49,6 +56,19 @@ pub(super) async fn run(session: &mut Session, modifiers: &Modifiers) -> Outcome
         .out
         .text(&format!("Successfully started truncation for {of}\n"));
     Ok(())
+}
+
+/// Words that belong to nothing, or a modifier without its one value.
+fn not_understood(modifiers: &Modifiers) -> Option<String> {
+    if !modifiers.words.is_empty() {
+        return Some(modifiers.words.join(" "));
+    }
+    let wrong = |(keyword, count): &(&str, usize)| {
+        let values = modifiers.keyword(keyword);
+        (modifiers.has(keyword) && values.len() != *count)
+            .then(|| [&[(*keyword).to_owned()], values].concat().join(" "))
+    };
+    [("ns", 1), ("set", 1), ("undo", 0)].iter().find_map(wrong)
 }
 
 async fn message(

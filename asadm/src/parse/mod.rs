@@ -162,7 +162,8 @@ pub fn requests(text: &str) -> Vec<String> {
         }
     }
     parts.retain(|part| !part.trim().is_empty());
-    parts
+    // Blanks around a request are the writer's, those inside its quotes its own.
+    parts.iter().map(|part| part.trim().to_owned()).collect()
 }
 
 fn push(parts: &mut [String], c: char) {

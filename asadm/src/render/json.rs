@@ -94,6 +94,12 @@ fn raw(value: &Value) -> Json {
         Value::Decimal(number) => Json::Text(decimal(*number)),
         Value::Boolean(truth) => Json::Literal(truth.to_string()),
         Value::Text(text) | Value::Node(text, _) => Json::Text(text.clone()),
+        Value::Integers(items) => Json::List(
+            items
+                .iter()
+                .map(|item| Json::Literal(item.to_string()))
+                .collect(),
+        ),
         Value::List(items) => {
             Json::List(items.iter().map(|item| Json::Text(item.clone())).collect())
         }

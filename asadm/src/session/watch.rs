@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Flow, Session};
 use crate::clock;
+use crate::command::{Resolved, resolve};
 
 /// What `watch` was asked to do.
 #[derive(Debug, PartialEq)]
@@ -43,6 +44,10 @@ impl Plan {
             }
         }
         plan.command = rest.to_vec();
+        // It is understood behind the numbers too.
+        let count = plan.command.len();
+        plan.command.retain(|word| word != "--no-diff");
+        plan.differences &= plan.command.len() == count;
         plan
     }
 }
@@ -52,6 +57,14 @@ impl Session {
         let plan = Plan::of(words);
         if plan.command.is_empty() {
             self.out.error("Watch requires a single command argument");
+            return;
+        }
+        if !matches!(resolve(&plan.command), Resolved::Command(..)) {
+            // What is no command now will not be one later: its error is said once, its help not at all.
+            self.out.capture();
+            self.command(&plan.command).await;
+            self.out.captured();
+            self.out.text("\n");
             return;
         }
         let line = plan.command.join(" ");
@@ -66,22 +79,18 @@ impl Session {
             self.out.capture();
             let flow = self.command(&plan.command).await;
             let shown = self.out.captured();
-            if !shown.is_empty() {
-                self.out.text(&format!(
-                    "[ {} '{line}' sleep: {:?}s iteration: {iteration} ]\n",
-                    clock::shown(clock::now().0),
-                    plan.sleep_s
-                ));
-            }
+            self.out.text(&format!(
+                "[ {} '{line}' sleep: {:?}s iteration: {iteration} ]\n",
+                clock::shown(clock::now().0),
+                plan.sleep_s
+            ));
             let text = match &previous {
                 Some(previous) if plan.differences && self.out.style.colour => {
                     inverse(previous, &shown)
                 }
                 _ => shown.clone(),
             };
-            if !text.is_empty() {
-                self.out.text(&format!("{text}\n"));
-            }
+            self.out.text(&format!("{text}\n"));
             previous = Some(shown);
             if flow == Flow::End {
                 break;

@@ -64,6 +64,11 @@ impl Convert {
             (Value::Node(text, marker), _) => format!("{}{text}", marker.prefix()),
             (Value::List(items), _) if items.is_empty() => "--".to_owned(),
             (Value::List(items), _) => items.join(","),
+            (Value::Integers(items), _) if items.is_empty() => "--".to_owned(),
+            (Value::Integers(items), _) => {
+                let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+                items.join(",")
+            }
             (Value::Integer(number), Self::Text | Self::RightText | Self::Integer) => {
                 number.to_string()
             }

@@ -41,6 +41,8 @@ pub enum Value {
     Text(String),
     /// A list; an empty one is shown as `--` but counts as an entry.
     List(Vec<String>),
+    /// Several whole numbers.
+    Integers(Vec<i128>),
     /// A value with a text of its own, for columns whose cells are written in different ways.
     Shown(Box<Value>, String),
     /// A node's name or id with its marker. The marker belongs neither to the sort key nor to the raw value.
@@ -95,7 +97,7 @@ impl Value {
                 Value::Error => 1,
                 Value::Boolean(_) => 2,
                 Value::Integer(_) | Value::Decimal(_) => 3,
-                Value::Text(_) | Value::List(_) | Value::Node(..) => 4,
+                Value::Text(_) | Value::List(_) | Value::Integers(_) | Value::Node(..) => 4,
             }
         }
         fn words(value: &Value) -> &[String] {

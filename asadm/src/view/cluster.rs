@@ -314,7 +314,10 @@ fn racks(answers: &Answers, context: &Context) -> Piece {
                 Record::default()
                     .with("ns", entry.get("ns").clone())
                     .with(" rack", Value::text(rack))
-                    .with(" nodes", Value::text(nodes)),
+                    .with(
+                        " nodes",
+                        Value::List(list(nodes, ',').map(ToOwned::to_owned).collect()),
+                    ),
             );
         }
     }

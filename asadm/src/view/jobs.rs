@@ -18,7 +18,7 @@ const fn view(
     View {
         path,
         target: Target::Nodes,
-        keywords: &["where", "for", "like", "trid", "with"],
+        keywords: &["where", "--where", "for", "like", "trid", "with"],
         flags: &[FLIP],
         help,
         requests,
@@ -214,10 +214,6 @@ fn conditions(context: &Context) -> Result<Vec<(String, Filter)>, Piece> {
         })?;
         Ok((field.to_owned(), Filter::new(&[pattern.to_owned()])?))
     };
-    context
-        .modifiers
-        .keyword("where")
-        .iter()
-        .map(split)
-        .collect()
+    let words = |keyword| context.modifiers.keyword(keyword).iter();
+    words("where").chain(words("--where")).map(split).collect()
 }

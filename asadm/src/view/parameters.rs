@@ -224,7 +224,7 @@ fn each_namespace(
     request: fn(&Node, &str) -> String,
 ) -> Vec<String> {
     let mut requests = vec!["namespaces".to_owned()];
-    if let Ok(wanted) = Filter::word(context, "for", 0) {
+    if let Ok(wanted) = Filter::of(context, "for") {
         requests.extend(
             namespaces(answers)
                 .filter(|name| wanted.matches(name))
@@ -279,7 +279,7 @@ fn by_namespace(
     title: &str,
     request: fn(&Node, &str) -> String,
 ) -> Vec<Piece> {
-    let wanted = match Filter::word(context, "for", 0) {
+    let wanted = match Filter::of(context, "for") {
         Ok(wanted) => wanted,
         Err(piece) => return vec![piece],
     };

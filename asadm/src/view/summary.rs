@@ -54,10 +54,18 @@ fn available_percent(totals: &Totals) -> Value {
     )
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates; bytes and counts are whole numbers"
+)]
+fn whole(number: f64) -> Value {
+    Value::Integer(number.round() as i128)
+}
+
 /// A value of bytes; none if it is 0 or unknown.
 fn some_bytes(number: f64) -> Value {
     if number > 0.0 {
-        Value::Decimal(number.round())
+        whole(number)
     } else {
         Value::Missing
     }
@@ -120,22 +128,20 @@ fn cluster(summary: &super::usage::Summary) -> Piece {
         Convert::Boolean,
         Value::Boolean(summary.migrations),
     );
-    lines.add(
-        "Cluster Name",
-        Convert::Text,
-        Value::text(summary.names.join(", ")),
-    );
-    lines.add(
-        "Server Version",
-        Convert::Text,
-        Value::text(summary.versions.join(", ")),
-    );
+    lines.add("Cluster Name", Convert::Text, list(&summary.names));
+    lines.add("Server Version", Convert::Text, list(&summary.versions));
     // The operating system's name comes over ssh only, so that there is none here.
     lines.add("OS Version", Convert::Text, list(&[]));
     lines.add(
         "Cluster Size",
         Convert::Text,
-        Value::text(summary.sizes.join(", ")),
+        Value::Integers(
+            summary
+                .sizes
+                .iter()
+                .filter_map(|size| size.parse().ok())
+                .collect(),
+        ),
     );
     lines.add(
         "Devices Total",
@@ -288,7 +294,7 @@ fn namespaces(summary: &super::usage::Summary) -> Piece {
             )
             .with(" set index", some_bytes(namespace.set_index))
             .with(" factors", Value::text(namespace.factors.join(", ")))
-            .with(" objects", Value::Decimal(namespace.master_objects))
+            .with(" objects", whole(namespace.master_objects))
             .with(" compression", Value::Decimal(namespace.compression()));
         if let Some(license) = namespace.license() {
             record.set(
@@ -317,6 +323,6 @@ fn namespaces(summary: &super::usage::Summary) -> Piece {
         record
     });
     let columns = namespace_columns();
-    let sheet = Sheet::new("Namespace Summary", columns).ordered(&[" namespace"]);
+    let sheet = Sheet::new("Namespace Summary", columns).grouped(&[" namespace"]);
     Piece::sheet(sheet.records(records.collect()))
 }

@@ -159,8 +159,17 @@ fn of_namespace(context: &str, datacenter: &str, namespace: &str) -> String {
     format!("{context};dc={datacenter};namespace={namespace}")
 }
 
-fn wanted(answers: &NodeAnswers, context: &Context, position: usize) -> Vec<String> {
-    let filter = Filter::word(context, "for", position);
+/// The data centres that the words of `for` name, all of them.
+fn wanted(answers: &NodeAnswers, context: &Context) -> Vec<String> {
+    matching(answers, &Filter::of(context, "for"))
+}
+
+/// Those that its first word names, where the second is a namespace.
+fn wanted_first(answers: &NodeAnswers, context: &Context) -> Vec<String> {
+    matching(answers, &Filter::word(context, "for", 0))
+}
+
+fn matching(answers: &NodeAnswers, filter: &Result<Filter, Piece>) -> Vec<String> {
     names(answers)
         .into_iter()
         .filter(|name| filter.as_ref().is_ok_and(|filter| filter.matches(name)))
@@ -170,7 +179,7 @@ fn wanted(answers: &NodeAnswers, context: &Context, position: usize) -> Vec<Stri
 fn datacenter_requests(answers: &NodeAnswers, context: &Context, of: &str) -> Vec<String> {
     let mut requests = vec![CONFIG.to_owned()];
     requests.extend(
-        wanted(answers, context, 0)
+        wanted(answers, context)
             .iter()
             .map(|name| of_datacenter(of, name)),
     );
@@ -212,7 +221,7 @@ fn filter_request(datacenter: &str) -> String {
 fn filter_requests(_: &Node, answers: &NodeAnswers, context: &Context) -> Vec<String> {
     let mut requests = vec![CONFIG.to_owned()];
     requests.extend(
-        wanted(answers, context, 0)
+        wanted_first(answers, context)
             .iter()
             .map(|name| filter_request(name)),
     );
@@ -223,7 +232,7 @@ fn filter_requests(_: &Node, answers: &NodeAnswers, context: &Context) -> Vec<St
 fn datacenters(answers: &Answers, context: &Context, of: &str, title: &str) -> Vec<Piece> {
     let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
-        for datacenter in wanted(answers, context, 0) {
+        for datacenter in wanted(answers, context) {
             let text = answers
                 .text(&of_datacenter(of, &datacenter))
                 .unwrap_or_default();
@@ -344,7 +353,7 @@ fn info_columns() -> Vec<Field> {
 pub(super) fn info(answers: &Answers, context: &Context) -> Vec<Piece> {
     let mut by_centre: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
-        for datacenter in wanted(answers, context, 0) {
+        for datacenter in wanted(answers, context) {
             let mut record = of(node);
             match answers.text(&of_datacenter(STATISTICS, &datacenter)) {
                 Some(statistics) => add(&mut record, statistics, ';'),
@@ -371,9 +380,10 @@ pub(super) fn info(answers: &Answers, context: &Context) -> Vec<Piece> {
 
 /// Filters of the first node that tells them: they are the same on all nodes.
 fn filters(answers: &Answers, context: &Context) -> Vec<Piece> {
+    let namespaces = Filter::word(context, "for", 1);
     let mut records = Vec::new();
     if let Some((_, answers)) = asked(answers, context).into_iter().next() {
-        for datacenter in wanted(answers, context, 0) {
+        for datacenter in wanted_first(answers, context) {
             for entry in list(
                 answers
                     .text(&filter_request(&datacenter))
@@ -382,7 +392,13 @@ fn filters(answers: &Answers, context: &Context) -> Vec<Piece> {
             ) {
                 let mut record = Record::default().with(DATACENTER, Value::text(&datacenter));
                 add(&mut record, entry, ':');
-                records.push(record);
+                let namespace = record.text("namespace").unwrap_or_default();
+                if namespaces
+                    .as_ref()
+                    .is_ok_and(|filter| filter.matches(namespace))
+                {
+                    records.push(record);
+                }
             }
         }
     }

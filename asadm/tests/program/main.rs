@@ -9,6 +9,7 @@ mod accounts;
 mod cluster;
 mod document;
 mod faults;
+mod manage;
 
 use std::fs;
 use std::io::Write;
