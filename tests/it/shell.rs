@@ -222,6 +222,28 @@ fn an_interrupt_ends_the_command_and_not_the_shell() {
 }
 
 #[test]
+fn lines_that_are_typed_ahead_are_run_one_after_the_other() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Shell::start(&address, home.path());
+    shell.wait_for("Admin> ");
+    shell.line("watch 0.3 3 info network");
+    shell.wait_for("iteration: 1");
+    for line in ["enable", "asinfo -v build", "exit"] {
+        shell.press(line);
+        // As a terminal in its usual state has it.
+        shell.press("\n");
+    }
+    shell.wait_for("iteration: 3");
+    shell.wait_for("Admin> enable");
+    shell.wait_for("Admin+> asinfo -v build");
+    shell.wait_for("returned:\n8.1.2.0\n");
+    shell.wait_for("Admin+> exit");
+    assert_eq!(shell.end(), 0);
+}
+
+#[test]
 fn colour_is_there_unless_it_is_not_wanted() {
     let server = server::start();
     let address = server.address().to_string();

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use reedline::{
-    ColumnarMenu, DefaultHinter, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder,
-    Prompt, PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal,
-    ValidationResult, Validator, default_emacs_keybindings,
+    ColumnarMenu, DefaultHinter, Emacs, FileBackedHistory, HistoryItem, KeyCode, KeyModifiers,
+    MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent,
+    ReedlineMenu, Signal, ValidationResult, Validator, default_emacs_keybindings,
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::complete::Words;
 use super::vocabulary::Vocabulary;
@@ -75,12 +77,34 @@ impl Reader {
             };
         };
         let shown = Shown(out.styled(codes, prompt));
+        if typed_ahead() {
+            return match read_line().await {
+                Some(line) => {
+                    let line = line.trim_end_matches(['\r', '\n']).to_owned();
+                    out.text(&format!("{}{line}\n", shown.0));
+                    // A history that cannot be written is one of this session.
+                    let _ = editor
+                        .history_mut()
+                        .save(HistoryItem::from_command_line(&line));
+                    Read::Line(line)
+                }
+                None => Read::End,
+            };
+        }
         match editor.read_line(&shown) {
             Ok(Signal::Success(line)) => Read::Line(line),
             Ok(Signal::CtrlC) => Read::Interrupted,
             _ => Read::End,
         }
     }
+}
+
+/// Whether whole lines were typed while the last command ran. The editor would take the first of them only, so they are
+/// taken one by one before it has the terminal again.
+fn typed_ahead() -> bool {
+    let stdin = io::stdin();
+    let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
+    matches!(poll(&mut waiting, Some(&Timespec::default())), Ok(1..))
 }
 
 fn editor(home: Option<&Path>, vocabulary: &Arc<Mutex<Vocabulary>>) -> Reedline {
