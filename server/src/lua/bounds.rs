@@ -30,14 +30,20 @@ const COLLECTION_STEPS: usize = 1 << 16;
 
 /// Options of `collectgarbage` that scripts may use; the others have no effect, since contexts are shared.
 const GARBAGE_OPTIONS: [&CStr; 4] = [c"collect", c"count", c"step", c"isrunning"];
-const GARBAGE_OPTIONS_IGNORED: [&CStr; 6] = [
-    c"stop",
-    c"restart",
-    c"setpause",
-    c"setstepmul",
-    c"incremental",
-    c"generational",
+const GARBAGE_OPTIONS_IGNORED: [(&CStr, Ignored); 6] = [
+    (c"stop", Ignored::Number(0)),
+    (c"restart", Ignored::Number(0)),
+    (c"setpause", Ignored::Number(200)),
+    (c"setstepmul", Ignored::Number(100)),
+    (c"incremental", Ignored::Mode),
+    (c"generational", Ignored::Mode),
 ];
+
+/// What an option without effect answers: the state in which everything stays.
+enum Ignored {
+    Number(ffi::lua_Integer),
+    Mode,
+}
 
 /// Puts the wrappers into the globals and libraries.
 pub(crate) fn define(frame: &mut Frame<'_>) {
@@ -108,8 +114,14 @@ unsafe extern "C-unwind" fn collectgarbage(state: *mut lua_State) -> c_int {
     unsafe {
         let option = ffi::luaL_optstring(state, 1, c"collect".as_ptr());
         let option = CStr::from_ptr(option);
-        if GARBAGE_OPTIONS_IGNORED.contains(&option) {
-            ffi::lua_pushinteger(state, 0);
+        if let Some((_, answer)) = GARBAGE_OPTIONS_IGNORED
+            .iter()
+            .find(|(ignored, _)| *ignored == option)
+        {
+            match answer {
+                Ignored::Number(number) => ffi::lua_pushinteger(state, *number),
+                Ignored::Mode => drop(ffi::lua_pushstring(state, c"generational".as_ptr())),
+            }
             return 1;
         }
         if !GARBAGE_OPTIONS.contains(&option) {
@@ -134,6 +146,18 @@ unsafe extern "C-unwind" fn collectgarbage(state: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn load(state: *mut lua_State) -> c_int {
     // SAFETY: as above.
     unsafe {
+        if ffi::lua_gettop(state) == 0 {
+            ffi::luaL_checktype(state, 1, ffi::LUA_TFUNCTION);
+        }
+        let mode = ffi::luaL_optstring(state, 3, c"bt".as_ptr());
+        if !CStr::from_ptr(mode).to_bytes().contains(&b't') {
+            ffi::lua_pushnil(state);
+            ffi::lua_pushstring(state, c"attempt to load a text chunk (mode is '".as_ptr());
+            ffi::lua_pushvalue(state, 3);
+            ffi::lua_pushstring(state, c"')".as_ptr());
+            ffi::lua_concat(state, 3);
+            return 2;
+        }
         if ffi::lua_gettop(state) < 3 {
             ffi::lua_settop(state, 3);
         }

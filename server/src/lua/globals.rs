@@ -14,7 +14,7 @@ use super::frame::{Frame, Raise};
 use super::object::Object;
 use super::protect::{raise, shared};
 use super::sealed::{
-    clear, copy_entries, enter_globals, move_entries, push_pairs, seal_own_tables,
+    clear, copy_entries, enter_globals, move_entries, name_functions, push_pairs, seal_own_tables,
 };
 
 /// The globals that calls start with.
@@ -75,6 +75,7 @@ pub(crate) fn seal(frame: &mut Frame<'_>) -> Ground {
     // SAFETY: pops the metatable into the global table.
     unsafe { ffi::lua_setmetatable(frame.raw(), globals) };
     enter_globals(frame, globals, ground);
+    name_functions(frame);
     frame.shared().sealed.set(true);
     frame.set_top(hidden);
     let hidden = keep(frame);

@@ -1,6 +1,9 @@
 //! Iterators over lists and maps, and the global `iterator`.
 //!
-//! An iterator keeps its collection alive and sees changes made during the loop. `for v in list.iterator(l)` gets a
+//! An iterator keeps its collection alive and sees changes made during the loop. It stands at a position, as in the real
+//! server: entries of a map that move to a position before it are not visited, or are again.
+//!
+//! `for v in list.iterator(l)` gets a
 //! generator function and the iterator; a nil element ends the loop, as Lua's `for` has it.
 
 use std::cell::RefCell;
@@ -20,7 +23,11 @@ pub(crate) enum Iteration {
     },
     Map {
         map: Rc<Map>,
+        /// The last key that was given, and how many were: as long as the map keeps its size both lead to the same
+        /// entry, and the way from the key is the shorter one.
         last: Option<Key>,
+        given: usize,
+        size: usize,
         give: Give,
     },
 }
@@ -45,6 +52,8 @@ impl Iteration {
         Self::Map {
             map: Rc::clone(map),
             last: None,
+            given: 0,
+            size: map.len(),
             give,
         }
     }
@@ -52,7 +61,17 @@ impl Iteration {
     fn has_next(&self) -> bool {
         match self {
             Self::List { list, next } => *next < list.len(),
-            Self::Map { map, last, .. } => following(map, last.as_ref()).is_some(),
+            Self::Map { map, given, .. } => *given < map.len(),
+        }
+    }
+
+    /// How long the way to the next entry is.
+    fn steps(&self) -> usize {
+        match self {
+            Self::Map {
+                map, given, size, ..
+            } if *size != map.len() => *given,
+            _ => 1,
         }
     }
 
@@ -66,9 +85,21 @@ impl Iteration {
                     value,
                 ))
             }
-            Self::Map { map, last, .. } => {
-                let found = following(map, last.as_ref())?;
+            Self::Map {
+                map,
+                last,
+                given,
+                size,
+                ..
+            } => {
+                let found = if *size == map.len() {
+                    following(map, last.as_ref())
+                } else {
+                    *size = map.len();
+                    at(map, *given)
+                }?;
                 *last = Some(found.0.clone());
+                *given += 1;
                 Some(found)
             }
         }
@@ -82,6 +113,13 @@ fn following(map: &Map, last: Option<&Key>) -> Option<(Key, Value)> {
         .range((from, Bound::Unbounded))
         .next()
         .map(|(key, value)| (key.clone(), value.clone()))
+}
+
+/// The entry at a position.
+fn at(map: &Map, position: usize) -> Option<(Key, Value)> {
+    let entries = map.entries.borrow();
+    let (key, value) = entries.iter().nth(position)?;
+    Some((key.clone(), value.clone()))
 }
 
 /// Pushes a generator and its iterator, for a `for` loop.
@@ -101,6 +139,7 @@ fn iteration<'f>(frame: &mut Frame<'f>, argument: c_int) -> Result<&'f RefCell<I
 /// One step of a `for` loop: a value, or a key and a value.
 fn generate(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let iteration = iteration(frame, 1)?;
+    frame.spend(iteration.borrow().steps())?;
     let step = iteration.borrow_mut().advance();
     let Some((key, value)) = step else {
         frame.push_nil();
@@ -138,6 +177,7 @@ fn has_next(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// The next value; of a map the next pair, as a list of key and value.
 fn next(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let iteration = iteration(frame, 1)?;
+    frame.spend(iteration.borrow().steps())?;
     let step = iteration.borrow_mut().advance();
     let give = match &*iteration.borrow() {
         Iteration::List { .. } => Give::Values,

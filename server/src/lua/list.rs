@@ -179,7 +179,7 @@ fn prepend(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn insert(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let list = list(frame, 1)?;
-    let at = frame.optional_integer(2, 0)?;
+    let at = position(frame, 2)?;
     let Some(value) = element(frame, 3) else {
         return Ok(0);
     };

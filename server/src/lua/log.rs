@@ -89,7 +89,9 @@ fn with_position(frame: &mut Frame<'_>, raise: Raise) -> Raise {
     match (raise, frame.bytes(-1)) {
         (Raise::Top, Some(text)) => {
             let text = String::from_utf8_lossy(text);
-            Raise::Text(text.replacen(" to '?' (", " to 'format' (", 1).into_bytes())
+            let named = text.replacen(" to '?' (", " to 'format' (", 1);
+            let named = named.replacen(" to 'string.format' (", " to 'format' (", 1);
+            Raise::Text(named.into_bytes())
         }
         (raise, _) => raise,
     }

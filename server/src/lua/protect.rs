@@ -169,8 +169,9 @@ unsafe extern "C-unwind" fn resume(state: *mut ffi::lua_State) -> c_int {
     unsafe {
         let coroutine = ffi::lua_tothread(state, 1);
         if coroutine.is_null() {
+            let found = ffi::lua_typename(state, ffi::lua_type(state, 1));
             ffi::lua_pushstring(state, c"coroutine expected, got ".as_ptr());
-            ffi::lua_pushstring(state, ffi::lua_typename(state, ffi::lua_type(state, 1)));
+            ffi::lua_pushstring(state, found);
             ffi::lua_concat(state, 2);
             return ffi::luaL_argerror(
                 state,

@@ -234,6 +234,10 @@ impl RecordCall {
         if self.too_many_stored() || !self.seen {
             return 1;
         }
+        let unusable = |(_, pending): &(BinName, Pending)| matches!(pending, Pending::Unusable);
+        if self.pending.iter().any(unusable) {
+            return self.fail(ResultCode::INCOMPATIBLE_TYPE);
+        }
         self.image = Image::Absent;
         self.changed = true;
         self.pending.clear();
@@ -254,15 +258,18 @@ impl RecordCall {
                 }
                 0
             }
-            Err(code) => {
-                self.image = Image::of(self.view.stored.as_ref());
-                self.changed = false;
-                self.poisoned = false;
-                self.pending.clear();
-                self.error = Some(code);
-                -1
-            }
+            Err(code) => self.fail(code),
         }
+    }
+
+    /// Everything of this call is dropped; the transaction ends with this code unless a later change succeeds.
+    fn fail(&mut self, code: ResultCode) -> Status {
+        self.image = Image::of(self.view.stored.as_ref());
+        self.changed = false;
+        self.poisoned = false;
+        self.pending.clear();
+        self.error = Some(code);
+        -1
     }
 
     /// Bytes written out since the last question.

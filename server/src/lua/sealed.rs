@@ -16,8 +16,11 @@ use super::protect::shared;
 const OWN_TABLES: &str = "asd.own";
 const GROUNDS: &str = "asd.grounds";
 
-/// Where Lua itself keeps the loaded modules.
+/// Where Lua itself keeps the loaded modules; once a module's body has run, where it finds names of functions.
 const LOADED: &str = "_LOADED";
+
+/// Where `require` keeps the loaded modules.
+const MODULES: &str = "asd.loaded";
 
 /// Puts the functions that know sealed tables into the globals. Before anything can be sealed.
 pub(crate) fn define(frame: &mut Frame<'_>) {
@@ -34,6 +37,8 @@ pub(crate) fn define(frame: &mut Frame<'_>) {
     }
     frame.copy(grounds);
     frame.set_registry(GROUNDS);
+    frame.push_registry(LOADED);
+    frame.set_registry(MODULES);
     frame.set_top(grounds - 1);
 }
 
@@ -111,6 +116,40 @@ pub(crate) fn seal_own_tables(frame: &mut Frame<'_>, globals: c_int) {
     frame.push_registry(LOADED);
     frame.raw_get(base + 1);
     if frame.kind(-1) == Kind::Table {
+        frame.copy(-1);
+        frame.set_registry(MODULES);
+        frame.set_registry(LOADED);
+    }
+    frame.set_top(base);
+}
+
+/// Lets Lua find the names of library functions again, for its error texts: it looks for them in the tables of the loaded
+/// modules, which are empty once they are sealed. Where Lua's own `require` is, it needs the place itself.
+pub(crate) fn name_functions(frame: &mut Frame<'_>) {
+    let base = frame.top();
+    frame.push_registry(MODULES);
+    let modules = base + 1;
+    frame.push_bytes(b"debug");
+    frame.raw_get(modules);
+    if frame.kind(modules) == Kind::Table && frame.kind(-1) == Kind::Nil {
+        frame.set_top(modules);
+        frame.push_registry(GROUNDS);
+        frame.push_table(0, 16);
+        let (grounds, names) = (base + 2, base + 3);
+        frame.push_nil();
+        while frame.next(modules) {
+            // Name and table; then the name, its ground.
+            let name = frame.top() - 1;
+            frame.raw_get(grounds);
+            if frame.kind(-1) == Kind::Table {
+                frame.copy(name);
+                frame.insert(name + 1);
+                frame.raw_set(names);
+            } else {
+                frame.pop(1);
+            }
+        }
+        frame.copy(names);
         frame.set_registry(LOADED);
     }
     frame.set_top(base);
@@ -407,6 +446,6 @@ impl Frame<'_> {
 
     /// Pushes the table of the loaded modules.
     pub(crate) fn push_loaded(&mut self) {
-        self.push_registry(LOADED);
+        self.push_registry(MODULES);
     }
 }

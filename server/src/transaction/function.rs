@@ -15,6 +15,7 @@ use super::services::{FunctionContext, Functions, Services};
 use super::single::Target;
 use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, Record, StoreError, policy, seconds};
+use crate::udf::record_view::MAX_UDF_BINS;
 
 /// Bin of the reply that holds the value of a function.
 pub(super) const SUCCESS: &[u8] = b"SUCCESS";
@@ -196,6 +197,10 @@ fn check(request: &Request<'_>, existing: Option<&Record>) -> Result<Option<Part
         request.check_set(record)?;
         request.check_filter()?;
         request.check_key(record)?;
+        // As the real server has it: such a record can be called on, but its key cannot be looked at.
+        if record.bins.len() > MAX_UDF_BINS && request.fields.has(FieldType::KEY) {
+            return Err(ResultCode::BIN_NAME);
+        }
     }
     request.key_to_store(existing)
 }
