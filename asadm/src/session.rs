@@ -117,7 +117,15 @@ impl Session {
             }
             match resolved {
                 Resolved::Command(command, rest) => return self.act(&command, &rest).await,
-                Resolved::Group(group) => self.out.text(&help(&group)),
+                Resolved::Group(group) => {
+                    self.out.text(&help(&group));
+                    // What has one form only lacks its word.
+                    if let (["manage", "acl", ..], [word]) =
+                        (group.as_slice(), command::children(&group).as_slice())
+                    {
+                        self.out.error(&format!("{word} is required"));
+                    }
+                }
                 Resolved::Unknown { group, words } => {
                     self.out.text(&help(&group));
                     self.out

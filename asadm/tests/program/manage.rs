@@ -88,6 +88,29 @@ fn changes_are_asked_about_in_the_words_of_the_real_tool() {
 }
 
 #[test]
+fn a_word_that_lacks_is_named_below_the_help() {
+    let cluster = Cluster::start([Mood::Well; 3]);
+    for (line, word) in [
+        ("acl set-password", "user"),
+        ("acl change-password", "user"),
+        ("acl allowlist", "role"),
+        ("acl quotas", "role"),
+        (
+            "config xdr dc east",
+            "param and to, or a namespace or node,",
+        ),
+    ] {
+        let ran = run(&cluster, &["--enable", "-e", &format!("manage {line}")]);
+        assert!(ran.out.contains("Usage:"), "{line}: {}", ran.out);
+        let verb = if word.len() > 10 { "are" } else { "is" };
+        assert_eq!(ran.err, format!("ERROR: {word} {verb} required"), "{line}");
+        assert_eq!(ran.rc, 2, "{line}");
+    }
+    let ran = run(&cluster, &["--enable", "-e", "manage acl"]);
+    assert_eq!((ran.err.as_str(), ran.rc), ("", 0));
+}
+
+#[test]
 fn a_watched_command_that_is_none_ends_at_once() {
     let cluster = Cluster::start([Mood::Well; 3]);
     let ran = run(&cluster, &["-e", "watch 0.1 2 show nosuch"]);
