@@ -53,7 +53,9 @@ pub struct Call<'a> {
     pub node: &'a Node,
     /// The connection that asks.
     pub session: &'a Session,
-    /// What stands behind the name of the command.
+    /// What stands between the name of the command and its parameters, if anything does.
+    pub separator: Option<u8>,
+    /// What stands behind the separator.
     pub params: Params<'a>,
 }
 
@@ -148,6 +150,7 @@ fn write_answers(
         let call = Call {
             node,
             session,
+            separator: command.separator,
             params: command.params,
         };
         reply.answer_with(&command, |out| {

@@ -23,7 +23,11 @@ pub(super) fn namespaces(call: &Call<'_>, out: &mut BytesMut) -> Result<(), Info
 
 /// `namespace/NS`: gauges, counters, settings, in the order of the reference.
 pub(super) fn namespace(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    let name = call.params.path().next().unwrap_or_default();
+    // Of all commands with a path, this one alone wants the slash.
+    let name = match call.separator {
+        Some(b'/') => call.params.path().next().unwrap_or_default(),
+        _ => "",
+    };
     let Some(namespace) = call.node.namespace(name) else {
         text(out, "type=unknown");
         return Ok(());

@@ -202,7 +202,7 @@ const TABLE: &[InfoCommand] = &[
     legacy("services-alumni", addresses::services_alumni, "addresses of all nodes ever seen: HOST:PORT;…"),
     works("set-config", config::set, SYS, "set-config:context=service|network|namespace|mod-lua[;namespace=NS[;set=S]];NAME=VALUE: changes a dynamic setting"),
     works("sets", namespace::sets, NONE, "sets[/NS[/SET]]: gauges and settings of sets"),
-    row("sindex", sindex::list, NONE, Class::Absent, "sindex[/NS]: older form of sindex-list"),
+    row("sindex", sindex::by_path, NONE, Class::Absent, "sindex[/NS[/INDEX]]: older form of sindex-list and sindex-stat"),
     absent("sindex-create", sindex::create, SINDEX, "makes a secondary index: refused, there are none"),
     absent("sindex-delete", sindex::delete, SINDEX, "sindex-delete:namespace=NS;indexname=I: ok, as for every index that does not exist"),
     absent("sindex-exists", sindex::exists, NONE, "sindex-exists:namespace=NS;indexname=I: false"),

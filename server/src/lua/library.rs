@@ -64,6 +64,8 @@ fn close_unsafe(frame: &mut Frame<'_>) {
     }
     // An empty table: what a script looks for in it is nil.
     frame.push_table(0, 0);
+    let io = frame.top();
+    frame.copy(io);
     frame.pop_global("io");
     frame.push_global("os");
     let os = frame.top();
@@ -80,10 +82,10 @@ fn close_unsafe(frame: &mut Frame<'_>) {
     frame.push_bytes(b"loaded");
     frame.raw_get(kept + 1);
     let loaded = frame.top();
-    for name in ["io", "debug"] {
-        frame.push_nil();
-        frame.raw_set_field(loaded, name);
-    }
+    frame.push_nil();
+    frame.raw_set_field(loaded, "debug");
+    frame.copy(io);
+    frame.raw_set_field(loaded, "io");
     frame.copy(kept);
     frame.raw_set_field(loaded, "os");
     // What is left of `package` is what scripts look at: which modules are loaded.
@@ -97,7 +99,7 @@ fn close_unsafe(frame: &mut Frame<'_>) {
     frame.raw_set_field(loaded, "package");
     frame.copy(package);
     frame.pop_global("package");
-    frame.set_top(os - 1);
+    frame.set_top(io - 1);
 }
 
 /// `require` of registered modules, and of what is in `package.loaded`.

@@ -180,6 +180,8 @@ fn answers() {
         ("sets/test/no", ""),
         ("namespace/no", "type=unknown"),
         ("namespace:test=1", "type=unknown"),
+        ("namespace:test", "type=unknown"),
+        ("namespace;test", "type=unknown"),
         ("truncate:namespace=no;set=x", "ok"),
         ("truncate:namespace=test;set=never", "ok"),
         ("truncate:namespace=test", "ERROR:4:missing 'set'"),
@@ -203,6 +205,13 @@ fn answers() {
         ),
         ("truncate-undo:namespace=bar;set=x", "ok"),
         ("sindex", ""),
+        ("sindex/test", ""),
+        ("sindex/test/i", "ERROR:201:no index"),
+        ("sindex/no/i", "ERROR:20:namespace not found on node"),
+        (
+            "sindex/no",
+            "ERROR:20:namespace not found on node;ERROR:20:namespace not found on node",
+        ),
         (
             "sindex-list:namespace=no",
             "ERROR:20:namespace not found on node;ERROR:20:namespace not found on node",
