@@ -88,13 +88,20 @@ fn formatted(frame: &mut Frame<'_>, level: i64) -> Result<usize, Raise> {
 fn with_position(frame: &mut Frame<'_>, raise: Raise) -> Raise {
     match (raise, frame.bytes(-1)) {
         (Raise::Top, Some(text)) => {
-            let text = String::from_utf8_lossy(text);
-            let named = text.replacen(" to '?' (", " to 'format' (", 1);
-            let named = named.replacen(" to 'string.format' (", " to 'format' (", 1);
-            Raise::Text(named.into_bytes())
+            let named = [&b" to '?' ("[..], b" to 'string.format' ("]
+                .into_iter()
+                .find_map(|name| replaced(text, name, b" to 'format' ("));
+            Raise::Text(named.unwrap_or_else(|| text.to_vec()))
         }
         (raise, _) => raise,
     }
+}
+
+/// The text with the first `old` in it replaced; none if there is none. Texts hold any bytes.
+fn replaced(text: &[u8], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    let at = text.windows(old.len()).position(|part| part == old)?;
+    let (before, rest) = text.split_at_checked(at)?;
+    Some([before, new, rest.strip_prefix(old)?].concat())
 }
 
 /// A line of `print`.
