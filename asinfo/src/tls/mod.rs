@@ -162,7 +162,7 @@ impl Tls {
             (Some(certificate), Some(key)) => {
                 let password = key::Password::resolve(&wanted, prompt);
                 builder.with_client_auth_cert(
-                    certificates(&certificate)?,
+                    certificates(&certificate, &read(&certificate)?)?,
                     key::read(&key, password)?,
                 )?
             }
@@ -211,14 +211,14 @@ fn verifier(
     let mut roots = RootCertStore::empty();
     let mut lists = Vec::new();
     let mut take = |path: &Path, has_to: bool| {
-        let found = certificates(path);
-        let found = match found {
+        let text = read(path)?;
+        let found = match certificates(path, &text) {
             Err(TlsError::Empty { .. }) if !has_to => Vec::new(),
             found => found?,
         };
         // Of several certificates those that cannot be used are passed over, as OpenSSL does.
         roots.add_parsable_certificates(found);
-        lists.extend(revocations(path)?);
+        lists.extend(revocations(path, &text)?);
         Ok::<(), TlsError>(())
     };
     if let Some(file) = &file {
@@ -274,9 +274,8 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, TlsError> {
 }
 
 /// The certificates of a file; an error if there are none.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     match found {
         Ok(found) if found.is_empty() => Err(TlsError::Empty {
             path: path.to_owned(),
@@ -288,9 +287,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 /// The revocation lists of a file.
-fn revocations(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-    let text = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
+fn revocations(
+    path: &Path,
+    text: &[u8],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(text).collect();
     found.map_err(|error| damaged(path, error))
 }
 
