@@ -384,12 +384,16 @@ impl Session {
 /// The words of a command, with what stands behind words for passwords hidden.
 fn without_passwords(words: &[String]) -> String {
     const PASSWORDS: [&str; 3] = ["password", "old", "new"];
-    let about_users = words.iter().any(|word| word.starts_with("ac"));
+    // What is not understood may be a password that was meant for a command that is.
+    let harmless = matches!(
+        resolve(words),
+        Resolved::Command(command, _) if !command.path.contains(&"acl") && command.path != ["watch"]
+    );
     let mut shown = Vec::with_capacity(words.len());
     let mut hides = false;
     for word in words {
         shown.push(if hides { "***" } else { word });
-        hides = about_users && PASSWORDS.contains(&word.as_str());
+        hides = !harmless && PASSWORDS.contains(&word.as_str());
     }
     shown.join(" ")
 }

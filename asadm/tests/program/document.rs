@@ -63,6 +63,26 @@ fn a_run_is_one_document() {
 }
 
 #[test]
+fn passwords_stay_out_of_it() {
+    let cluster = Cluster::start([Mood::Well; 3]);
+    for line in [
+        "manage acl create user u password secret roles read",
+        "manage a create user u password secret roles read",
+        "m a set-password user u password secret",
+        "manage alc create user u password secret",
+        "watch 0.1 1 manage acl change-password user u old secret new secret",
+    ] {
+        let ran = run(&cluster, &["--enable", "--format", "json", "-e", line]);
+        let document = document(&ran);
+        let shown = document["commands"][0]["command"].as_str().unwrap();
+        assert_eq!(shown, line.replace("secret", "***"));
+    }
+    let line = "manage config service param new to old";
+    let ran = run(&cluster, &["--enable", "--format", "json", "-e", line]);
+    assert_eq!(document(&ran)["commands"][0]["command"], line);
+}
+
+#[test]
 fn what_goes_wrong_before_the_first_command_is_in_the_document() {
     let cluster = Cluster::start([Mood::Down; 3]);
     let ran = run(&cluster, &["--format", "json", "-e", "show udfs"]);
