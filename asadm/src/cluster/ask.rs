@@ -83,10 +83,24 @@ impl Cluster {
         .await
     }
 
+    /// Asks each node of a list for one info command.
+    pub async fn ask_one_each(
+        &mut self,
+        asked: Vec<(usize, String)>,
+    ) -> Vec<Result<String, String>> {
+        let asked = asked
+            .into_iter()
+            .map(|(index, command)| (index, vec![command]))
+            .collect();
+        let only = |values: Vec<String>| values.into_iter().next().unwrap_or_default();
+        let replies = self.ask(asked).await.into_iter();
+        replies.map(|reply| reply.map(only)).collect()
+    }
+
     /// The same command to all of these nodes.
-    pub async fn ask_all(&mut self, nodes: &[usize], command: &str) -> Vec<NodeReply> {
-        let one = |index: &usize| (*index, vec![command.to_owned()]);
-        self.ask(nodes.iter().map(one).collect()).await
+    pub async fn ask_all(&mut self, nodes: &[usize], command: &str) -> Vec<Result<String, String>> {
+        let one = |index: &usize| (*index, command.to_owned());
+        self.ask_one_each(nodes.iter().map(one).collect()).await
     }
 
     /// The answers of these nodes to a request without any command.

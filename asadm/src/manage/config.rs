@@ -214,26 +214,17 @@ async fn change_centres(
     scope: Scope,
     command: &str,
 ) -> Vec<Result<String, String>> {
-    let mut answers = Vec::new();
-    let known = ask(session, nodes, "get-config:context=xdr").await;
-    for (index, config) in nodes.iter().zip(known) {
-        let is_there = config.map(|config| {
-            let centres = config
-                .split(';')
-                .find_map(|field| field.strip_prefix("dcs="));
-            centres.is_some_and(|centres| centres.split(',').any(|name| name == dc))
-        });
-        answers.push(match (is_there, scope) {
-            (Err(reason), _) => Err(reason),
-            (Ok(true), Scope::XdrCreate) => Ok("DC already exists".to_owned()),
-            (Ok(false), Scope::XdrDelete) => Ok("DC does not exist".to_owned()),
-            _ => {
-                let mut answers = ask(session, &[*index], command).await;
-                answers.pop().unwrap_or_else(|| Err("no answer".to_owned()))
-            }
-        });
-    }
-    answers
+    let plan = |config: &str| {
+        let mut fields = config.split(';');
+        let centres = fields.find_map(|field| field.strip_prefix("dcs="));
+        let is_there = centres.is_some_and(|centres| centres.split(',').any(|name| name == dc));
+        match (is_there, scope) {
+            (true, Scope::XdrCreate) => Err("DC already exists".to_owned()),
+            (false, Scope::XdrDelete) => Err("DC does not exist".to_owned()),
+            _ => Ok(command.to_owned()),
+        }
+    };
+    ask_then(session, nodes, "get-config:context=xdr", plan).await
 }
 
 /// Every node numbers its log files itself.
@@ -244,18 +235,37 @@ async fn set_levels(
 ) -> Vec<Result<String, String>> {
     let file = word(modifiers, "file");
     let (param, value) = (word(modifiers, "param"), word(modifiers, "to"));
-    let mut answers = Vec::new();
-    for (index, logs) in nodes.iter().zip(ask(session, nodes, "logs").await) {
-        let answer = match logs.map(|logs| sink(&logs, file)) {
-            Err(reason) => Err(reason),
-            Ok(None) => Ok(format!("{file} does not exist")),
-            Ok(Some(id)) => {
-                let command = format!("log-set:id={id};{param}={value}");
-                let mut answers = ask(session, &[*index], &command).await;
-                answers.pop().unwrap_or_else(|| Err("no answer".to_owned()))
+    let plan = |logs: &str| match sink(logs, file) {
+        Some(id) => Ok(format!("log-set:id={id};{param}={value}")),
+        None => Err(format!("{file} does not exist")),
+    };
+    ask_then(session, nodes, "logs", plan).await
+}
+
+/// Asks all nodes, then at the same time those for which the plan makes a command of their answer. Where it makes none, its
+/// text stands for the node's answer.
+async fn ask_then(
+    session: &mut Session,
+    nodes: &[usize],
+    question: &str,
+    plan: impl Fn(&str) -> Result<String, String>,
+) -> Vec<Result<String, String>> {
+    let mut answers = ask(session, nodes, question).await;
+    let mut asked = Vec::new();
+    let mut places = Vec::new();
+    for (index, place) in nodes.iter().zip(&mut answers) {
+        match place.as_deref().map(&plan) {
+            Ok(Ok(command)) => {
+                asked.push((*index, command));
+                places.push(place);
             }
-        };
-        answers.push(answer);
+            Ok(Err(text)) => *place = Ok(text),
+            Err(_) => {}
+        }
+    }
+    let replies = session.cluster.ask_one_each(asked).await;
+    for (place, reply) in places.into_iter().zip(replies) {
+        *place = reply;
     }
     answers
 }

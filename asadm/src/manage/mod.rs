@@ -72,14 +72,8 @@ async fn tell_principal(
         .ok_or_else(|| format!("{failed} : no node to ask."))?;
     let reply = session.cluster.ask_all(&[principal], &command).await;
     match reply.into_iter().next() {
-        Some(Ok(values)) => {
-            let answer = values.into_iter().next().unwrap_or_default();
-            if is_error(&answer) {
-                Err(format!("{failed} : {}.", reason(&answer)))
-            } else {
-                Ok(answer)
-            }
-        }
+        Some(Ok(answer)) if is_error(&answer) => Err(format!("{failed} : {}.", reason(&answer))),
+        Some(Ok(answer)) => Ok(answer),
         Some(Err(reason)) => Err(format!("{failed} : {reason}.")),
         None => Err(format!("{failed} : no node to ask.")),
     }
@@ -87,13 +81,7 @@ async fn tell_principal(
 
 /// Answers of these nodes to one command.
 async fn ask(session: &mut Session, nodes: &[usize], command: &str) -> Vec<Result<String, String>> {
-    session
-        .cluster
-        .ask_all(nodes, command)
-        .await
-        .into_iter()
-        .map(|reply| reply.map(|values| values.into_iter().next().unwrap_or_default()))
-        .collect()
+    session.cluster.ask_all(nodes, command).await
 }
 
 /// The number under a name in `name=value` fields.

@@ -98,11 +98,7 @@ impl Session {
         if command.is_empty() {
             return self.cluster.summaries(targets).await;
         }
-        let replies = self.cluster.ask_all(targets, command).await;
-        replies
-            .into_iter()
-            .map(|reply| reply.map(|values| values.into_iter().next().unwrap_or_default()))
-            .collect()
+        self.cluster.ask_all(targets, command).await
     }
 }
 

@@ -202,6 +202,12 @@ fn answer(request: &str, index: usize, ports: &[u16]) -> String {
             others.join(";")
         }
         "status" | "udf-clear-cache:" => "ok".to_owned(),
+        "get-config:context=xdr" if index == 0 => "dcs=west,east;trace-fraction=0".to_owned(),
+        "get-config:context=xdr" => "dcs=west;trace-fraction=0".to_owned(),
+        "logs" if index == 0 => "0:/x".to_owned(),
+        "logs" if index == 1 => "0:/y;1:/x".to_owned(),
+        "logs" => "0:/y".to_owned(),
+        _ if request.starts_with("log-set:") => "ok".to_owned(),
         "statistics" => "cluster_size=3;uptime=7;".to_owned(),
         "udf-list" => {
             "filename=old.lua,hash=00,type=LUA;filename=new.lua,hash=01,type=LUA;".to_owned()

@@ -88,6 +88,47 @@ fn changes_are_asked_about_in_the_words_of_the_real_tool() {
 }
 
 #[test]
+fn nodes_are_told_what_they_lack() {
+    let cluster = Cluster::start([Mood::Well; 3]);
+    for (line, sent, expected, said) in [
+        (
+            "xdr create dc east",
+            "set-config:context=xdr;dc=east;action=create",
+            &["N2", "N3"][..],
+            "DC already exists",
+        ),
+        (
+            "xdr delete dc east",
+            "set-config:context=xdr;dc=east;action=delete",
+            &["N1"],
+            "DC does not exist",
+        ),
+        (
+            "logging file /x param udf to info",
+            "log-set:id=0;udf=info",
+            &["N1"],
+            "/x does not exist",
+        ),
+        (
+            "logging file /x param udf to debug",
+            "log-set:id=1;udf=debug",
+            &["N2"],
+            "/x does not exist",
+        ),
+    ] {
+        let line = format!("manage config {line}");
+        let ran = run(&cluster, &["--enable", "-e", &line]);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|node| format!("{node} {sent}"))
+            .collect();
+        assert_eq!(cluster.asked(sent), expected, "{line}");
+        assert!(ran.out.contains(said), "{line}: {}", ran.out);
+    }
+    assert_eq!(cluster.asked("log-set:").len(), 4);
+}
+
+#[test]
 fn a_word_that_lacks_is_named_below_the_help() {
     let cluster = Cluster::start([Mood::Well; 3]);
     for (line, word) in [
