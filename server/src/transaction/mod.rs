@@ -27,6 +27,11 @@ mod reply;
 mod request;
 mod services;
 mod single;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the loops over ops and rows take it next")
+)]
+mod work;
 mod write;
 
 #[cfg(test)]

@@ -1,0 +1,116 @@
+//! The work of one request: counted, looked at by the clock every so many units, and stepping aside when it is long.
+//!
+//! A request runs on a worker that serves others too. Work of less than a millisecond does so undisturbed; more of it
+//! hands the worker's duty to another thread and takes turns with other long work, scripts among it, in the one lane that
+//! there is for that (see [`Budget`]). So no request delays another, whatever it asks for, and each ends within a few
+//! milliseconds of its deadline.
+//!
+//! Stepping aside may block for long: it must not happen under a lock that others block on, as that of a whole partition
+//! is. Work that may be more than [`SHORT_UNITS`] therefore locks its record alone.
+
+use std::time::Instant;
+
+use data::work::{Meter, TimeIsUp};
+
+use crate::udf::budget::Budget;
+
+/// Units between two looks at the clock: some tens of microseconds.
+const UNITS_PER_LOOK: usize = 1 << 16;
+
+/// Work that may be done under a partition's lock, or on a worker without a pause: about a quarter of a millisecond.
+pub(crate) const SHORT_UNITS: usize = 1 << 18;
+
+/// The work of one request, its rows included.
+#[derive(Debug)]
+pub(crate) struct Work {
+    deadline: Instant,
+    budget: Budget,
+    /// Units since the clock was looked at.
+    unseen: usize,
+    /// Units since others had a chance.
+    unrested: usize,
+}
+
+impl Work {
+    /// Work that ends at `deadline`.
+    pub(crate) fn until(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            budget: Budget::until(deadline),
+            unseen: 0,
+            unrested: 0,
+        }
+    }
+
+    /// To be called between rows, records or names, and before any other wait: gives back the turn that long work has, and
+    /// lets other tasks go first once there was much work.
+    ///
+    /// # Errors
+    /// The time is up.
+    pub(crate) async fn rest(&mut self) -> Result<(), TimeIsUp> {
+        if self.unrested < SHORT_UNITS {
+            return Ok(());
+        }
+        self.unrested = 0;
+        // A turn belongs to a thread; after a wait the request may run on another one.
+        self.budget = Budget::until(self.deadline);
+        tokio::task::yield_now().await;
+        if Instant::now() >= self.deadline {
+            return Err(TimeIsUp);
+        }
+        Ok(())
+    }
+}
+
+impl Meter for Work {
+    fn spend(&mut self, units: usize) -> Result<(), TimeIsUp> {
+        self.unrested = self.unrested.saturating_add(units);
+        self.unseen = self.unseen.saturating_add(units);
+        if self.unseen < UNITS_PER_LOOK {
+            return Ok(());
+        }
+        self.unseen = 0;
+        self.budget.checkpoint().then_some(()).ok_or(TimeIsUp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn work_beyond_the_deadline_ends_at_the_next_look() {
+        let mut late = Work::until(Instant::now());
+        assert_eq!(late.spend(UNITS_PER_LOOK - 1), Ok(()));
+        assert_eq!(late.spend(1), Err(TimeIsUp));
+        let mut early = Work::until(Instant::now() + Duration::from_secs(600));
+        for _ in 0..100 {
+            assert_eq!(early.spend(UNITS_PER_LOOK), Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn others_have_a_chance_after_much_work_only() {
+        let others = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = {
+            let others = std::sync::Arc::clone(&others);
+            tokio::spawn(async move {
+                others.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            })
+        };
+        let seen = || others.load(std::sync::atomic::Ordering::Relaxed);
+        let mut work = Work::until(Instant::now() + Duration::from_secs(600));
+        work.spend(SHORT_UNITS - 1).unwrap();
+        work.rest().await.unwrap();
+        assert_eq!(seen(), 0, "little work is not interrupted");
+        work.spend(1).unwrap();
+        work.rest().await.unwrap();
+        assert_eq!(seen(), 1);
+        count.await.unwrap();
+        let mut late = Work::until(Instant::now());
+        late.unrested = SHORT_UNITS;
+        assert_eq!(late.rest().await, Err(TimeIsUp));
+    }
+}
