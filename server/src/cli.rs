@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::launch::{Launched, Pidfile, Prepared, StartError};
 use crate::log::Log;
-use crate::throw_away::{self, ThrowAway};
+use crate::node::launch::{Launched, Pidfile, Prepared, StartError};
+use crate::node::throw_away;
+use crate::node::throw_away::ThrowAway;
 
 /// Aerospike-compatible server for Lua UDFs.
 ///

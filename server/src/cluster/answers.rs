@@ -9,9 +9,9 @@ use super::fabric::{FabricHandler, Kind};
 use super::modules::{Compare, store, versions};
 use super::records::Records;
 use super::{Cluster, NodeId};
-use crate::running::{LuaFunctions, Running};
+use crate::modules::item::ModuleItem;
+use crate::node::running::{LuaFunctions, Running};
 use crate::transaction::answer_forwarded;
-use crate::udf::ModuleItem;
 
 /// Bytes of contents in one answer, about; the rest is asked for again.
 const FETCH_BYTES: usize = 8 << 20;

@@ -16,9 +16,9 @@ use tracing::{info, warn};
 use super::membership::{MemberState, Members};
 use super::records::Records;
 use super::{Cluster, modules, view};
+use crate::modules::joining::Joining;
 use crate::node::Node;
-use crate::running::LuaFunctions;
-use crate::udf::Joining;
+use crate::node::running::LuaFunctions;
 
 /// Pause between two tries.
 const RETRY: Duration = Duration::from_millis(10);

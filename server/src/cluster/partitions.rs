@@ -7,7 +7,7 @@
 use protocol::partition_map::PartitionMap;
 
 use super::NodeId;
-use crate::record::PARTITIONS;
+use crate::storage::engine::PARTITIONS;
 
 /// The owner of each partition, the same in every namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]

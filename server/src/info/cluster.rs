@@ -8,7 +8,8 @@ use protocol::result_code::ResultCode;
 
 use super::Call;
 use super::fields::{Fields, text};
-use crate::record::{Namespace, PARTITIONS};
+use crate::record::Namespace;
+use crate::storage::engine::PARTITIONS;
 
 pub(super) fn cluster_name(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let name = call.node.config.service.cluster_name();

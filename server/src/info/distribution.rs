@@ -6,7 +6,8 @@ use protocol::key::Digest;
 
 use super::Call;
 use super::fields::{Fields, text};
-use crate::record::{Namespace, PARTITIONS, Record};
+use crate::record::{Namespace, Record};
+use crate::storage::engine::PARTITIONS;
 
 /// Buckets of the linear size histogram.
 const SIZE_BUCKETS: u64 = 1_024;

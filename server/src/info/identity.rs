@@ -91,7 +91,7 @@ pub(super) fn digests(_: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError>
 }
 
 pub(super) fn partitions(_: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    text(out, crate::record::PARTITIONS);
+    text(out, crate::storage::engine::PARTITIONS);
     Ok(())
 }
 

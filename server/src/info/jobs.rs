@@ -8,7 +8,7 @@ use protocol::result_code::ResultCode;
 
 use super::Call;
 use super::fields::{Fields, text};
-use crate::jobs::{Job, JobKind};
+use crate::query::jobs::{Job, JobKind};
 
 /// The id of a job: `id=` or, as older clients write, `trid=`.
 fn id(call: &Call<'_>) -> Result<Option<u64>, InfoError> {

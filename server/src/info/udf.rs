@@ -1,10 +1,13 @@
-//! Rows of the commands on modules; what they do stands in [`crate::udf::info`].
+//! Rows of the commands on modules; what they do stands in [`crate::modules::changes`].
 
 use bytes::BytesMut;
 use protocol::info::{InfoError, Params};
 
 use super::Call;
-use crate::udf::{ContextFactory, Service, UdfTotals, info};
+use crate::contexts::factory::ContextFactory;
+use crate::contexts::stats::UdfTotals;
+use crate::modules::changes as info;
+use crate::modules::service::Service;
 
 /// The module registry as info commands see it: whatever builds its contexts.
 pub trait ModuleCommands: Send + Sync {

@@ -16,8 +16,8 @@ use super::frame::{Body, Frame, Kind, Raise};
 use super::memory::{MAX_TEXT_BYTES, Memory};
 use super::object::{Class, Converted, Metamethods, Object};
 use super::value::{Bytes, Value};
+use crate::lua::record_view::{MAX_TOUCHED_BINS, MAX_UDF_BINS, RecordChange, RecordView};
 use crate::record::{Bin, BinName, Record};
-use crate::udf::record_view::{MAX_TOUCHED_BINS, MAX_UDF_BINS, RecordChange, RecordView};
 
 const FUNCTIONS: [(&str, Body); 13] = [
     ("bin_names", bin_names),

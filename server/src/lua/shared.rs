@@ -9,8 +9,8 @@ use super::memory::Memory;
 use super::object::Classes;
 use super::record::{PendingBins, RecordCall};
 use super::stream::StreamInput;
-use crate::udf::Modules;
-use crate::udf::budget::Budget;
+use crate::lua::budget::Budget;
+use crate::modules::module::Modules;
 
 /// Why a call was ended over a script's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

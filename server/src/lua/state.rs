@@ -17,8 +17,9 @@ use super::object::{Converted, Object};
 use super::record::RecordCall;
 use super::shared::{Abort, Shared};
 use super::value::Value;
-use crate::udf::budget::Budget;
-use crate::udf::{Call, Modules, Outcome, RecordChange, Reply};
+use crate::lua::budget::Budget;
+use crate::lua::record_view::{Call, Outcome, RecordChange, Reply};
+use crate::modules::module::Modules;
 
 /// Bins for which a state keeps room from call to call.
 const SPARE_BINS: usize = 64;

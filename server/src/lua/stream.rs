@@ -19,8 +19,9 @@ use super::record::RecordCall;
 use super::shared::{Abort, Shared};
 use super::state::{State, contains, protected_call, push_arguments};
 use super::value::Value;
-use crate::udf::budget::Budget;
-use crate::udf::{EXECUTION_ERROR, Records, StreamCall, StreamStep};
+use crate::lua::budget::Budget;
+use crate::lua::stream_call::{Records, StreamCall, StreamStep};
+use crate::modules::service::EXECUTION_ERROR;
 
 /// Place in Lua's registry of the function that begins a run.
 pub(super) const RUNNER: &str = "asd.stream";
@@ -207,7 +208,12 @@ fn pull(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     }
 }
 
-fn push_record(frame: &mut Frame<'_>, shared: &Shared, view: crate::udf::RecordView, now: u32) {
+fn push_record(
+    frame: &mut Frame<'_>,
+    shared: &Shared,
+    view: crate::lua::record_view::RecordView,
+    now: u32,
+) {
     let before = shared.record.replace(None);
     let spare = before.map(|mut record| record.take_pending());
     let record = RecordCall::to_read(view, now, spare.unwrap_or_default());

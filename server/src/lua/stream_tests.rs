@@ -8,8 +8,12 @@ use protocol::particle::Particle;
 use protocol::value::Value;
 
 use super::tests::context;
+use crate::contexts::context::Context;
+use crate::contexts::factory::PooledContext;
+use crate::contexts::pool::CallEnd;
+use crate::lua::record_view::RecordView;
+use crate::lua::stream_call::{StreamCall, StreamStep};
 use crate::record::{Bin, BinName, Record};
-use crate::udf::{CallEnd, Context, PooledContext, RecordView, StreamCall, StreamStep};
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use super::frame::{Body, Frame, Kind, Raise};
 use super::memory::MAX_TEXT_BYTES;
 use super::shared::Abort;
-use crate::lua_pattern::{Capture, Matcher, PatternError, find_plain, is_plain};
+use crate::lua::pattern::{Capture, Matcher, PatternError, find_plain, is_plain};
 
 /// Longest string that `string.rep` makes, bytes (as Lua's own).
 const MAX_STRING: usize = i32::MAX as usize;

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use protocol::key::Digest;
 use protocol::value::Value;
 
-use crate::udf::{
-    Call, Context, ContextFactory, Limits, LuaFactory, Module, Modules, Outcome, PooledContext,
-    RecordView, Reply,
-};
+use crate::contexts::context::{Context, Limits, LuaFactory};
+use crate::contexts::factory::{ContextFactory, PooledContext};
+use crate::lua::record_view::{Call, Outcome, RecordView, Reply};
+use crate::modules::module::{Module, Modules};
 
 /// What `require` finds: the one module, and one that sets a global.
 struct One(Arc<Module>);

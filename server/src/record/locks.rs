@@ -7,7 +7,7 @@ use protocol::key::Digest;
 use protocol::result_code::ResultCode;
 use tokio::sync::oneshot;
 
-use super::PARTITIONS;
+use crate::storage::engine::PARTITIONS;
 
 /// Digests of one partition that room is kept for while none is held.
 const KEPT_ROOM: usize = 4;

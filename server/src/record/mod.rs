@@ -11,9 +11,7 @@
 //! record UDF works on the version that it found. Nothing in here knows messages or Lua.
 
 mod bin;
-mod engine;
 mod locks;
-mod memory;
 mod namespace;
 pub mod policy;
 mod set;
@@ -23,9 +21,7 @@ mod time;
 
 pub use crate::config::NamespaceSettings;
 pub use bin::{Bin, BinName};
-pub use engine::{PARTITIONS, StorageEngine};
 pub use locks::{LockError, RecordLock, RecordLocks, ShortLock};
-pub use memory::MemoryEngine;
 pub use namespace::{Namespace, StoreError};
 pub use set::{Set, SetTable, Usage};
 pub use stored::Record;

@@ -7,11 +7,10 @@ use protocol::result_code::ResultCode;
 
 use super::policy::{self, TtlRules};
 use super::time::seconds;
-use super::{
-    Clock, MemoryEngine, NamespaceSettings, Record, RecordLocks, Set, SetTable, StorageEngine,
-    Usage,
-};
+use super::{Clock, NamespaceSettings, Record, RecordLocks, Set, SetTable, Usage};
 use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
+use crate::storage::engine::StorageEngine;
+use crate::storage::memory::MemoryEngine;
 
 /// Most bins of a record.
 const MAX_BINS: usize = 32_767;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 use protocol::key::Digest;
 
 use super::time::seconds;
-use super::{Namespace, PARTITIONS, Record, policy};
+use super::{Namespace, Record, policy};
 use crate::clock::EPOCH_UNIX_SECONDS;
+use crate::storage::engine::PARTITIONS;
 
 /// Records looked at under one hold of a partition.
 const PAGE: usize = 256;
@@ -162,7 +163,8 @@ mod tests {
     use protocol::particle::Particle;
 
     use super::*;
-    use crate::record::{Bin, BinName, Clock, MemoryEngine, NamespaceSettings};
+    use crate::record::{Bin, BinName, Clock, NamespaceSettings};
+    use crate::storage::memory::MemoryEngine;
 
     const START_MS: u64 = 500_000_000_000;
 

@@ -26,7 +26,7 @@ const ROWS_PER_TURN: u32 = 128;
 ///
 /// Rows run one after the other; a client spreads a batch over the connections of several nodes, and rows of one request
 /// that wait for the same record would only queue behind each other.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     sender: Sender,
     services: &impl Services,
     message: &Message<'_>,

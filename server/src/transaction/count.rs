@@ -10,7 +10,7 @@ use crate::stats::{Counter, Histogram, NamespaceLatency, NamespaceStats};
 
 /// What a command was, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Read,
     Write,
     Delete,
@@ -19,7 +19,7 @@ pub(super) enum Kind {
 
 /// What a record UDF that succeeded has done, or that Lua failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ran {
+pub(crate) enum Ran {
     Read,
     Write,
     Delete,
@@ -80,7 +80,7 @@ fn histogram(latency: &NamespaceLatency, origin: Origin, kind: Kind) -> Option<&
 }
 
 /// Counts how a command ended, and after what time.
-pub(super) fn finished(
+pub(crate) fn finished(
     namespace: &Namespace,
     origin: Origin,
     kind: Kind,
@@ -109,7 +109,7 @@ pub(super) fn finished(
 }
 
 /// Counts what a record UDF did.
-pub(super) fn ran(stats: &NamespaceStats, origin: Origin, ran: Ran) {
+pub(crate) fn ran(stats: &NamespaceStats, origin: Origin, ran: Ran) {
     let counter = match (origin, ran) {
         (Origin::Client, Ran::Read) => &stats.client_lang_read_success,
         (Origin::Client, Ran::Write) => &stats.client_lang_write_success,

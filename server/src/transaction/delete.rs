@@ -7,7 +7,7 @@ use super::request::Request;
 use crate::record::{Namespace, Record, policy};
 
 /// What can be said about a delete before the record is locked.
-pub(super) fn precheck(request: &Request<'_>) -> Result<(), ResultCode> {
+pub(crate) fn precheck(request: &Request<'_>) -> Result<(), ResultCode> {
     if request.header.info2.contains(Info2::DURABLE_DELETE) {
         return Err(ResultCode::ENTERPRISE_ONLY);
     }
@@ -15,7 +15,7 @@ pub(super) fn precheck(request: &Request<'_>) -> Result<(), ResultCode> {
 }
 
 /// Answers a delete. The caller holds the record's lock.
-pub(super) fn answer(
+pub(crate) fn answer(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,

@@ -5,7 +5,7 @@ use protocol::result_code::ResultCode;
 
 /// A filter expression (field 43).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Filter {
+pub(crate) enum Filter {
     /// Holds for every record, or for none.
     Constant(bool),
 }
@@ -15,7 +15,7 @@ impl Filter {
     ///
     /// Errors: 4 when it is malformed or cannot be a truth value, 16 for calls (msgpack lists), which this server does
     /// not evaluate. Refusing is the safe answer: a filter that is ignored would write what it was to protect.
-    pub(super) fn parse(data: &[u8]) -> Result<Self, ResultCode> {
+    pub(crate) fn parse(data: &[u8]) -> Result<Self, ResultCode> {
         skip_value(data).map_err(|_| ResultCode::PARAMETER)?;
         match Reader::new(data).token() {
             Ok(Token::Bool(value)) => Ok(Self::Constant(value)),

@@ -18,13 +18,13 @@ use super::{Passage, Sender, Services};
 use crate::cluster::NodeId;
 
 /// Another node has got the record's partition since the command came to it: nothing was done. Never sent.
-pub(super) const MOVED: ResultCode = ResultCode(255);
+pub(crate) const MOVED: ResultCode = ResultCode(255);
 
 /// Pause before a batch's rows are sent on their way again.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Where a single command runs.
-pub(super) async fn place<S: Services>(
+pub(crate) async fn place<S: Services>(
     sender: Sender,
     target: Target<'_, S>,
     request: &Request<'_>,
@@ -46,7 +46,7 @@ pub(super) async fn place<S: Services>(
 }
 
 /// Whether this node owns every record that a message is about.
-pub(super) fn owns_all(services: &impl Services, body: &[u8]) -> bool {
+pub(crate) fn owns_all(services: &impl Services, body: &[u8]) -> bool {
     let Ok(message) = Message::parse(body) else {
         // It is answered with an error, here as anywhere.
         return true;
@@ -69,13 +69,13 @@ pub(super) fn owns_all(services: &impl Services, body: &[u8]) -> bool {
 
 /// Rows of a batch that other nodes have run, by their place in the batch.
 #[derive(Debug, Default)]
-pub(super) struct Elsewhere {
+pub(crate) struct Elsewhere {
     rows: HashMap<u32, Row>,
 }
 
 /// What became of a row elsewhere.
 #[derive(Debug)]
-pub(super) enum Row {
+pub(crate) enum Row {
     /// The message that answers it: its header, which numbers the row by its place, and what follows.
     Answered(MessageHeader, Vec<u8>),
     /// Nobody answered.
@@ -99,14 +99,14 @@ impl Elsewhere {
     }
 
     /// Takes the row at this place, if it ran elsewhere.
-    pub(super) fn take(&mut self, place: u32) -> Option<Row> {
+    pub(crate) fn take(&mut self, place: u32) -> Option<Row> {
         self.rows.remove(&place)
     }
 }
 
 /// Has other nodes run the rows whose records they own, one node after the other: clients send most rows to their owners
 /// themselves.
-pub(super) async fn batch(
+pub(crate) async fn batch(
     services: &impl Services,
     message: &Message<'_>,
     rows: impl Iterator<Item = (u32, BatchRow<'_>)> + Clone,

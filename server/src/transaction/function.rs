@@ -14,20 +14,20 @@ use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
 use super::single::Target;
 use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
+use crate::lua::record_view::MAX_UDF_BINS;
 use crate::record::{Namespace, Record, StoreError, policy, seconds};
-use crate::udf::record_view::MAX_UDF_BINS;
 
 /// Bin of the reply that holds the value of a function.
-pub(super) const SUCCESS: &[u8] = b"SUCCESS";
+pub(crate) const SUCCESS: &[u8] = b"SUCCESS";
 /// Bin of the reply that holds the reason of a failure.
-pub(super) const FAILURE: &[u8] = b"FAILURE";
+pub(crate) const FAILURE: &[u8] = b"FAILURE";
 
 /// Names and arguments of a call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'a> {
-    pub(super) package: &'a [u8],
-    pub(super) function: &'a [u8],
-    pub(super) arglist: &'a [u8],
+pub(crate) struct Names<'a> {
+    pub(crate) package: &'a [u8],
+    pub(crate) function: &'a [u8],
+    pub(crate) arglist: &'a [u8],
 }
 
 /// Calls a record UDF and stores what it did to the record.
@@ -35,7 +35,7 @@ pub(super) struct Names<'a> {
 /// The context is taken before the record is locked, so that nobody waits for a record while a module loads. The
 /// function runs on the version that was stored then, with no lock that a reader could meet. What can be refused
 /// because of the record (4, 27, 19) comes before a missing module shows.
-pub(super) async fn answer<S: Services>(
+pub(crate) async fn answer<S: Services>(
     target: Target<'_, S>,
     request: &Request<'_>,
     reply: ReplyTo<'_>,
@@ -51,7 +51,7 @@ pub(super) async fn answer<S: Services>(
 }
 
 /// Runs an admitted call on one record; [`MOVED`] when another node owns it by now.
-pub(super) async fn run(
+pub(crate) async fn run(
     functions: &impl Functions,
     namespace: &Arc<Namespace>,
     digest: &Digest,
@@ -96,7 +96,7 @@ fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a
 /// Names and arguments of the call in a request.
 ///
 /// Errors: 4 where one is missing or too long.
-pub(super) fn names<'a>(request: &Request<'a>) -> Result<Names<'a>, ResultCode> {
+pub(crate) fn names<'a>(request: &Request<'a>) -> Result<Names<'a>, ResultCode> {
     let field = |kind| request.fields.get(kind).ok_or(ResultCode::PARAMETER);
     let (package, function) = (
         field(FieldType::UDF_PACKAGE)?,
@@ -274,6 +274,6 @@ fn write_bin(
 }
 
 /// Whether a write is a call of a record UDF.
-pub(super) fn is_call(request: &Request<'_>) -> bool {
+pub(crate) fn is_call(request: &Request<'_>) -> bool {
     request.fields.has(FieldType::UDF_PACKAGE)
 }

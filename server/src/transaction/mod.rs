@@ -11,32 +11,29 @@
 //!
 //! Source: wire specification 3 to 7, UDF runtime specification 5.
 
-mod aggregate;
-mod background;
 mod batch;
-mod count;
+pub(crate) mod count;
 mod delete;
-mod filter;
-mod forward;
-mod function;
-mod job;
-mod plan;
-mod query;
-mod read;
-mod reply;
-mod request;
-mod services;
-mod single;
+pub(crate) mod filter;
+pub(crate) mod forward;
+pub(crate) mod function;
+pub(crate) mod plan;
+pub(crate) mod read;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod services;
+pub(crate) mod single;
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "the loops over ops and rows take it next")
 )]
 mod work;
-mod write;
+pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;
 
+use crate::query::{aggregate, background, basic, job};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,10 +41,10 @@ use bytes::BytesMut;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 
-pub use crate::udf::{
-    Call, Outcome as CallOutcome, RecordChange, RecordView, Records, Reply as FunctionReply,
-    StreamCall, StreamStep,
+pub use crate::lua::record_view::{
+    Call, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
 };
+pub use crate::lua::stream_call::{Records, StreamCall, StreamStep};
 pub use reply::ReplyStream;
 pub use services::{FunctionContext, Functions, Services};
 
@@ -183,7 +180,7 @@ async fn answer_query(
     output: &mut impl ReplyStream,
 ) -> std::io::Result<()> {
     match job::kind(request) {
-        Ok(job::Kind::Basic) => query::answer(services, namespace, request, received, output).await,
+        Ok(job::Kind::Basic) => basic::answer(services, namespace, request, received, output).await,
         Ok(kind @ (job::Kind::Background | job::Kind::Operations)) => {
             background::answer(services, namespace, request, kind, body, output);
             Ok(())

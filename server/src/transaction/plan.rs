@@ -7,7 +7,7 @@ use crate::record::BinName;
 
 /// What one op of a write does, with its value checked and in stored form.
 #[derive(Debug)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Write(Particle),
     Remove,
     Add(Particle),
@@ -21,31 +21,31 @@ pub(super) enum Action {
 
 /// One op of a write.
 #[derive(Debug)]
-pub(super) struct Step {
-    pub(super) op: OpCode,
-    pub(super) name: BinName,
-    pub(super) action: Action,
+pub(crate) struct Step {
+    pub(crate) op: OpCode,
+    pub(crate) name: BinName,
+    pub(crate) action: Action,
 }
 
 /// A checked write: all that can be found wrong, or prepared, before the record is locked.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) steps: Vec<Step>,
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
     /// Bins that existed before are dropped.
-    pub(super) replace: bool,
+    pub(crate) replace: bool,
     /// The record must not exist.
-    pub(super) create_only: bool,
+    pub(crate) create_only: bool,
     /// The record must exist.
-    pub(super) must_exist: bool,
+    pub(crate) must_exist: bool,
     /// Every op gets an answer.
-    pub(super) respond_all: bool,
+    pub(crate) respond_all: bool,
 }
 
 impl Plan {
     /// Errors: 4 for ops and flags that contradict each other, 12 for a value that cannot be added or appended,
     /// 16 for ops on collections, bits, sketches and expressions, which this server does not do, or the code of a value
     /// that cannot be stored.
-    pub(super) fn of(request: &Request<'_>) -> Result<Self, ResultCode> {
+    pub(crate) fn of(request: &Request<'_>) -> Result<Self, ResultCode> {
         let header = &request.header;
         let respond_all = header.info2.contains(Info2::RESPOND_ALL_OPS);
         let replace = header

@@ -15,7 +15,7 @@ enum Wanted {
 }
 
 /// Answers a read. Never waits: it sees the version that was stored last.
-pub(super) fn answer(
+pub(crate) fn answer(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,
@@ -73,7 +73,7 @@ fn wanted(request: &Request<'_>) -> Result<Wanted, ResultCode> {
 }
 
 /// Writes every bin in storage order.
-pub(super) fn write_all(message: &mut BodyWriter<'_>, record: &Record) {
+pub(crate) fn write_all(message: &mut BodyWriter<'_>, record: &Record) {
     for bin in &record.bins {
         message.op(OpCode::READ, bin.name.as_bytes(), bin.particle.as_ref());
     }

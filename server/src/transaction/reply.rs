@@ -42,7 +42,7 @@ impl ReplyStream for BytesMut {
 const MAX_REPLY_BYTES: usize = 64 << 20;
 
 /// Whether the reply has become too large, for loops that write an op for each op of the request.
-pub(super) fn check_size(message: &BodyWriter<'_>) -> Result<(), ResultCode> {
+pub(crate) fn check_size(message: &BodyWriter<'_>) -> Result<(), ResultCode> {
     if message.written() > MAX_REPLY_BYTES {
         Err(ResultCode::RECORD_TOO_BIG)
     } else {
@@ -52,17 +52,17 @@ pub(super) fn check_size(message: &BodyWriter<'_>) -> Result<(), ResultCode> {
 
 /// How a command on one record ended, as the reply header says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
-    pub(super) result: ResultCode,
+pub(crate) struct Outcome {
+    pub(crate) result: ResultCode,
     /// Generation of the record, 0 when there is none.
-    pub(super) generation: u16,
+    pub(crate) generation: u16,
     /// Void-time of the record, 0 when there is none or it never expires.
-    pub(super) void_time: u32,
+    pub(crate) void_time: u32,
 }
 
 impl Outcome {
     /// A result that says nothing about a record.
-    pub(super) fn of(result: ResultCode) -> Self {
+    pub(crate) fn of(result: ResultCode) -> Self {
         Self {
             result,
             generation: 0,
@@ -71,7 +71,7 @@ impl Outcome {
     }
 
     /// A result about this record.
-    pub(super) fn about(record: &Record, result: ResultCode) -> Self {
+    pub(crate) fn about(record: &Record, result: ResultCode) -> Self {
         Self {
             result,
             generation: record.generation,
@@ -88,19 +88,19 @@ impl From<ResultCode> for Outcome {
 
 /// The place of the reply to one command: a frame of its own, or a row in the open frame of a batch.
 #[derive(Debug)]
-pub(super) struct ReplyTo<'o> {
+pub(crate) struct ReplyTo<'o> {
     out: &'o mut BytesMut,
     row: Option<u32>,
 }
 
 impl<'o> ReplyTo<'o> {
     /// A frame of its own.
-    pub(super) fn single(out: &'o mut BytesMut) -> Self {
+    pub(crate) fn single(out: &'o mut BytesMut) -> Self {
         Self { out, row: None }
     }
 
     /// A message in the frame that the batch has open at the end of `out`.
-    pub(super) fn row(out: &'o mut BytesMut, index: u32) -> Self {
+    pub(crate) fn row(out: &'o mut BytesMut, index: u32) -> Self {
         Self {
             out,
             row: Some(index),
@@ -109,7 +109,7 @@ impl<'o> ReplyTo<'o> {
 
     /// Writes a reply whose ops come from `work`, which also says how the command ended. When it fails, or the reply
     /// becomes too large, what it wrote is taken back and only the outcome is sent.
-    pub(super) fn write(
+    pub(crate) fn write(
         self,
         work: impl FnOnce(&mut BodyWriter<'_>) -> Result<Outcome, Outcome>,
     ) -> ResultCode {
@@ -151,7 +151,7 @@ impl<'o> ReplyTo<'o> {
     }
 
     /// Writes a reply without ops.
-    pub(super) fn plain(self, outcome: Outcome) -> ResultCode {
+    pub(crate) fn plain(self, outcome: Outcome) -> ResultCode {
         let header = header(outcome, self.row);
         // A message of 22 bytes fits every limit.
         let _ = match self.row {
@@ -173,12 +173,12 @@ fn header(outcome: Outcome, row: Option<u32>) -> MessageHeader {
 }
 
 /// Writes a reply that carries nothing but a code, in a frame of its own.
-pub(super) fn refuse(out: &mut BytesMut, result: ResultCode) {
+pub(crate) fn refuse(out: &mut BytesMut, result: ResultCode) {
     ReplyTo::single(out).plain(Outcome::of(result));
 }
 
 /// Writes the message that ends a reply of several, in a frame of its own.
-pub(super) fn last(out: &mut BytesMut, result: ResultCode) {
+pub(crate) fn last(out: &mut BytesMut, result: ResultCode) {
     let header = MessageHeader {
         info3: Info3::LAST,
         result,

@@ -11,7 +11,7 @@ use crate::record::Record;
 
 /// Whether a command stands alone, is a row of a batch or is done by a background query; they are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     Client,
     Batch,
     Background,
@@ -19,28 +19,28 @@ pub(super) enum Origin {
 
 /// One command on one record, with its fields at hand.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Request<'a> {
-    pub(super) header: MessageHeader,
-    pub(super) fields: Fields<'a>,
-    pub(super) ops: Ops<'a>,
-    pub(super) namespace: Option<&'a str>,
+pub(crate) struct Request<'a> {
+    pub(crate) header: MessageHeader,
+    pub(crate) fields: Fields<'a>,
+    pub(crate) ops: Ops<'a>,
+    pub(crate) namespace: Option<&'a str>,
     /// `Some("")` says that the record is in no set.
-    pub(super) set: Option<&'a str>,
-    pub(super) digest: Option<Digest>,
-    pub(super) key: Option<SentKey<'a>>,
-    pub(super) filter: Option<Filter>,
+    pub(crate) set: Option<&'a str>,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) key: Option<SentKey<'a>>,
+    pub(crate) filter: Option<Filter>,
     /// When the caller stops waiting.
-    pub(super) deadline: Instant,
-    pub(super) origin: Origin,
+    pub(crate) deadline: Instant,
+    pub(crate) origin: Origin,
 }
 
 /// Data of a KEY field, unchecked: a type byte and the key's bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SentKey<'a>(&'a [u8]);
+pub(crate) struct SentKey<'a>(&'a [u8]);
 
 impl<'a> Request<'a> {
     /// The command that a message of its own holds.
-    pub(super) fn of_message(message: &Message<'a>, deadline: Instant) -> Result<Self, ResultCode> {
+    pub(crate) fn of_message(message: &Message<'a>, deadline: Instant) -> Result<Self, ResultCode> {
         Self::new(
             message.header,
             message.fields,
@@ -51,7 +51,7 @@ impl<'a> Request<'a> {
     }
 
     /// The command of a batch row; the filter of the batch counts where the row has none.
-    pub(super) fn of_row(
+    pub(crate) fn of_row(
         row: &BatchRow<'a>,
         filter: Option<Filter>,
         deadline: Instant,
@@ -104,12 +104,12 @@ impl<'a> Request<'a> {
     }
 
     /// The set that a record written by this request is in, `""` for none.
-    pub(super) fn set_name(&self) -> &'a str {
+    pub(crate) fn set_name(&self) -> &'a str {
         self.set.unwrap_or("")
     }
 
     /// The checks that an existing record must pass for a read or a plain delete, which may leave out the set.
-    pub(super) fn check_reader(&self, record: &Record) -> Result<(), ResultCode> {
+    pub(crate) fn check_reader(&self, record: &Record) -> Result<(), ResultCode> {
         if self.set.is_some_and(|set| set != record.set_name()) {
             return Err(ResultCode::PARAMETER);
         }
@@ -118,7 +118,7 @@ impl<'a> Request<'a> {
     }
 
     /// A write must name the record's set.
-    pub(super) fn check_set(&self, record: &Record) -> Result<(), ResultCode> {
+    pub(crate) fn check_set(&self, record: &Record) -> Result<(), ResultCode> {
         if self.set_name() == record.set_name() {
             Ok(())
         } else {
@@ -127,7 +127,7 @@ impl<'a> Request<'a> {
     }
 
     /// The filter must hold for an existing record.
-    pub(super) fn check_filter(&self) -> Result<(), ResultCode> {
+    pub(crate) fn check_filter(&self) -> Result<(), ResultCode> {
         match self.filter {
             Some(Filter::Constant(false)) => Err(ResultCode::FILTERED_OUT),
             Some(Filter::Constant(true)) | None => Ok(()),
@@ -135,7 +135,7 @@ impl<'a> Request<'a> {
     }
 
     /// A key that is sent must be the stored one, if one is stored.
-    pub(super) fn check_key(&self, record: &Record) -> Result<(), ResultCode> {
+    pub(crate) fn check_key(&self, record: &Record) -> Result<(), ResultCode> {
         match (&self.key, &record.key) {
             (Some(sent), Some(stored)) if !sent.is(stored) => Err(ResultCode::KEY_MISMATCH),
             _ => Ok(()),
@@ -145,7 +145,7 @@ impl<'a> Request<'a> {
     /// The key that a write stores: the one that is stored already, else the one sent.
     ///
     /// Errors: 16 for a field without a single byte, 4 for a type that no key has.
-    pub(super) fn key_to_store(
+    pub(crate) fn key_to_store(
         &self,
         existing: Option<&Record>,
     ) -> Result<Option<Particle>, ResultCode> {

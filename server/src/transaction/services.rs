@@ -7,7 +7,7 @@ use super::{Call, CallOutcome, StreamCall, StreamStep};
 use crate::cluster::NodeId;
 use crate::cluster::fabric::FabricError;
 use crate::cluster::records::Passage;
-use crate::jobs::Jobs;
+use crate::query::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 

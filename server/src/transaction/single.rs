@@ -14,10 +14,10 @@ use super::{Services, delete, function, read, write};
 use crate::record::Namespace;
 
 /// Where a command runs: its record and what surrounds it.
-pub(super) struct Target<'t, S> {
-    pub(super) services: &'t S,
-    pub(super) namespace: &'t Arc<Namespace>,
-    pub(super) digest: &'t Digest,
+pub(crate) struct Target<'t, S> {
+    pub(crate) services: &'t S,
+    pub(crate) namespace: &'t Arc<Namespace>,
+    pub(crate) digest: &'t Digest,
 }
 
 // Derived, these would ask the same of the services.
@@ -31,7 +31,7 @@ impl<S> Copy for Target<'_, S> {}
 
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
 /// reply, or [`MOVED`]: then nothing was done, and what was written of a reply is to be taken back.
-pub(super) async fn answer<S: Services>(
+pub(crate) async fn answer<S: Services>(
     target: Target<'_, S>,
     request: &Request<'_>,
     begun: Instant,
@@ -130,7 +130,7 @@ async fn locked<S: Services>(
 }
 
 /// Whether the settings refuse writes of this kind of sender.
-pub(super) fn sender_is_refused(namespace: &Namespace, request: &Request<'_>) -> bool {
+pub(crate) fn sender_is_refused(namespace: &Namespace, request: &Request<'_>) -> bool {
     if request.header.info1.contains(Info1::XDR) {
         namespace.settings.reject_xdr_writes()
     } else {

@@ -12,7 +12,7 @@ use crate::record::{Bin, BinName, Namespace, Record, policy, seconds};
 /// Answers a write, or a mix of writes and reads. The caller holds the record's lock.
 ///
 /// Ops work on a copy of the bins, one after the other; the copy is stored when all of them have succeeded.
-pub(super) fn answer(
+pub(crate) fn answer(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,

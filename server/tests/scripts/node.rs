@@ -8,12 +8,13 @@ use protocol::codec::first_frame;
 use protocol::message::Message;
 use protocol::value::Value;
 use server::config::Config;
+use server::contexts::context::{Limits, LuaFactory};
 use server::info::{self, Session};
 use server::log::Log;
+use server::modules::service::Service;
+use server::node::running::{LuaFunctions, Running};
 use server::node::{Node, udf_settings};
-use server::running::{LuaFunctions, Running};
 use server::transaction;
-use server::udf::{Limits, LuaFactory, Service};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 

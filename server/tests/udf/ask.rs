@@ -2,7 +2,9 @@
 
 use bytes::BytesMut;
 use protocol::info::{Command, Params};
-use server::udf::{ContextFactory, Service, info};
+use server::contexts::factory::ContextFactory;
+use server::modules::changes as info;
+use server::modules::service::Service;
 
 type Handler<F> = fn(&Service<F>, &Params<'_>, &mut BytesMut);
 

@@ -17,10 +17,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::{Condvar, Mutex};
-use server::udf::{
-    Bytecode, CompileFailure, ContextFactory, ContextGuard, LoadFailure, Module, Modules,
-    PooledContext, PutError, Retirement, Service, UdfSettings,
-};
+use server::contexts::factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
+use server::modules::compile_failure::CompileFailure;
+use server::modules::module::{Bytecode, Module, Modules};
+use server::modules::registry::PutError;
+use server::modules::service::{ContextGuard, Service};
+use server::modules::settings::UdfSettings;
 
 /// Any wait of a test ends by then.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -240,7 +242,7 @@ impl Fixture {
     }
 
     /// Counters of one module.
-    pub(crate) fn counts(&self, file_name: &str) -> server::udf::PoolCounts {
+    pub(crate) fn counts(&self, file_name: &str) -> server::contexts::stats::PoolCounts {
         self.service
             .counts()
             .into_iter()

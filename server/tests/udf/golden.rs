@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use protocol::info::commands;
 use serde_json::Value;
-use server::udf::{ContextFactory, Service};
+use server::contexts::factory::ContextFactory;
+use server::modules::service::Service;
 
 use crate::ask::answer;
 use crate::fake::Fixture;

@@ -1,6 +1,8 @@
 //! How contexts come and go.
 
-use server::udf::{AcquireError, CallEnd, PoolCounts};
+use server::contexts::pool::CallEnd;
+use server::contexts::stats::PoolCounts;
+use server::modules::service::AcquireError;
 
 use crate::fake::{CONTEXT_BYTES, Fixture, context};
 

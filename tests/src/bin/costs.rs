@@ -22,11 +22,13 @@ use clap::Parser;
 use protocol::header::HEADER_SIZE;
 use protocol::particle::Particle;
 use server::config::Config;
+use server::contexts::context::{Limits, LuaFactory};
 use server::log::Log;
+use server::modules::service::Service;
+use server::modules::settings::UdfSettings;
 use server::node::Node;
-use server::running::{LuaFunctions, Running};
+use server::node::running::{LuaFunctions, Running};
 use server::transaction;
-use server::udf::{Limits, LuaFactory, Service, UdfSettings};
 use tests::error::{Error, Result};
 use tests::records::{CallOptions, RecordKey, WriteOptions};
 

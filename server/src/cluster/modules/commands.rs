@@ -7,9 +7,12 @@ use tokio::runtime::Handle;
 use super::super::Cluster;
 use super::rollout::roll_out;
 use super::status;
+use crate::contexts::stats::UdfTotals;
 use crate::info::ModuleCommands;
-use crate::running::LuaFunctions;
-use crate::udf::{ChangeError, Changes, PutError, UdfTotals, info, status as udf_status};
+use crate::modules::changes::{ChangeError, Changes};
+use crate::modules::registry::PutError;
+use crate::modules::{changes as info, status as udf_status};
+use crate::node::running::LuaFunctions;
 
 /// The info commands on modules of a node in a cluster: changes go to every node, `udf-clear-cache` stays here.
 pub struct ClusterModules {

@@ -10,9 +10,11 @@ use super::super::fabric::Kind;
 use super::super::membership::{Member, Members};
 use super::super::{Cluster, NodeId};
 use super::{Compare, Run, Versions, runs, store};
-use crate::running::LuaFunctions;
-use crate::udf::joining::outdated_counts;
-use crate::udf::{Joining, ModuleItem, Summaries};
+use crate::modules::item::ModuleItem;
+use crate::modules::joining::Joining;
+use crate::modules::joining::outdated_counts;
+use crate::modules::version::Summaries;
+use crate::node::running::LuaFunctions;
 
 /// Beginning of the names under which versions are published; the file name follows.
 const PREFIX: &str = "module/";

@@ -1,6 +1,6 @@
 //! Modules in a cluster: what is registered on one node is served by all.
 //!
-//! The rule that decides between versions stands in [`crate::udf`], without input or output. Here it meets the network:
+//! The rule that decides between versions stands in [`crate::modules`], without input or output. Here it meets the network:
 //! `rollout` pushes a change to every live node and says when all have it, `converge` fetches what
 //! others have gossiped and this node lacks, `answers` serves both, `status` asks every
 //! node what it has.
@@ -21,8 +21,12 @@ use serde::{Deserialize, Serialize};
 
 use super::membership::Members;
 use super::{Cluster, NodeId};
-use crate::running::LuaFunctions;
-use crate::udf::{ModuleItem, Standing, StoreError, Stored, Summaries, Summary};
+use crate::modules::catalogue::Stored;
+use crate::modules::item::ModuleItem;
+use crate::modules::joining::Standing;
+use crate::modules::persistence::StoreError;
+use crate::modules::version::{Summaries, Summary};
+use crate::node::running::LuaFunctions;
 
 /// One run of a node: its identity and its incarnation.
 pub(super) type Run = (NodeId, u64);

@@ -9,9 +9,14 @@ use tracing::debug;
 use super::super::Cluster;
 use super::super::fabric::Kind;
 use super::{Pushed, Run, runs};
-use crate::running::LuaFunctions;
-use crate::udf::rollout::{RESEND, TIMEOUT};
-use crate::udf::{ChangeError, ModuleItem, Proposal, Rollout, StoreError, Summary};
+use crate::modules::catalogue::Proposal;
+use crate::modules::changes::ChangeError;
+use crate::modules::item::ModuleItem;
+use crate::modules::persistence::StoreError;
+use crate::modules::rollout::Rollout;
+use crate::modules::rollout::{RESEND, TIMEOUT};
+use crate::modules::version::Summary;
+use crate::node::running::LuaFunctions;
 
 /// What one node said.
 struct Told {

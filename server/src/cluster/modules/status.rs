@@ -5,8 +5,8 @@ use tokio::task::JoinSet;
 use super::super::Cluster;
 use super::converge::ask;
 use super::versions;
-use crate::running::LuaFunctions;
-use crate::udf::status::{NodeModules, Said};
+use crate::modules::status::{NodeModules, Said};
+use crate::node::running::LuaFunctions;
 
 /// Asks every live node what it has, all at the same time; in the order of their identities.
 pub(super) async fn of_cluster(

@@ -12,7 +12,8 @@ use super::super::NodeId;
 use super::super::fabric::Kind;
 use super::incoming::begin_push;
 use super::{Records, portable};
-use crate::record::{Namespace, PARTITIONS, Record};
+use crate::record::{Namespace, Record};
+use crate::storage::engine::PARTITIONS;
 
 /// Records that came here late, for example by a command that was on its way, are looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);

@@ -34,7 +34,7 @@ use super::membership::MemberState;
 use super::modules::Run;
 use super::{Cluster, ClusterView, NodeId};
 use crate::node::Node;
-use crate::record::PARTITIONS;
+use crate::storage::engine::PARTITIONS;
 
 /// How long a node believes one that claims a partition, against its own view.
 const CLAIM_LIFE: Duration = Duration::from_secs(1);

@@ -15,10 +15,10 @@ use super::{Class, ModuleCommands, Session, answer, blocks, find, serve, table, 
 use crate::cluster::partitions::Partitions;
 use crate::cluster::{ClusterView, NodeId, Peer};
 use crate::config::Config;
+use crate::contexts::stats::UdfTotals;
 use crate::log::Log;
 use crate::node::Node;
 use crate::record::Record;
-use crate::udf::UdfTotals;
 
 const CONFIG: &str = "
 service {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{ask, node, reply};
+use crate::contexts::stats::UdfTotals;
 use crate::info::Session;
-use crate::udf::UdfTotals;
 
 /// Text of a recorded step, in any of its three forms.
 fn bytes_of(step: &Value, name: &str) -> Vec<u8> {

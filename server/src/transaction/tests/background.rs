@@ -1,8 +1,8 @@
 use super::*;
-use crate::jobs::{Job, JobEnd};
+use crate::query::jobs::{Job, JobEnd};
 
 /// The body of a message without a digest.
-pub(super) fn query_body(ask: &Ask) -> Vec<u8> {
+pub(crate) fn query_body(ask: &Ask) -> Vec<u8> {
     let mut out = BytesMut::new();
     let mut message = MessageWriter::new(&mut out, &ask.header);
     ask.write_parts(&mut message, false);

@@ -1,9 +1,9 @@
 use super::*;
 
 /// A row in wire form: `Err` repeats the row before it for another record.
-pub(super) type Row = (u32, Result<Ask, u8>);
+pub(crate) type Row = (u32, Result<Ask, u8>);
 
-pub(super) fn batch(flags: u8, rows: &[Row]) -> Ask {
+pub(crate) fn batch(flags: u8, rows: &[Row]) -> Ask {
     let mut data = BytesMut::new();
     data.extend_from_slice(&u32::try_from(rows.len()).unwrap().to_be_bytes());
     data.extend_from_slice(&[flags]);
@@ -42,7 +42,7 @@ fn outer(data: &[u8]) -> Ask {
 }
 
 /// The body of the message, without the fields of a single record.
-pub(super) fn body(ask: &Ask) -> Vec<u8> {
+pub(crate) fn body(ask: &Ask) -> Vec<u8> {
     let mut out = BytesMut::new();
     let mut message = MessageWriter::new(&mut out, &ask.header);
     for (kind, data) in &ask.fields {

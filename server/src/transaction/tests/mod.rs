@@ -25,9 +25,10 @@ use super::{
     Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
     StreamCall, StreamStep, answer,
 };
-use crate::jobs::Jobs;
-use crate::record::{Clock, MemoryEngine, Namespace, NamespaceSettings};
+use crate::query::jobs::Jobs;
+use crate::record::{Clock, Namespace, NamespaceSettings};
 use crate::stats::ServerStats;
+use crate::storage::memory::MemoryEngine;
 
 const NOW: u32 = 500_000_000;
 

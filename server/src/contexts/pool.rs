@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::factory::{LoadFailure, PooledContext};
-use super::module::{ModuleSet, ModuleView};
 use super::stats::PoolCounts;
+use crate::modules::module::{ModuleSet, ModuleView};
 
 /// How long a failure that may pass by itself is answered without another attempt.
 const TRANSIENT_FAILURE: Duration = Duration::from_secs(1);

@@ -8,12 +8,12 @@ use protocol::info::Params;
 use thiserror::Error;
 
 use super::compile_failure::CompileFailure;
-use super::factory::ContextFactory;
 use super::names::{self, MAX_FILE_NAME};
 use super::persistence::StoreError;
 use super::registry::{MAX_SOURCE, PutError};
 use super::service::Service;
 use super::status::{self, NodeModules, Said};
+use crate::contexts::factory::ContextFactory;
 
 /// Longest `content-len`, characters.
 const MAX_CONTENT_LEN: usize = 10;

@@ -9,7 +9,7 @@ use super::super::node::{Message, Run, Then, Write};
 use super::{Fault, World};
 
 impl World {
-    pub(super) fn deliver(&mut self, from: Run, to: usize, message: Message) {
+    pub(crate) fn deliver(&mut self, from: Run, to: usize, message: Message) {
         if self.blocked.contains(&(from.node, to)) {
             return;
         }
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    pub(super) fn fetch(&mut self, run: Run, from: usize, names: Vec<Arc<str>>, joining: bool) {
+    pub(crate) fn fetch(&mut self, run: Run, from: usize, names: Vec<Arc<str>>, joining: bool) {
         self.send(run, from, &Message::Fetch { names, joining });
     }
 
@@ -147,7 +147,7 @@ impl World {
 }
 
 /// Changes a content on its way.
-pub(super) fn damage(message: &mut Message) {
+pub(crate) fn damage(message: &mut Message) {
     let item = match message {
         Message::Push(item) => Some(item),
         Message::Fetched { items, .. } => items.first_mut(),

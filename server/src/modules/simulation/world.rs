@@ -23,7 +23,7 @@ const LISTENS: u64 = 250;
 
 /// A bug to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// A node answers a push before it has the item on disk.
     AnswersBeforeDisk,
     /// A coordinator does not wait for its own disk.
@@ -59,7 +59,7 @@ enum Event {
 
 /// What happens from outside.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Happening {
+pub(crate) enum Happening {
     Kill(usize),
     Start(usize),
     /// Some links fail, in one or both directions.
@@ -78,27 +78,27 @@ struct Weather {
     disk_failure_percent: u64,
 }
 
-pub(super) struct World {
-    pub(super) random: Random,
+pub(crate) struct World {
+    pub(crate) random: Random,
     fault: Option<Fault>,
-    pub(super) now: u64,
+    pub(crate) now: u64,
     /// Time by the earliest clock when the history began, ms since 2010.
     base_ms: u64,
     events: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
-    pub(super) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     /// Links that fail: from, to.
     blocked: Vec<(usize, usize)>,
     weather: Weather,
     names: Vec<Arc<str>>,
     contents: u64,
-    pub(super) ledger: Ledger,
-    pub(super) timeouts: u64,
-    pub(super) violation: Option<String>,
+    pub(crate) ledger: Ledger,
+    pub(crate) timeouts: u64,
+    pub(crate) violation: Option<String>,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, fault: Option<Fault>) -> Self {
+    pub(crate) fn new(seed: u64, fault: Option<Fault>) -> Self {
         let mut random = Random::new(seed);
         let weather = Weather {
             loss_percent: random.between(0, 15),
@@ -144,12 +144,12 @@ impl World {
             .insert((self.now + delay, self.scheduled), event);
     }
 
-    pub(super) fn happens_in(&mut self, delay: u64, happening: Happening) {
+    pub(crate) fn happens_in(&mut self, delay: u64, happening: Happening) {
         self.schedule(delay, Event::Happen(happening));
     }
 
     /// Lets time pass.
-    pub(super) fn run_for(&mut self, time: u64) {
+    pub(crate) fn run_for(&mut self, time: u64) {
         let end = self.now + time;
         while let Some(first) = self.events.first_entry()
             && first.key().0 <= end
@@ -168,7 +168,7 @@ impl World {
     }
 
     /// Time by a clock that goes right.
-    pub(super) fn clock_ms(&self) -> u64 {
+    pub(crate) fn clock_ms(&self) -> u64 {
         self.base_ms + self.now
     }
 
@@ -232,7 +232,7 @@ impl World {
         }
     }
 
-    pub(super) fn start(&mut self, node: usize) {
+    pub(crate) fn start(&mut self, node: usize) {
         if self.nodes[node].up.is_some() {
             return;
         }
@@ -257,7 +257,7 @@ impl World {
     }
 
     /// In the middle of a write the disk has the old or the new state.
-    pub(super) fn kill(&mut self, node: usize) {
+    pub(crate) fn kill(&mut self, node: usize) {
         let clock_ms = self.clock_of(node);
         let written = self.random.percent(50);
         let place = &mut self.nodes[node];
@@ -277,7 +277,7 @@ impl World {
     }
 
     /// A month passes for all nodes; those that are up note that they are, and forget.
-    pub(super) fn pass(&mut self, time_ms: u64) {
+    pub(crate) fn pass(&mut self, time_ms: u64) {
         self.base_ms += time_ms;
         for node in 0..self.nodes.len() {
             let clock_ms = self.clock_of(node);
@@ -292,7 +292,7 @@ impl World {
         }
     }
 
-    pub(super) fn calm(&mut self) {
+    pub(crate) fn calm(&mut self) {
         self.blocked.clear();
         self.weather.loss_percent = 0;
         self.weather.damage_percent = 0;
@@ -662,7 +662,7 @@ impl World {
     }
 
     /// After all is calm: every node is ready and has the same, and nothing that was acknowledged is lost.
-    pub(super) fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         if self.violation.is_some() {
             return;
         }

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-use crate::connection::{self, Closed};
-use crate::running::Running;
+use crate::net::connection;
+use crate::net::connection::Closed;
+use crate::node::running::Running;
 
 /// Connections the kernel may hold before they are accepted.
 const BACKLOG: u32 = 1024;

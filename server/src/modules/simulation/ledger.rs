@@ -7,39 +7,39 @@ use super::super::version::{Summary, TOMBSTONE_LIFE_MS};
 use super::node::Run;
 
 /// Clocks disagree by no more than this, ms.
-pub(super) const LARGEST_SKEW_MS: u64 = 30_000;
+pub(crate) const LARGEST_SKEW_MS: u64 = 30_000;
 
 /// A put or remove that was answered with `ok`.
-pub(super) struct Acknowledged {
-    pub(super) name: Arc<str>,
-    pub(super) summary: Summary,
-    pub(super) by: Run,
-    pub(super) at: u64,
+pub(crate) struct Acknowledged {
+    pub(crate) name: Arc<str>,
+    pub(crate) summary: Summary,
+    pub(crate) by: Run,
+    pub(crate) at: u64,
     /// The nodes that were live for the coordinator.
-    pub(super) members: BTreeSet<Run>,
+    pub(crate) members: BTreeSet<Run>,
 }
 
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     /// Every change that a node proposed, with the time by a clock without skew.
     proposed: BTreeMap<(Arc<str>, Summary), u64>,
-    pub(super) acknowledged: Vec<Acknowledged>,
+    pub(crate) acknowledged: Vec<Acknowledged>,
 }
 
 impl Ledger {
-    pub(super) fn propose(&mut self, name: &Arc<str>, summary: Summary, clock_ms: u64) {
+    pub(crate) fn propose(&mut self, name: &Arc<str>, summary: Summary, clock_ms: u64) {
         self.proposed
             .entry((Arc::clone(name), summary))
             .or_insert(clock_ms);
     }
 
-    pub(super) fn was_proposed(&self, name: &Arc<str>, summary: Summary) -> bool {
+    pub(crate) fn was_proposed(&self, name: &Arc<str>, summary: Summary) -> bool {
         self.proposed.contains_key(&(Arc::clone(name), summary))
     }
 
     /// What a node has in the end under the name of an acknowledged change may be that change, a later one, or
     /// whatever came after a later removal was forgotten.
-    pub(super) fn survives(
+    pub(crate) fn survives(
         &self,
         change: &Acknowledged,
         last: Option<&Summary>,
@@ -60,7 +60,7 @@ impl Ledger {
     }
 
     /// A node that had this may have nothing now.
-    pub(super) fn may_be_forgotten(&self, name: &Arc<str>, had: Summary, clock_ms: u64) -> bool {
+    pub(crate) fn may_be_forgotten(&self, name: &Arc<str>, had: Summary, clock_ms: u64) -> bool {
         self.forgotten_ms(name, had)
             .any(|forgotten_ms| forgotten_ms < clock_ms + LARGEST_SKEW_MS)
     }

@@ -24,8 +24,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::info::{self, Session};
-use crate::running::Running;
-use crate::server::{PortKind, Shutdown};
+use crate::net::server::{PortKind, Shutdown};
+use crate::node::running::Running;
 use crate::transaction::{self, ReplyStream};
 
 /// Bytes that a fresh connection can take in without growing; what most requests fit into.

@@ -1,3 +1,5 @@
+//! The engine that keeps records in memory.
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -5,7 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use protocol::key::Digest;
 
-use super::{PARTITIONS, Record, StorageEngine};
+use crate::record::Record;
+use crate::storage::engine::{PARTITIONS, StorageEngine};
 
 /// The records of one partition.
 type Partition = BTreeMap<Digest, Arc<Record>>;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compile_failure::CompileFailure;
 use super::factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
-use super::module::{Bytecode, Module, Modules};
 use super::pool::CallEnd;
-use super::record_view::{Call, Outcome, Reply};
-use super::stream::{StreamCall, StreamStep};
+use crate::lua::record_view::{Call, Outcome, Reply};
+use crate::lua::stream_call::{StreamCall, StreamStep};
 use crate::lua::{Abort, LoadError, MAX_LINE_BYTES, State, StateOptions, compile};
+use crate::modules::compile_failure::CompileFailure;
+use crate::modules::module::{Bytecode, Module, Modules};
 
 /// What scripts may take.
 #[derive(Clone, Debug)]

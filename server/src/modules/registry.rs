@@ -14,7 +14,6 @@ use thiserror::Error;
 
 use super::catalogue::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
 use super::compile_failure::CompileFailure;
-use super::factory::ContextFactory;
 use super::item::ModuleItem;
 use super::module::Module;
 use super::names;
@@ -22,6 +21,7 @@ use super::persistence::{Store, StoreError, StoredItem};
 use super::settings::UdfSettings;
 use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
 use crate::clock;
+use crate::contexts::factory::ContextFactory;
 
 /// Source files are smaller than this, bytes; counted from the base64 length, padding included.
 pub(crate) const MAX_SOURCE: usize = 1 << 20;

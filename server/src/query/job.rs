@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 use protocol::message::{FieldType, Info1, Info2};
 use protocol::result_code::ResultCode;
 
-use super::Services;
-use super::reply::ReplyStream;
-use super::request::Request;
-use crate::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
-use crate::record::{Namespace, PARTITIONS};
+use crate::query::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
+use crate::record::Namespace;
+use crate::storage::engine::PARTITIONS;
+use crate::transaction::Services;
+use crate::transaction::reply::ReplyStream;
+use crate::transaction::request::Request;
 
 /// Time that a client may block a send when the request states none, ms.
-pub(super) const SOCKET_TIMEOUT_MS: u32 = 10_000;
+pub(crate) const SOCKET_TIMEOUT_MS: u32 = 10_000;
 
 /// What a request without a digest asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Records.
     Basic,
     /// The results of a stream UDF.
@@ -32,7 +33,7 @@ pub(super) enum Kind {
 /// The kind of a query.
 ///
 /// Errors: 4 for a UDF without a known kind of call.
-pub(super) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
+pub(crate) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
     if request.fields.has(FieldType::UDF_PACKAGE) {
         return match request.fields.udf_op() {
             Ok(Some(1)) => Ok(Kind::Aggregation),
@@ -50,7 +51,7 @@ pub(super) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
 ///
 /// Errors: 22 where UDFs are disabled; 16 for a filter of an aggregation; 2 for an unknown set; 201 where a secondary
 /// index would be needed; 4 for fields that are malformed or contradict each other.
-pub(super) fn admit(
+pub(crate) fn admit(
     services: &impl Services,
     namespace: &Namespace,
     request: &Request<'_>,
@@ -79,14 +80,14 @@ pub(super) fn admit(
 }
 
 /// The set that a query is about; none for the whole namespace.
-pub(super) fn set<'a>(request: &Request<'a>) -> Option<&'a str> {
+pub(crate) fn set<'a>(request: &Request<'a>) -> Option<&'a str> {
     request.set.filter(|set| !set.is_empty())
 }
 
 /// A job over all partitions, with the number and limits that the request states.
 ///
 /// Errors: 4 for malformed fields.
-pub(super) fn spec(
+pub(crate) fn spec(
     namespace: &Namespace,
     request: &Request<'_>,
     kind: JobKind,
@@ -114,7 +115,7 @@ pub(super) fn spec(
 /// Begins a job. A short one may begin however many run.
 ///
 /// Errors: 4 for a number in use, 22 when too many jobs run.
-pub(super) fn begin(
+pub(crate) fn begin(
     services: &impl Services,
     spec: JobSpec,
     short: bool,
@@ -130,7 +131,7 @@ pub(super) fn begin(
 }
 
 /// How a job ended whose reply could not be sent.
-pub(super) fn end_of(error: &io::Error) -> JobEnd {
+pub(crate) fn end_of(error: &io::Error) -> JobEnd {
     if error.kind() == io::ErrorKind::TimedOut {
         JobEnd::ClientStalled
     } else {
@@ -139,7 +140,7 @@ pub(super) fn end_of(error: &io::Error) -> JobEnd {
 }
 
 /// Sends what the output holds, within the time that the job gives its client.
-pub(super) async fn flush(job: &Job, output: &mut impl ReplyStream) -> io::Result<()> {
+pub(crate) async fn flush(job: &Job, output: &mut impl ReplyStream) -> io::Result<()> {
     let begun = Instant::now();
     let sent = match job.spec.socket_timeout_ms {
         0 => output.flush().await,
@@ -153,7 +154,7 @@ pub(super) async fn flush(job: &Job, output: &mut impl ReplyStream) -> io::Resul
 }
 
 /// Waits until a moment, or until somebody asks for the job's end.
-pub(super) async fn wait_until(job: &Job, due: Instant) {
+pub(crate) async fn wait_until(job: &Job, due: Instant) {
     tokio::select! {
         biased;
         () = job.aborted() => {}
@@ -164,7 +165,7 @@ pub(super) async fn wait_until(job: &Job, due: Instant) {
 /// The most records per second that the request asks for; 0 is no limit.
 ///
 /// Errors: 4 for a malformed field.
-pub(super) fn rate(request: &Request<'_>) -> Result<u32, ResultCode> {
+pub(crate) fn rate(request: &Request<'_>) -> Result<u32, ResultCode> {
     let rate = request.fields.records_per_second();
     Ok(rate.map_err(|_| ResultCode::PARAMETER)?.unwrap_or(0))
 }

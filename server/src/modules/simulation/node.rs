@@ -11,18 +11,18 @@ use super::super::rollout::Rollout;
 use super::super::version::{DAY_MS, LONGEST_OUTAGE_MS, Summaries, Summary, missing};
 
 /// A node without a sign of life for this long is dead to the others, ms.
-pub(super) const DEAD_AFTER: u64 = 1_000;
+pub(crate) const DEAD_AFTER: u64 = 1_000;
 
 /// One run of a node, from a start to the kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Run {
-    pub(super) node: usize,
-    pub(super) incarnation: u64,
+pub(crate) struct Run {
+    pub(crate) node: usize,
+    pub(crate) incarnation: u64,
 }
 
 /// What nodes send each other.
 #[derive(Clone)]
-pub(super) enum Message {
+pub(crate) enum Message {
     Gossip(Arc<Summaries>),
     Push(Arc<ModuleItem>),
     /// A node has this, after it was offered that.
@@ -50,12 +50,12 @@ pub(super) enum Message {
 }
 
 /// What is written next, and who waits for it.
-pub(super) struct Write {
-    pub(super) items: Vec<ModuleItem>,
-    pub(super) then: Then,
+pub(crate) struct Write {
+    pub(crate) items: Vec<ModuleItem>,
+    pub(crate) then: Then,
 }
 
-pub(super) enum Then {
+pub(crate) enum Then {
     /// Another node pushed it.
     Answer(Run),
     /// A client of this node did.
@@ -67,43 +67,43 @@ pub(super) enum Then {
 }
 
 /// A change that a client of this node waits for.
-pub(super) struct Waited {
-    pub(super) item: Arc<ModuleItem>,
-    pub(super) rollout: Rollout<Run>,
-    pub(super) since: u64,
-    pub(super) sent: u64,
+pub(crate) struct Waited {
+    pub(crate) item: Arc<ModuleItem>,
+    pub(crate) rollout: Rollout<Run>,
+    pub(crate) since: u64,
+    pub(crate) sent: u64,
 }
 
 /// What survives a kill.
 #[derive(Default)]
-pub(super) struct Disk {
-    pub(super) items: Vec<StoredItem>,
-    pub(super) alive_ms: Option<u64>,
+pub(crate) struct Disk {
+    pub(crate) items: Vec<StoredItem>,
+    pub(crate) alive_ms: Option<u64>,
 }
 
 /// What does not.
-pub(super) struct Up {
-    pub(super) run: Run,
-    pub(super) started: u64,
-    pub(super) ticks: u64,
-    pub(super) catalogue: Catalogue,
+pub(crate) struct Up {
+    pub(crate) run: Run,
+    pub(crate) started: u64,
+    pub(crate) ticks: u64,
+    pub(crate) catalogue: Catalogue,
     /// What is served, and shown to other nodes.
-    pub(super) served: Arc<Summaries>,
-    pub(super) opened_ms: u64,
-    pub(super) alive_until_ms: u64,
-    pub(super) settled: bool,
-    pub(super) ready: bool,
-    pub(super) joining: Joining<Run>,
+    pub(crate) served: Arc<Summaries>,
+    pub(crate) opened_ms: u64,
+    pub(crate) alive_until_ms: u64,
+    pub(crate) settled: bool,
+    pub(crate) ready: bool,
+    pub(crate) joining: Joining<Run>,
     /// When peers took down the answer that they were compared by, listing this node.
-    pub(super) compared: BTreeMap<Run, Option<u64>>,
+    pub(crate) compared: BTreeMap<Run, Option<u64>>,
     /// Last sign of life of every other node.
-    pub(super) heard: BTreeMap<usize, (u64, u64)>,
-    pub(super) writes: VecDeque<Write>,
-    pub(super) waited: Vec<Waited>,
+    pub(crate) heard: BTreeMap<usize, (u64, u64)>,
+    pub(crate) writes: VecDeque<Write>,
+    pub(crate) waited: Vec<Waited>,
 }
 
 impl Up {
-    pub(super) fn new(run: Run, now: u64, clock_ms: u64, disk: &Disk) -> Self {
+    pub(crate) fn new(run: Run, now: u64, clock_ms: u64, disk: &Disk) -> Self {
         let alive_ms = disk.alive_ms;
         let outdated =
             alive_ms.is_some_and(|alive_ms| clock_ms.saturating_sub(alive_ms) > LONGEST_OUTAGE_MS);
@@ -131,7 +131,7 @@ impl Up {
     }
 
     /// Like the service.
-    pub(super) fn alive_until_ms(&self, clock_ms: u64) -> u64 {
+    pub(crate) fn alive_until_ms(&self, clock_ms: u64) -> u64 {
         if clock_ms.saturating_sub(self.opened_ms) > DAY_MS {
             clock_ms
         } else {
@@ -140,7 +140,7 @@ impl Up {
     }
 
     /// Like the service: what counts is shown once it is on disk.
-    pub(super) fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         let counting = self.settled.then(|| self.catalogue.items());
         let counting = counting.into_iter().flatten();
         self.served = Arc::new(
@@ -151,19 +151,19 @@ impl Up {
     }
 
     /// Like the service.
-    pub(super) fn missing(&self, theirs: &Summaries, clock_ms: u64) -> Vec<Arc<str>> {
+    pub(crate) fn missing(&self, theirs: &Summaries, clock_ms: u64) -> Vec<Arc<str>> {
         let forgets = Some(clock_ms).filter(|now_ms| *now_ms >= self.catalogue.forgets_from_ms());
         missing(&self.served, theirs, forgets)
     }
 
-    pub(super) fn hear(&mut self, from: Run, now: u64) {
+    pub(crate) fn hear(&mut self, from: Run, now: u64) {
         let last = self.heard.entry(from.node).or_insert((0, 0));
         if from.incarnation >= last.0 {
             *last = (from.incarnation, now);
         }
     }
 
-    pub(super) fn peers(&self, now: u64) -> BTreeSet<Run> {
+    pub(crate) fn peers(&self, now: u64) -> BTreeSet<Run> {
         self.heard
             .iter()
             .filter(|(_, (_, at))| now - at <= DEAD_AFTER)
@@ -175,7 +175,7 @@ impl Up {
     }
 
     /// The member list: itself and the others that show life.
-    pub(super) fn members(&self, now: u64) -> BTreeSet<Run> {
+    pub(crate) fn members(&self, now: u64) -> BTreeSet<Run> {
         let mut members = self.peers(now);
         members.insert(self.run);
         members
@@ -183,12 +183,12 @@ impl Up {
 }
 
 #[derive(Default)]
-pub(super) struct Node {
-    pub(super) incarnation: u64,
+pub(crate) struct Node {
+    pub(crate) incarnation: u64,
     /// Its clock stands so much later than the earliest one, ms.
-    pub(super) skew_ms: u64,
-    pub(super) disk: Disk,
-    pub(super) up: Option<Up>,
+    pub(crate) skew_ms: u64,
+    pub(crate) disk: Disk,
+    pub(crate) up: Option<Up>,
     /// The last that it served by name, over all its runs.
-    pub(super) showed: BTreeMap<Arc<str>, Summary>,
+    pub(crate) showed: BTreeMap<Arc<str>, Summary>,
 }

@@ -11,13 +11,16 @@ use tracing::warn;
 use crate::cluster::records::{Records, migrate};
 use crate::cluster::{Answers, Cluster, ClusterSockets, fabric, form, modules};
 use crate::config::Config;
+use crate::contexts::context::{Limits, LuaFactory};
 use crate::info::{ModuleCommands, alternate_addresses, run_ticker, standard_addresses};
 use crate::log::Log;
+use crate::modules::service::Service;
+use crate::modules::settings::UdfSettings;
+use crate::net::server;
+use crate::net::server::{Listener, PortKind, Shutdown, Stop};
+use crate::node::running::{LuaFunctions, Running, run_keep_alive};
 use crate::node::{Node, identity, udf_settings};
 use crate::record::run_nsup;
-use crate::running::{LuaFunctions, Running, run_keep_alive};
-use crate::server::{self, Listener, PortKind, Shutdown, Stop};
-use crate::udf::{Limits, LuaFactory, Service, UdfSettings};
 
 /// Whatever keeps a node from starting.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;

@@ -13,22 +13,22 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::catalogue::{Proposal, Stored};
-use super::factory::{ContextFactory, LoadFailure, PooledContext as _};
 use super::failures::Failures;
 use super::item::{ItemError, ModuleItem};
 use super::joining::outdated_counts;
 use super::module::{Module, ModuleSet, ModuleView};
 use super::names;
 use super::persistence::{StoreError, StoredItem};
-use super::pool::{CallEnd, Held, Pool, Taken};
 use super::registry::{
     KEEP_ALIVE_MS, Known, Prepared, PutError, Registry, Versions, build_module, decode_content,
 };
 use super::settings::UdfSettings;
-use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
 use super::version::{DAY_MS, Decision, Summaries, decide, missing};
-use super::warmer::Visits;
 use crate::clock;
+use crate::contexts::factory::{ContextFactory, LoadFailure, PooledContext as _};
+use crate::contexts::pool::{CallEnd, Held, Pool, Taken};
+use crate::contexts::stats::{ModuleCounts, PoolCounts, UdfTotals};
+use crate::contexts::warmer::Visits;
 
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
 /// the change was answered.

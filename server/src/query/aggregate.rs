@@ -15,15 +15,18 @@ use protocol::message::{BodyWriter, MessageHeader, OpCode};
 use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
-use super::function::{self, FAILURE, Names, SUCCESS};
 use super::job::{self, Kind};
-use super::reply::{self, ReplyStream};
-use super::request::Request;
-use super::services::{FunctionContext, Functions, Services};
-use super::{RecordView, StreamCall, StreamStep};
-use crate::jobs::{Job, JobEnd, JobKind, RunningJob};
-use crate::record::{Namespace, PARTITIONS, Record, seconds};
-use crate::udf::EXECUTION_ERROR;
+use crate::modules::service::EXECUTION_ERROR;
+use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
+use crate::record::{Namespace, Record, seconds};
+use crate::storage::engine::PARTITIONS;
+use crate::transaction::function;
+use crate::transaction::function::{FAILURE, Names, SUCCESS};
+use crate::transaction::reply;
+use crate::transaction::reply::ReplyStream;
+use crate::transaction::request::Request;
+use crate::transaction::services::{FunctionContext, Functions, Services};
+use crate::transaction::{RecordView, StreamCall, StreamStep};
 
 /// Results are sent when they have grown to so many bytes.
 const FLUSH_BYTES: usize = 1 << 20;
@@ -51,7 +54,7 @@ struct Aggregation<'a, S> {
 ///
 /// # Errors
 /// The client is gone or does not read.
-pub(super) async fn answer<S: Services>(
+pub(crate) async fn answer<S: Services>(
     services: &S,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
@@ -279,7 +282,7 @@ impl Source {
         self.found.is_some().then_some(self)
     }
 
-    fn into_records(mut self) -> super::Records {
+    fn into_records(mut self) -> crate::transaction::Records {
         Box::new(move || {
             if self.job.is_aborted() {
                 return None;

@@ -8,14 +8,15 @@ use protocol::key::Digest;
 use crate::cluster::NodeId;
 use crate::cluster::fabric::FabricError;
 use crate::cluster::records::{Passage, Records};
-use crate::jobs::Jobs;
+use crate::contexts::context::LuaFactory;
+use crate::modules::service::{AcquireError, ContextGuard, Service};
 use crate::node::Node;
+use crate::query::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 use crate::transaction::{
     Call, CallOutcome, FunctionContext, Functions, Services, StreamCall, StreamStep,
 };
-use crate::udf::{AcquireError, ContextGuard, LuaFactory, Service};
 
 /// The registered modules and their contexts.
 #[derive(Clone)]

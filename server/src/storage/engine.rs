@@ -1,17 +1,19 @@
+//! The seam to engines, and what they are held to.
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use protocol::key::Digest;
 
-use super::Record;
+use crate::record::Record;
 
 /// Number of partitions of every namespace.
 pub const PARTITIONS: u16 = protocol::limits::PARTITIONS;
 
 /// Where the records of a namespace are kept.
 ///
-/// An engine keeps versions and knows nothing of time, sets, limits or statistics: [`super::Namespace`] does. Each call
-/// is atomic by itself; that nobody else changes the digest between two calls is what [`super::RecordLocks`] are for.
+/// An engine keeps versions and knows nothing of time, sets, limits or statistics: [`crate::record::Namespace`] does. Each call
+/// is atomic by itself; that nobody else changes the digest between two calls is what [`crate::record::RecordLocks`] are for.
 pub trait StorageEngine: Send + Sync + Debug {
     /// The stored version.
     fn get(&self, digest: &Digest) -> Option<Arc<Record>>;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::compile_failure::CompileFailure;
-use super::module::{Bytecode, Module, Modules};
+use crate::modules::compile_failure::CompileFailure;
+use crate::modules::module::{Bytecode, Module, Modules};
 
 /// Why a context could not be built.
 #[derive(Clone, Debug, PartialEq, Eq)]

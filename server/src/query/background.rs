@@ -14,18 +14,21 @@ use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 use tokio::task::JoinSet;
 
-use super::count;
-use super::forward::MOVED;
-use super::function::{self, Names};
 use super::job::{self, Kind};
-use super::plan::Plan;
-use super::reply::{self, ReplyStream, ReplyTo};
-use super::request::{Origin, Request};
-use super::services::{Functions, Services};
-use super::{single, write};
-use crate::jobs::{Job, JobEnd, JobKind, RunningJob};
-use crate::record::{Namespace, PARTITIONS, Record};
+use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
+use crate::record::{Namespace, Record};
 use crate::stats::{Counter, NamespaceStats};
+use crate::storage::engine::PARTITIONS;
+use crate::transaction::count;
+use crate::transaction::forward::MOVED;
+use crate::transaction::function;
+use crate::transaction::function::Names;
+use crate::transaction::plan::Plan;
+use crate::transaction::reply;
+use crate::transaction::reply::{ReplyStream, ReplyTo};
+use crate::transaction::request::{Origin, Request};
+use crate::transaction::services::{Functions, Services};
+use crate::transaction::{single, write};
 
 /// Records looked at between two chances for other tasks.
 const PAGE: usize = 64;
@@ -64,7 +67,7 @@ fn counters(stats: &NamespaceStats, kind: Kind) -> [&Counter; 3] {
 }
 
 /// Starts a background query, and says so or why not. `body` is that of the message.
-pub(super) fn answer<S: Services>(
+pub(crate) fn answer<S: Services>(
     services: &S,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,

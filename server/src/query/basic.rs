@@ -9,12 +9,14 @@ use protocol::message::{BodyWriter, Info1, Info3, MessageHeader, OpCode};
 use protocol::result_code::ResultCode;
 
 use super::job;
-use super::read::write_all;
-use super::reply::{self, ReplyStream};
-use super::request::Request;
-use super::services::Services;
-use crate::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
-use crate::record::{Namespace, PARTITIONS, Record};
+use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
+use crate::record::{Namespace, Record};
+use crate::storage::engine::PARTITIONS;
+use crate::transaction::read::write_all;
+use crate::transaction::reply;
+use crate::transaction::reply::ReplyStream;
+use crate::transaction::request::Request;
+use crate::transaction::services::Services;
 
 /// Time that a short query may take when the request states none.
 const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
@@ -60,7 +62,7 @@ struct Query<'a> {
 /// Answers a request without a digest: the records of partitions in order of digest, then a message that ends the reply.
 ///
 /// A query that cannot be done is refused by a single message, which is not marked as the last.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     services: &impl Services,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,

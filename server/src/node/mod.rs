@@ -1,5 +1,9 @@
 //! One node: what its commands and transactions share.
 
+pub mod launch;
+pub mod running;
+pub(crate) mod throw_away;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,11 +13,11 @@ use sha1::{Digest, Sha1};
 use crate::cluster::{ClusterView, NodeId};
 use crate::config::Config;
 use crate::info::{ModuleCommands, SystemMonitor, UserAgents};
-use crate::jobs::Jobs;
 use crate::log::Log;
+use crate::modules::settings::UdfSettings;
+use crate::query::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
-use crate::udf::UdfSettings;
 
 /// The state of a running node.
 pub struct Node {
