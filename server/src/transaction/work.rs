@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use data::work::{Meter, TimeIsUp};
 
-use crate::udf::budget::Budget;
+use crate::lua::budget::Budget;
 
 /// Units between two looks at the clock: some tens of microseconds.
 const UNITS_PER_LOOK: usize = 1 << 16;
