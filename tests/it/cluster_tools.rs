@@ -14,7 +14,7 @@ fn asadm(seeds: &[&RunningAsd], commands: &str) -> (String, String) {
         .iter()
         .map(|node| node.address().to_string())
         .collect();
-    let output = Command::new(env!("CARGO_BIN_EXE_asadm-under-test"))
+    let output = Command::new(tests::program::path("asadm").unwrap())
         .args(["--no-config-file", "-h", &seeds.join(","), "-e", commands])
         .output()
         .unwrap();

@@ -11,6 +11,7 @@ mod cluster;
 mod cluster_clients;
 mod cluster_records;
 mod cluster_tools;
+mod dependencies;
 mod durability;
 mod golden;
 mod lifecycle;

@@ -5,7 +5,7 @@ use tests::asd::{Asd, RunningAsd};
 
 /// The program under test: `ASD_BIN` when set, else the server as built with the suite.
 pub(crate) fn program() -> std::ffi::OsString {
-    std::env::var_os("ASD_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_asd-under-test").into())
+    tests::program::path("asd").unwrap()
 }
 
 /// An empty directory and a server that is to be started in it.

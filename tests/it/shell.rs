@@ -40,7 +40,7 @@ impl Shell {
     fn start_with(address: &str, home: &Path, environment: &[(&str, &str)]) -> Self {
         let Terminal { outer, inner } = Terminal::open().unwrap();
         let inner = || Stdio::from(inner.try_clone().unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_asadm-under-test"))
+        let child = Command::new(tests::program::path("asadm").unwrap())
             .args(["-h", address])
             .env("HOME", home)
             .env("TERM", "xterm-256color")

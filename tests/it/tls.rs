@@ -120,7 +120,7 @@ impl Bench {
     }
 
     fn command(&self, program: &str, words: &[&str]) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::new(tests::program::path(program).unwrap());
         command
             .args(["-h", &self.address.to_string(), "--tls-enable"])
             .args(words)
@@ -136,7 +136,7 @@ impl Bench {
     /// Output and status of `asinfo -v build` with further options.
     fn asinfo(&self, words: &[&str]) -> (String, i32) {
         let words = [words, &["-v", "build"]].concat();
-        let output = self.tool(env!("CARGO_BIN_EXE_asinfo-under-test"), &words);
+        let output = self.tool("asinfo", &words);
         let text = String::from_utf8(output.stdout).unwrap();
         (text, output.status.code().unwrap())
     }
@@ -250,7 +250,7 @@ fn versions_suites_and_files_are_checked_before_anything_is_sent() {
     }
     // A system without certificates to trust.
     let output = bench
-        .command(env!("CARGO_BIN_EXE_asinfo-under-test"), &["-v", "build"])
+        .command("asinfo", &["-v", "build"])
         .env("SSL_CERT_FILE", bench.file("empty.pem"))
         .env_remove("SSL_CERT_DIR")
         .output()
@@ -270,7 +270,7 @@ fn versions_suites_and_files_are_checked_before_anything_is_sent() {
         "-v",
         "build",
     ];
-    let output = Command::new(env!("CARGO_BIN_EXE_asinfo-under-test"))
+    let output = Command::new(tests::program::path("asinfo").unwrap())
         .args(words)
         .current_dir(bench.files.path())
         .output()
@@ -401,7 +401,7 @@ fn logins_with_and_without_the_password_itself() {
 fn asadm_reaches_nodes_over_tls() {
     let bench = Bench::start(false, false);
     let asadm = |words: &[&str]| {
-        let output = bench.tool(env!("CARGO_BIN_EXE_asadm-under-test"), words);
+        let output = bench.tool("asadm", words);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (
             text(output.stdout),

@@ -9,5 +9,6 @@ pub mod error;
 pub mod link;
 pub mod load;
 pub mod process;
+pub mod program;
 pub mod records;
 pub mod terminal;

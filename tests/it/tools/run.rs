@@ -56,8 +56,8 @@ pub(super) fn run(case: &Case, answers: &Answers, loopback: &Arc<Loopback>) -> R
     }
     let (program, words) = case.argv.split_first().unwrap();
     let mut command = Command::new(match program.as_str() {
-        "asinfo" => env!("CARGO_BIN_EXE_asinfo-under-test"),
-        _ => env!("CARGO_BIN_EXE_asadm-under-test"),
+        "asinfo" => tests::program::path("asinfo").unwrap(),
+        _ => tests::program::path("asadm").unwrap(),
     });
     command
         .args(words.iter().map(|word| loopback.enter(word)))

@@ -26,7 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The program to measure.
-    #[arg(long, default_value = "target/release/asadm")]
+    #[arg(long, default_value = "target/dist/asadm")]
     asadm: PathBuf,
     /// Runs of each case; the median counts.
     #[arg(long, default_value_t = 15)]

@@ -30,7 +30,7 @@ const TIMEOUT: u32 = 10;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The program to measure.
-    #[arg(long, default_value = "target/release/asd")]
+    #[arg(long, default_value = "target/dist/asd")]
     asd: PathBuf,
     /// Registrations of each cluster.
     #[arg(long, default_value_t = 500)]

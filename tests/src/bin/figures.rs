@@ -1,4 +1,4 @@
-//! Measures what the README states: `cargo build --release --workspace && target/release/figures`.
+//! Measures what the README states: `cargo build --profile dist --workspace --features tests/figures && target/dist/figures`.
 //!
 //! `asd` and the bare server run in turns in one run, so that both meet the same machine.
 

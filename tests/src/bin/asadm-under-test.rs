@@ -1,7 +1,0 @@
-//! The tool as the suites start it: the same code as `asadm`, built with the tests so that it is never stale.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    asadm::program::main()
-}
