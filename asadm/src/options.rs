@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use asinfo::config::Config;
-use asinfo::options::{ConfigOptions, ConnectionOptions, TlsOptions, seconds};
 use clap::{ArgAction, Parser};
+use tools::config::Config;
+use tools::options::{ConfigOptions, ConnectionOptions, TlsOptions, seconds};
 
 /// Manages Aerospike clusters: interactively, or with -e.
 #[derive(Parser, Debug)]
@@ -113,7 +113,7 @@ pub struct Options {
 pub enum Format {
     /// Tables and text.
     Table,
-    /// One JSON document: see [`document`](crate::document).
+    /// One JSON document: see [`document`](tools::document).
     Json,
 }
 

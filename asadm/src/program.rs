@@ -4,19 +4,21 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cluster::{Approach, Cluster};
-use crate::document::Document;
-use crate::exit::Exit;
-use crate::options::{Format, Options, Settings};
-use crate::output::Output;
-use crate::render::Style;
-use crate::session::{Header, Session};
-use crate::{command, parse, shell};
-use asinfo::config::{Config, Problem};
-use asinfo::options::{Connection, OptionsError};
-use asinfo::{ask, prompt, value};
 use clap::{CommandFactory, Parser};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tools::cluster::{Approach, Cluster};
+use tools::config::{ASADM, Config, Problem};
+use tools::connection::{Connection, OptionsError};
+use tools::document::Document;
+use tools::exit::Exit;
+use tools::output::Output;
+use tools::render::Style;
+use tools::terminal::prompt;
+use tools::{ask, value};
+
+use crate::options::{Format, Options, Settings};
+use crate::session::{Header, Session};
+use crate::{command, parse, shell};
 
 /// Runs `asadm` with the arguments of this process.
 pub fn main() -> ExitCode {
@@ -100,7 +102,7 @@ async fn run(options: &Options) -> Exit {
 
 async fn run_into(options: &Options, document: Option<Document>) -> Exit {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let config = options.config.read(home.as_deref());
+    let config = options.config.read(home.as_deref(), &ASADM);
     let settings = options.resolve(&config);
     let mut out = Output::new(style(&settings));
     let as_document = document.is_some();
@@ -156,6 +158,7 @@ async fn run_into(options: &Options, document: Option<Document>) -> Exit {
     out.note(&options.config_line(home.as_deref()));
 
     let approach = Approach {
+        agent: concat!("asadm-", env!("CARGO_PKG_VERSION")).to_owned(),
         seeds: connection.seeds,
         credential: connection.credential,
         tls: connection.tls,

@@ -5,15 +5,16 @@ mod asinfo_command;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::pin::Pin;
 
-use crate::clock;
-use crate::cluster::{Cluster, NodeReply};
+use tools::terminal::line::read_line;
+
 use crate::command::{self, Action, Command, Resolved, help, resolve};
 use crate::manage;
-use crate::output::{Output, Pager};
 use crate::view::{self, Answers, Context, Failure, Modifiers, Target, View};
+use tools::clock;
+use tools::cluster::{Cluster, NodeReply};
+use tools::output::{Output, Pager};
 
 /// Whether the session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Session {
         for words in commands {
             let ends = matches!(words.as_slice(), [word, ..] if matches!(word.as_str(), "exit" | "quit" | "EOF"));
             if let Some(document) = self.out.document() {
-                document.begin(&without_passwords(words));
+                document.begin(&command::without_passwords(words));
             } else if !ends && (header == Header::Always || commands.len() > 1) {
                 self.header(words, header);
             }
@@ -381,23 +382,6 @@ impl Session {
     }
 }
 
-/// The words of a command, with what stands behind words for passwords hidden.
-fn without_passwords(words: &[String]) -> String {
-    const PASSWORDS: [&str; 3] = ["password", "old", "new"];
-    // What is not understood may be a password that was meant for a command that is.
-    let harmless = matches!(
-        resolve(words),
-        Resolved::Command(command, _) if !command.path.contains(&"acl") && command.path != ["watch"]
-    );
-    let mut shown = Vec::with_capacity(words.len());
-    let mut hides = false;
-    for word in words {
-        shown.push(if hides { "***" } else { word });
-        hides = !harmless && PASSWORDS.contains(&word.as_str());
-    }
-    shown.join(" ")
-}
-
 /// What is said of nodes that were asked in vain, each with its reason.
 fn missed(silent: &[String], expected: usize) -> Option<String> {
     let count = silent.len();
@@ -434,18 +418,6 @@ fn missing(command: &Command, modifiers: &Modifiers) -> Option<String> {
             Some("Missing required argument".to_owned())
         }
         None => None,
-    }
-}
-
-/// The next line of stdin; `None` at its end. Leaves the runtime free, so that an interrupt is seen.
-pub async fn read_line() -> Option<String> {
-    let read = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        io::stdin().read_line(&mut line).map(|size| (size, line))
-    });
-    match read.await {
-        Ok(Ok((size, line))) if size > 0 => Some(line),
-        _ => None,
     }
 }
 

@@ -1,14 +1,3 @@
-//! What the command-line tools share about reaching a node: host lists, configuration files, connection options,
-//! login; and how `asinfo` shows a value.
-//!
-//! `asadm` builds on this crate, never the other way round, so that `asinfo` stays a small program.
+//! `asinfo`: one info command to one node. All that it shares with other programs is in `tools`.
 
-pub mod ask;
-pub mod config;
-pub mod hosts;
-pub mod login;
-pub mod options;
 pub mod program;
-pub mod prompt;
-pub mod tls;
-pub mod value;

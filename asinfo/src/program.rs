@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::ask::{Answer, AskError, ask, connect};
-use crate::config::{Config, Problem};
-use crate::options::{ConfigOptions, Connection, ConnectionOptions, TlsOptions, seconds};
-use crate::{prompt, value};
 use clap::{ArgAction, CommandFactory, Parser};
 use protocol::info::Failure;
+use tools::ask::{Answer, AskError, ask, connect};
+use tools::config::{ASADM, Config, Problem};
+use tools::connection::Connection;
+use tools::options::{ConfigOptions, ConnectionOptions, TlsOptions, seconds};
+use tools::terminal::prompt;
+use tools::value;
 
 /// Sends an info command to an Aerospike server and prints the answer.
 #[derive(Parser, Debug)]
@@ -139,7 +141,7 @@ fn printed(result: io::Result<()>) -> ExitCode {
 fn run(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let config = options.config.read(home.as_deref());
+    let config = options.config.read(home.as_deref(), &ASADM);
     for problem in &config.problems {
         outcome.tell(problem);
     }

@@ -5,10 +5,12 @@
 
 mod help;
 mod resolve;
+mod secret;
 mod table;
 
 pub use help::{help, manual};
 pub use resolve::{Resolved, children, resolve};
+pub use secret::{holds_password, without_passwords};
 pub use table::{GROUPS, MODIFIERS};
 
 use crate::view::{self, Flag, Modifiers, View};

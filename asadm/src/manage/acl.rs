@@ -1,8 +1,9 @@
 //! `manage acl`: users and roles, by security messages to the principal.
 
-use asinfo::{login, prompt};
 use protocol::result_code::ResultCode;
 use protocol::security::{Command, FIRST_DATA_PRIVILEGE, FieldId, PRIVILEGES};
+use tools::login;
+use tools::terminal::prompt;
 
 use super::{Outcome, argument, word};
 use crate::command::Acl;

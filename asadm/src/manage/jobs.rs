@@ -1,10 +1,10 @@
 //! `manage jobs kill`.
 
 use super::{Outcome, ask, at_least, response};
-use crate::clock;
 use crate::session::Session;
-use crate::sheet::{Marker, NODE, Record, Sheet, Value, node, text};
 use crate::view::{Modifiers, is_error, reason};
+use tools::clock;
+use tools::sheet::{Marker, NODE, Record, Sheet, Value, node, text};
 
 /// One job on one node.
 struct Job {
@@ -82,7 +82,7 @@ pub(super) async fn by_trid(session: &mut Session, modifiers: &Modifiers) -> Out
     }
     let columns = vec![
         node().into(),
-        crate::sheet::integer("Transaction ID", "trid").into(),
+        tools::sheet::integer("Transaction ID", "trid").into(),
         text("Namespace", "namespace").into(),
         text("Type", "type").into(),
         text("Response", "response").rules(response::RULES).into(),

@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use crate::session::Session;
-use crate::sheet::{Format, Marker, NODE, Record, Rule, Sheet, Value, node, text};
 use crate::view::{is_error, reason};
+use tools::sheet::{Format, Marker, NODE, Record, Rule, Sheet, Value, node, text};
 
 /// The key of the node's words.
 const RESPONSE: &str = "response";

@@ -1,6 +1,6 @@
 //! Times as `before` takes them.
 
-use crate::clock;
+use tools::clock;
 
 /// A point in time and its distance from UTC as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use super::time::Before;
 use super::{Outcome, ask, number, tell_principal, word};
-use crate::clock;
 use crate::session::Session;
 use crate::view::Modifiers;
+use tools::clock;
 
 /// Truncates a set or a namespace, or takes that back. Asks for confirmation unless told not to.
 pub(super) async fn run(session: &mut Session, modifiers: &Modifiers) -> Outcome {

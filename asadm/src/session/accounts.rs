@@ -1,8 +1,8 @@
 //! `show users` and `show roles`: lists that nodes give on security messages.
 
-use asinfo::login;
 use protocol::result_code::ResultCode;
 use protocol::security::{Command, FieldId, Role, SecurityError, Unit, User};
+use tools::login;
 
 use super::Session;
 use crate::command::Accounts;

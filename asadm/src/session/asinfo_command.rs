@@ -1,11 +1,11 @@
 //! `asinfo` inside `asadm`: one info command to many nodes, nobody forgotten.
 
-use asinfo::value;
 use regex::RegexSet;
+use tools::value;
 
 use super::{Session, missed};
-use crate::document::NodeAnswer;
 use crate::view::{Flag, Modifiers};
+use tools::document::NodeAnswer;
 
 const VALUE: &str = "-v";
 const LINES: &str = "-l";

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Flow, Session};
-use crate::clock;
 use crate::command::{Resolved, resolve};
+use tools::clock;
 
 /// What `watch` was asked to do.
 #[derive(Debug, PartialEq)]

@@ -4,22 +4,42 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use reedline::{Completer, CompletionResult, Span, Suggestion};
+use tools::terminal::line::{Completion, Language};
 
 use super::vocabulary::Vocabulary;
 use crate::command::{self, Command, Resolved};
 use crate::parse;
 
-/// Completes the word before the cursor.
-pub(super) struct Words(pub(super) Arc<Mutex<Vocabulary>>);
+/// The command language with the names of the cluster that are known so far.
+#[derive(Clone, Default)]
+pub(super) struct Words(Arc<Mutex<Vocabulary>>);
 
-impl Completer for Words {
-    fn complete(&mut self, line: &str, position: usize) -> CompletionResult {
-        CompletionResult::fresh(suggestions(line, position, &self.0.lock()))
+impl Words {
+    /// Completes these names from now on.
+    pub(super) fn learn(&self, vocabulary: Vocabulary) {
+        *self.0.lock() = vocabulary;
     }
 }
 
-fn suggestions(line: &str, position: usize, vocabulary: &Vocabulary) -> Vec<Suggestion> {
+impl Language for Words {
+    fn completions(&self, line: &str, cursor: usize) -> Vec<Completion> {
+        suggestions(line, cursor, &self.0.lock())
+    }
+
+    fn is_unfinished(&self, line: &str) -> bool {
+        matches!(
+            parse::lines(line),
+            Err(parse::ParseError::OpenQuote | parse::ParseError::OpenEscape)
+        )
+    }
+
+    fn is_kept(&self, line: &str) -> bool {
+        parse::lines(line)
+            .is_ok_and(|commands| commands.iter().all(|words| !command::holds_password(words)))
+    }
+}
+
+fn suggestions(line: &str, position: usize, vocabulary: &Vocabulary) -> Vec<Completion> {
     let typed = line.get(..position).unwrap_or(line);
     let Some(start) = parse::last_word(typed) else {
         return Vec::new();
@@ -28,11 +48,10 @@ fn suggestions(line: &str, position: usize, vocabulary: &Vocabulary) -> Vec<Sugg
     completions(typed.get(..start).unwrap_or_default(), vocabulary)
         .into_iter()
         .filter(|name| name.starts_with(word))
-        .map(|name| Suggestion {
-            value: parse::written(&name).into_owned(),
-            span: Span::new(start, position),
-            append_whitespace: true,
-            ..Suggestion::default()
+        .map(|name| Completion {
+            text: parse::written(&name).into_owned(),
+            start,
+            ends: true,
         })
         .collect()
 }
@@ -174,7 +193,7 @@ mod tests {
         ] {
             let found: Vec<_> = suggestions(line, line.len(), &vocabulary())
                 .into_iter()
-                .map(|suggestion| suggestion.value)
+                .map(|suggestion| suggestion.text)
                 .collect();
             assert_eq!(found.join(" "), expected, "{line}");
         }

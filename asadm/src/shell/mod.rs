@@ -1,16 +1,18 @@
 //! The interactive shell.
 
 mod complete;
-mod line;
 mod vocabulary;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::exit::Exit;
+use tools::terminal::line::{Read, Reader};
+
 use crate::parse;
 use crate::session::{Flow, Header, Session};
+use tools::exit::Exit;
 
+use complete::Words;
 use vocabulary::Vocabulary;
 
 /// What is told when there are no peers to find.
@@ -20,6 +22,9 @@ pub const ADMIN_NOTE: &str =
 /// How old the picture of the cluster may be when a command starts.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(3);
 
+/// Earlier lines, in the home directory.
+const HISTORY: &str = ".aerospike/admin_live_cluster_history";
+
 /// Reads lines and runs them until the end of input or `exit`.
 pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
     banner(&mut session);
@@ -28,19 +33,21 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
             "This cluster is currently in stop writes. Run `show stop-writes` for more details.",
         );
     }
-    let mut reader = line::Reader::new(home, session.out.style.colour);
-    learn(&reader, &mut session).await;
+    let words = Words::default();
+    let history = home.map(|home| home.join(HISTORY));
+    let mut reader = Reader::new(&words, history.as_deref(), session.out.style.colour);
+    learn(&reader, &words, &mut session).await;
     let mut seen = Instant::now();
     loop {
         let (prompt, codes) = prompt(&session);
         match reader.read(prompt, codes, &mut session.out).await {
-            line::Read::End => break,
-            line::Read::Interrupted => {
+            Read::End => break,
+            Read::Interrupted => {
                 let text = "To exit asadm utility please run the 'exit' command.";
                 let text = session.out.styled("31;91", text);
                 session.out.text(&format!("{text}\n"));
             }
-            line::Read::Line(text) => {
+            Read::Line(text) => {
                 if text.trim().is_empty() {
                     continue;
                 }
@@ -55,7 +62,7 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
                 }
                 if outdated {
                     seen = Instant::now();
-                    learn(&reader, &mut session).await;
+                    learn(&reader, &words, &mut session).await;
                 }
             }
         }
@@ -72,11 +79,11 @@ async fn or_interrupt<T>(work: impl Future<Output = T>) -> Option<T> {
 }
 
 /// Has the names of the cluster completed, where there is completion.
-async fn learn(reader: &line::Reader, session: &mut Session) {
-    if reader.completes()
+async fn learn(reader: &Reader, words: &Words, session: &mut Session) {
+    if reader.edits()
         && let Some(vocabulary) = or_interrupt(Vocabulary::of(&mut session.cluster)).await
     {
-        reader.learn(vocabulary);
+        words.learn(vocabulary);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::Cluster;
 use crate::view::is_error;
+use tools::cluster::Cluster;
 
 /// Scopes whose parameters are completed, as `manage config SCOPE` names them.
 const SCOPES: &[&str] = &["service", "network", "security", "namespace"];
@@ -30,7 +30,7 @@ impl Vocabulary {
                 .members
                 .iter()
                 .flat_map(|member| [member.node.name.clone(), member.node.id.clone()])
-                .filter(|name| name != crate::cluster::UNREACHED_ID)
+                .filter(|name| name != tools::cluster::UNREACHED_ID)
                 .collect(),
             ..Self::default()
         };

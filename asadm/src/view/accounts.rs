@@ -5,7 +5,7 @@ use protocol::security::{Rates, Role, User};
 use super::filter::Filter;
 use super::read::{name, stamped};
 use super::{Context, Node, Piece};
-use crate::sheet::{Record, Sheet, Value, group, integer, node, percentage, right, text};
+use tools::sheet::{Record, Sheet, Value, group, integer, node, percentage, right, text};
 
 const USER: &str = "user";
 const ROLE: &str = "role";
@@ -54,7 +54,7 @@ pub fn users_statistics(nodes: &[(&Node, Vec<User>)], context: &Context) -> Piec
         let mut records = Vec::new();
         for (node, users) in nodes {
             for user in users.iter().filter(|user| like.matches(&user.name)) {
-                records.push(user_record(user).with(crate::sheet::NODE, name(node)));
+                records.push(user_record(user).with(tools::sheet::NODE, name(node)));
             }
         }
         records
@@ -62,7 +62,7 @@ pub fn users_statistics(nodes: &[(&Node, Vec<User>)], context: &Context) -> Piec
     match sheet(
         "Users Statistics",
         columns,
-        &[crate::sheet::NODE],
+        &[tools::sheet::NODE],
         context,
         records,
     ) {
@@ -97,7 +97,7 @@ pub fn roles(roles: &[Role], context: &Context) -> Piece {
 
 fn sheet(
     title: &str,
-    columns: Vec<crate::sheet::Field>,
+    columns: Vec<tools::sheet::Field>,
     order: &[&'static str],
     context: &Context,
     records: impl Fn(&Filter) -> Vec<Record>,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tools::answer::is_error;
+
 /// Why a node gave no answer to an info command (time-out, closed connection, …), in words for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -66,10 +68,4 @@ impl Answers {
     pub fn node(&self, key: &str) -> Option<&NodeAnswers> {
         self.nodes.get(key)
     }
-}
-
-/// True if an answer is one of the server's error forms.
-pub fn is_error(text: &str) -> bool {
-    let start = text.get(..5).unwrap_or(text).to_ascii_lowercase();
-    start == "error" || start.starts_with("fail:") || start == "fail"
 }

@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::parameters::FLIP;
 use super::read::{asked, fail, id, list, name, namespaces, of, principal, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::sheet::{
     Field, Format, Layout, NODE, Record, Rule, Sheet, Value, group, integer, node, right, text,
 };
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::filter::Filter;
 use super::read::{asked, namespaces, stamped};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{Column, Convert, Field, Format, NODE, Record, Rule, Sheet, Value, node};
+use tools::sheet::{Column, Convert, Field, Format, NODE, Record, Rule, Sheet, Value, node};
 
 const BYTES: Flag = Flag {
     names: &["-b"],

@@ -4,7 +4,7 @@ use super::filter::Filter;
 use super::parameters::{FLIP, laid_out, namespace_config};
 use super::read::{asked, name, namespaces, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{Convert, Dynamic, Field, NODE, Record, Sheet, Value, node};
+use tools::sheet::{Convert, Dynamic, Field, NODE, Record, Sheet, Value, node};
 
 /// `features`.
 pub(super) const SHOW: View = View {

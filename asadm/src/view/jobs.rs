@@ -2,9 +2,10 @@
 
 use super::filter::Filter;
 use super::parameters::{FLIP, laid_out};
-use super::read::{asked, at_least, list, name, record, stamped};
+use super::read::{asked, list, name, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::answer::at_least;
+use tools::sheet::{
     Column, Convert, Dynamic, Field, Format, NODE, Record, Rule, Sheet, Value, integer, node,
     percentage, text,
 };

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::filter::Filter;
-use super::read::{asked, at_least, list, namespaces, stamped};
+use super::read::{asked, list, namespaces, stamped};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::answer::at_least;
+use tools::sheet::{
     Aggregate, Column, Convert, Field, NODE, Record, Sheet, Value, node, read_number, text,
 };
 

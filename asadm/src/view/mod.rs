@@ -1,7 +1,7 @@
 //! Views: which info commands a `show`/`info`/`summary`/`features` command needs, and how the answers become sheets.
 //!
 //! A view opens no socket and prints nothing. The core asks [`View::pending`] for every node, sends, stores the answers,
-//! and repeats until nothing is pending; then [`View::render`] makes the [`Piece`]s, and [`crate::render::print`] turns
+//! and repeats until nothing is pending; then [`View::render`] makes the [`Piece`]s, and [`tools::render::print`] turns
 //! each into text.
 
 pub mod accounts;
@@ -27,34 +27,15 @@ mod udfs;
 mod usage;
 mod xdr;
 
-pub use answers::{Answers, Failure, NodeAnswers, is_error};
+pub use answers::{Answers, Failure, NodeAnswers};
 pub use modifiers::{Flag, Modifiers};
-pub(crate) use read::{at_least, reason};
+pub use tools::answer::is_error;
+pub(crate) use tools::answer::{at_least, reason};
 
 use std::collections::BTreeSet;
 
-use crate::sheet::Sheet;
-
-/// One node of the cluster picture, reachable or not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
-    /// `address:port`; the key into [`Answers`].
-    pub key: String,
-    /// Display name: `fqdn:port`, or the key if there is no name.
-    pub name: String,
-    /// Node id; `000000000000000` for a node that was not reached.
-    pub id: String,
-    /// Server version, from `build`; empty for a node that was not reached.
-    pub build: String,
-    /// Other addresses (`address:port`) at which the node was reached.
-    pub aliases: Vec<String>,
-    /// False for a peer that is known but was not reached.
-    pub alive: bool,
-    /// The expected principal: marked `*`, green.
-    pub principal: bool,
-    /// The node that was reached first: marked `@`, bold cyan, unless it is the principal.
-    pub this: bool,
-}
+pub use tools::cluster::Node;
+pub use tools::output::Piece;
 
 /// All that a view needs besides the answers.
 #[derive(Debug, Clone, Default)]
@@ -76,26 +57,6 @@ pub enum Target {
     Principal,
     /// Nobody: the view shows the cluster picture.
     Nobody,
-}
-
-/// One part of a command's output, in order.
-#[derive(Debug, Clone)]
-pub enum Piece {
-    /// A table.
-    Sheet(Box<Sheet>),
-    /// Plain text for stdout, printed as it is, also with `--json`.
-    Text(String),
-    /// `ERROR: text` for stderr; the exit status becomes 2.
-    Error(String),
-    /// `WARNING: text` for stderr.
-    Warning(String),
-}
-
-impl Piece {
-    /// A table.
-    pub fn sheet(sheet: Sheet) -> Self {
-        Self::Sheet(Box::new(sheet))
-    }
 }
 
 /// A command that reads: its line, its info commands, its output.

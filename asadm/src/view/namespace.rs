@@ -2,7 +2,7 @@
 
 use super::read::{add, asked, fail, namespaces, of, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::sheet::{
     Aggregate, Column, Field, Format, Record, Rule, Sheet, Value, boolean, byte_count, count,
     group, integer, node, percentage, share, text,
 };

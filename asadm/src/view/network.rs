@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::read::{add, asked, at_least, fail, id, name, of, stamped};
+use super::read::{add, asked, fail, id, name, of, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::answer::at_least;
+use tools::sheet::{
     Field, Format, NODE, Record, Rule, Sheet, Value, boolean, count, group, integer, node, right,
     seconds, text,
 };

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::filter::Filter;
-use super::read::{add, asked, at_least, list, name, namespaces, record, stamped};
+use super::read::{add, asked, list, name, namespaces, record, stamped};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{Dynamic, Field, KEEP, Layout, NODE, Record, Sheet, Value, node};
+use tools::answer::at_least;
+use tools::sheet::{Dynamic, Field, KEEP, Layout, NODE, Record, Sheet, Value, node};
 
 pub(super) const FLIP: Flag = Flag {
     names: &["--flip", "-flip"],

@@ -1,7 +1,9 @@
 //! Info answers as fields and records.
 
+use tools::answer::{is_error, reason};
+
 use super::{Answers, Context, Node, NodeAnswers, Piece};
-use crate::sheet::{Marker, NODE, Record, Value};
+use tools::sheet::{Marker, NODE, Record, Value};
 
 /// The fields of a `k=v` list. A name that comes again adds its value behind a `,`.
 pub(super) fn fields(text: &str, separator: char) -> Vec<(String, String)> {
@@ -95,29 +97,6 @@ pub(super) fn stamped(title: &str, context: &Context) -> String {
     format!("{title} ({})", context.now)
 }
 
-/// True if a version is at least `wanted`; false if it is no version.
-pub(crate) fn at_least(build: &str, wanted: &[u32]) -> bool {
-    let parts: Vec<u32> = build
-        .split(['.', '-'])
-        .map_while(|part| part.parse().ok())
-        .collect();
-    !parts.is_empty() && parts.as_slice() >= wanted
-}
-
-/// The reason in an error answer: of `error…` the text after the first `=` up to the next `=`, or without `=` the third
-/// part between `:`; of `fail…` the third part.
-pub(crate) fn reason(answer: &str) -> String {
-    let third = || answer.splitn(3, ':').nth(2).unwrap_or(answer);
-    let reason = if answer.to_ascii_lowercase().starts_with("error") && answer.contains('=') {
-        answer.split('=').nth(1).unwrap_or(answer)
-    } else {
-        third()
-    };
-    reason
-        .trim_matches(|c: char| c == ' ' || c == '.')
-        .to_owned()
-}
-
 /// The principal with its answers; of nodes that `with` chose, the first.
 pub(super) fn principal<'a>(
     answers: &'a Answers,
@@ -137,7 +116,7 @@ pub(super) fn principal_text<'a>(
 ) -> Result<&'a str, Piece> {
     let answer = principal(answers, context).and_then(|(_, answers)| answers.get(command));
     match answer {
-        Some(Ok(text)) if super::is_error(text) => {
+        Some(Ok(text)) if is_error(text) => {
             Err(Piece::Error(format!("{failed} : {}.", reason(text))))
         }
         Some(Ok(text)) => Ok(text),

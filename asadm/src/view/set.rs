@@ -3,7 +3,7 @@
 use super::namespace::NEARLY_FULL;
 use super::read::{add, asked, fail, list, of, stamped};
 use super::{Answers, Context, Piece, Target, View};
-use crate::sheet::{
+use tools::sheet::{
     Aggregate, Field, Format, NODE, Record, Rule, Sheet, Value, boolean, byte_count, count, group,
     integer, node, share, text,
 };

@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::read::{add, asked, fail, list, name, of, principal_text, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::sheet::{
     Aggregate, NODE, Record, Sheet, Value, byte_count, count, group, integer, node, right, text,
 };
 

@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::read::{asked, list, namespaces, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::sheet::{
     Convert, Field, Format, NODE, Record, Rule, Sheet, Value, boolean, node, right, share, text,
 };
 

@@ -3,7 +3,7 @@
 use super::summary_text;
 use super::usage::{DATA_KINDS, INDEX_KINDS, Totals, collect};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::sheet::{
     Column, Convert, Field, Layout, Record, Sheet, Value, byte_count, bytes, group, integer, right,
     text,
 };

@@ -1,7 +1,7 @@
 //! `summary -l`: the summary as numbered lines.
 
 use super::usage::{DATA_KINDS, Devices, INDEX_KINDS, Namespace, Summary, Totals};
-use crate::sheet::{Convert, Value, bytes, decimal};
+use tools::sheet::{Convert, Value, bytes, decimal};
 
 /// Numbered lines under a heading.
 struct Lines {

@@ -2,7 +2,7 @@
 
 use super::read::{add, asked, namespaces, of, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{Field, Record, Sheet, Value, byte_count, count, group, node, text};
+use tools::sheet::{Field, Record, Sheet, Value, byte_count, count, group, node, text};
 
 const fn view(
     path: &'static [&'static str],

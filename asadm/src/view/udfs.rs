@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::filter::Filter;
 use super::read::{asked, fields, list, of, principal_text, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{Record, Sheet, Value, node, text};
+use tools::sheet::{Record, Sheet, Value, node, text};
 
 const LIST: &str = "udf-list";
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::network::{edition_letter, edition_request};
-use super::read::{asked, at_least, namespaces, record};
+use super::read::{asked, namespaces, record};
 use super::{Answers, Context, Node, NodeAnswers};
-use crate::sheet::Record;
+use tools::answer::at_least;
+use tools::sheet::Record;
 
 /// Kinds of index memory and their titles. `mem` of community servers counts as `shmem`.
 pub(super) const INDEX_KINDS: &[(&str, &str)] =

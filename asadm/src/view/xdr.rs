@@ -9,7 +9,7 @@ use super::parameters::{
 };
 use super::read::{add, asked, fail, fields, list, name, of, record, stamped};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
-use crate::sheet::{
+use tools::sheet::{
     Aggregate, Field, NODE, Record, Sheet, Value, group, integer, node, seconds, text,
 };
 

@@ -1,7 +1,7 @@
 //! No answer of a node may stop the tool: every view with answers that are cut short, shuffled or nonsense.
 
-use asadm::render::{Style, print};
 use asadm::view::{self, Answers, Context, Failure, Modifiers, Node, Piece, View};
+use tools::render::{Style, print};
 
 use crate::cluster::Cluster;
 

@@ -1,11 +1,11 @@
 //! Rules of the renderer that no recorded case shows.
 
-use asadm::render::{Style, print};
-use asadm::sheet::{
+use asadm::view::Modifiers;
+use tools::render::{Style, print};
+use tools::sheet::{
     Aggregate, Column, Convert, Dynamic, Field, KEEP, Layout, Marker, NODE, Record, Sheet, Value,
     byte_count, count, decimal, group, integer, node, percentage, seconds, share, text,
 };
-use asadm::view::Modifiers;
 
 const PLAIN: Style = Style {
     json: false,

@@ -10,7 +10,6 @@ use crate::document::Document;
 use crate::exit::Exit;
 use crate::render::{self, Style};
 use crate::sheet::Sheet;
-use crate::view::Piece;
 
 /// How sheets are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +25,26 @@ pub enum Pager {
 
 /// Time between two lines of [`Pager::Scroll`].
 const SCROLL_PAUSE: Duration = Duration::from_millis(50);
+
+/// One part of a command's output, in order.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// A table.
+    Sheet(Box<Sheet>),
+    /// Plain text for stdout, printed as it is, also with `--json`.
+    Text(String),
+    /// `ERROR: text` for stderr; the exit status becomes 2.
+    Error(String),
+    /// `WARNING: text` for stderr.
+    Warning(String),
+}
+
+impl Piece {
+    /// A table.
+    pub fn sheet(sheet: Sheet) -> Self {
+        Self::Sheet(Box::new(sheet))
+    }
+}
 
 /// The way out.
 #[derive(Debug, Default)]

@@ -1,7 +1,5 @@
 //! Looking at one node: its address, identity and peers.
 
-use asinfo::login::{Credential, LoginError};
-use asinfo::options::Connection;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use protocol::client::{Client, ClientError};
@@ -10,7 +8,9 @@ use thiserror::Error;
 use super::Approach;
 use super::names;
 use super::peers::{self, Peer};
-use crate::view::{at_least, is_error};
+use crate::answer::{at_least, is_error};
+use crate::connection::Connection;
+use crate::login::{Credential, LoginError};
 
 /// What a node told about itself.
 pub(super) struct Found {
@@ -186,7 +186,7 @@ async fn introduce(found: &mut Found, approach: &Approach) {
         .as_ref()
         .and_then(Credential::user)
         .unwrap_or("unknown");
-    let agent = format!("1,asadm-{},{user}", env!("CARGO_PKG_VERSION"));
+    let agent = format!("1,{},{user}", approach.agent);
     let command = format!("user-agent-set:value={}", STANDARD.encode(agent));
     // A courtesy: whatever the node says to it, it can be worked with.
     let _ = found.client.info(&[command], approach.limit).await;

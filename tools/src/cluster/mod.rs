@@ -6,23 +6,24 @@
 mod ask;
 mod look;
 mod names;
+mod node;
 mod peers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use asinfo::hosts::Seed;
-use asinfo::login::Credential;
-use asinfo::tls::{Tls, is_distrust};
 use protocol::client::Client;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-use crate::view::Node;
+use crate::hosts::Seed;
+use crate::login::Credential;
+use crate::tls::{Tls, is_distrust};
 
 pub use ask::NodeReply;
 use look::{Found, Lead, LookError, Origin, Place, look, short};
 pub use names::split_key;
+pub use node::Node;
 use peers::Peer;
 
 /// The id of a peer that was not reached.
@@ -33,6 +34,8 @@ const NODES_MAX: usize = 4096;
 /// How nodes are looked for and reached.
 #[derive(Clone)]
 pub struct Approach {
+    /// Name and version of the program, told to nodes that keep count of who asks: `asadm-1.0`.
+    pub agent: String,
     /// Where to begin.
     pub seeds: Vec<Seed>,
     /// Who logs in.

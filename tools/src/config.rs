@@ -11,16 +11,39 @@ use toml::{Table, Value};
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// A text; an empty one counts as absent.
     Text,
+    /// A number from 0 to 65535.
     Integer,
-    /// A number, also written as text.
+    /// The same, also written as text.
     Port,
+    /// `true` or `false`.
     Flag,
 }
 
-/// The keys of `[cluster]`.
-const CLUSTER: &[(&str, Kind)] = &[
+/// A section of the files: its name without the suffix of an instance, and its keys. Another key is an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// As it stands between brackets.
+    pub name: &'static str,
+    /// Names and kinds.
+    pub keys: &'static [(&'static str, Kind)],
+}
+
+/// What every tool reads: where the cluster is, and how to log in.
+pub const CLUSTER: Section = Section {
+    name: "cluster",
+    keys: CLUSTER_KEYS,
+};
+
+/// The section of `asadm`, which `asinfo` reads too.
+pub const ASADM: Section = Section {
+    name: "asadm",
+    keys: ASADM_KEYS,
+};
+
+const CLUSTER_KEYS: &[(&str, Kind)] = &[
     ("host", Kind::Text),
     ("port", Kind::Port),
     ("user", Kind::Text),
@@ -40,8 +63,7 @@ const CLUSTER: &[(&str, Kind)] = &[
     ("tls-protocols", Kind::Text),
 ];
 
-/// The keys of `[asadm]`.
-const ASADM: &[(&str, Kind)] = &[
+const ASADM_KEYS: &[(&str, Kind)] = &[
     ("services-alumni", Kind::Flag),
     ("timeout", Kind::Integer),
     ("line-separator", Kind::Flag),
@@ -103,9 +125,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the files.
-    pub fn read(sources: &Sources) -> Self {
+    /// Reads the sections `[cluster]` and `own` of the files. With an instance, `[cluster_NAME]` alone counts, and `own`
+    /// with that suffix if there is one.
+    pub fn read(sources: &Sources, own: &Section) -> Self {
         let mut reader = Reader {
+            own: *own,
             sections: BTreeMap::new(),
             problems: Vec::new(),
             files: 0,
@@ -123,13 +147,12 @@ impl Config {
             ..
         } = reader;
         let cluster = section_name("cluster", sources.instance.as_deref());
-        let asadm = section_name("asadm", sources.instance.as_deref());
+        let with_suffix = section_name(own.name, sources.instance.as_deref());
         let mut values = sections.remove(&cluster).unwrap_or_default();
-        let asadm = sections
-            .remove(&asadm)
-            .or_else(|| sections.remove("asadm"))
-            .unwrap_or_default();
-        values.extend(asadm);
+        let own = sections
+            .remove(&with_suffix)
+            .or_else(|| sections.remove(own.name));
+        values.extend(own.into_iter().flatten());
         Self { values, problems }
     }
 
@@ -163,10 +186,11 @@ fn section_name(name: &str, instance: Option<&str>) -> String {
     }
 }
 
-type Section = BTreeMap<&'static str, Value>;
+type Values = BTreeMap<&'static str, Value>;
 
 struct Reader<'a> {
-    sections: BTreeMap<String, Section>,
+    own: Section,
+    sections: BTreeMap<String, Values>,
     problems: Vec<Problem>,
     files: usize,
     instance: Option<&'a str>,
@@ -219,13 +243,13 @@ impl Reader<'_> {
     }
 
     /// The sections that count, all of their keys known and of the right kind.
-    fn checked(&self, table: &Table) -> Result<Vec<(String, Section)>, String> {
+    fn checked(&self, table: &Table) -> Result<Vec<(String, Values)>, String> {
         let mut names = vec![
-            (section_name("cluster", self.instance), CLUSTER),
-            ("asadm".to_owned(), ASADM),
+            (section_name(CLUSTER.name, self.instance), CLUSTER.keys),
+            (self.own.name.to_owned(), self.own.keys),
         ];
         if self.instance.is_some() {
-            names.push((section_name("asadm", self.instance), ASADM));
+            names.push((section_name(self.own.name, self.instance), self.own.keys));
         }
         let mut sections = Vec::new();
         for (name, keys) in names {
@@ -235,7 +259,7 @@ impl Reader<'_> {
             let found = value
                 .as_table()
                 .ok_or_else(|| format!("`{name}` must be a section"))?;
-            let mut section = Section::new();
+            let mut section = Values::new();
             for (key, value) in found {
                 let (known, kind) = keys
                     .iter()
@@ -314,11 +338,14 @@ mod tests {
                 named.push(path);
             }
         }
-        Config::read(&Sources {
-            defaults: vec![directory.path().join("absent.conf")],
-            named,
-            instance: instance.map(str::to_owned),
-        })
+        Config::read(
+            &Sources {
+                defaults: vec![directory.path().join("absent.conf")],
+                named,
+                instance: instance.map(str::to_owned),
+            },
+            &ASADM,
+        )
     }
 
     #[test]
@@ -379,10 +406,13 @@ mod tests {
 
     #[test]
     fn a_named_file_must_exist() {
-        let config = Config::read(&Sources {
-            named: vec![PathBuf::from("no/such.conf")],
-            ..Sources::default()
-        });
+        let config = Config::read(
+            &Sources {
+                named: vec![PathBuf::from("no/such.conf")],
+                ..Sources::default()
+            },
+            &ASADM,
+        );
         assert_eq!(
             config.problems,
             [Problem::Warning(

@@ -9,9 +9,9 @@ use protocol::info::{ReplyError, parse_replies, write_request};
 use protocol::result_code::ResultCode;
 use thiserror::Error;
 
+use crate::connection::Connection;
 use crate::hosts::Seed;
 use crate::login::LoginError;
-use crate::options::Connection;
 use crate::tls::is_distrust;
 use crate::value;
 

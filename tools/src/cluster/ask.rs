@@ -107,7 +107,7 @@ impl Cluster {
     pub async fn summaries(&mut self, nodes: &[usize]) -> Vec<Result<String, String>> {
         let questions = nodes.iter().map(|index| (*index, ())).collect();
         self.each(questions, async |mut client: Client, (), limit| {
-            let answer = asinfo::ask::summary(&mut client, limit).await;
+            let answer = crate::ask::summary(&mut client, limit).await;
             (client, answer)
         })
         .await
