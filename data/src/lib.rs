@@ -1,4 +1,14 @@
 //! Records and what is done to them, as pure functions over bytes: no clock (time is an argument), no lock, no I/O.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`bin`] | names of bins, and reading them by name |
+//! | [`metadata`] | what is known of a record besides its bins |
+//! | [`operation`] | what requests do to bins |
+//! | [`filter`] | whether a request is about a record at all |
 
+pub mod bin;
+pub mod filter;
+pub mod metadata;
 pub mod operation;
 pub mod work;

@@ -66,6 +66,11 @@ impl ParticleType {
     pub fn is_blob(self) -> bool {
         matches!(self.0, 4 | 7..=12 | 16 | 18)
     }
+
+    /// Whether bins can have values of this type.
+    pub fn is_stored(self) -> bool {
+        self.is_blob() || matches!(self.0, 1..=3 | 17 | 19 | 20 | 23)
+    }
 }
 
 impl fmt::Display for ParticleType {

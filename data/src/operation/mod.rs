@@ -1,10 +1,33 @@
 //! Operations on bins: checked once, then applied to one bin after the other.
 //!
-//! An operation is parsed from the bytes of a request into a value that borrows from them, and `apply` turns a bin's
-//! particle into a [`Change`] and a reply. Nothing here knows records, locks or replies.
+//! ```text
+//! Op ─ check ─→ Operation          what a request asks for, once for all its records
+//!                  │ apply(bin)
+//!                  ▼
+//!               Applied            what becomes of the bin, and what the client gets
+//! Working ── the bins of one record while operations go over them
+//! ```
+//!
+//! Nothing here knows records, locks or replies. Every function is pure: the same operation and the same bin give the
+//! same change. An operation whose operand is malformed is kept as an error of its place ([`Checked::operation`]),
+//! because operations run one after the other and the first that fails decides what the request is answered.
 
-use protocol::particle::Particle;
+mod growing;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod working;
+
+use bytes::Bytes;
+use protocol::message::{Op, OpCode};
+use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
+
+pub use growing::Growing;
+pub use working::{NameIndex, Value, Working};
+
+use crate::bin::BinName;
+use crate::metadata::Metadata;
 
 /// What becomes of a bin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +37,10 @@ pub enum Change {
     Keep,
     /// The bin has this value from now on; it is made when it was not there.
     Set(Particle),
+    /// These bytes follow those of the bin, which exists.
+    Append(Bytes),
+    /// These bytes come before those of the bin, which exists.
+    Prepend(Bytes),
     /// The bin goes.
     Remove,
 }
@@ -34,6 +61,17 @@ pub struct Limits {
     pub max_particle_bytes: usize,
 }
 
+/// What surrounds the bins of the record that operations go over.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// What each operation may take.
+    pub limits: Limits,
+    /// What is known of the record besides its bins, as it was before the request.
+    pub metadata: Metadata<'a>,
+    /// The time, in milliseconds since 2010-01-01 UTC.
+    pub now_ms: u64,
+}
+
 /// Why an operation is refused or fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {cause}")]
@@ -42,4 +80,139 @@ pub struct OperationError {
     pub code: ResultCode,
     /// What was wrong, for the log: operation, path, byte.
     pub cause: String,
+}
+
+impl OperationError {
+    /// An error with its cause.
+    pub(crate) fn new(code: ResultCode, cause: impl Into<String>) -> Self {
+        Self {
+            code,
+            cause: cause.into(),
+        }
+    }
+}
+
+/// A checked operation.
+#[derive(Clone, Debug)]
+pub enum Operation<'a> {
+    /// The bin's value, if it is there.
+    Read,
+    /// All bins.
+    ReadAll,
+    /// The bin gets this value, which is in its stored form.
+    Write(Particle),
+    /// The bin goes.
+    Remove,
+    /// The operand is added to the bin's number.
+    Add(ParticleRef<'a>),
+    /// The operand follows the bin's bytes.
+    Append(ParticleRef<'a>),
+    /// The operand comes before the bin's bytes.
+    Prepend(ParticleRef<'a>),
+    /// The record counts as written.
+    Touch,
+    /// All bins go.
+    RemoveAll,
+}
+
+/// One operation of a request, with its place.
+#[derive(Clone, Debug)]
+pub struct Checked<'a> {
+    /// What the request calls it; the reply repeats it.
+    pub code: OpCode,
+    /// The bin.
+    pub bin: BinName,
+    /// What is done, or why it cannot be done to any record.
+    pub operation: Result<Operation<'a>, OperationError>,
+}
+
+/// Checks one op. With `get_all` (the flag of the message) a read without a name is one of all bins.
+///
+/// # Errors
+/// 21 for a name that no bin can have. All else that is wrong is an error of the operation itself.
+pub fn check<'a>(op: &Op<'a>, get_all: bool) -> Result<Checked<'a>, OperationError> {
+    // The name of a touch means nothing, whatever its length.
+    let name = if op.op == OpCode::TOUCH { b"" } else { op.name };
+    let bin = BinName::new(name).ok_or_else(|| {
+        OperationError::new(
+            ResultCode::BIN_NAME,
+            format!("bin name `{}`", op.name.escape_ascii()),
+        )
+    })?;
+    Ok(Checked {
+        code: op.op,
+        bin,
+        operation: operation(op, get_all),
+    })
+}
+
+fn operation<'a>(op: &Op<'a>, get_all: bool) -> Result<Operation<'a>, OperationError> {
+    let operand = op.particle_ref();
+    Ok(match op.op {
+        OpCode::READ if op.name.is_empty() && get_all => Operation::ReadAll,
+        OpCode::READ => Operation::Read,
+        OpCode::WRITE if operand.kind == ParticleType::NIL => Operation::Remove,
+        OpCode::WRITE => Operation::Write(scalar::stored(operand)?),
+        OpCode::INCR => Operation::Add(operand),
+        OpCode::APPEND => Operation::Append(operand),
+        OpCode::PREPEND => Operation::Prepend(operand),
+        OpCode::TOUCH => Operation::Touch,
+        OpCode::DELETE_ALL => Operation::RemoveAll,
+        code if code.is_known() => {
+            return Err(OperationError::new(
+                ResultCode::UNSUPPORTED_FEATURE,
+                format!("operation {} is not done here", code.0),
+            ));
+        }
+        code => {
+            return Err(OperationError::new(
+                ResultCode::PARAMETER,
+                format!("there is no operation {}", code.0),
+            ));
+        }
+    })
+}
+
+impl Operation<'_> {
+    /// Does the operation to one bin; `None` is a bin that is not there.
+    ///
+    /// [`Operation::ReadAll`] and [`Operation::RemoveAll`] are about all bins and [`Operation::Touch`] about none: they
+    /// keep the bin and answer nothing; [`Working`] does them.
+    ///
+    /// # Errors
+    /// The bin's value, or the operand, does not fit. Nothing has changed.
+    pub fn apply(
+        &self,
+        bin: Option<ParticleRef<'_>>,
+        limits: &Limits,
+    ) -> Result<Applied, OperationError> {
+        let change = match self {
+            Self::Read => {
+                return Ok(Applied {
+                    change: Change::Keep,
+                    reply: bin.map(ParticleRef::to_particle),
+                });
+            }
+            Self::Write(particle) => Change::Set(particle.clone()),
+            Self::Remove => Change::Remove,
+            Self::Add(operand) => scalar::add(bin, *operand)?,
+            Self::Append(operand) => {
+                scalar::join(bin, *operand, limits).map(|bytes| match bytes {
+                    scalar::Joined::New(particle) => Change::Set(particle),
+                    scalar::Joined::More(bytes) => Change::Append(bytes),
+                })?
+            }
+            Self::Prepend(operand) => {
+                scalar::join(bin, *operand, limits).map(|bytes| match bytes {
+                    scalar::Joined::New(particle) => Change::Set(particle),
+                    scalar::Joined::More(bytes) => Change::Prepend(bytes),
+                })?
+            }
+            Self::ReadAll | Self::RemoveAll | Self::Touch => Change::Keep,
+        };
+        Ok(Applied {
+            change,
+            reply: None,
+        })
+    }
 }

@@ -1,0 +1,71 @@
+//! Names of bins, and what reads bins by name.
+
+use std::fmt;
+
+use protocol::limits::MAX_BIN_NAME;
+use protocol::particle::ParticleRef;
+
+/// Name of a bin: 0 to 15 bytes, none of them zero, kept inline. Bytes, because nothing on the wire says that it is
+/// UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BinName {
+    // Bytes behind `size` are zero, so that the derived comparison is that of the names.
+    bytes: [u8; MAX_BIN_NAME],
+    size: u8,
+}
+
+impl BinName {
+    /// `None` when the name has more than 15 bytes, or a zero byte.
+    #[must_use]
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_BIN_NAME];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        if name.contains(&0) {
+            return None;
+        }
+        Some(Self {
+            bytes,
+            size: u8::try_from(name.len()).ok()?,
+        })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        // `size` never exceeds the array.
+        self.bytes.get(..usize::from(self.size)).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for BinName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.as_bytes().escape_ascii())
+    }
+}
+
+impl fmt::Debug for BinName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Bins of one record, read by name. Names that no bin can have are names of bins that are not there.
+pub trait Bins {
+    /// The value in its stored form; `None` when there is no such bin.
+    fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_up_to_15_bytes_and_no_zero() {
+        for name in [&b""[..], b"a", b"123456789012345", b"\xff"] {
+            assert_eq!(BinName::new(name).unwrap().as_bytes(), name);
+        }
+        for name in [&b"1234567890123456"[..], b"a\0", b"\0", b"a\0b"] {
+            assert_eq!(BinName::new(name), None, "{name:?}");
+        }
+    }
+}

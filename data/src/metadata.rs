@@ -1,0 +1,23 @@
+//! What is known of a record besides its bins.
+
+use protocol::key::Digest;
+use protocol::particle::ParticleRef;
+
+/// What is known of a record besides its bins: what filters and expressions can ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata<'a> {
+    /// What the record is found by.
+    pub digest: &'a Digest,
+    /// Name of its set, empty when it is in none.
+    pub set: &'a [u8],
+    /// The key that the digest was made of, if it is stored.
+    pub key: Option<ParticleRef<'a>>,
+    /// Number of writes so far, from 1; 0 for a record that is being made.
+    pub generation: u16,
+    /// When it expires, in seconds since 2010-01-01 UTC; 0 never.
+    pub void_time: u32,
+    /// When it was last written, in milliseconds since 2010-01-01 UTC.
+    pub last_update_ms: u64,
+    /// Bytes that it counts for in statistics and limits.
+    pub size: u64,
+}

@@ -1,0 +1,239 @@
+use protocol::key::Digest;
+use protocol::message::OpCode;
+use protocol::particle::{Particle, ParticleRef, ParticleType};
+use protocol::result_code::ResultCode;
+
+use super::*;
+
+const AROUND: Surroundings<'_> = Surroundings {
+    limits: Limits {
+        max_particle_bytes: 1 << 27,
+    },
+    metadata: Metadata {
+        digest: &Digest([7; 20]),
+        set: b"demo",
+        key: None,
+        generation: 1,
+        void_time: 0,
+        last_update_ms: 5_000,
+        size: 64,
+    },
+    now_ms: 6_000,
+};
+
+fn name(text: &str) -> BinName {
+    BinName::new(text.as_bytes()).unwrap()
+}
+
+fn op<'a>(code: OpCode, bin: &'a str, value: ParticleRef<'a>) -> Op<'a> {
+    Op {
+        op: code,
+        particle: value.kind,
+        flags: 0,
+        name: bin.as_bytes(),
+        value: value.data,
+    }
+}
+
+fn particle(kind: u8, data: &[u8]) -> Particle {
+    Particle::new(ParticleType(kind), data.to_vec())
+}
+
+/// Applies ops to bins; gives the code, the answers as (op, bin, value), and the bins.
+fn run(
+    bins: &[(&str, Particle)],
+    ops: &[(OpCode, &str, Particle)],
+    respond_all: bool,
+) -> Result<(Vec<(u8, String, Particle)>, Vec<(String, Particle)>), ResultCode> {
+    let stored = bins
+        .iter()
+        .map(|(bin, value)| (name(bin), value.as_ref()))
+        .collect::<Vec<_>>();
+    let mut working = Working::of(stored.into_iter(), ops.len());
+    let mut answers = Vec::new();
+    for (code, bin, value) in ops {
+        let checked = check(&op(*code, bin, value.as_ref()), true).map_err(|error| error.code)?;
+        let answer = |code: OpCode, bin: &BinName, value: ParticleRef<'_>| {
+            answers.push((code.0, bin.to_string(), value.to_particle()));
+        };
+        working
+            .apply(&checked, &AROUND, respond_all, answer)
+            .map_err(|error| error.code)?;
+    }
+    let bins = working
+        .into_bins()
+        .map(|(bin, value)| (bin.to_string(), value.into_particle()))
+        .collect();
+    Ok((answers, bins))
+}
+
+fn one(bin: Option<Particle>, code: OpCode, operand: Particle) -> Result<Particle, ResultCode> {
+    let bins = bin.map(|value| ("a", value));
+    let (_, bins) = run(bins.as_slice(), &[(code, "a", operand)], false)?;
+    Ok(bins.into_iter().next().unwrap().1)
+}
+
+#[test]
+fn what_is_added_to_what() {
+    let text = |text: &str| Particle::string(text.to_owned());
+    let geo = Particle::geojson(br#"{"type":"Point","coordinates":[1,2]}"#);
+    let (add, append, prepend) = (OpCode::INCR, OpCode::APPEND, OpCode::PREPEND);
+    let (misfit, bad) = (ResultCode::INCOMPATIBLE_TYPE, ResultCode::PARAMETER);
+    #[rustfmt::skip]
+    let cases = [
+        (Some(Particle::integer(5)), add, Particle::integer(3), Ok(Particle::integer(8))),
+        (Some(Particle::integer(i64::MAX)), add, Particle::integer(1), Ok(Particle::integer(i64::MIN))),
+        (Some(Particle::integer(5)), add, particle(1, &[1, 2]), Ok(Particle::integer(263))),
+        (Some(Particle::integer(5)), add, particle(1, &[1, 2, 3]), Err(bad)),
+        (Some(Particle::integer(5)), add, Particle::float(1.0), Err(misfit)),
+        (Some(Particle::float(2.5)), add, Particle::float(0.25), Ok(Particle::float(2.75))),
+        (Some(Particle::integer(5)), append, Particle::integer(3), Err(misfit)),
+        (Some(text("abc")), append, text("x"), Ok(text("abcx"))),
+        (Some(text("abc")), prepend, text("x"), Ok(text("xabc"))),
+        (Some(text("abc")), append, particle(4, b"x"), Err(misfit)),
+        (Some(text("abc")), add, text("x"), Err(misfit)),
+        (Some(particle(7, b"ab")), append, particle(7, b"c"), Ok(particle(7, b"abc"))),
+        (Some(text("abc")), append, Particle::NIL, Err(bad)),
+        (Some(text("abc")), append, particle(99, b"x"), Err(bad)),
+        // The type of the bin counts before the bytes of the operand.
+        (Some(text("abc")), append, particle(20, b"\x92"), Err(misfit)),
+        (Some(Particle::bool(true)), append, Particle::bool(true), Err(misfit)),
+        (Some(geo.clone()), append, geo.clone(), Err(ResultCode::UNKNOWN)),
+        (Some(geo), append, particle(99, b"x"), Err(bad)),
+        (None, append, Particle::integer(-3), Ok(Particle::integer(-3))),
+        (None, add, text("xy"), Ok(text("xy"))),
+        (None, prepend, particle(20, b"\x91\x09"), Ok(particle(20, b"\x91\x09"))),
+        (None, append, particle(20, b"\x92"), Err(ResultCode::UNKNOWN)),
+        (None, append, particle(17, &[2]), Err(bad)),
+        (None, add, Particle::NIL, Err(bad)),
+        (None, add, particle(5, &[1]), Err(bad)),
+    ];
+    for (bin, code, operand, expected) in cases {
+        let shown = format!("{bin:?} {code:?} {operand:?}");
+        assert_eq!(one(bin, code, operand), expected, "{shown}");
+    }
+}
+
+#[test]
+fn operations_see_what_those_before_them_did() {
+    let integer = Particle::integer;
+    let before = [("a", integer(1)), ("b", integer(2)), ("c", integer(3))];
+    let (answers, bins) = run(
+        &before,
+        &[
+            (OpCode::INCR, "a", integer(4)),
+            (OpCode::READ, "a", Particle::NIL),
+            (OpCode::WRITE, "a", Particle::NIL),
+            (OpCode::READ, "a", Particle::NIL),
+            (OpCode::TOUCH, "a name longer than any bin's", integer(1)),
+            (OpCode::READ, "", Particle::NIL),
+        ],
+        true,
+    )
+    .unwrap();
+    let expected = [
+        (5, "a", Particle::NIL),
+        (1, "a", integer(5)),
+        (2, "a", Particle::NIL),
+        (1, "a", Particle::NIL),
+        (1, "c", integer(3)),
+        (1, "b", integer(2)),
+    ]
+    .map(|(code, bin, value)| (code, bin.to_owned(), value));
+    assert_eq!(answers, expected);
+    assert_eq!(
+        bins,
+        [("c".to_owned(), integer(3)), ("b".to_owned(), integer(2))],
+        "the last bin takes the place of the one removed"
+    );
+}
+
+#[test]
+fn a_bad_operand_is_an_error_of_its_place() {
+    let good = Particle::integer(1);
+    let bad = particle(99, b"");
+    let misfit = Particle::string("x");
+    let ops = |first: &Particle, second: &Particle| {
+        run(
+            &[("i", Particle::integer(5))],
+            &[
+                (OpCode::APPEND, "i", first.clone()),
+                (OpCode::INCR, "i", second.clone()),
+            ],
+            false,
+        )
+        .map(drop)
+    };
+    assert_eq!(ops(&misfit, &bad), Err(ResultCode::INCOMPATIBLE_TYPE));
+    assert_eq!(ops(&bad, &misfit), Err(ResultCode::PARAMETER));
+    let unnamed = [
+        (OpCode::INCR, "i", bad),
+        (OpCode::WRITE, "nnnnnnnnnnnnnnnn", good),
+    ];
+    assert_eq!(
+        check(&op(unnamed[1].0, unnamed[1].1, unnamed[1].2.as_ref()), false)
+            .map(drop)
+            .map_err(|error| error.code),
+        Err(ResultCode::BIN_NAME)
+    );
+}
+
+#[test]
+fn many_bins_are_found_by_name_and_stay_in_order() {
+    let count = 1000;
+    let names = (0..count)
+        .map(|number| format!("b{number}"))
+        .collect::<Vec<_>>();
+    let mut ops = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        ops.push((
+            OpCode::WRITE,
+            name.as_str(),
+            Particle::integer(i64::try_from(number).unwrap()),
+        ));
+    }
+    ops.push((OpCode::WRITE, "b0", Particle::NIL));
+    ops.push((OpCode::INCR, "b999", Particle::integer(1)));
+    ops.push((OpCode::INCR, "b0", Particle::integer(7)));
+    let (_, bins) = run(&[], &ops, false).unwrap();
+    assert_eq!(bins.len(), count);
+    assert_eq!(bins[0], ("b999".to_owned(), Particle::integer(1000)));
+    assert_eq!(bins[999], ("b0".to_owned(), Particle::integer(7)));
+    assert_eq!(bins[500], ("b500".to_owned(), Particle::integer(500)));
+}
+
+/// Appending and prepending against joining whole values.
+#[test]
+fn growing_at_both_ends_gives_the_joined_bytes() {
+    let mut expected = b"middle".to_vec();
+    let mut ops = Vec::new();
+    for number in 0..300_u16 {
+        let piece = number.to_be_bytes().repeat(usize::from(number % 5));
+        if number % 3 == 0 {
+            expected.extend_from_slice(&piece);
+            ops.push((OpCode::APPEND, "a", particle(4, &piece)));
+        } else {
+            expected.splice(0..0, piece.iter().copied());
+            ops.push((OpCode::PREPEND, "a", particle(4, &piece)));
+        }
+    }
+    let (_, bins) = run(&[("a", particle(4, b"middle"))], &ops, false).unwrap();
+    assert_eq!(bins, [("a".to_owned(), particle(4, &expected))]);
+}
+
+/// What 32,000 appends to a bin of a megabyte copy: not the bin each time.
+#[test]
+fn the_buffer_is_grown_seldom() {
+    let mut growing = Growing::from(particle(4, &vec![0; 1 << 20]).as_ref());
+    let (mut moves, mut place) = (0, std::ptr::null());
+    for _ in 0..32_000 {
+        growing.append(b"y");
+        growing.prepend(b"x");
+        let now = growing.as_ref().data.as_ptr_range().end;
+        let moved = now.cast::<u8>() as usize != place as usize + 1;
+        moves += usize::from(moved);
+        place = now;
+    }
+    assert!(moves <= 4, "{moves} moves");
+    assert_eq!(growing.as_ref().data.len(), (1 << 20) + 64_000);
+}

@@ -1,0 +1,267 @@
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use protocol::message::OpCode;
+use protocol::particle::{Particle, ParticleRef};
+use protocol::result_code::ResultCode;
+
+use super::growing::Growing;
+use super::{Change, Checked, Operation, OperationError, Surroundings};
+use crate::bin::{BinName, Bins};
+
+/// Bins up to which a name is looked for one after the other: shorter than hashing it.
+const LINEAR: usize = 16;
+
+/// Where the bins of a record stand, by name, for many look-ups in a record of many bins.
+///
+/// A request has up to 32,768 operations and a record as many bins, so a look-up must not walk all of them.
+#[derive(Debug, Default)]
+pub struct NameIndex {
+    places: HashMap<BinName, usize>,
+}
+
+impl NameIndex {
+    /// Whether so many look-ups among so many bins are worth an index.
+    #[must_use]
+    pub fn is_worth_it(lookups: usize, bins: usize) -> bool {
+        bins > LINEAR && lookups > LINEAR
+    }
+
+    /// The index of bins in this order. No name occurs twice.
+    pub fn of(names: impl ExactSizeIterator<Item = BinName>) -> Self {
+        let mut places = HashMap::with_capacity(names.len());
+        places.extend(names.enumerate().map(|(place, name)| (name, place)));
+        Self { places }
+    }
+
+    /// The place of the bin.
+    #[must_use]
+    pub fn place(&self, name: &BinName) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+}
+
+/// Value of a bin while operations go over it.
+#[derive(Clone, Debug)]
+pub enum Value<'r> {
+    /// As it was: that of the stored bin at this place.
+    Kept(usize, ParticleRef<'r>),
+    /// Another one.
+    New(Particle),
+    /// Bytes that are being added to.
+    Growing(Growing),
+}
+
+impl Value<'_> {
+    /// The value as it is now.
+    #[must_use]
+    pub fn as_ref(&self) -> ParticleRef<'_> {
+        match self {
+            Self::Kept(_, value) => *value,
+            Self::New(particle) => particle.as_ref(),
+            Self::Growing(growing) => growing.as_ref(),
+        }
+    }
+
+    fn grow(&mut self, change: impl FnOnce(&mut Growing)) {
+        if let Self::Growing(growing) = self {
+            change(growing);
+            return;
+        }
+        let mut growing = Growing::from(self.as_ref());
+        change(&mut growing);
+        *self = Self::Growing(growing);
+    }
+}
+
+#[derive(Debug)]
+struct Slot<'r> {
+    name: BinName,
+    value: Value<'r>,
+}
+
+/// The bins of one record while operations go over them, in storage order: that of their first write; when one is
+/// removed, the last takes its place.
+#[derive(Debug)]
+pub struct Working<'r> {
+    slots: Vec<Slot<'r>>,
+    /// Once there are many bins, and many operations to come.
+    index: Option<NameIndex>,
+    operations: usize,
+}
+
+impl<'r> Working<'r> {
+    /// Takes the bins of a record, in storage order; `operations` is how many are going to be done.
+    pub fn of(
+        bins: impl ExactSizeIterator<Item = (BinName, ParticleRef<'r>)>,
+        operations: usize,
+    ) -> Self {
+        let mut slots = Vec::with_capacity(bins.len() + operations.min(LINEAR));
+        slots.extend(bins.enumerate().map(|(place, (name, value))| Slot {
+            name,
+            value: Value::Kept(place, value),
+        }));
+        Self {
+            slots,
+            index: None,
+            operations,
+        }
+    }
+
+    /// How many bins there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// All bins in storage order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&BinName, ParticleRef<'_>)> {
+        self.slots
+            .iter()
+            .map(|slot| (&slot.name, slot.value.as_ref()))
+    }
+
+    /// What has become of the bins, in storage order.
+    pub fn into_bins(self) -> impl ExactSizeIterator<Item = (BinName, Value<'r>)> {
+        self.slots.into_iter().map(|slot| (slot.name, slot.value))
+    }
+
+    /// Does one operation and gives its answers to `answer`: what the request calls the operation, the bin, the value.
+    /// With `respond_all` an operation without a value answers nil.
+    ///
+    /// # Errors
+    /// The operation fails; the bins are as before.
+    pub fn apply(
+        &mut self,
+        checked: &Checked<'_>,
+        surroundings: &Surroundings<'_>,
+        respond_all: bool,
+        mut answer: impl FnMut(OpCode, &BinName, ParticleRef<'_>),
+    ) -> Result<(), OperationError> {
+        let Checked { code, bin, .. } = checked;
+        let operation = checked.operation.as_ref().map_err(OperationError::clone)?;
+        match operation {
+            Operation::Read => {
+                let place = self.place(bin);
+                let slot = place.and_then(|place| self.slots.get(place));
+                match slot {
+                    Some(slot) => answer(*code, bin, slot.value.as_ref()),
+                    None if respond_all => answer(*code, bin, ParticleRef::NIL),
+                    None => {}
+                }
+                return Ok(());
+            }
+            Operation::ReadAll => {
+                for slot in &self.slots {
+                    answer(*code, &slot.name, slot.value.as_ref());
+                }
+                return Ok(());
+            }
+            Operation::Touch => return Ok(()),
+            Operation::RemoveAll => {
+                self.slots.clear();
+                self.index = None;
+            }
+            operation => {
+                let place = self.place(bin);
+                let value = place.and_then(|place| self.slots.get(place));
+                let value = value.map(|slot| slot.value.as_ref());
+                let applied = operation.apply(value, &surroundings.limits)?;
+                self.change(place, *bin, applied.change)?;
+                if let Some(reply) = &applied.reply {
+                    answer(*code, bin, reply.as_ref());
+                    return Ok(());
+                }
+            }
+        }
+        if respond_all {
+            answer(*code, bin, ParticleRef::NIL);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, name: &BinName) -> Option<usize> {
+        if self.index.is_none() && NameIndex::is_worth_it(self.operations, self.slots.len()) {
+            self.index = Some(NameIndex::of(self.slots.iter().map(|slot| slot.name)));
+        }
+        match &self.index {
+            Some(index) => index.place(name),
+            None => self.slots.iter().position(|slot| slot.name == *name),
+        }
+    }
+
+    fn change(
+        &mut self,
+        place: Option<usize>,
+        name: BinName,
+        change: Change,
+    ) -> Result<(), OperationError> {
+        let slot = place.and_then(|place| self.slots.get_mut(place));
+        match (change, slot) {
+            (Change::Keep, _) | (Change::Remove, None) => {}
+            (Change::Set(particle), Some(slot)) => slot.value = Value::New(particle),
+            (Change::Set(particle), None) => {
+                if let Some(index) = &mut self.index {
+                    index.places.insert(name, self.slots.len());
+                }
+                self.slots.push(Slot {
+                    name,
+                    value: Value::New(particle),
+                });
+            }
+            (Change::Append(tail), Some(slot)) => slot.value.grow(|value| value.append(&tail)),
+            (Change::Prepend(head), Some(slot)) => slot.value.grow(|value| value.prepend(&head)),
+            (Change::Append(_) | Change::Prepend(_), None) => {
+                return Err(OperationError::new(
+                    ResultCode::BIN_NOT_FOUND,
+                    "there are no bytes to add to",
+                ));
+            }
+            (Change::Remove, Some(_)) => self.remove(place, &name),
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, place: Option<usize>, name: &BinName) {
+        let Some(place) = place else { return };
+        self.slots.swap_remove(place);
+        if let Some(index) = &mut self.index {
+            index.places.remove(name);
+            if let Some(moved) = self.slots.get(place) {
+                index.places.insert(moved.name, place);
+            }
+        }
+    }
+}
+
+impl Bins for Working<'_> {
+    fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>> {
+        let name = BinName::new(name)?;
+        let place = match &self.index {
+            Some(index) => index.place(&name),
+            None => self.slots.iter().position(|slot| slot.name == name),
+        };
+        Some(self.slots.get(place?)?.value.as_ref())
+    }
+}
+
+impl Value<'_> {
+    /// The value as a particle of its own; that of a bin that was kept is copied.
+    #[must_use]
+    pub fn into_particle(self) -> Particle {
+        match self {
+            Self::New(particle) => particle,
+            Self::Kept(_, value) => value.to_particle(),
+            Self::Growing(growing) => {
+                let value = growing.as_ref();
+                Particle::new(value.kind, Bytes::copy_from_slice(value.data))
+            }
+        }
+    }
+}
