@@ -57,12 +57,7 @@ impl Filter {
     /// Whether the filter holds for a record, at `now_ms` in milliseconds since 2010-01-01 UTC. Without `bins` it is
     /// unknown where they would be needed.
     #[must_use]
-    pub fn holds(
-        &self,
-        _metadata: &Metadata<'_>,
-        _bins: Option<&dyn Bins>,
-        _now_ms: u64,
-    ) -> Holds {
+    pub fn holds(&self, _metadata: &Metadata<'_>, _bins: Option<&dyn Bins>, _now_ms: u64) -> Holds {
         match self {
             Self::Constant(true) => Holds::Yes,
             Self::Constant(false) => Holds::No,

@@ -46,10 +46,7 @@ fn begin<'b>(
     if bin.kind != operand.kind || !fits(bin.kind) {
         return Err(OperationError::new(
             ResultCode::INCOMPATIBLE_TYPE,
-            format!(
-                "a bin of {} with an operand of {}",
-                bin.kind, operand.kind
-            ),
+            format!("a bin of {} with an operand of {}", bin.kind, operand.kind),
         ));
     }
     Ok(Some(bin))

@@ -171,9 +171,12 @@ fn a_bad_operand_is_an_error_of_its_place() {
         (OpCode::WRITE, "nnnnnnnnnnnnnnnn", good),
     ];
     assert_eq!(
-        check(&op(unnamed[1].0, unnamed[1].1, unnamed[1].2.as_ref()), false)
-            .map(drop)
-            .map_err(|error| error.code),
+        check(
+            &op(unnamed[1].0, unnamed[1].1, unnamed[1].2.as_ref()),
+            false
+        )
+        .map(drop)
+        .map_err(|error| error.code),
         Err(ResultCode::BIN_NAME)
     );
 }
