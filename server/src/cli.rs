@@ -17,6 +17,9 @@ use crate::node::launch::{Launched, Pidfile, Prepared, StartError};
 use crate::node::throw_away;
 use crate::node::throw_away::ThrowAway;
 
+/// How long the end waits for the last lines of the log.
+const LAST_LINES_LIMIT: Duration = Duration::from_secs(1);
+
 /// Aerospike-compatible server for Lua UDFs.
 ///
 /// Without --config-file it serves 127.0.0.1:3000 with one in-memory namespace `test`, and keeps registered modules in
@@ -128,6 +131,17 @@ async fn serve(configs: Vec<Config>) -> Result<(), StartError> {
     let first = configs.first().ok_or("no node to start")?;
     let log = Log::open(&first.logging, first.service.log_millis())?;
     log.install()?;
+    log_panics();
+    let telling = {
+        let log = log.clone();
+        tokio::spawn(async move {
+            let mut interval = tokio::time::interval(Duration::from_secs(1));
+            loop {
+                interval.tick().await;
+                log.tell();
+            }
+        })
+    };
     if let Some(warning) = &first.warning {
         warn!(target: "config", "{warning}");
     }
@@ -166,7 +180,17 @@ async fn serve(configs: Vec<Config>) -> Result<(), StartError> {
     }
     while stopping.join_next().await.is_some() {}
     info!(target: "as", "finished clean shutdown - exiting");
+    telling.abort();
+    // A sink that takes nothing does not keep the process.
+    log.flush(LAST_LINES_LIMIT);
     Ok(())
+}
+
+/// A bug's message goes where all lines go: printed, it would wait for whoever reads stderr.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(target: "as", "{panic}");
+    }));
 }
 
 async fn launch_alone(configs: Vec<Config>, log: &Log) -> Result<Vec<Launched>, StartError> {

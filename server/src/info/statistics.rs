@@ -39,6 +39,8 @@ pub(super) fn statistics(call: &Call<'_>, out: &mut BytesMut) -> Result<(), Info
     }
     fields.put("deprecated_requests", stats.deprecated_requests.get());
     // Of this server only, and therefore last.
+    fields.put("log_lines_dropped", call.node.log.dropped());
+    fields.put("log_lines_left_out", call.node.log.left_out());
     for (name, value) in call.node.modules.totals().named() {
         fields.put(name, value);
     }

@@ -99,6 +99,11 @@ pub(super) fn write(
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\0' => line.push_str("\\0"),
+            '\t' => line.push('\t'),
+            // Nor may it reach a terminal as an order, or turn the text around.
+            other if other.is_control() || is_mark(other) => {
+                let _ = write!(line, "\\u{{{:x}}}", u32::from(other));
+            }
             other => line.push(other),
         }
         if line.len() > LINE_BYTES_MAX {
@@ -111,6 +116,20 @@ pub(super) fn write(
     }
     line.truncate(end);
     line.push('\n');
+    line
+}
+
+/// Marks that change the direction of the text behind them.
+fn is_mark(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A whole line of the log about itself, its line feed included.
+pub(super) fn plain(level: Level, text: &str, unix_ms: u64, millis: bool) -> String {
+    let mut line = String::with_capacity(160);
+    time(&mut line, unix_ms, millis);
+    // Writing to a String cannot fail.
+    let _ = writeln!(line, ": {level} (misc): {text}");
     line
 }
 

@@ -4,18 +4,26 @@
 //! Nov 25 2026 03:00:00 GMT: INFO (udf): (registry.rs:120) module `a.lua` registered
 //! ```
 //!
+//! Whoever logs never waits: a thread of its own writes to each sink, from a queue that has a limit, and each place in the
+//! code may log so often. What is dropped or left out is counted and told; see [`queue`] and [`rate`].
+//!
 //! Code logs through `tracing`; the target of an event is one of [`CONTEXTS`]. An event without a target of its own gets
 //! the context of its module. Lines of scripts carry their own position: see [`SCRIPT_UDF`].
 
 mod context;
 mod level;
 mod line;
+mod queue;
+mod rate;
 mod sink;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -24,6 +32,7 @@ pub use context::{SCRIPT_STREAM, SCRIPT_UDF};
 pub use level::{CONTEXTS, Level, Levels, context_position};
 
 use crate::config::{LogSink, LogTarget};
+use rate::{REPORT_INTERVAL, Rates};
 use sink::Sink;
 
 /// Why the log cannot be written.
@@ -37,6 +46,12 @@ pub enum LogError {
         /// What the system said.
         source: io::Error,
     },
+    /// The standard error stream cannot be used.
+    #[error("cannot write the log to stderr: {0}")]
+    Console(io::Error),
+    /// The system gave no thread.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(io::Error),
     /// Another log is already in place in this process.
     #[error("a log is already in place in this process")]
     InPlace,
@@ -46,7 +61,27 @@ pub enum LogError {
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     sinks: Arc<[Sink]>,
+    limits: Arc<Limits>,
     millis: bool,
+}
+
+/// How often lines are logged.
+#[derive(Debug)]
+struct Limits {
+    rates: Rates,
+    left_out: AtomicU64,
+    /// When it was last told what is left out.
+    told: Mutex<Instant>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rates: Rates::default(),
+            left_out: AtomicU64::new(0),
+            told: Mutex::new(Instant::now()),
+        }
+    }
 }
 
 impl Log {
@@ -57,12 +92,58 @@ impl Log {
     pub fn open(sinks: &[LogSink], millis: bool) -> Result<Self, LogError> {
         let sinks = sinks
             .iter()
-            .map(Sink::open)
+            .map(|sink| Sink::open(sink, millis))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             sinks: sinks.into(),
+            limits: Arc::default(),
             millis,
         })
+    }
+
+    /// Waits until all that was logged is written, but no longer than `limit`; false if it is not.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.tell_left_out();
+        let until = Instant::now() + limit;
+        self.sinks
+            .iter()
+            .all(|sink| sink.flush(until.saturating_duration_since(Instant::now())))
+    }
+
+    /// Lines that were dropped since the start because a sink took them too slowly.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.sinks.iter().map(Sink::dropped).sum()
+    }
+
+    /// Lines that were left out since the start because their place in the code logged too often.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.limits.left_out.load(Ordering::Relaxed)
+    }
+
+    /// Says once an interval what was left out. To be called every second.
+    pub fn tell(&self) {
+        let now = Instant::now();
+        let mut told = self.limits.told.lock();
+        if now.saturating_duration_since(*told) >= REPORT_INTERVAL {
+            *told = now;
+            drop(told);
+            self.tell_left_out();
+        }
+    }
+
+    fn tell_left_out(&self) {
+        for left_out in self.limits.rates.take_left_out() {
+            let text = format!(
+                "{} lines of {} were left out: too many at once",
+                left_out.lines, left_out.place
+            );
+            let text = line::plain(Level::Warning, &text, crate::clock::unix_ms(), self.millis);
+            for sink in &*self.sinks {
+                sink.write(text.as_bytes());
+            }
+        }
     }
 
     /// Makes this the log of the process.
@@ -125,6 +206,16 @@ impl<S: Subscriber> Layer<S> for Log {
         let metadata = event.metadata();
         let context = context::of(metadata);
         let level = line::level_of(*metadata.level());
+        let rate = if context.is_script {
+            rate::SCRIPT
+        } else {
+            rate::OWN
+        };
+        let now = Instant::now();
+        if !self.limits.rates.admit(metadata, rate, now) {
+            self.limits.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let text = line::write(event, &context, level, crate::clock::unix_ms(), self.millis);
         for sink in &*self.sinks {
             if level <= sink.levels.get(context.position) {

@@ -16,6 +16,7 @@ fn lines(levels: Levels, work: impl FnOnce(&Log, &std::path::Path)) -> Vec<Strin
     let log = Log::open(&[sink], false).unwrap();
     let subscriber = tracing_subscriber::registry().with(log.clone());
     tracing::subscriber::with_default(subscriber, || work(&log, &path));
+    assert!(log.flush(std::time::Duration::from_secs(60)));
     let text = std::fs::read_to_string(&path).unwrap();
     text.lines()
         .map(|line| line.split_once(" GMT: ").unwrap().1.to_owned())
@@ -51,6 +52,81 @@ fn writes_the_layout_of_the_reference() {
     assert_eq!(found[4], "DEBUG (udf): (m.lua:3) hello");
     assert_eq!(here(&found[5]).as_deref(), Some("INFO (as)"));
     assert_eq!(found.len(), 6);
+}
+
+#[test]
+fn one_place_logs_so_often_and_says_what_it_leaves_out() {
+    let mut counts = (0, 0);
+    let found = lines(Levels::new(Level::Info), |log, _| {
+        for number in 0..3_000 {
+            tracing::info!("caused by a peer: {number}");
+        }
+        tracing::info!("another place");
+        counts = (log.left_out(), log.dropped());
+    });
+    assert!(counts.0 > 0 && counts.0 <= 2_000, "{counts:?}");
+    assert_eq!(counts.1, 0);
+    let of = |text: &str| found.iter().filter(|line| line.contains(text)).count() as u64;
+    assert_eq!(of("caused by a peer"), 3_000 - counts.0);
+    assert_eq!(of("another place"), 1);
+    let told: u64 = found
+        .iter()
+        .filter(|line| line.contains("were left out"))
+        .map(|line| {
+            line.split_whitespace()
+                .nth(2)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+        })
+        .sum();
+    assert_eq!(told, counts.0, "{:?}", found.last());
+}
+
+#[test]
+fn a_sink_that_takes_nothing_delays_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    // A reader that never reads.
+    let reader = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    let sink = LogSink {
+        target: LogTarget::File(path),
+        levels: Levels::new(Level::Info),
+    };
+    let log = Log::open(&[sink], false).unwrap();
+    let subscriber = tracing_subscriber::registry().with(log.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let text = "x".repeat(4_000);
+        // Each from a place of its own, as far as the rate goes.
+        macro_rules! places { ($($number:literal)*) => { $( for _ in 0..900 { tracing::info!("{} {text}", $number); } )* } }
+        places!(1 2 3);
+    });
+    assert!(log.dropped() > 0, "the queue has a limit");
+    assert!(!log.flush(std::time::Duration::from_millis(1)));
+    drop(log);
+    drop(reader);
+}
+
+#[test]
+fn nothing_in_a_line_gives_orders_to_a_terminal() {
+    let found = lines(Levels::new(Level::Info), |_, _| {
+        tracing::info!("a\x1b[31mb\u{9b}c\u{202e}d\u{2067}e\u{7f}\tf\nINFO (fake)");
+    });
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].ends_with("a\\u{1b}[31mb\\u{9b}c\\u{202e}d\\u{2067}e\\u{7f}\tf\\nINFO (fake)"),
+        "{}",
+        found[0]
+    );
 }
 
 #[test]
