@@ -11,4 +11,5 @@ pub mod bin;
 pub mod filter;
 pub mod metadata;
 pub mod operation;
+pub mod record;
 pub mod work;

@@ -2,6 +2,8 @@
 //!
 //! Aerospike counts record times from 2010-01-01 00:00:00 UTC, not from 1970.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds between the Unix epoch and 2010-01-01 00:00:00 UTC.
@@ -35,4 +37,32 @@ pub fn epoch_ms_of(time: SystemTime) -> u64 {
 #[must_use]
 pub fn epoch_seconds() -> u32 {
     u32::try_from(epoch_ms() / 1_000).unwrap_or(u32::MAX)
+}
+
+/// Where a namespace takes the time of day from: the system, or a hand that a test turns.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    hand: Option<Arc<AtomicU64>>,
+}
+
+impl Clock {
+    /// A clock that stands still until the test moves it; its hand counts milliseconds since 2010-01-01 UTC.
+    #[must_use]
+    pub fn manual(start_ms: u64) -> (Self, Arc<AtomicU64>) {
+        let hand = Arc::new(AtomicU64::new(start_ms));
+        (
+            Self {
+                hand: Some(Arc::clone(&hand)),
+            },
+            hand,
+        )
+    }
+
+    /// Milliseconds since 2010-01-01 UTC.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.hand
+            .as_ref()
+            .map_or_else(epoch_ms, |hand| hand.load(Ordering::SeqCst))
+    }
 }

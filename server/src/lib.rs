@@ -7,7 +7,6 @@ pub mod config;
 pub mod contexts;
 pub mod info;
 pub mod log;
-pub mod lua;
 pub mod modules;
 pub mod net;
 pub mod node;

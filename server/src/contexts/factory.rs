@@ -2,28 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::modules::compile_failure::CompileFailure;
-use crate::modules::module::{Bytecode, Module, Modules};
-
-/// Why a context could not be built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadFailure {
-    /// What Lua says.
-    pub reason: String,
-    /// Another attempt may succeed although no module changed: a budget ran out, say.
-    pub transient: bool,
-}
-
-/// Why a context is closed after its call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retirement {
-    /// The call ran out of time or memory.
-    Aborted,
-    /// It holds more memory than a context may keep.
-    Oversized,
-    /// The call has written to a table of the server.
-    Changed,
-}
+use crate::modules::module::Module;
+use runtime::context::{Context, LoadFailure, LuaFactory, Retirement};
+use runtime::module::compile_failure::CompileFailure;
+use runtime::module::{Bytecode, Modules};
 
 /// What a pool asks of a context.
 pub trait PooledContext: Send + 'static {
@@ -66,4 +48,43 @@ pub trait ContextFactory: Send + Sync + 'static {
         module: &Arc<Module>,
         modules: Arc<dyn Modules>,
     ) -> Result<Self::Context, LoadFailure>;
+}
+
+impl ContextFactory for LuaFactory {
+    type Context = Context;
+
+    fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
+        self.compile(file_name, source)
+    }
+
+    fn validate(
+        &self,
+        file_name: &str,
+        source: &[u8],
+        modules: Arc<dyn Modules>,
+    ) -> Result<(), CompileFailure> {
+        self.validate(file_name, source, modules)
+    }
+
+    fn create(
+        &self,
+        module: &Arc<Module>,
+        modules: Arc<dyn Modules>,
+    ) -> Result<Context, LoadFailure> {
+        let bytecode = module.bytecode().map_err(|reason| LoadFailure {
+            reason: reason.to_owned(),
+            transient: false,
+        })?;
+        self.create(module.name().unwrap_or_default(), bytecode, modules)
+    }
+}
+
+impl PooledContext for Context {
+    fn retirement(&self) -> Option<Retirement> {
+        self.retirement()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.memory_bytes()
+    }
 }

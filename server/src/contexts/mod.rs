@@ -1,12 +1,12 @@
 //! Contexts ready to run the functions of a module: pools, and the thread that fills them ahead of need.
 
-pub mod context;
 pub mod factory;
+pub mod host;
+pub mod lane;
 pub mod pool;
 pub mod stats;
 pub mod warmer;
 
-pub use context::{Context, Limits, LuaFactory};
-pub use factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
-pub use pool::CallEnd;
+pub use factory::{ContextFactory, PooledContext};
+pub use host::ServerHost;
 pub use stats::{ModuleCounts, PoolCounts, UdfTotals};

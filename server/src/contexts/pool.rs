@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::factory::{LoadFailure, PooledContext};
+use super::factory::PooledContext;
 use super::stats::PoolCounts;
 use crate::modules::module::{ModuleSet, ModuleView};
+use runtime::context::{CallEnd, LoadFailure};
 
 /// How long a failure that may pass by itself is answered without another attempt.
 const TRANSIENT_FAILURE: Duration = Duration::from_secs(1);
@@ -38,19 +39,6 @@ impl<C> Held<C> {
         self.epoch = set.epoch();
         true
     }
-}
-
-/// How a call ended, for the counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallEnd {
-    /// The function returned.
-    Success,
-    /// The function failed.
-    Error,
-    /// The function ran out of time.
-    Timeout,
-    /// The function wanted too much memory.
-    OutOfMemory,
 }
 
 /// What a pool has for a call.

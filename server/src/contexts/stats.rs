@@ -2,8 +2,8 @@
 
 use std::ops::AddAssign;
 
-use super::factory::Retirement;
-use super::pool::CallEnd;
+use runtime::context::CallEnd;
+use runtime::context::Retirement;
 
 /// Numbers of one pool, or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use protocol::key::Digest;
 
 use super::Call;
 use super::fields::{Fields, text};
-use crate::record::{Namespace, Record};
+use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
+use data::record::Record;
 
 /// Buckets of the linear size histogram.
 const SIZE_BUCKETS: u64 = 1_024;
@@ -48,7 +49,7 @@ pub(super) fn histogram(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
             linear.write(out, "bytes");
         }
         "ttl" => {
-            let now = crate::record::seconds(namespace.now_ms());
+            let now = data::record::seconds(namespace.now_ms());
             let life = |record: &Record| u64::from(record.void_time.saturating_sub(now));
             let mut longest = 0;
             each(namespace, set, |record| longest = longest.max(life(record)));

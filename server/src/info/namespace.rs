@@ -8,8 +8,9 @@ use super::fields::{Fields, percent, text};
 use std::sync::atomic::Ordering;
 
 use crate::cluster::ClusterView;
-use crate::record::{Namespace, Set, seconds};
+use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
+use data::record::{Set, seconds};
 
 /// What the reference counts for the index entry of a record, bytes.
 const INDEX_ENTRY_BYTES: u64 = 64;

@@ -21,15 +21,16 @@ pub(super) struct EventContext {
 
 /// Modules of this crate, and the context of their events; the first that fits.
 const MODULES: &[(&str, &str)] = &[
-    ("server::udf", "udf"),
-    ("server::lua", "udf"),
+    ("server::modules", "udf"),
+    ("server::contexts", "udf"),
     ("server::info", "info"),
     ("server::config", "config"),
     ("server::record", "namespace"),
+    ("server::storage", "namespace"),
     ("server::transaction", "tsvc"),
+    ("server::query", "tsvc"),
     ("server::cluster", "clustering"),
-    ("server::connection", "service"),
-    ("server::server", "service"),
+    ("server::net", "service"),
     ("server", "as"),
 ];
 

@@ -3,17 +3,19 @@
 //! Each writes its answer, without the command and without a line end. Checks and answers stand in the order of
 //! `udf-runtime.md` 1.1 to 1.6. `udf-put` and `udf-remove` block.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
 use protocol::info::Params;
 use thiserror::Error;
 
-use super::compile_failure::CompileFailure;
 use super::names::{self, MAX_FILE_NAME};
 use super::persistence::StoreError;
 use super::registry::{MAX_SOURCE, PutError};
 use super::service::Service;
 use super::status::{self, NodeModules, Said};
 use crate::contexts::factory::ContextFactory;
+use runtime::module::compile_failure::CompileFailure;
 
 /// Longest `content-len`, characters.
 const MAX_CONTENT_LEN: usize = 10;
@@ -78,7 +80,7 @@ pub fn udf_put<F: ContextFactory>(
     if let Err(refusal) = put(service, changes, params) {
         match refusal {
             Refusal::Text(text) => out.put_slice(text.as_bytes()),
-            Refusal::Explained(error, failure) => failure.answer(error, out),
+            Refusal::Explained(error, failure) => explain(error, &failure, out),
         }
         return;
     }
@@ -221,14 +223,24 @@ pub fn udf_remove(changes: &impl Changes, params: &Params<'_>, out: &mut BytesMu
         Err(ChangeError::Timeout) => out.put_slice(TIMEOUT.as_bytes()),
         Err(error) => {
             tracing::error!(target: "udf", "`{file_name}` was not removed: {error}");
-            CompileFailure {
+            let failure = CompileFailure {
                 file: file_name.as_bytes().to_vec(),
                 line: 0,
                 message: error.to_string().into_bytes(),
-            }
-            .answer("not_removed", out);
+            };
+            explain("not_removed", &failure, out);
         }
     }
+}
+
+/// Writes `error=<error>;file=F;line=N;message=<base64>`.
+fn explain(error: &str, failure: &CompileFailure, out: &mut BytesMut) {
+    out.put_slice(b"error=");
+    out.put_slice(error.as_bytes());
+    out.put_slice(b";file=");
+    out.put_slice(&failure.file);
+    out.put_slice(format!(";line={};message=", failure.line).as_bytes());
+    out.put_slice(STANDARD.encode(&failure.message).as_bytes());
 }
 
 fn asked_for<'p>(params: &Params<'p>) -> Option<&'p [u8]> {

@@ -8,7 +8,6 @@
 
 pub mod catalogue;
 pub mod changes;
-pub mod compile_failure;
 mod failures;
 pub mod item;
 pub mod joining;
@@ -26,13 +25,12 @@ pub mod version;
 
 pub use catalogue::{MAX_NAMES, Proposal, Stored};
 pub use changes::{ChangeError, Changes};
-pub use compile_failure::CompileFailure;
 pub use item::{ItemError, ModuleItem};
 pub use joining::{Joining, Standing};
-pub use module::{Bytecode, Module, ModuleSet, Modules};
+pub use module::{Module, ModuleSet};
 pub use persistence::StoreError;
 pub use registry::{Prepared, PutError};
 pub use rollout::Rollout;
-pub use service::{AcquireError, ContextGuard, EXECUTION_ERROR, OpenError, Service};
+pub use service::{AcquireError, ContextGuard, OpenError, Service};
 pub use settings::UdfSettings;
 pub use version::{ContentHash, Decision, Summaries, Summary, Version};

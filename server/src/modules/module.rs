@@ -9,22 +9,19 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use sha1::{Digest as _, Sha1};
 
+use runtime::module::{Bytecode, Chunk, Modules};
+
 use super::names;
 use super::version::ContentHash;
-
-/// A compiled main chunk, loaded by every context of its module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bytecode(pub Arc<[u8]>);
 
 /// One version of a registered module. Never changes; a new registration makes a new one.
 #[derive(Debug)]
 pub struct Module {
-    file_name: Arc<str>,
+    chunk: Chunk,
     version: u64,
     source: Arc<[u8]>,
     content64: Arc<str>,
     hash: Box<str>,
-    compiled: Result<Bytecode, Arc<str>>,
 }
 
 impl Module {
@@ -41,25 +38,27 @@ impl Module {
         compiled: Result<Bytecode, Arc<str>>,
     ) -> Self {
         Self {
-            file_name: file_name.into(),
+            chunk: Chunk {
+                file_name: file_name.into(),
+                compiled,
+            },
             version,
             hash: hash_of(file_name, content64).to_string().into(),
             source,
             content64: content64.into(),
-            compiled,
         }
     }
 
     /// File name, with its extension.
     #[must_use]
     pub fn file_name(&self) -> &str {
-        &self.file_name
+        &self.chunk.file_name
     }
 
     /// Name for callers and `require`; see [`names::callable`].
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        names::callable(&self.file_name)
+        names::callable(&self.chunk.file_name)
     }
 
     /// Differs from that of any other version of any module in this process.
@@ -97,7 +96,7 @@ impl Module {
     /// # Errors
     /// The text of the compile error, for a module that was stored by another release or is no Lua.
     pub fn bytecode(&self) -> Result<&Bytecode, &str> {
-        self.compiled.as_ref().map_err(|reason| &**reason)
+        self.chunk.compiled.as_ref().map_err(|reason| &**reason)
     }
 }
 
@@ -148,12 +147,6 @@ pub fn hash_of(file_name: &str, content64: &str) -> ContentHash {
 #[must_use]
 pub(crate) fn hash_of_metadata(value: &str) -> ContentHash {
     ContentHash(Sha1::digest(value.as_bytes()).into())
-}
-
-/// What `require` sees: registered modules, and nothing else.
-pub trait Modules: Send + Sync {
-    /// The module that `require` of this text loads now. None: there is no such module.
-    fn find(&self, require_name: &[u8]) -> Option<Arc<Module>>;
 }
 
 /// All registered modules at one moment.
@@ -293,7 +286,7 @@ impl View {
 }
 
 impl Modules for ModuleView {
-    fn find(&self, require_name: &[u8]) -> Option<Arc<Module>> {
+    fn find(&self, require_name: &[u8]) -> Option<Chunk> {
         let mut view = self.inner.lock();
         let found = view.set.of_name(require_name).cloned();
         if !view.used.iter().any(|(name, _)| **name == *require_name) {
@@ -304,7 +297,7 @@ impl Modules for ModuleView {
                 view.used.push((require_name.into(), version));
             }
         }
-        found
+        found.map(|module| module.chunk.clone())
     }
 }
 
@@ -344,7 +337,7 @@ mod tests {
         let view = ModuleView::new(Arc::clone(&first), b"a");
         let unrelated = Arc::new(first.followed_by(vec![module("a.lua", 1), module("b.lua", 3)]));
         assert!(view.follow(&unrelated), "b was not used yet");
-        assert_eq!(view.find(b"b").map(|found| found.version()), Some(3));
+        assert!(view.find(b"b").is_some());
         let required =
             Arc::new(unrelated.followed_by(vec![module("a.lua", 1), module("b.lua", 4)]));
         assert!(!view.follow(&required));

@@ -13,7 +13,6 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use thiserror::Error;
 
 use super::catalogue::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
-use super::compile_failure::CompileFailure;
 use super::item::ModuleItem;
 use super::module::Module;
 use super::names;
@@ -22,6 +21,7 @@ use super::settings::UdfSettings;
 use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
 use crate::clock;
 use crate::contexts::factory::ContextFactory;
+use runtime::module::compile_failure::CompileFailure;
 
 /// Source files are smaller than this, bytes; counted from the base64 length, padding included.
 pub(crate) const MAX_SOURCE: usize = 1 << 20;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use runtime::call::EXECUTION_ERROR;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -25,19 +26,16 @@ use super::registry::{
 use super::settings::UdfSettings;
 use super::version::{DAY_MS, Decision, Summaries, decide, missing};
 use crate::clock;
-use crate::contexts::factory::{ContextFactory, LoadFailure, PooledContext as _};
-use crate::contexts::pool::{CallEnd, Held, Pool, Taken};
+use crate::contexts::factory::{ContextFactory, PooledContext as _};
+use crate::contexts::pool::{Held, Pool, Taken};
 use crate::contexts::stats::{ModuleCounts, PoolCounts, UdfTotals};
 use crate::contexts::warmer::Visits;
+use runtime::context::CallEnd;
+use runtime::context::LoadFailure;
 
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
 /// the change was answered.
 const BUILD_ATTEMPTS: usize = 3;
-
-/// The first line of every failure to find or load a module.
-///
-/// Source: `udf-runtime.md` 2.2.
-pub const EXECUTION_ERROR: &str = "UDF: Execution Error 1";
 
 /// Why the service did not start.
 #[derive(Debug, Error)]

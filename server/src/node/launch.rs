@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::cluster::records::{Records, migrate};
 use crate::cluster::{Answers, Cluster, ClusterSockets, fabric, form, modules};
 use crate::config::Config;
-use crate::contexts::context::{Limits, LuaFactory};
+use crate::contexts::ServerHost;
 use crate::info::{ModuleCommands, alternate_addresses, run_ticker, standard_addresses};
 use crate::log::Log;
 use crate::modules::service::Service;
@@ -21,6 +21,7 @@ use crate::net::server::{Listener, PortKind, Shutdown, Stop};
 use crate::node::running::{LuaFunctions, Running, run_keep_alive};
 use crate::node::{Node, identity, udf_settings};
 use crate::record::run_nsup;
+use runtime::context::{Limits, LuaFactory};
 
 /// Whatever keeps a node from starting.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -199,6 +200,7 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
         mod_lua.allow_unsafe_lua(),
         mod_lua.error_traceback(),
         limits,
+        Arc::new(ServerHost),
     )
 }
 

@@ -8,7 +8,6 @@ use protocol::key::Digest;
 use crate::cluster::NodeId;
 use crate::cluster::fabric::FabricError;
 use crate::cluster::records::{Passage, Records};
-use crate::contexts::context::LuaFactory;
 use crate::modules::service::{AcquireError, ContextGuard, Service};
 use crate::node::Node;
 use crate::query::jobs::Jobs;
@@ -17,6 +16,7 @@ use crate::stats::ServerStats;
 use crate::transaction::{
     Call, CallOutcome, FunctionContext, Functions, Services, StreamCall, StreamStep,
 };
+use runtime::context::LuaFactory;
 
 /// The registered modules and their contexts.
 #[derive(Clone)]

@@ -16,9 +16,8 @@ use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::job::{self, Kind};
-use crate::modules::service::EXECUTION_ERROR;
 use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
-use crate::record::{Namespace, Record, seconds};
+use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::function;
 use crate::transaction::function::{FAILURE, Names, SUCCESS};
@@ -27,6 +26,8 @@ use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
 use crate::transaction::services::{FunctionContext, Functions, Services};
 use crate::transaction::{RecordView, StreamCall, StreamStep};
+use data::record::{Record, seconds};
+use runtime::call::EXECUTION_ERROR;
 
 /// Results are sent when they have grown to so many bytes.
 const FLUSH_BYTES: usize = 1 << 20;

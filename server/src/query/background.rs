@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::job::{self, Kind};
 use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
-use crate::record::{Namespace, Record};
+use crate::record::Namespace;
 use crate::stats::{Counter, NamespaceStats};
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::count;
@@ -29,6 +29,7 @@ use crate::transaction::reply::{ReplyStream, ReplyTo};
 use crate::transaction::request::{Origin, Request};
 use crate::transaction::services::{Functions, Services};
 use crate::transaction::{single, write};
+use data::record::Record;
 
 /// Records looked at between two chances for other tasks.
 const PAGE: usize = 64;

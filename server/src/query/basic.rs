@@ -10,13 +10,14 @@ use protocol::result_code::ResultCode;
 
 use super::job;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
-use crate::record::{Namespace, Record};
+use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::read::write_all;
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
 use crate::transaction::services::Services;
+use data::record::Record;
 
 /// Time that a short query may take when the request states none.
 const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);

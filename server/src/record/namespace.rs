@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 use protocol::key::Digest;
 use protocol::result_code::ResultCode;
 
-use super::policy::{self, TtlRules};
-use super::time::seconds;
-use super::{Clock, NamespaceSettings, Record, RecordLocks, Set, SetTable, Usage};
+use super::{NamespaceSettings, RecordLocks, SetTable};
+use crate::clock::Clock;
 use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
 use crate::storage::engine::StorageEngine;
 use crate::storage::memory::MemoryEngine;
+use data::record::policy::{self, TtlRules};
+use data::record::seconds;
+use data::record::{Record, Set, Usage};
 
 /// Most bins of a record.
 const MAX_BINS: usize = 32_767;

@@ -3,10 +3,11 @@ use std::time::{Duration, Instant};
 
 use protocol::key::Digest;
 
-use super::time::seconds;
-use super::{Namespace, Record, policy};
+use super::Namespace;
 use crate::clock::EPOCH_UNIX_SECONDS;
 use crate::storage::engine::PARTITIONS;
+use data::record::seconds;
+use data::record::{Record, policy};
 
 /// Records looked at under one hold of a partition.
 const PAGE: usize = 256;
@@ -163,8 +164,10 @@ mod tests {
     use protocol::particle::Particle;
 
     use super::*;
-    use crate::record::{Bin, BinName, Clock, NamespaceSettings};
+    use crate::clock::Clock;
+    use crate::record::NamespaceSettings;
     use crate::storage::memory::MemoryEngine;
+    use data::record::{Bin, BinName};
 
     const START_MS: u64 = 500_000_000_000;
 

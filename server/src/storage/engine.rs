@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::key::Digest;
 
-use crate::record::Record;
+use data::record::Record;
 
 /// Number of partitions of every namespace.
 pub const PARTITIONS: u16 = protocol::limits::PARTITIONS;

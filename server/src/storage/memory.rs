@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use protocol::key::Digest;
 
-use crate::record::Record;
 use crate::storage::engine::{PARTITIONS, StorageEngine};
+use data::record::Record;
 
 /// The records of one partition.
 type Partition = BTreeMap<Digest, Arc<Record>>;

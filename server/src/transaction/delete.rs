@@ -4,7 +4,8 @@ use protocol::result_code::ResultCode;
 
 use super::reply::{Outcome, ReplyTo};
 use super::request::Request;
-use crate::record::{Namespace, Record, policy};
+use crate::record::Namespace;
+use data::record::{Record, policy};
 
 /// What can be said about a delete before the record is locked.
 pub(crate) fn precheck(request: &Request<'_>) -> Result<(), ResultCode> {

@@ -14,8 +14,9 @@ use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
 use super::single::Target;
 use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
-use crate::lua::record_view::MAX_UDF_BINS;
-use crate::record::{Namespace, Record, StoreError, policy, seconds};
+use crate::record::{Namespace, StoreError};
+use data::record::{Record, policy, seconds};
+use runtime::call::MAX_UDF_BINS;
 
 /// Bin of the reply that holds the value of a function.
 pub(crate) const SUCCESS: &[u8] = b"SUCCESS";

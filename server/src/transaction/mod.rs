@@ -41,11 +41,11 @@ use bytes::BytesMut;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 
-pub use crate::lua::record_view::{
+pub use reply::ReplyStream;
+pub use runtime::call::{
     Call, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
 };
-pub use crate::lua::stream_call::{Records, StreamCall, StreamStep};
-pub use reply::ReplyStream;
+pub use runtime::stream::call::{Records, StreamCall, StreamStep};
 pub use services::{FunctionContext, Functions, Services};
 
 use crate::cluster::records::Passage;

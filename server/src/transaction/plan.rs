@@ -3,7 +3,7 @@ use protocol::particle::{Particle, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::request::Request;
-use crate::record::BinName;
+use data::record::BinName;
 
 /// What one op of a write does, with its value checked and in stored form.
 #[derive(Debug)]

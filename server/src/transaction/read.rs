@@ -5,7 +5,8 @@ use protocol::result_code::ResultCode;
 
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
-use crate::record::{Namespace, Record};
+use crate::record::Namespace;
+use data::record::Record;
 
 /// Which bins are asked for.
 enum Wanted {

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use protocol::message::{BodyWriter, Info3, MessageHeader, MessageWriter};
 use protocol::result_code::ResultCode;
 
-use crate::record::Record;
+use data::record::Record;
 
 /// Where replies go: a buffer, and a way to send what it holds when a reply is long.
 pub trait ReplyStream: Send {

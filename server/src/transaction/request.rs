@@ -7,7 +7,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::filter::Filter;
-use crate::record::Record;
+use data::record::Record;
 
 /// Whether a command stands alone, is a row of a batch or is done by a background query; they are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,9 @@ use std::time::Instant;
 
 use data::work::{Meter, TimeIsUp};
 
-use crate::lua::budget::Budget;
+use runtime::machine::budget::Budget;
+
+use crate::contexts::lane::slow_lane;
 
 /// Units between two looks at the clock: some tens of microseconds.
 const UNITS_PER_LOOK: usize = 1 << 16;
@@ -36,7 +38,7 @@ impl Work {
     pub(crate) fn until(deadline: Instant) -> Self {
         Self {
             deadline,
-            budget: Budget::until(deadline),
+            budget: Budget::until(deadline, slow_lane()),
             unseen: 0,
             unrested: 0,
         }
@@ -53,7 +55,7 @@ impl Work {
         }
         self.unrested = 0;
         // A turn belongs to a thread; after a wait the request may run on another one.
-        self.budget = Budget::until(self.deadline);
+        self.budget = Budget::until(self.deadline, slow_lane());
         tokio::task::yield_now().await;
         if Instant::now() >= self.deadline {
             return Err(TimeIsUp);

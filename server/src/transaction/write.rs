@@ -7,7 +7,8 @@ use protocol::result_code::ResultCode;
 use super::plan::{Action, Plan, Step};
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
-use crate::record::{Bin, BinName, Namespace, Record, policy, seconds};
+use crate::record::Namespace;
+use data::record::{Bin, BinName, Record, policy, seconds};
 
 /// Answers a write, or a mix of writes and reads. The caller holds the record's lock.
 ///

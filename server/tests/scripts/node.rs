@@ -7,8 +7,9 @@ use bytes::BytesMut;
 use protocol::codec::first_frame;
 use protocol::message::Message;
 use protocol::value::Value;
+use runtime::context::{Limits, LuaFactory};
 use server::config::Config;
-use server::contexts::context::{Limits, LuaFactory};
+use server::contexts::ServerHost;
 use server::info::{self, Session};
 use server::log::Log;
 use server::modules::service::Service;
@@ -52,7 +53,13 @@ impl Bench {
         );
         let config = Config::parse("cases.conf", &text).unwrap();
         let log = Log::open(&config.logging, false).unwrap();
-        let factory = LuaFactory::new(MODULE_DIRECTORY, false, traceback, Limits::default());
+        let factory = LuaFactory::new(
+            MODULE_DIRECTORY,
+            false,
+            traceback,
+            Limits::default(),
+            Arc::new(ServerHost),
+        );
         let functions = Arc::new(Service::open(udf_settings(&config), factory).unwrap());
         let node = Node::new(config, log, Arc::clone(&functions) as _);
         Self {

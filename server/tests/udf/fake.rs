@@ -17,9 +17,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::{Condvar, Mutex};
-use server::contexts::factory::{ContextFactory, LoadFailure, PooledContext, Retirement};
-use server::modules::compile_failure::CompileFailure;
-use server::modules::module::{Bytecode, Module, Modules};
+use runtime::context::{LoadFailure, Retirement};
+use runtime::module::compile_failure::CompileFailure;
+use runtime::module::{Bytecode, Modules};
+use server::contexts::factory::{ContextFactory, PooledContext};
+use server::modules::module::Module;
 use server::modules::registry::PutError;
 use server::modules::service::{ContextGuard, Service};
 use server::modules::settings::UdfSettings;
@@ -122,7 +124,11 @@ fn load(
             "require" | "may" => match modules.find(name.as_bytes()) {
                 Some(module) => {
                     if loaded.insert(name.to_owned()) {
-                        load(module.source(), modules, loaded, sources)?;
+                        let chunk = module.compiled.map_err(|reason| LoadFailure {
+                            reason: reason.to_string(),
+                            transient: false,
+                        })?;
+                        load(&chunk.0, modules, loaded, sources)?;
                     }
                 }
                 None if verb == "may" => {}

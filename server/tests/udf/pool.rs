@@ -1,6 +1,6 @@
 //! How contexts come and go.
 
-use server::contexts::pool::CallEnd;
+use runtime::context::CallEnd;
 use server::contexts::stats::PoolCounts;
 use server::modules::service::AcquireError;
 
@@ -145,14 +145,14 @@ fn module_required_during_a_call_counts_as_used() {
     let version = context(&mut guard)
         .modules
         .find(b"b")
-        .map(|module| module.version());
+        .map(|module| module.compiled);
     assert!(version.is_some());
     fixture.put("b.lua", "b2");
     assert_eq!(
         context(&mut guard)
             .modules
             .find(b"b")
-            .map(|module| module.version()),
+            .map(|module| module.compiled),
         version,
         "a call sees the modules of its start"
     );
@@ -166,7 +166,7 @@ fn module_required_during_a_call_counts_as_used() {
     let mut guard = fixture.acquire("a");
     assert_eq!(context(&mut guard).id, id);
     let found = context(&mut guard).modules.find(b"c").unwrap();
-    assert_eq!(&**found.source(), b"c2");
+    assert_eq!(&*found.compiled.unwrap().0, b"c2");
 }
 
 #[test]

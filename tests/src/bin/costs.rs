@@ -21,8 +21,9 @@ use bytes::{Buf, BytesMut};
 use clap::Parser;
 use protocol::header::HEADER_SIZE;
 use protocol::particle::Particle;
+use runtime::context::{Limits, LuaFactory};
 use server::config::Config;
-use server::contexts::context::{Limits, LuaFactory};
+use server::contexts::ServerHost;
 use server::log::Log;
 use server::modules::service::Service;
 use server::modules::settings::UdfSettings;
@@ -204,6 +205,7 @@ fn node(directory: &std::path::Path) -> std::result::Result<Running, Box<dyn std
         false,
         false,
         Limits::default(),
+        Arc::new(ServerHost),
     );
     let functions = Arc::new(Service::open(
         UdfSettings::new(directory, &user_path),

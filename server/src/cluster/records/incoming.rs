@@ -9,7 +9,8 @@ use protocol::key::Digest;
 use super::super::NodeId;
 use super::Records;
 use super::portable::{self, Portable};
-use crate::record::{Namespace, Record};
+use crate::record::Namespace;
+use data::record::Record;
 
 /// Bytes of [`Kind::RecordPull`](super::super::fabric::Kind::RecordPull): the digest, then the name of the namespace.
 pub(super) fn question(namespace: &str, digest: &Digest) -> Vec<u8> {

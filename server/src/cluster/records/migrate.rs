@@ -12,8 +12,9 @@ use super::super::NodeId;
 use super::super::fabric::Kind;
 use super::incoming::begin_push;
 use super::{Records, portable};
-use crate::record::{Namespace, Record};
+use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
+use data::record::Record;
 
 /// Records that came here late, for example by a command that was on its way, are looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);

@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut};
 use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleType};
 
-use crate::record::{Bin, BinName, Record};
+use data::record::{Bin, BinName, Record};
 
 /// A record without its set's statistics: what one node tells another.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::record::Set;
+    use data::record::Set;
 
     #[test]
     fn records_arrive_as_they_were_sent() {

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::contexts::stats::UdfTotals;
 use crate::log::Log;
 use crate::node::Node;
-use crate::record::Record;
+use data::record::Record;
 
 const CONFIG: &str = "
 service {

@@ -52,8 +52,8 @@ async fn ended(bench: &Bench, id: u64) -> (Arc<Job>, JobEnd) {
 
 fn writing() -> Module {
     Module::changing(|_| RecordChange::Write {
-        bins: vec![crate::record::Bin {
-            name: crate::record::BinName::new(b"b").unwrap(),
+        bins: vec![data::record::Bin {
+            name: data::record::BinName::new(b"b").unwrap(),
             particle: int(2),
         }],
         ttl: None,

@@ -1,7 +1,7 @@
 use std::sync::Barrier;
 
 use super::*;
-use crate::record::{Bin, BinName};
+use data::record::{Bin, BinName};
 use protocol::result_code::ResultCode;
 
 fn bins(list: &[(&str, i64)]) -> Vec<Bin> {

@@ -25,8 +25,9 @@ use super::{
     Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
     StreamCall, StreamStep, answer,
 };
+use crate::clock::Clock;
 use crate::query::jobs::Jobs;
-use crate::record::{Clock, Namespace, NamespaceSettings};
+use crate::record::{Namespace, NamespaceSettings};
 use crate::stats::ServerStats;
 use crate::storage::memory::MemoryEngine;
 

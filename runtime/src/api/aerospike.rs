@@ -1,0 +1,97 @@
+//! The object `aerospike` and its method table `Aerospike`.
+
+use std::ffi::c_int;
+
+use super::log;
+use super::record::{RecordCall, Status};
+use crate::machine::frame::{Body, Frame, Raise};
+use crate::machine::object::{Class, Metamethods, Object, set_functions};
+
+const METHODS: [(&str, Body); 8] = [
+    ("create", create),
+    ("exists", exists),
+    ("get_config", get_config),
+    ("get_current_time", get_current_time),
+    ("log", log::log),
+    ("remove", remove),
+    ("set_context", set_context),
+    ("update", update),
+];
+
+/// Defines the class and the global `Aerospike`.
+pub(crate) fn define(frame: &mut Frame<'_>) {
+    frame.push_table(0, METHODS.len());
+    let methods = frame.top();
+    set_functions(frame, methods, &METHODS);
+    frame.define_class(Class::Aerospike, &Metamethods { methods: &[] });
+    frame.class_index(Class::Aerospike);
+    frame.pop_global("Aerospike");
+}
+
+/// Checks the object itself and the record argument, with the real server's numbering of arguments.
+fn on_record(
+    frame: &mut Frame<'_>,
+    work: impl FnOnce(&mut RecordCall) -> Status,
+) -> Result<Status, Raise> {
+    frame.check_object(1, Class::Aerospike)?;
+    check_record(frame, 2)?;
+    let (status, written) = frame.with_record(2, |_, record| {
+        let status = work(record);
+        (status, record.take_written())
+    })?;
+    frame.spend(written)?;
+    Ok(status)
+}
+
+fn check_record(frame: &mut Frame<'_>, argument: c_int) -> Result<(), Raise> {
+    match frame.object(argument) {
+        Some(Object::Record(_)) => Ok(()),
+        _ => Err(frame.type_error(argument, "Record")),
+    }
+}
+
+fn create(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let status = on_record(frame, RecordCall::create)?;
+    frame.push_integer(status);
+    Ok(1)
+}
+
+fn update(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let status = on_record(frame, RecordCall::update)?;
+    frame.push_integer(status);
+    Ok(1)
+}
+
+fn remove(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let status = on_record(frame, RecordCall::remove)?;
+    frame.push_integer(status);
+    Ok(1)
+}
+
+fn exists(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let exists = on_record(frame, |record| Status::from(record.exists()))? != 0;
+    frame.push_boolean(exists);
+    Ok(1)
+}
+
+/// Milliseconds since the Unix epoch; in streams 0, as in the real server.
+fn get_current_time(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.shared().is_in_stream() {
+        frame.push_integer(0);
+        return Ok(1);
+    }
+    frame.push_integer(i64::try_from(frame.shared().host.unix_ms()).unwrap_or(i64::MAX));
+    Ok(1)
+}
+
+/// Unused; the real server answers 2.
+fn set_context(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    frame.push_integer(2);
+    Ok(1)
+}
+
+/// Unused; the real server answers 0.
+fn get_config(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    frame.push_integer(0);
+    Ok(1)
+}

@@ -1,0 +1,380 @@
+//! The globals that scripts find: Lua's libraries as far as they are safe, Aerospike's types, `require`.
+
+use std::ffi::c_int;
+use std::sync::OnceLock;
+
+use mlua::ffi;
+
+use super::{aerospike, bytes, geojson, iterator, list, log, map, record};
+use crate::guard::{bounds, globals, sealed, strings, tables};
+use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::object::set_functions;
+use crate::machine::{finalizers, protect};
+use crate::stream::run as stream;
+
+/// Functions of `os` that stay: they tell the time.
+const OS_FUNCTIONS: [&str; 4] = ["clock", "date", "difftime", "time"];
+
+/// Globals of Lua that reach files or native code.
+const UNSAFE_GLOBALS: [&str; 3] = ["dofile", "loadfile", "debug"];
+
+/// Opens the libraries and defines Aerospike's globals; `aerospike` itself comes with the first call.
+pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
+    // SAFETY: a fresh state; allocation does not fail now, so opening does not raise.
+    unsafe { ffi::luaL_openlibs(frame.raw()) };
+    if !allow_unsafe {
+        close_unsafe(frame);
+        define_require(frame);
+    }
+    sealed::define(frame);
+    protect::define(frame);
+    finalizers::define(frame);
+    strings::define(frame);
+    tables::define(frame);
+    bounds::define(frame);
+    define_math(frame);
+    record::define(frame);
+    aerospike::define(frame);
+    list::define(frame);
+    map::define(frame);
+    bytes::define(frame);
+    geojson::define(frame);
+    iterator::define(frame);
+    define_stream(frame);
+    define_stream_operators(frame);
+    log::define(frame);
+    define_print(frame);
+    sealed::remember_own_tables(frame);
+    if allow_unsafe {
+        // Lua's `require` looks into this one raw.
+        frame.push_global("package");
+        let package = frame.top();
+        frame.push_bytes(b"searchers");
+        frame.raw_get(package);
+        sealed::leave_open(frame);
+        frame.pop(1);
+    }
+}
+
+/// Takes away what reaches files, processes and native code.
+fn close_unsafe(frame: &mut Frame<'_>) {
+    for name in UNSAFE_GLOBALS {
+        frame.push_nil();
+        frame.pop_global(name);
+    }
+    // An empty table: what a script looks for in it is nil.
+    frame.push_table(0, 0);
+    let io = frame.top();
+    frame.copy(io);
+    frame.pop_global("io");
+    frame.push_global("os");
+    let os = frame.top();
+    frame.push_table(0, OS_FUNCTIONS.len());
+    let kept = frame.top();
+    for name in OS_FUNCTIONS {
+        frame.push_bytes(name.as_bytes());
+        frame.raw_get(os);
+        frame.raw_set_field(kept, name);
+    }
+    frame.copy(kept);
+    frame.pop_global("os");
+    frame.push_global("package");
+    frame.push_bytes(b"loaded");
+    frame.raw_get(kept + 1);
+    let loaded = frame.top();
+    frame.push_nil();
+    frame.raw_set_field(loaded, "debug");
+    frame.copy(io);
+    frame.raw_set_field(loaded, "io");
+    frame.copy(kept);
+    frame.raw_set_field(loaded, "os");
+    // What is left of `package` is what scripts look at: which modules are loaded.
+    frame.push_table(0, 2);
+    let package = frame.top();
+    frame.copy(loaded);
+    frame.raw_set_field(package, "loaded");
+    frame.push_table(0, 0);
+    frame.raw_set_field(package, "preload");
+    frame.copy(package);
+    frame.raw_set_field(loaded, "package");
+    frame.copy(package);
+    frame.pop_global("package");
+    frame.set_top(io - 1);
+}
+
+/// `require` of registered modules, and of what is in `package.loaded`.
+fn define_require(frame: &mut Frame<'_>) {
+    frame.push_native(require);
+    frame.pop_global("require");
+}
+
+fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let name = frame.check_bytes(1)?;
+    frame.set_top(1);
+    if push_loaded_module(frame) {
+        return Ok(1);
+    }
+    let shared = frame.shared();
+    let Some(module) = shared.modules.find(name) else {
+        let mut text = b"module '".to_vec();
+        text.extend(name);
+        text.extend(b"' not found:\n\tno registered module '");
+        text.extend(name);
+        text.extend(b".lua'");
+        return Err(Raise::Text(text));
+    };
+    let loading = |reason: &[u8]| {
+        let mut text = b"error loading module '".to_vec();
+        text.extend(name);
+        text.extend(
+            format!("' from file '{}':\n\t", shared.path_of(&module.file_name)).into_bytes(),
+        );
+        text.extend(reason);
+        Raise::Text(text)
+    };
+    if shared
+        .loading
+        .borrow()
+        .iter()
+        .any(|busy| busy.as_ref() == name)
+    {
+        return Err(loading(b"it requires itself"));
+    }
+    frame.set_top(1);
+    match &module.compiled {
+        Ok(bytecode) => {
+            if !frame.load_bytecode(&bytecode.0) {
+                let reason = frame.bytes(-1).unwrap_or_default().to_vec();
+                return Err(loading(&reason));
+            }
+        }
+        Err(reason) => return Err(loading(reason.as_bytes())),
+    }
+    frame.copy(1);
+    frame.push_bytes(shared.path_of(&module.file_name).as_bytes());
+    shared.loading.borrow_mut().push(name.into());
+    let ran = globals::run_on_ground(frame, |frame| {
+        for index in 2..=4 {
+            frame.copy(index);
+        }
+        frame.call(2, 1)
+    });
+    shared.loading.borrow_mut().pop();
+    ran?;
+    // What the chunk returned, else what it has put there itself, else true.
+    if frame.kind(-1) == Kind::Nil {
+        frame.set_top(1);
+        push_loaded_module(frame);
+        if frame.kind(-1) == Kind::Nil {
+            frame.push_boolean(true);
+        }
+    }
+    let value = frame.top();
+    frame.push_loaded();
+    let loaded = frame.top();
+    frame.copy(1);
+    frame.copy(value);
+    frame.raw_set(loaded);
+    frame.copy(value);
+    frame.push_bytes(shared.path_of(&module.file_name).as_bytes());
+    Ok(2)
+}
+
+/// Pushes what is loaded under the name at 1; whether that is something.
+fn push_loaded_module(frame: &mut Frame<'_>) -> bool {
+    frame.push_loaded();
+    let loaded = frame.top();
+    frame.copy(1);
+    frame.raw_get(loaded);
+    frame.replace(loaded);
+    frame.boolean(loaded)
+}
+
+/// Enters what a module's body returned (on top of the stack; popped) into `package.loaded`, true if that was nothing.
+pub(crate) fn set_loaded(frame: &mut Frame<'_>, module: &str) {
+    if frame.kind(-1) == Kind::Nil {
+        frame.pop(1);
+        frame.push_boolean(true);
+    }
+    let value = frame.top();
+    frame.push_loaded();
+    frame.copy(value);
+    frame.raw_set_field(value + 1, module);
+    frame.set_top(value - 1);
+}
+
+/// Functions of older Lua versions that Lua is built with and the real server is not.
+const OLD_MATH: [&str; 8] = [
+    "atan2", "cosh", "frexp", "ldexp", "log10", "pow", "sinh", "tanh",
+];
+
+/// `math.sum` and `math.product`.
+fn define_math(frame: &mut Frame<'_>) {
+    unsafe extern "C-unwind" fn sum(state: *mut ffi::lua_State) -> c_int {
+        // SAFETY: two operands; a metamethod or an error may leave from here, nothing has a destructor.
+        unsafe {
+            ffi::lua_settop(state, 2);
+            ffi::lua_arith(state, ffi::LUA_OPADD);
+        }
+        1
+    }
+    unsafe extern "C-unwind" fn product(state: *mut ffi::lua_State) -> c_int {
+        // SAFETY: as above.
+        unsafe {
+            ffi::lua_settop(state, 2);
+            ffi::lua_arith(state, ffi::LUA_OPMUL);
+        }
+        1
+    }
+    frame.push_global("math");
+    let math = frame.top();
+    for name in OLD_MATH {
+        frame.push_nil();
+        frame.raw_set_field(math, name);
+    }
+    let functions: [(&str, ffi::lua_CFunction); 2] = [("sum", sum), ("product", product)];
+    for (name, function) in functions {
+        // SAFETY: pushes a plain function.
+        unsafe { ffi::lua_pushcclosure(frame.raw(), function, 0) };
+        frame.raw_set_field(math, name);
+    }
+    frame.pop(1);
+}
+
+/// `print` writes a line to the log: standard output of a server may be a pipe that nobody reads.
+fn define_print(frame: &mut Frame<'_>) {
+    frame.push_global("tostring");
+    frame.push_closure(print, 1);
+    frame.pop_global("print");
+}
+
+fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let mut line = Vec::new();
+    for argument in 1..=frame.top() {
+        frame.copy(Frame::upvalue(1));
+        frame.copy(argument);
+        frame.call(1, 1)?;
+        if argument > 1 {
+            line.push(b'\t');
+        }
+        line.extend(frame.bytes(-1).unwrap_or_default());
+        frame.pop(1);
+        if line.len() > log::MAX_LINE_BYTES {
+            break;
+        }
+    }
+    log::print(frame, &line);
+    Ok(0)
+}
+
+/// Memory to compile them in, bytes.
+const STREAM_OPERATORS_MEMORY: usize = 1 << 20;
+
+/// `filter`, `transform`, `reduce` and `aggregate`, and what runs stream UDFs, written in Lua and compiled once.
+fn define_stream_operators(frame: &mut Frame<'_>) {
+    static BYTECODE: OnceLock<Vec<u8>> = OnceLock::new();
+    let source = include_bytes!("../stream/operators.lua");
+    let bytecode = BYTECODE.get_or_init(|| {
+        crate::machine::compile::compile("stream_ops.lua", source, STREAM_OPERATORS_MEMORY)
+            .unwrap_or_default()
+    });
+    if frame.load_bytecode(bytecode) && frame.call(0, 1).is_ok() {
+        frame.set_registry(stream::RUNNER);
+        return;
+    }
+    frame
+        .shared()
+        .host
+        .warn("the stream operators could not be loaded");
+    frame.pop(1);
+}
+
+/// The global `stream`. Scripts hold no such objects (stream UDFs get one to put operators on), so its functions can only
+/// refuse their arguments.
+fn define_stream(frame: &mut Frame<'_>) {
+    fn refuse(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+        Err(frame.type_error(1, "Stream"))
+    }
+    let functions: [(&str, Body); 5] = [
+        ("read", refuse),
+        ("readable", refuse),
+        ("tostring", refuse),
+        ("writable", refuse),
+        ("write", refuse),
+    ];
+    frame.define_table("stream", &functions);
+}
+
+impl Frame<'_> {
+    pub(crate) fn push_globals(&mut self) {
+        // SAFETY: the registry always holds the globals.
+        unsafe {
+            ffi::lua_rawgeti(self.raw(), ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+        }
+    }
+
+    /// Pushes a global, raw.
+    pub(crate) fn push_global(&mut self, name: &str) {
+        self.push_globals();
+        let globals = self.top();
+        self.push_bytes(name.as_bytes());
+        self.raw_get(globals);
+        // SAFETY: the table below the value goes.
+        unsafe { ffi::lua_remove(self.raw(), globals) };
+    }
+
+    /// Pops a value into a global, raw.
+    pub(crate) fn pop_global(&mut self, name: &str) {
+        self.push_globals();
+        self.insert(-2);
+        let globals = self.top() - 1;
+        self.raw_set_field(globals, name);
+        self.pop(1);
+    }
+
+    /// `t[k] = v` of the two top values, raw; pops them. The table is at `index` (absolute or an upvalue).
+    pub(crate) fn raw_set(&mut self, index: c_int) {
+        // SAFETY: the caller's table; the key is neither nil nor NaN.
+        unsafe { ffi::lua_rawset(self.raw(), index) };
+    }
+
+    /// A global table of functions.
+    pub(crate) fn define_table(&mut self, name: &str, functions: &[(&str, Body)]) {
+        self.push_table(0, functions.len());
+        let table = self.top();
+        set_functions(self, table, functions);
+        self.pop_global(name);
+    }
+
+    /// A global table of functions that can be called itself; the constructor's arguments begin at 2.
+    pub(crate) fn define_callable(
+        &mut self,
+        name: &str,
+        functions: &[(&str, Body)],
+        construct: Body,
+    ) {
+        self.push_table(0, functions.len());
+        let table = self.top();
+        set_functions(self, table, functions);
+        self.push_table(0, 1);
+        self.push_native(construct);
+        self.raw_set_field(table + 1, "__call");
+        // SAFETY: a table for a table; pops the metatable.
+        unsafe { ffi::lua_setmetatable(self.raw(), table) };
+        self.pop_global(name);
+    }
+
+    /// Loads a chunk that `string.dump` made; pushes it, or a message and answers false.
+    pub(crate) fn load_bytecode(&mut self, bytecode: &[u8]) -> bool {
+        // SAFETY: the bytecode is our own; its chunk name is inside.
+        unsafe {
+            ffi::luaL_loadbufferx(
+                self.raw(),
+                bytecode.as_ptr().cast(),
+                bytecode.len(),
+                c"=module".as_ptr(),
+                c"b".as_ptr(),
+            ) == ffi::LUA_OK
+        }
+    }
+}

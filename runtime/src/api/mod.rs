@@ -1,0 +1,14 @@
+//! Aerospike's API for scripts, a file a type.
+
+pub(crate) mod aerospike;
+pub(crate) mod bytes;
+pub(crate) mod encode;
+pub(crate) mod geojson;
+pub(crate) mod iterator;
+pub(crate) mod library;
+pub(crate) mod list;
+pub(crate) mod log;
+pub(crate) mod map;
+pub(crate) mod record;
+pub(crate) mod text;
+pub(crate) mod value;

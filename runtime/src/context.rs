@@ -1,0 +1,280 @@
+//! Contexts: Lua states with one module loaded, ready to run its functions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::api::log::MAX_LINE_BYTES;
+use crate::call::{Call, Outcome, Reply};
+use crate::host::Host;
+use crate::machine::compile::compile;
+use crate::machine::shared::Abort;
+use crate::machine::state::{LoadError, State, StateOptions};
+use crate::module::compile_failure::CompileFailure;
+use crate::module::{Bytecode, Modules};
+use crate::stream::call::{StreamCall, StreamStep};
+
+/// What scripts may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Time for a module's body, in `udf-put` and whenever a context is built.
+    pub load_time: Duration,
+    /// Bytes that a context may take while its module is loaded.
+    pub load_memory: usize,
+    /// Bytes that a call may take on top of what its context holds.
+    pub call_memory: usize,
+    /// A context that holds more bytes than this after a call is dropped.
+    pub context_memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            load_time: Duration::from_secs(1),
+            load_memory: 128 * MIB,
+            call_memory: 128 * MIB,
+            context_memory: 16 * MIB,
+        }
+    }
+}
+
+/// Why a context could not be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadFailure {
+    /// What Lua says.
+    pub reason: String,
+    /// Another attempt may succeed although no module changed: a budget ran out, say.
+    pub transient: bool,
+}
+
+/// Why a context is closed after its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retirement {
+    /// The call ran out of time or memory.
+    Aborted,
+    /// It holds more memory than a context may keep.
+    Oversized,
+    /// The call has written to a table of the server.
+    Changed,
+}
+
+/// How a call ended, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The function returned.
+    Success,
+    /// The function failed.
+    Error,
+    /// The function ran out of time.
+    Timeout,
+    /// The function wanted too much memory.
+    OutOfMemory,
+}
+
+/// Builds contexts.
+#[derive(Clone, Debug)]
+pub struct LuaFactory {
+    options: StateOptions,
+    limits: Limits,
+}
+
+impl LuaFactory {
+    /// A factory for modules of `user_path`. `allow_unsafe` gives scripts files, processes and native code; with
+    /// `traceback` failures carry one.
+    #[must_use]
+    pub fn new(
+        user_path: &str,
+        allow_unsafe: bool,
+        traceback: bool,
+        limits: Limits,
+        host: Arc<dyn Host>,
+    ) -> Self {
+        let options = StateOptions {
+            user_path: user_path.into(),
+            allow_unsafe,
+            traceback,
+            host,
+            load_memory: limits.load_memory,
+            call_memory: limits.call_memory,
+        };
+        Self { options, limits }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.load_time
+    }
+
+    /// Compiles the main chunk for the contexts of a module.
+    ///
+    /// # Errors
+    /// The chunk does not compile.
+    pub fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
+        let name = format!("@{}/{file_name}", self.options.user_path);
+        match compile(&name, source, self.limits.load_memory) {
+            Ok(bytecode) => Ok(Bytecode(bytecode.into())),
+            Err(error) => Err(compile_failure(&error)),
+        }
+    }
+
+    /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory.
+    ///
+    /// # Errors
+    /// The chunk does not compile, or its body fails or takes too much.
+    pub fn validate(
+        &self,
+        file_name: &str,
+        source: &[u8],
+        modules: Arc<dyn Modules>,
+    ) -> Result<(), CompileFailure> {
+        let mut state =
+            State::new(modules, &self.options).ok_or_else(|| compile_failure(&no_memory()))?;
+        state
+            .run_source(file_name, source, self.deadline())
+            .map_err(|error| compile_failure(&error))
+    }
+
+    /// Builds a context of the module of this name (without extension), ready to run. It asks `modules` whenever a script
+    /// requires another module, for as long as it lives.
+    ///
+    /// # Errors
+    /// The module, or one that it requires, cannot be loaded.
+    pub fn create(
+        &self,
+        name: &str,
+        bytecode: &Bytecode,
+        modules: Arc<dyn Modules>,
+    ) -> Result<Context, LoadFailure> {
+        let failure = |error: LoadError| LoadFailure {
+            reason: error.text.map_or_else(
+                || "the module's body failed with an error value that is no text".to_owned(),
+                |text| String::from_utf8_lossy(&text).into_owned(),
+            ),
+            transient: error.aborted,
+        };
+        let mut state = State::new(modules, &self.options).ok_or_else(|| failure(no_memory()))?;
+        state
+            .run_module(name, &bytecode.0, self.deadline())
+            .map_err(failure)?;
+        Ok(Context {
+            state,
+            retirement: None,
+            stream_failed: false,
+            context_memory: self.limits.context_memory,
+            host: Arc::clone(&self.options.host),
+        })
+    }
+}
+
+fn no_memory() -> LoadError {
+    LoadError {
+        text: Some(b"not enough memory".to_vec()),
+        aborted: true,
+    }
+}
+
+fn compile_failure(error: &LoadError) -> CompileFailure {
+    CompileFailure::of_error_value(error.text.as_deref())
+}
+
+/// A Lua state with one module loaded.
+pub struct Context {
+    state: State,
+    retirement: Option<Retirement>,
+    /// The run of a stream UDF under way has failed.
+    stream_failed: bool,
+    context_memory: usize,
+    host: Arc<dyn Host>,
+}
+
+impl Context {
+    /// Runs one call.
+    pub fn run(&mut self, call: Call<'_>) -> (Outcome, CallEnd) {
+        let (outcome, changed, abort) = self.state.call(call);
+        self.retire_if_spent(changed, abort);
+        let ended = match (&outcome.reply, abort) {
+            (_, Some(Abort::Time)) => CallEnd::Timeout,
+            (_, Some(Abort::Memory)) => CallEnd::OutOfMemory,
+            (Reply::Failure(_), _) => CallEnd::Error,
+            (Reply::Success(_), _) => CallEnd::Success,
+        };
+        if let Reply::Failure(text) = &outcome.reply {
+            self.log_failure(text);
+        }
+        (outcome, ended)
+    }
+
+    /// Begins a run of a stream UDF, to be followed by [`Context::end_stream`] whatever the answer. A context that is
+    /// given back without is not used again.
+    ///
+    /// # Errors
+    /// The function failed; the text is what the client reads.
+    pub fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>> {
+        let begun = self.state.begin_stream(call);
+        if let Err(text) = &begun {
+            self.log_failure(text);
+        }
+        self.stream_failed = begun.is_err();
+        begun
+    }
+
+    /// Runs the stream until it gives a result. To be called until that is none, or a failure.
+    pub fn next_value(&mut self) -> StreamStep {
+        let step = self.state.next_value();
+        if let StreamStep::Failure(text) = &step {
+            self.log_failure(text);
+            self.stream_failed = true;
+        }
+        step
+    }
+
+    /// Ends a run of a stream UDF, wherever it stands.
+    pub fn end_stream(&mut self) -> CallEnd {
+        let (changed, abort) = self.state.end_stream();
+        self.retire_if_spent(changed, abort);
+        match abort {
+            Some(Abort::Time) => CallEnd::Timeout,
+            Some(Abort::Memory) => CallEnd::OutOfMemory,
+            None if std::mem::take(&mut self.stream_failed) => CallEnd::Error,
+            None => CallEnd::Success,
+        }
+    }
+
+    fn log_failure(&self, text: &[u8]) {
+        let text = text.get(..MAX_LINE_BYTES).unwrap_or(text);
+        let text = String::from_utf8_lossy(text);
+        self.host.warn(&format!("lua-error: result \"{text}\""));
+    }
+
+    /// Why no other call may use it, if that is so.
+    #[must_use]
+    pub fn retirement(&self) -> Option<Retirement> {
+        self.retirement
+            .or_else(|| self.state.has_stream().then_some(Retirement::Aborted))
+    }
+
+    /// Memory that Lua holds, bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.state.memory_bytes()
+    }
+
+    fn retire_if_spent(&mut self, changed: bool, abort: Option<Abort>) {
+        self.retirement = if abort.is_some() {
+            Some(Retirement::Aborted)
+        } else if changed {
+            Some(Retirement::Changed)
+        } else if self.state.memory_bytes() > self.context_memory {
+            Some(Retirement::Oversized)
+        } else {
+            None
+        };
+    }
+}
+
+#[cfg(test)]
+impl Context {
+    /// The account of its memory, which may outlive it.
+    pub(crate) fn memory_account(&self) -> std::rc::Rc<crate::machine::memory::Memory> {
+        self.state.memory_account()
+    }
+}

@@ -1,0 +1,80 @@
+//! What scripts need of who runs them: the time of day, a place for their lines, and manners towards others.
+
+use std::fmt::Debug;
+use std::time::Instant;
+
+/// Weight of a line that a script writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something is wrong.
+    Error,
+    /// Something may be wrong.
+    Warn,
+    /// Of interest to who runs the script.
+    Info,
+    /// Of interest to who writes the script.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// A line that a script writes.
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptLine<'a> {
+    /// Its weight.
+    pub level: Level,
+    /// File of the script's line that asked for it, as Lua shows it.
+    pub source: &'a str,
+    /// Number of that line; -1 when it is not known.
+    pub line: i32,
+    /// What it says.
+    pub text: &'a str,
+    /// A stream UDF wrote it, rather than a record UDF.
+    pub in_stream: bool,
+}
+
+/// Who runs scripts.
+pub trait Host: Send + Sync + Debug {
+    /// Milliseconds since the Unix epoch.
+    fn unix_ms(&self) -> u64;
+
+    /// A script writes a line.
+    fn line(&self, line: &ScriptLine<'_>);
+
+    /// Something about a script that is not in its reply.
+    fn warn(&self, text: &str);
+
+    /// Where scripts that run long take turns.
+    fn lane(&self) -> &'static dyn Lane;
+}
+
+/// Permits for work that runs long, in order of arrival.
+pub trait Lane: Sync + Debug {
+    /// Whether somebody waits for a permit.
+    fn has_waiters(&self) -> bool;
+
+    /// Takes a permit; blocks until there is one. False when the deadline comes first.
+    ///
+    /// `is_first`: the work has run without a permit so far. `holds_one`: it gives back the one that it has, for others to
+    /// go first.
+    fn take_turn(&self, is_first: bool, holds_one: bool, deadline: Option<Instant>) -> bool;
+
+    /// Gives a permit back.
+    fn release(&self);
+}
+
+/// The lane of work that is alone: there is always a permit.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone;
+
+impl Lane for Alone {
+    fn has_waiters(&self) -> bool {
+        false
+    }
+
+    fn take_turn(&self, _is_first: bool, _holds_one: bool, _deadline: Option<Instant>) -> bool {
+        true
+    }
+
+    fn release(&self) {}
+}

@@ -1,0 +1,101 @@
+//! Time that a script may take, and how a long one steps aside for others.
+//!
+//! The interpreter asks at every [`Budget::checkpoint`] (about every thousand instructions) whether to go on. A script
+//! that has run for [`FIRST_SLICE`] needs a permit of the [`Lane`]; long scripts take turns of [`TURN`]. So scripts that
+//! spin delay neither other work nor each other's first slice.
+
+use std::time::{Duration, Instant};
+
+use crate::host::Lane;
+
+/// Run time up to which a script is not disturbed.
+const FIRST_SLICE: Duration = Duration::from_millis(1);
+/// How long a long script runs before it lets a waiting one go first.
+const TURN: Duration = Duration::from_millis(5);
+
+/// The time budget of one call.
+#[derive(Debug)]
+pub struct Budget {
+    deadline: Option<Instant>,
+    /// When the clock was first looked at: a short script never does.
+    started: Option<Instant>,
+    /// End of the current turn, once the script counts as long.
+    turn_end: Option<Instant>,
+    holds_permit: bool,
+    lane: &'static dyn Lane,
+}
+
+impl Budget {
+    /// A budget that never ends.
+    #[must_use]
+    pub fn unlimited(lane: &'static dyn Lane) -> Self {
+        Self {
+            deadline: None,
+            started: None,
+            turn_end: None,
+            holds_permit: false,
+            lane,
+        }
+    }
+
+    /// A budget that ends at `deadline`; the script starts now.
+    #[must_use]
+    pub fn until(deadline: Instant, lane: &'static dyn Lane) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..Self::unlimited(lane)
+        }
+    }
+
+    /// Moves the end; what the script has taken so far counts on towards being long.
+    pub fn extend(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Whether there is time left. May block while other work goes first.
+    pub fn checkpoint(&mut self) -> bool {
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return false;
+        }
+        match self.turn_end {
+            None if now.duration_since(*self.started.get_or_insert(now)) < FIRST_SLICE => true,
+            Some(end) if now < end => true,
+            _ => self.step_aside(),
+        }
+    }
+
+    fn step_aside(&mut self) -> bool {
+        if self.holds_permit && !self.lane.has_waiters() {
+            self.turn_end = Some(Instant::now() + TURN);
+            return true;
+        }
+        let is_first = self.turn_end.is_none();
+        let holds_one = std::mem::take(&mut self.holds_permit);
+        let got = self.lane.take_turn(is_first, holds_one, self.deadline);
+        self.holds_permit = got;
+        self.turn_end = Some(Instant::now() + TURN);
+        got
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if self.holds_permit {
+            self.lane.release();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Alone;
+
+    #[test]
+    fn a_budget_ends_at_its_deadline() {
+        let mut spent = Budget::until(Instant::now(), &Alone);
+        assert!(!spent.checkpoint());
+        assert!(Budget::unlimited(&Alone).checkpoint());
+    }
+}

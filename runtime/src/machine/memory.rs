@@ -1,0 +1,194 @@
+//! Memory of one Lua state: what it may take, what it has taken.
+//!
+//! Lua's own allocations and those of our lists, maps and byte buffers count together. Lua code and Lua's C functions are
+//! refused memory beyond the limit (Lua then collects garbage, and raises if that does not help). Our native functions
+//! are never refused in the middle of their work, because an error must not jump over Rust values; they overdraw, and
+//! the trampoline raises once they are done.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+use mlua::ffi;
+
+use super::arena::Arena;
+use super::pace::{Pace, TEXT_WEIGHT};
+use crate::api::value::Containers;
+
+/// Longest text that a script may make, bytes, and largest written form of a value. One instruction on texts of this
+/// size takes some ten milliseconds at worst, and no record can hold as much.
+pub(crate) const MAX_TEXT_BYTES: usize = 16 << 20;
+
+/// What Lua adds to a text when it asks for its memory, at most.
+const TEXT_HEADER_BYTES: usize = 64;
+
+/// Chunks for small blocks may take so many times what blocks may: those of one size do not serve for another.
+const CHUNKS_PER_LIMIT: usize = 2;
+
+/// Blocks of at least this size set the state's pace.
+const LARGE_BLOCK: usize = 128 * 1024;
+
+/// Bytes of native collections after which Lua is told to collect: it does not see their size itself.
+const NATIVE_BYTES_PER_COLLECTION: usize = 4 * 1024 * 1024;
+
+/// The account of one state. It has to outlive the state, at an address that does not change.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    used: Cell<usize>,
+    limit: Cell<usize>,
+    /// Nesting of native work during which allocation does not fail.
+    overdraft: Cell<u32>,
+    /// Native bytes taken since Lua last collected for them.
+    native_since_collection: Cell<usize>,
+    /// Native work wanted what there is not: a text beyond [`MAX_TEXT_BYTES`], or a collection that has no room.
+    refused: Cell<bool>,
+    /// Where Lua's blocks lie.
+    arena: Arena,
+    /// How often the running script is looked at.
+    pub(crate) pace: Pace,
+    /// Lists and maps that are alive.
+    pub(crate) containers: Containers,
+}
+
+impl Memory {
+    pub(crate) fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// What the state holds: what is in use, or what is kept for small blocks if that is more, bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.used.get().max(self.arena.reserved())
+    }
+
+    /// A new call or load, with what may be taken from now on.
+    pub(crate) fn begin(&self, limit: usize) {
+        self.limit.set(limit);
+        self.refused.set(false);
+        self.pace.begin(self.used.get());
+    }
+
+    /// Whether native work has taken, or wanted, more than there is.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.used.get() > self.limit.get() || self.refused.get()
+    }
+
+    /// Whether `bytes` more would stay within the limit.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.used.get().saturating_add(bytes) <= self.limit.get()
+    }
+
+    /// Counts `bytes` more of a collection that is being read; false, and the end of the call, when there is no room.
+    pub(crate) fn grow(&self, bytes: usize) -> bool {
+        let has_room = self.has_room(bytes);
+        if has_room {
+            self.account(0, bytes);
+        } else {
+            self.refused.set(true);
+        }
+        has_room
+    }
+
+    pub(crate) fn begin_overdraft(&self) {
+        self.overdraft.set(self.overdraft.get() + 1);
+    }
+
+    pub(crate) fn end_overdraft(&self) {
+        self.overdraft.set(self.overdraft.get().saturating_sub(1));
+    }
+
+    /// Leaves native work for a call back into Lua; the returned depth goes to [`Memory::resume_overdraft`].
+    pub(crate) fn suspend_overdraft(&self) -> u32 {
+        self.overdraft.replace(0)
+    }
+
+    pub(crate) fn resume_overdraft(&self, depth: u32) {
+        self.overdraft.set(depth);
+    }
+
+    /// Counts memory of a native collection that has changed from `before` to `after` bytes.
+    pub(crate) fn account(&self, before: usize, after: usize) {
+        self.used
+            .set((self.used.get() + after).saturating_sub(before));
+        if after > before {
+            if after >= LARGE_BLOCK {
+                self.pace.note(after.saturating_mul(TEXT_WEIGHT));
+            }
+            self.native_since_collection
+                .set(self.native_since_collection.get() + (after - before));
+        }
+    }
+
+    /// Whether so much native memory was taken that Lua should collect; asks once per amount.
+    pub(crate) fn wants_collection(&self) -> bool {
+        if self.native_since_collection.get() < NATIVE_BYTES_PER_COLLECTION && !self.is_overdrawn()
+        {
+            return false;
+        }
+        self.native_since_collection.set(0);
+        true
+    }
+
+    /// Sets the pace for a large block; false for a text that is too long. For a new block, `tag` is its type.
+    #[cold]
+    fn allows_large(&self, is_new: bool, tag: usize, size: usize) -> bool {
+        if !is_new || i32::try_from(tag) != Ok(ffi::LUA_TSTRING) {
+            self.pace.note(size);
+            return true;
+        }
+        if size > MAX_TEXT_BYTES + TEXT_HEADER_BYTES {
+            if self.overdraft.get() == 0 {
+                return false;
+            }
+            self.refused.set(true);
+        }
+        self.pace.note(size.saturating_mul(TEXT_WEIGHT));
+        true
+    }
+
+    /// Lua's allocator (`lua_Alloc`); `account` is the [`Memory`].
+    pub(crate) unsafe extern "C" fn allocate(
+        account: *mut c_void,
+        block: *mut c_void,
+        old_size: usize,
+        new_size: usize,
+    ) -> *mut c_void {
+        // SAFETY: `State` passes a Memory that outlives the Lua state.
+        let memory = unsafe { &*account.cast::<Self>() };
+        if new_size >= LARGE_BLOCK && !memory.allows_large(block.is_null(), old_size, new_size) {
+            return std::ptr::null_mut();
+        }
+        // For a new block Lua passes a type tag as its old size.
+        let old_size = if block.is_null() { 0 } else { old_size };
+        let arena = &memory.arena;
+        if new_size == 0 {
+            if !block.is_null() {
+                // SAFETY: made below, with the size that Lua says.
+                unsafe { arena.release(block.cast(), old_size) };
+                memory.used.set(memory.used.get().saturating_sub(old_size));
+            }
+            return std::ptr::null_mut();
+        }
+        let used = (memory.used.get() + new_size).saturating_sub(old_size);
+        let may_overdraw = memory.overdraft.get() > 0 || new_size <= old_size;
+        if used > memory.limit.get() && !may_overdraw {
+            memory.pace.hasten();
+            return std::ptr::null_mut();
+        }
+        let chunks = if may_overdraw {
+            usize::MAX
+        } else {
+            memory.limit.get().saturating_mul(CHUNKS_PER_LIMIT)
+        };
+        let moved = if block.is_null() {
+            arena.allocate(new_size, chunks)
+        } else {
+            // SAFETY: as above; Lua gives the block up when an address is returned.
+            unsafe { arena.resize(block.cast(), old_size, new_size, chunks) }
+        };
+        if moved.is_null() {
+            memory.pace.hasten();
+        } else {
+            memory.used.set(used);
+        }
+        moved.cast()
+    }
+}

@@ -1,0 +1,167 @@
+//! What all coroutines of one Lua state share: memory, budget, classes, the call under way.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::memory::Memory;
+use super::object::Classes;
+use crate::api::record::{PendingBins, RecordCall};
+use crate::host::Host;
+use crate::machine::budget::Budget;
+use crate::module::Modules;
+use crate::stream::run::StreamInput;
+
+/// Why a call was ended over a script's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abort {
+    /// Its time is spent.
+    Time,
+    /// It wants more memory than it may have.
+    Memory,
+}
+
+impl Abort {
+    /// What the client reads.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Time => "UDF Execution Timeout",
+            Self::Memory => "not enough memory",
+        }
+    }
+}
+
+/// Steps of [`Shared::spend`] between two looks at the clock: some tens of microseconds.
+const STEPS_PER_CHECK: usize = 1 << 16;
+
+/// Steps that a record of a stream is counted with: about a microsecond.
+const STEPS_PER_PULL: usize = 1 << 10;
+
+/// The part of a state that its native functions reach.
+pub(crate) struct Shared {
+    pub(crate) memory: Rc<Memory>,
+    pub(crate) classes: Classes,
+    /// What `require` finds.
+    pub(crate) modules: Arc<dyn Modules>,
+    /// Who runs the script.
+    pub(crate) host: Arc<dyn Host>,
+    /// Directory of the modules, as error texts show it.
+    pub(crate) user_path: Box<str>,
+    /// Names of the modules whose bodies are running, innermost last.
+    pub(crate) loading: RefCell<Vec<Box<[u8]>>>,
+    pub(crate) budget: RefCell<Budget>,
+    pub(crate) abort: Cell<Option<Abort>>,
+    /// Work of C and native functions since the last look at the clock; see [`Shared::spend`].
+    steps: Cell<usize>,
+    /// The module is loaded, and its globals are the ground of calls.
+    pub(crate) sealed: Cell<bool>,
+    /// A call has assigned to globals, which is taken away when it ends.
+    pub(crate) globals_changed: Cell<bool>,
+    /// A call has written to a library: the next one must not find that.
+    pub(crate) libraries_changed: Cell<bool>,
+    /// The record of the call under way.
+    pub(crate) record: RefCell<Option<RecordCall>>,
+    /// Where the stream under way takes its records from; none in a call of a record UDF.
+    pub(crate) stream: RefCell<Option<StreamInput>>,
+    /// Room for the bins that the next call touches.
+    pub(crate) spare: Cell<PendingBins>,
+    /// Number of the call under way; handles to records carry it and are void in other calls.
+    pub(crate) call_number: Cell<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new(modules: Arc<dyn Modules>, host: Arc<dyn Host>, user_path: &str) -> Self {
+        Self {
+            modules,
+            user_path: user_path.into(),
+            loading: RefCell::default(),
+            memory: Rc::default(),
+            classes: Classes::default(),
+            budget: RefCell::new(Budget::unlimited(host.lane())),
+            host,
+            abort: Cell::new(None),
+            steps: Cell::new(0),
+            sealed: Cell::new(false),
+            globals_changed: Cell::new(false),
+            libraries_changed: Cell::new(false),
+            record: RefCell::new(None),
+            stream: RefCell::new(None),
+            spare: Cell::default(),
+            call_number: Cell::new(0),
+        }
+    }
+
+    /// Gives the script time until `deadline`, from now on; for ever without one. A permit to run long is given back.
+    pub(crate) fn set_budget(&self, deadline: Option<std::time::Instant>) {
+        let lane = self.host.lane();
+        let budget = match deadline {
+            Some(deadline) => Budget::until(deadline, lane),
+            None => Budget::unlimited(lane),
+        };
+        self.budget.replace(budget);
+    }
+
+    /// Path of a module file, as error texts show it.
+    pub(crate) fn path_of(&self, file_name: &str) -> String {
+        format!("{}/{file_name}", self.user_path)
+    }
+
+    /// Marks the call as ended; from here on no protected call of the script catches anything.
+    pub(crate) fn abort(&self, why: Abort) {
+        if self.abort.get().is_none() {
+            self.abort.set(Some(why));
+            self.memory.pace.stop();
+        }
+    }
+
+    /// Counts work that no hook sees, in steps of about a nanosecond; looks at the clock once they are many. False when
+    /// the script has to stop.
+    pub(crate) fn spend(&self, steps: usize) -> bool {
+        let spent = self.steps.get().saturating_add(steps);
+        if spent < STEPS_PER_CHECK {
+            self.steps.set(spent);
+            return true;
+        }
+        self.steps.set(0);
+        self.checkpoint()
+    }
+
+    /// Looks at the clock; false when the script has to stop. May let other work go first.
+    pub(crate) fn checkpoint(&self) -> bool {
+        if self.abort.get().is_some() {
+            return false;
+        }
+        let in_time = self
+            .budget
+            .try_borrow_mut()
+            .is_ok_and(|mut budget| budget.checkpoint());
+        if !in_time {
+            self.abort(Abort::Time);
+        }
+        in_time
+    }
+
+    /// Whether a stream UDF runs, rather than a record UDF.
+    pub(crate) fn is_in_stream(&self) -> bool {
+        // It is borrowed while a record is pulled.
+        self.stream
+            .try_borrow()
+            .map_or(true, |stream| stream.is_some())
+    }
+
+    /// Gives the script time anew. False when it has none left and has to stop.
+    pub(crate) fn restart_budget(&self, time: std::time::Duration) -> bool {
+        self.spend(STEPS_PER_PULL) && {
+            if let Ok(mut budget) = self.budget.try_borrow_mut() {
+                budget.extend(std::time::Instant::now() + time);
+            }
+            true
+        }
+    }
+
+    /// The pointer for a state's extra space.
+    pub(crate) fn as_extra(&self) -> *const c_void {
+        std::ptr::from_ref(self).cast()
+    }
+}

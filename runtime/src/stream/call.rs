@@ -1,0 +1,36 @@
+//! What goes into a run of a stream UDF and what comes out.
+
+use std::time::Duration;
+
+use protocol::particle::Particle;
+
+use crate::call::RecordView;
+
+/// Gives the records of a stream, one after the other; none is the end.
+pub type Records = Box<dyn FnMut() -> Option<RecordView> + Send>;
+
+/// One run of a stream UDF.
+pub struct StreamCall<'a> {
+    /// Name of a global function of the module.
+    pub function: &'a [u8],
+    /// The argument list, msgpack. Empty: no arguments.
+    pub arguments: &'a [u8],
+    /// What it works on.
+    pub records: Records,
+    /// Time that the script may take for each record: it is ended once it has taken so long without asking for another
+    /// one and without giving a result.
+    pub time_per_record: Duration,
+    /// Seconds since 2010-01-01 UTC; a record's remaining life is counted from it.
+    pub now: u32,
+}
+
+/// What a stream gives next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamStep {
+    /// A result.
+    Value(Particle),
+    /// There are no more.
+    End,
+    /// The run has failed; the client reads this text.
+    Failure(Vec<u8>),
+}

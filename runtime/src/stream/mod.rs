@@ -1,0 +1,4 @@
+//! Stream UDFs: their operators, and a run of one.
+
+pub mod call;
+pub(crate) mod run;

@@ -1,0 +1,216 @@
+//! Stream UDFs: a function that puts operators onto a stream of records, and the results that the operators give.
+//!
+//! The operators are Lua (`stream_ops.lua`). Records are pulled: the stream asks for the next one when it needs it, and who
+//! runs the stream asks it for one result at a time, so neither are ever there all at once. All records of a run share one
+//! handle, which is the record that was pulled last; it can only be read.
+//!
+//! Source: `udf-runtime.md` 6.
+
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+use mlua::ffi;
+
+use crate::api::encode;
+use crate::api::record::RecordCall;
+use crate::api::value::Value;
+use crate::call::EXECUTION_ERROR;
+use crate::guard::globals::{self, Ground};
+use crate::machine::frame::{Frame, Kind, Raise};
+use crate::machine::object::{Converted, Object};
+use crate::machine::shared::{Abort, Shared};
+use crate::machine::state::{State, contains, protected_call, push_arguments};
+use crate::stream::call::{Records, StreamCall, StreamStep};
+
+/// Place in Lua's registry of the function that begins a run.
+pub(crate) const RUNNER: &str = "asd.stream";
+
+/// How errors of a running stream begin.
+const RUN_ERROR: &str = "UDF: Execution Error 2";
+
+/// What a running stream takes its records from.
+pub(crate) struct StreamInput {
+    records: Records,
+    time_per_record: Duration,
+    now: u32,
+}
+
+impl State {
+    /// Has a global function put its operators onto a stream. To be followed by [`State::end_stream`], whatever the answer.
+    ///
+    /// # Errors
+    /// The function failed; the text is what the client reads.
+    pub(crate) fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>> {
+        self.begin_call();
+        let (globals, traceback) = (self.globals, self.traceback);
+        let deadline = Instant::now() + call.time_per_record;
+        let input = StreamInput {
+            records: call.records,
+            time_per_record: call.time_per_record,
+            now: call.now,
+        };
+        let (function, arguments) = (call.function, call.arguments);
+        self.stream_deadline = call.time_per_record;
+        self.shared().stream.replace(Some(input));
+        let begun = self.within(deadline, |frame| {
+            begin(frame, function, arguments, globals, traceback)
+        });
+        begun.map(|chain| self.chain = Some(chain))
+    }
+
+    /// Runs the stream until it gives a result. To be called until that is none, or a failure.
+    pub(crate) fn next_value(&mut self) -> StreamStep {
+        let Some(chain) = self.chain else {
+            return StreamStep::End;
+        };
+        let traceback = self.traceback;
+        let deadline = Instant::now() + self.stream_deadline;
+        self.within(deadline, |frame| next_value(frame, chain, traceback))
+    }
+
+    /// Whether a run has begun that has not been ended.
+    pub(crate) fn has_stream(&self) -> bool {
+        self.shared().stream.borrow().is_some()
+    }
+
+    /// Ends a run, wherever it stands. The flag says whether it has written to a table of the server.
+    pub(crate) fn end_stream(&mut self) -> (bool, Option<Abort>) {
+        if let Some(chain) = self.chain.take() {
+            // SAFETY: the reference is one that `begin` made.
+            unsafe { ffi::luaL_unref(self.raw, ffi::LUA_REGISTRYINDEX, chain) };
+        }
+        self.shared().stream.replace(None);
+        self.end_call()
+    }
+
+    /// Works on the bare stack until a deadline.
+    fn within<R>(&mut self, deadline: Instant, work: impl FnOnce(&mut Frame<'_>) -> R) -> R {
+        let shared = self.shared();
+        shared.set_budget(Some(deadline));
+        shared.memory.begin_overdraft();
+        let result = self.with_frame(work);
+        let shared = self.shared();
+        shared.memory.end_overdraft();
+        // A permit to run long is not kept while the client is waited for.
+        shared.set_budget(None);
+        result
+    }
+}
+
+/// Calls the function with a stream and the arguments; the answer refers to the function that gives the results.
+fn begin(
+    frame: &mut Frame<'_>,
+    function: &[u8],
+    arguments: &[u8],
+    globals: Option<Ground>,
+    traceback: bool,
+) -> Result<c_int, Vec<u8>> {
+    let handler = crate::machine::state::push_handler(frame, traceback);
+    if let Some(ground) = globals.filter(|ground| !ground.sealed) {
+        globals::set_aerospike(frame, ground);
+    }
+    frame.push_registry(RUNNER);
+    let runner = frame.top();
+    crate::machine::state::push_function(frame, globals, function);
+    if frame.kind(-1) == Kind::Nil {
+        return Err(format!("{RUN_ERROR} : function not found").into_bytes());
+    }
+    frame.push_native(pull);
+    push_arguments(frame, arguments).map_err(|text| failure(&text))?;
+    let count = frame.top() - runner;
+    let status = protected_call(frame, count, handler);
+    if status != ffi::LUA_OK || frame.shared().abort.get().is_some() {
+        return Err(failure(&error_text(frame)));
+    }
+    // SAFETY: the function is on top.
+    Ok(unsafe { ffi::luaL_ref(frame.raw(), ffi::LUA_REGISTRYINDEX) })
+}
+
+/// Asks the function behind `chain` for results until one is there that can be sent.
+fn next_value(frame: &mut Frame<'_>, chain: c_int, traceback: bool) -> StreamStep {
+    let handler = crate::machine::state::push_handler(frame, traceback);
+    loop {
+        // SAFETY: the registry holds the function.
+        unsafe { ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, chain.into()) };
+        let status = protected_call(frame, 0, handler);
+        if status != ffi::LUA_OK || frame.shared().abort.get().is_some() {
+            return StreamStep::Failure(failure(&error_text(frame)));
+        }
+        let value = match (frame.kind(-1), frame.value_at(-1)) {
+            (Kind::None | Kind::Nil, _) => return StreamStep::End,
+            (_, Converted::Value(value)) => value,
+            (Kind::Userdata, _) => Value::Nil,
+            // Tables and functions vanish; looking for the next result is work that no hook sees.
+            _ => {
+                frame.pop(1);
+                if frame.spend(NEXT_STEPS).is_err() {
+                    let abort = frame.shared().abort.get().unwrap_or(Abort::Time);
+                    return StreamStep::Failure(failure(abort.text().as_bytes()));
+                }
+                continue;
+            }
+        };
+        return match encode::to_result(&value) {
+            Ok(particle) => StreamStep::Value(particle),
+            Err(_) => StreamStep::Failure(EXECUTION_ERROR.into()),
+        };
+    }
+}
+
+/// Steps that a result which cannot be sent is counted with.
+const NEXT_STEPS: usize = 256;
+
+/// What the client reads.
+fn failure(text: &[u8]) -> Vec<u8> {
+    [RUN_ERROR.as_bytes(), b" : ", text].concat()
+}
+
+/// What an error value on top of the stack says.
+fn error_text(frame: &mut Frame<'_>) -> Vec<u8> {
+    let abort = frame.shared().abort.get();
+    let is_text = matches!(frame.kind(-1), Kind::String | Kind::Number);
+    let text = is_text.then(|| frame.bytes(-1).unwrap_or_default().to_vec());
+    match (text, abort) {
+        (Some(text), Some(abort)) if contains(&text, abort.text().as_bytes()) => text,
+        (_, Some(abort)) => abort.text().into(),
+        (Some(text), None) => text,
+        (None, None) => {
+            let mut text = b"bad argument #1 to '?' (string expected, got ".to_vec();
+            text.extend(frame.type_name(-1));
+            text.push(b')');
+            text
+        }
+    }
+}
+
+/// The next record of the stream under way, or nil. The time for it begins.
+fn pull(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let shared = frame.shared();
+    if shared.abort.get().is_some() {
+        return Err(Raise::Abort(shared.abort.get().unwrap_or(Abort::Time)));
+    }
+    let ended = || Raise::text("the stream is at its end: its run is over");
+    let mut input = shared.stream.try_borrow_mut().map_err(|_| ended())?;
+    let input = input.as_mut().ok_or_else(ended)?;
+    if !shared.restart_budget(input.time_per_record) {
+        return Err(Raise::Abort(Abort::Time));
+    }
+    match (input.records)() {
+        Some(view) => {
+            push_record(frame, shared, view, input.now);
+            Ok(1)
+        }
+        None => {
+            frame.push_nil();
+            Ok(1)
+        }
+    }
+}
+
+fn push_record(frame: &mut Frame<'_>, shared: &Shared, view: crate::call::RecordView, now: u32) {
+    let before = shared.record.replace(None);
+    let spare = before.map(|mut record| record.take_pending());
+    let record = RecordCall::to_read(view, now, spare.unwrap_or_default());
+    shared.record.replace(Some(record));
+    frame.push_object(Object::Record(shared.call_number.get()));
+}
