@@ -279,7 +279,8 @@ impl<'a> ParticleRef<'a> {
     /// Checks a value of a request and gives it the form in which it is stored.
     ///
     /// Integers become 8 bytes, bools must be 0 or 1, lists and maps are normalised (see [`msgpack::normalize`]),
-    /// GeoJSON must be an object with `type` and `coordinates` and loses its cells. Nil stays nil.
+    /// GeoJSON must be an object with `type` and `coordinates` and loses its cells, sketches must be well-formed. Nil stays
+    /// nil.
     ///
     /// Errors: [`ParticleError`], whose [`ParticleError::result_code`] is the answer.
     pub fn normalize(self) -> Result<Particle, ParticleError> {
@@ -311,10 +312,23 @@ impl<'a> ParticleRef<'a> {
                     Err(ParticleError::GeoJson)
                 }
             }
+            ParticleType::HLL if !is_sketch(self.data) => Err(malformed),
             kind if kind.is_blob() => Ok(self.to_particle()),
             kind => Err(ParticleError::Type(kind)),
         }
     }
+}
+
+/// Whether the bytes are a HyperLogLog sketch: flags 0, bits of index and minhash within their limits, a cached count of 8
+/// bytes, and exactly as many registers as these say.
+#[must_use]
+pub fn is_sketch(bytes: &[u8]) -> bool {
+    let [0, index_bits @ 4..=16, minhash_bits @ (0 | 4..=51), rest @ ..] = bytes else {
+        return false;
+    };
+    let register_bits = 6 + usize::from(*minhash_bits);
+    index_bits + minhash_bits <= 64
+        && rest.len() == 8 + (register_bits << index_bits).div_ceil(8)
 }
 
 /// Whether the text is a JSON object that has a `type` text and a `coordinates` array.

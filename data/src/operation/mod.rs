@@ -12,7 +12,14 @@
 //! same change. An operation whose operand is malformed is kept as an error of its place ([`Checked::operation`]),
 //! because operations run one after the other and the first that fails decides what the request is answered.
 
+mod arguments;
+mod bit;
+mod call;
+pub mod collection;
+mod element;
 mod growing;
+mod hll;
+pub mod path;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -23,11 +30,13 @@ use protocol::message::{Op, OpCode};
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
+pub use call::{Call, Environment, System};
 pub use growing::Growing;
 pub use working::{NameIndex, Value, Working};
 
 use crate::bin::BinName;
 use crate::metadata::Metadata;
+use crate::work::TimeIsUp;
 
 /// What becomes of a bin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,11 +93,17 @@ pub struct OperationError {
 
 impl OperationError {
     /// An error with its cause.
-    pub(crate) fn new(code: ResultCode, cause: impl Into<String>) -> Self {
+    pub fn new(code: ResultCode, cause: impl Into<String>) -> Self {
         Self {
             code,
             cause: cause.into(),
         }
+    }
+}
+
+impl From<TimeIsUp> for OperationError {
+    fn from(error: TimeIsUp) -> Self {
+        Self::new(error.into(), error.to_string())
     }
 }
 

@@ -76,6 +76,10 @@ fn next(
     right: &mut Reader<'_>,
     depth: usize,
 ) -> Result<Ordering, MsgpackError> {
+    let unsigned = (
+        left.rest().first() == Some(&0xcf),
+        right.rest().first() == Some(&0xcf),
+    );
     let (a, b) = (left.token()?, right.token()?);
     let ranks = (
         Rank::of(&a).ok_or(MsgpackError::Order)?,
@@ -86,7 +90,11 @@ fn next(
     }
     Ok(match (a, b) {
         (Token::Bool(a), Token::Bool(b)) => a.cmp(&b),
-        (Token::Integer(a), Token::Integer(b)) => a.cmp(&b),
+        (Token::Integer(a), Token::Integer(b)) => {
+            // An unsigned integer of 2^63 or more has wrapped, and is above all others.
+            let large = (unsigned.0 && a < 0, unsigned.1 && b < 0);
+            large.0.cmp(&large.1).then(a.cmp(&b))
+        }
         (Token::Text(a), Token::Text(b)) => a.cmp(b),
         (Token::List(a), Token::List(b)) => {
             let depth = deeper(depth)?;

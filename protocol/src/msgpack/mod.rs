@@ -22,7 +22,7 @@ mod write;
 use thiserror::Error;
 
 pub use compare::{Rank, compare};
-pub use normalize::{Collection, normalize};
+pub use normalize::{Collection, normalize, normalize_value};
 pub use read::{Reader, Token, first_value, skip_value};
 pub use write::{
     write_bool, write_float, write_integer, write_list_header, write_map_header, write_nil,

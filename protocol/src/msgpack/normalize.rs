@@ -42,10 +42,27 @@ pub fn normalize(bytes: &[u8], kind: Collection) -> Result<Vec<u8>, MsgpackError
     Ok(out)
 }
 
+/// The same for a value of any type, which must be all there is.
+///
+/// Errors: as [`normalize`].
+pub fn normalize_value(bytes: &[u8]) -> Result<Vec<u8>, MsgpackError> {
+    let mut reader = Reader::new(bytes);
+    let mut out = Vec::with_capacity(bytes.len());
+    value(&mut reader, &mut out, 0)?;
+    reader.finish()?;
+    Ok(out)
+}
+
 fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), MsgpackError> {
+    let unsigned = reader.rest().first() == Some(&0xcf);
     match reader.token()? {
         Token::Nil => write_nil(out),
         Token::Bool(value) => write_bool(out, value),
+        // An unsigned integer of 2^63 or more has wrapped, and is kept as it was written.
+        Token::Integer(value @ ..0) if unsigned => {
+            out.push(0xcf);
+            out.extend_from_slice(&value.to_be_bytes());
+        }
         Token::Integer(value) => write_integer(out, value),
         Token::Double(value) => write_float(out, value),
         Token::Float(value) => {
