@@ -323,12 +323,17 @@ impl<'a> ParticleRef<'a> {
 /// bytes, and exactly as many registers as these say.
 #[must_use]
 pub fn is_sketch(bytes: &[u8]) -> bool {
-    let [0, index_bits @ 4..=16, minhash_bits @ (0 | 4..=51), rest @ ..] = bytes else {
+    let [
+        0,
+        index_bits @ 4..=16,
+        minhash_bits @ (0 | 4..=51),
+        rest @ ..,
+    ] = bytes
+    else {
         return false;
     };
     let register_bits = 6 + usize::from(*minhash_bits);
-    index_bits + minhash_bits <= 64
-        && rest.len() == 8 + (register_bits << index_bits).div_ceil(8)
+    index_bits + minhash_bits <= 64 && rest.len() == 8 + (register_bits << index_bits).div_ceil(8)
 }
 
 /// Whether the text is a JSON object that has a `type` text and a `coordinates` array.

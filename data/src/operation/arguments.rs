@@ -215,7 +215,9 @@ fn head(bytes: &[u8]) -> Result<(i64, &[u8], usize), OperationError> {
     };
     match reader.token() {
         Ok(Token::Integer(number)) => Ok((number, reader.rest(), count)),
-        _ => Err(malformed("the payload does not begin with an operation's number")),
+        _ => Err(malformed(
+            "the payload does not begin with an operation's number",
+        )),
     }
 }
 

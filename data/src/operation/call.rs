@@ -65,7 +65,10 @@ impl<'a> Call<'a> {
         let payload = if system == System::Bit && value.kind != ParticleType::BLOB {
             Err(OperationError::new(
                 ResultCode::INCOMPATIBLE_TYPE,
-                format!("the payload of a bit operation is a {}, not a blob", value.kind),
+                format!(
+                    "the payload of a bit operation is a {}, not a blob",
+                    value.kind
+                ),
             ))
         } else {
             Payload::split(system, value.data)

@@ -44,7 +44,11 @@ fn end_of_any(bytes: &[u8], mut at: usize) -> Option<usize> {
         open -= 1;
         let sized = |width: usize| -> Option<usize> {
             let field = bytes.get(at + 1..at + 1 + width)?;
-            Some(field.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))
+            Some(
+                field
+                    .iter()
+                    .fold(0, |sum, byte| (sum << 8) | usize::from(*byte)),
+            )
         };
         let lead = *bytes.get(at)?;
         at = match lead {
@@ -187,9 +191,10 @@ pub(crate) fn is_key(value: &[u8]) -> bool {
 pub(crate) fn stored(value: &[u8]) -> Result<Cow<'_, [u8]>, OperationError> {
     match value {
         // Already the smallest form.
-        [0x00..=0x7f | 0xe0..=0xff | 0xa0..=0xbf | 0xc0 | 0xc2 | 0xc3 | 0xca | 0xcb, ..] => {
-            Ok(Cow::Borrowed(value))
-        }
+        [
+            0x00..=0x7f | 0xe0..=0xff | 0xa0..=0xbf | 0xc0 | 0xc2 | 0xc3 | 0xca | 0xcb,
+            ..,
+        ] => Ok(Cow::Borrowed(value)),
         _ => msgpack::normalize_value(value)
             .map(Cow::Owned)
             .map_err(|error| malformed(&format!("a value cannot be stored: {error}"))),
@@ -273,7 +278,10 @@ fn compare_next(
     right: &mut Reader<'_>,
     depth: usize,
 ) -> Result<Ordering, Stop> {
-    let large = (left.rest().first() == Some(&0xcf), right.rest().first() == Some(&0xcf));
+    let large = (
+        left.rest().first() == Some(&0xcf),
+        right.rest().first() == Some(&0xcf),
+    );
     let (a, b) = (left.token()?, right.token()?);
     let ranks = (
         Rank::of(&a).ok_or(Stop::Unreadable)?,

@@ -59,16 +59,64 @@ const TABLE: &[(i64, Action, &[Kind], u64, Option<u64>)] = &[
     (5, A::Xor, &[K::BitOffset, K::BitSize, K::Buffer], 14, None),
     (6, A::And, &[K::BitOffset, K::BitSize, K::Buffer], 14, None),
     (7, A::Not, &[K::BitOffset, K::BitSize], 14, None),
-    (8, A::LeftShift, &[K::BitOffset, K::BitSize, K::Shift], 14, None),
-    (9, A::RightShift, &[K::BitOffset, K::BitSize, K::Shift], 14, None),
-    (10, A::Add, &[K::BitOffset, K::IntegerSize, K::Value], 6, Some(7)),
-    (11, A::Subtract, &[K::BitOffset, K::IntegerSize, K::Value], 6, Some(7)),
-    (12, A::SetInteger, &[K::BitOffset, K::IntegerSize, K::Value], 6, None),
+    (
+        8,
+        A::LeftShift,
+        &[K::BitOffset, K::BitSize, K::Shift],
+        14,
+        None,
+    ),
+    (
+        9,
+        A::RightShift,
+        &[K::BitOffset, K::BitSize, K::Shift],
+        14,
+        None,
+    ),
+    (
+        10,
+        A::Add,
+        &[K::BitOffset, K::IntegerSize, K::Value],
+        6,
+        Some(7),
+    ),
+    (
+        11,
+        A::Subtract,
+        &[K::BitOffset, K::IntegerSize, K::Value],
+        6,
+        Some(7),
+    ),
+    (
+        12,
+        A::SetInteger,
+        &[K::BitOffset, K::IntegerSize, K::Value],
+        6,
+        None,
+    ),
     (50, A::Get, &[K::BitOffset, K::BitSize], 0, None),
     (51, A::Count, &[K::BitOffset, K::BitSize], 0, None),
-    (52, A::LeftScan, &[K::BitOffset, K::BitSize, K::Truth], 0, None),
-    (53, A::RightScan, &[K::BitOffset, K::BitSize, K::Truth], 0, None),
-    (54, A::GetInteger, &[K::BitOffset, K::IntegerSize], 0, Some(1)),
+    (
+        52,
+        A::LeftScan,
+        &[K::BitOffset, K::BitSize, K::Truth],
+        0,
+        None,
+    ),
+    (
+        53,
+        A::RightScan,
+        &[K::BitOffset, K::BitSize, K::Truth],
+        0,
+        None,
+    ),
+    (
+        54,
+        A::GetInteger,
+        &[K::BitOffset, K::IntegerSize],
+        0,
+        Some(1),
+    ),
 ];
 
 /// First number of the reading operations.
@@ -175,7 +223,8 @@ impl<'a> BitCall<'a> {
                 Err(arguments.wrong(place, &format!("in {low} to {high}")))
             }
         };
-        let size = |number: i64| usize::try_from(number).map_err(|_| arguments.wrong(place, "a size"));
+        let size =
+            |number: i64| usize::try_from(number).map_err(|_| arguments.wrong(place, "a size"));
         match kind {
             Kind::ByteOffset => self.offset = within(-MAX_BYTES, MAX_BYTES)?,
             Kind::BitOffset => self.offset = within(-MAX_BYTES * 8, MAX_BYTES * 8)?,

@@ -58,7 +58,11 @@ fn resize(
     if (size > blob.len() && flag(BitCall::SHRINK_ONLY))
         || (size < blob.len() && flag(BitCall::GROW_ONLY))
     {
-        return refused(call, ResultCode::PARAMETER, "the blob may not be resized that way");
+        return refused(
+            call,
+            ResultCode::PARAMETER,
+            "the blob may not be resized that way",
+        );
     }
     room(size, environment)?;
     let front = flag(BitCall::FROM_FRONT);
@@ -113,7 +117,11 @@ fn remove(call: &BitCall<'_>, blob: &[u8]) -> Result<Option<Vec<u8>>, OperationE
     let end = at + call.size;
     let outside = at >= blob.len() || (end > blob.len() && !call.has(BitCall::PARTIAL));
     if outside {
-        return refused(call, ResultCode::PARAMETER, "the bytes to remove are not there");
+        return refused(
+            call,
+            ResultCode::PARAMETER,
+            "the bytes to remove are not there",
+        );
     }
     let before = blob.get(..at).unwrap_or_default();
     let after = blob.get(end..).unwrap_or_default();
@@ -135,7 +143,12 @@ fn bounds(
     if offset < bits && may_cut && call.has(BitCall::PARTIAL) {
         return Ok(Some((offset, bits - offset)));
     }
-    refused(call, ResultCode::OP_NOT_APPLICABLE, "the bits are not there").map(|_| None)
+    refused(
+        call,
+        ResultCode::OP_NOT_APPLICABLE,
+        "the bits are not there",
+    )
+    .map(|_| None)
 }
 
 /// Set, or, xor, and, not, shifts.
@@ -164,7 +177,9 @@ fn region(
                 // What comes from behind the region is zero.
                 let there = bits.min(size.saturating_sub(start + shift));
                 let moved = field::get(blob, offset + start + shift, there);
-                moved.checked_shl(u32::try_from(bits - there).unwrap_or(64)).unwrap_or(0)
+                moved
+                    .checked_shl(u32::try_from(bits - there).unwrap_or(64))
+                    .unwrap_or(0)
             }
             _ => {
                 let missing = bits.min(shift.saturating_sub(start));

@@ -68,7 +68,12 @@ fn steps(size: usize) -> impl DoubleEndedIterator<Item = (usize, usize)> + Exact
 fn copied(blob: &[u8], offset: usize, size: usize) -> Vec<u8> {
     let mut out = vec![0; size.div_ceil(8)];
     for (start, bits) in steps(size) {
-        field::put(&mut out, start, bits, field::get(blob, offset + start, bits));
+        field::put(
+            &mut out,
+            start,
+            bits,
+            field::get(blob, offset + start, bits),
+        );
     }
     out
 }

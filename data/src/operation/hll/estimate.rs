@@ -165,11 +165,22 @@ pub(super) fn similarity(
         let shared = intersect_count(sketches, work)? as f64;
         return Ok(shared / computed_count(&union.as_sketch()) as f64);
     }
-    let empty = sketches.iter().filter(|sketch| sketch.looks_empty()).count();
+    let empty = sketches
+        .iter()
+        .filter(|sketch| sketch.looks_empty())
+        .count();
     if empty > 0 {
-        return Ok(if empty == sketches.len() { f64::NAN } else { 0.0 });
+        return Ok(if empty == sketches.len() {
+            f64::NAN
+        } else {
+            0.0
+        });
     }
-    let used = union.as_sketch().registers().filter(|value| *value > 0).count() as f64;
+    let used = union
+        .as_sketch()
+        .registers()
+        .filter(|value| *value > 0)
+        .count() as f64;
     let mut folded = Vec::with_capacity(sketches.len());
     for sketch in sketches {
         work.steps(sketch.shape.registers())?;
@@ -181,7 +192,9 @@ pub(super) fn similarity(
     if let Some((first, others)) = folded.split_first() {
         for index in 0..shape.registers() {
             let value = first.as_sketch().register(index);
-            let agree = others.iter().all(|other| other.as_sketch().register(index) == value);
+            let agree = others
+                .iter()
+                .all(|other| other.as_sketch().register(index) == value);
             shared += usize::from(value > 0 && agree);
         }
     }
@@ -197,7 +210,11 @@ fn collisions(a: f64, b: f64, shape: Shape) -> f64 {
     let n = shape.registers() as f64;
     let mut sum = 0.0;
     for rank in 1..=64_i32 {
-        let low = if rank == 64 { 0.0 } else { 2_f64.powi(-rank) / n };
+        let low = if rank == 64 {
+            0.0
+        } else {
+            2_f64.powi(-rank) / n
+        };
         let high = 2_f64.powi(1 - rank) / n;
         let chance = |count: f64| (1.0 - low).powf(count) - (1.0 - high).powf(count);
         sum += chance(a) * chance(b);

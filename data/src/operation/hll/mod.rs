@@ -117,7 +117,11 @@ fn shape_arguments(arguments: &Arguments<'_>, at: usize) -> Result<(i64, i64), O
     let minhash_bits = arguments.optional_integer(at + 1)?.unwrap_or(UNSET);
     let likely = (
         if index_bits == UNSET { 4 } else { index_bits },
-        if minhash_bits == UNSET { 0 } else { minhash_bits },
+        if minhash_bits == UNSET {
+            0
+        } else {
+            minhash_bits
+        },
     );
     match Shape::new(likely.0, likely.1) {
         Some(_) => Ok((index_bits, minhash_bits)),
@@ -360,9 +364,13 @@ fn read(
             if others.len() > 2 {
                 let minhash_bits = others.first().map_or(0, |first| first.shape.minhash_bits);
                 if minhash_bits == 0
-                    || others.iter().any(|other| other.shape.minhash_bits != minhash_bits)
+                    || others
+                        .iter()
+                        .any(|other| other.shape.minhash_bits != minhash_bits)
                 {
-                    return Err(arguments.wrong(0, "of sketches that all have the same minhash bits"));
+                    return Err(
+                        arguments.wrong(0, "of sketches that all have the same minhash bits")
+                    );
                 }
                 if own.shape.minhash_bits != minhash_bits {
                     return Err(inapplicable("the bin's sketch has other minhash bits"));

@@ -70,7 +70,11 @@ impl<'a> Sketch<'a> {
 
     /// The cached count; 0 is none.
     pub(super) fn cached(&self) -> u64 {
-        match self.bytes.get(3..HEAD).and_then(|bytes| bytes.try_into().ok()) {
+        match self
+            .bytes
+            .get(3..HEAD)
+            .and_then(|bytes| bytes.try_into().ok())
+        {
             Some(bytes) => u64::from_le_bytes(bytes),
             None => 0,
         }
