@@ -102,7 +102,7 @@ fn stored_collections_have_the_servers_form() {
             "unsigned above the signed range",
             list,
             "91 cf ff ff ff ff ff ff ff ff",
-            "91 ff",
+            "91 cf ff ff ff ff ff ff ff ff",
         ),
         (
             "float of 4 bytes",
