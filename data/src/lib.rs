@@ -10,6 +10,7 @@
 pub mod bin;
 pub mod filter;
 pub mod metadata;
+pub mod geo;
 pub mod operation;
 pub mod record;
 pub mod work;
