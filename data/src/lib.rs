@@ -12,5 +12,6 @@ pub mod filter;
 pub mod metadata;
 pub mod geo;
 pub mod operation;
+pub mod particle;
 pub mod record;
 pub mod work;

@@ -202,7 +202,7 @@ impl Coverer<'_> {
         let mut out = Vec::with_capacity(merged.len());
         for cell in merged {
             let mut level = cell.level().max(self.fineness.min_level);
-            while (level - self.fineness.min_level) % self.fineness.level_step != 0 {
+            while !(level - self.fineness.min_level).is_multiple_of(self.fineness.level_step) {
                 level += 1;
             }
             push_level(cell, level.min(MAX_LEVEL), &mut out);

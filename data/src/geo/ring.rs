@@ -5,7 +5,7 @@ use super::point::{changes_side, corner_is_inside};
 const ORIGIN: Point = Point::new(
     -0.009_999_466_435_025_02,
     0.002_592_454_260_932_412,
-    0.999_946_643_502_501_9,
+    0.999_946_643_502_502,
 );
 
 /// A closed line of great-circle edges. Its inside is the smaller of the two parts into which it divides the sphere.

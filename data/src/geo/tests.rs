@@ -211,6 +211,12 @@ fn stored_values_carry_their_cells() {
     assert_eq!(particle.data.len(), 3 + 8 + text.len());
     assert_eq!(particle.as_ref().as_geojson(), Some(&text[..]));
     assert_eq!(stored(&[0, 0, 1, 1]), Err(GeoError::Cells));
+    let nested = "[".repeat(100_000);
+    for text in ["", "{", "[1]", "{}", r#"{"type":1,"coordinates":[]}"#, &nested] {
+        let bad = Particle::geojson(text.as_bytes());
+        let error = crate::particle::stored(bad.as_ref()).unwrap_err();
+        assert_eq!(error, protocol::particle::ParticleError::GeoJson);
+    }
 }
 
 /// A polygon as large as a record may be is checked in a bounded number of steps, whatever its shape.

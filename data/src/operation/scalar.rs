@@ -17,8 +17,7 @@ use super::{Change, Limits, OperationError};
 
 /// The form in which a value of a request is stored.
 pub(super) fn stored(value: ParticleRef<'_>) -> Result<Particle, OperationError> {
-    value
-        .normalize()
+    crate::particle::stored(value)
         .map_err(|error| OperationError::new(error.result_code(), error.to_string()))
 }
 

@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use protocol::particle::{Particle, is_geojson_object};
+use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 
 use super::encode;
@@ -319,10 +319,10 @@ impl RecordCall {
 
 /// The value as it is stored; ordered lists are put back into order. GeoJSON is checked as in a client's write.
 fn stored_form(value: &Value) -> Result<Particle, ResultCode> {
-    if matches!(value, Value::GeoJson(text) if !is_geojson_object(text)) {
-        return Err(ResultCode::GEO_INVALID_GEOJSON);
-    }
     let particle = encode::to_particle(value).map_err(|_| ResultCode::INCOMPATIBLE_TYPE)?;
+    if matches!(value, Value::GeoJson(_)) {
+        return data::particle::stored(particle.as_ref()).map_err(|error| error.result_code());
+    }
     let ordered = matches!(value, Value::List(list) if list.flags != 0);
     encode::for_storage(particle, ordered).map_err(|_| ResultCode::INCOMPATIBLE_TYPE)
 }
