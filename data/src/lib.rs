@@ -6,11 +6,13 @@
 //! | [`metadata`] | what is known of a record besides its bins |
 //! | [`operation`] | what requests do to bins |
 //! | [`filter`] | whether a request is about a record at all |
+//! | [`geo`] | GeoJSON, points in regions, cells of indexes |
+//! | [`particle`] | the form in which a value is stored |
 
 pub mod bin;
 pub mod filter;
-pub mod metadata;
 pub mod geo;
+pub mod metadata;
 pub mod operation;
 pub mod particle;
 pub mod record;
