@@ -257,7 +257,10 @@ mod tests {
     #[test]
     fn numbers_are_those_of_s2() {
         assert_eq!(CellId::face(0).0, 0x1000_0000_0000_0000);
-        assert_eq!(CellId::leaf(Point::new(1.0, 0.0, 0.0)).0, 0x1000_0000_0000_0001);
+        assert_eq!(
+            CellId::leaf(Point::new(1.0, 0.0, 0.0)).0,
+            0x1000_0000_0000_0001
+        );
         let mountain_view = CellId::leaf(Point::from_degrees(-122.0838, 37.3861));
         assert_eq!(mountain_view.parent(8).0 >> 44, 0x0008_08fb);
     }

@@ -67,7 +67,10 @@ impl Polygon {
 pub(super) fn meets((a, b): (Point, Point), square: &Square) -> bool {
     square.contains(a)
         || square.contains(b)
-        || square.edges().iter().any(|(c, d)| edges_cross(a, b, *c, *d))
+        || square
+            .edges()
+            .iter()
+            .any(|(c, d)| edges_cross(a, b, *c, *d))
 }
 
 /// An edge with what it takes along the x axis. The arc may bulge beyond its ends by no more than the height of its

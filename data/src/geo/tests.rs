@@ -48,16 +48,28 @@ fn what_is_wrong_is_told() {
         (r#"{"type":"Feature"}"#, GeoError::Missing("geometry")),
         (r#"{"type":"Point"}"#, GeoError::Missing("coordinates")),
         (r#"{"type":"LineString","coordinates":[]}"#, GeoError::Kind),
-        (r#"{"type":"Point","coordinates":[1,2,3]}"#, GeoError::Coordinates),
+        (
+            r#"{"type":"Point","coordinates":[1,2,3]}"#,
+            GeoError::Coordinates,
+        ),
         (r#"{"type":"Point","coordinates":[181,2]}"#, GeoError::Range),
-        (r#"{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1]]]}"#, GeoError::Ring),
-        (r#"{"type":"Polygon","coordinates":[[[0,0],[1,1],[1,0],[0,1],[0,0]]]}"#, GeoError::Crossing),
+        (
+            r#"{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1]]]}"#,
+            GeoError::Ring,
+        ),
+        (
+            r#"{"type":"Polygon","coordinates":[[[0,0],[1,1],[1,0],[0,1],[0,0]]]}"#,
+            GeoError::Crossing,
+        ),
         // A hole that leaves its ring.
         (
             r#"{"type":"Polygon","coordinates":[[[0,0],[9,0],[9,9],[0,9],[0,0]],[[1,1],[20,1],[20,2],[1,1]]]}"#,
             GeoError::Crossing,
         ),
-        (r#"{"type":"AeroCircle","coordinates":[[0,0],30000000]}"#, GeoError::Everything),
+        (
+            r#"{"type":"AeroCircle","coordinates":[[0,0],30000000]}"#,
+            GeoError::Everything,
+        ),
     ];
     for (text, error) in cases {
         assert_eq!(validate(text.as_bytes()), Err(error), "{text}");
@@ -121,7 +133,11 @@ fn points_are_found_in_regions() {
     ];
     for (rings, longitude, latitude, inside) in cases {
         let (region, place) = (polygon(rings), point(longitude, latitude));
-        assert_eq!(region.matches(&place), inside, "{rings} {longitude} {latitude}");
+        assert_eq!(
+            region.matches(&place),
+            inside,
+            "{rings} {longitude} {latitude}"
+        );
         assert_eq!(place.matches(&region), inside);
     }
     assert!(!point(1.0, 1.0).matches(&point(1.0, 1.0)));
@@ -142,7 +158,11 @@ fn circles_are_measured_in_meters() {
         let circle = parse(&format!(
             r#"{{"type":"AeroCircle","coordinates":[[0,0],{radius}]}}"#
         ));
-        assert_eq!(circle.matches(&point(0.0, latitude)), inside, "{radius} {latitude}");
+        assert_eq!(
+            circle.matches(&point(0.0, latitude)),
+            inside,
+            "{radius} {latitude}"
+        );
     }
 }
 
@@ -159,28 +179,55 @@ fn coverings_hold_their_regions() {
         parse(r#"{"type":"AeroCircle","coordinates":[[10,10],100000]}"#),
         parse(r#"{"type":"AeroCircle","coordinates":[[0,89.9],100000]}"#),
         parse(r#"{"type":"AeroCircle","coordinates":[[0,0],9000000]}"#),
-        parse(r#"{"type":"MultiPolygon","coordinates":[[[[40,40],[41,40],[41,41],[40,41],[40,40]]],[[[50,50],[51,50],[51,51],[50,51],[50,50]]]]}"#),
+        parse(
+            r#"{"type":"MultiPolygon","coordinates":[[[[40,40],[41,40],[41,41],[40,41],[40,40]]],[[[50,50],[51,50],[51,51],[50,51],[50,50]]]]}"#,
+        ),
     ];
-    let finer = Fineness { max_cells: 100, level_step: 2, max_level: 19, ..Fineness::STORED };
+    let finer = Fineness {
+        max_cells: 100,
+        level_step: 2,
+        max_level: 19,
+        ..Fineness::STORED
+    };
     for region in &regions {
         for fineness in [Fineness::STORED, finer] {
             let cells = region.cover(fineness).unwrap();
-            assert!(cells.windows(2).all(|pair| pair[0] < pair[1] && !pair[0].contains(pair[1])));
-            assert!(!cells.is_empty() && cells.len() <= fineness.max_cells.max(24), "{cells:?}");
-            assert!(cells.iter().all(|cell| cell.level() >= 1 && cell.level() <= fineness.max_level));
+            assert!(
+                cells
+                    .windows(2)
+                    .all(|pair| pair[0] < pair[1] && !pair[0].contains(pair[1]))
+            );
+            assert!(
+                !cells.is_empty() && cells.len() <= fineness.max_cells.max(24),
+                "{cells:?}"
+            );
+            assert!(
+                cells
+                    .iter()
+                    .all(|cell| cell.level() >= 1 && cell.level() <= fineness.max_level)
+            );
             for i in 0..4000_u32 {
                 // Places all over, and as many near a corner of the region.
                 let (longitude, latitude) = if i % 2 == 0 {
-                    (f64::from(i) * 7.3 % 360.0 - 180.0, f64::from(i) * 3.1 % 180.0 - 90.0)
+                    (
+                        f64::from(i) * 7.3 % 360.0 - 180.0,
+                        f64::from(i) * 3.1 % 180.0 - 90.0,
+                    )
                 } else {
-                    (f64::from(i) * 0.37 % 24.0 - 4.0, f64::from(i) * 0.113 % 16.0 - 3.0)
+                    (
+                        f64::from(i) * 0.37 % 24.0 - 4.0,
+                        f64::from(i) * 0.113 % 16.0 - 3.0,
+                    )
                 };
                 let place = point(longitude, latitude);
                 if !region.matches(&place) {
                     continue;
                 }
                 let leaf = place.cover(fineness).unwrap()[0];
-                assert!(cells.iter().any(|cell| cell.contains(leaf)), "{longitude} {latitude}");
+                assert!(
+                    cells.iter().any(|cell| cell.contains(leaf)),
+                    "{longitude} {latitude}"
+                );
             }
         }
     }
@@ -194,7 +241,9 @@ fn coverings_hold_their_regions() {
 /// A covering is as fine as its number of cells allows: it is not much larger than the region.
 #[test]
 fn coverings_are_tight() {
-    let cells = polygon(&format!("[{SQUARE}]")).cover(Fineness::STORED).unwrap();
+    let cells = polygon(&format!("[{SQUARE}]"))
+        .cover(Fineness::STORED)
+        .unwrap();
     assert!(cells.len() >= 6, "{cells:?}");
     assert!(cells.iter().all(|cell| cell.level() >= 3), "{cells:?}");
     for (longitude, latitude) in [(30.0, 5.0), (-20.0, 0.0), (5.0, 30.0)] {
@@ -212,7 +261,14 @@ fn stored_values_carry_their_cells() {
     assert_eq!(particle.as_ref().as_geojson(), Some(&text[..]));
     assert_eq!(stored(&[0, 0, 1, 1]), Err(GeoError::Cells));
     let nested = "[".repeat(100_000);
-    for text in ["", "{", "[1]", "{}", r#"{"type":1,"coordinates":[]}"#, &nested] {
+    for text in [
+        "",
+        "{",
+        "[1]",
+        "{}",
+        r#"{"type":1,"coordinates":[]}"#,
+        &nested,
+    ] {
         let bad = Particle::geojson(text.as_bytes());
         let error = crate::particle::stored(bad.as_ref()).unwrap_err();
         assert_eq!(error, protocol::particle::ParticleError::GeoJson);

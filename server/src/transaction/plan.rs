@@ -95,10 +95,12 @@ fn action(op: &Op<'_>, get_all: bool) -> Result<Action, ResultCode> {
         OpCode::READ if op.name.is_empty() && get_all => Action::ReadAll,
         OpCode::READ if op.name.is_empty() => return Err(ResultCode::PARAMETER),
         OpCode::READ => Action::Read,
-        OpCode::WRITE => match data::particle::stored(value).map_err(|error| error.result_code())? {
-            particle if particle.kind == ParticleType::NIL => Action::Remove,
-            particle => Action::Write(particle),
-        },
+        OpCode::WRITE => {
+            match data::particle::stored(value).map_err(|error| error.result_code())? {
+                particle if particle.kind == ParticleType::NIL => Action::Remove,
+                particle => Action::Write(particle),
+            }
+        }
         OpCode::INCR => Action::Add(operand(op, &[ParticleType::INTEGER, ParticleType::FLOAT])?),
         OpCode::APPEND => Action::Append(operand(op, &[ParticleType::STRING, ParticleType::BLOB])?),
         OpCode::PREPEND => {
