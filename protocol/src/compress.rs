@@ -47,51 +47,112 @@ pub enum CompressError {
     TooLarge(#[from] BodyTooLarge),
 }
 
-/// Opens the body of a compressed frame: the body of the record message inside.
+/// A compressed message that is being opened, a piece at a time: for callers who look at a clock, or have other work.
 ///
-/// Memory follows what the stream really yields, and ends one byte above the stated size.
-pub fn decode(body: &[u8]) -> Result<Bytes, CompressError> {
-    let mut cursor = Cursor::new(body);
-    let stated = cursor.u64().ok_or(CompressError::NoSize(body.len()))?;
-    if !(HEADER_SIZE as u64..=MAX_BODY_SIZE + HEADER_SIZE as u64).contains(&stated) {
-        return Err(CompressError::Size(stated));
-    }
-    let plain = inflate(cursor.rest(), stated)?;
-    let header = plain
-        .first_chunk::<HEADER_SIZE>()
-        .ok_or(CompressError::Inner)?;
-    let header = Header::parse(*header)?;
-    if header.kind != MessageType::Message || header.size + HEADER_SIZE as u64 != stated {
-        return Err(CompressError::Inner);
-    }
-    Ok(Bytes::from(plain).split_off(HEADER_SIZE))
+/// Memory follows what the stream really yields, and ends one byte above the stated size. A stream yields at most 1,032
+/// bytes for each of its own.
+#[derive(Debug)]
+pub struct Opening<'b> {
+    stated: usize,
+    stream: Decompress,
+    rest: &'b [u8],
+    plain: Vec<u8>,
 }
 
-/// The whole output of a zlib stream that fills `input` and has exactly `stated` bytes.
-fn inflate(input: &[u8], stated: u64) -> Result<Vec<u8>, CompressError> {
-    let limit = usize::try_from(stated).map_err(|_| CompressError::Size(stated))?;
-    let mut stream = Decompress::new(true);
-    let mut plain = Vec::new();
-    let mut rest = input;
-    loop {
-        plain.reserve((limit + 1 - plain.len()).min(RECEIVE_CHUNK));
-        let (read, written) = (stream.total_in(), plain.len());
-        let status = stream.decompress_vec(rest, &mut plain, FlushDecompress::None);
-        let status = status.map_err(|_| CompressError::Stream)?;
-        if plain.len() > limit {
-            return Err(CompressError::Lied(stated));
+impl<'b> Opening<'b> {
+    /// Looks at the stated size and at the header inside; nothing else is inflated yet.
+    ///
+    /// # Errors
+    /// A size that cannot be, a stream that is none, or something other than one record message of that size.
+    pub fn begin(body: &'b [u8]) -> Result<Self, CompressError> {
+        let mut cursor = Cursor::new(body);
+        let stated = cursor.u64().ok_or(CompressError::NoSize(body.len()))?;
+        if !(HEADER_SIZE as u64..=MAX_BODY_SIZE + HEADER_SIZE as u64).contains(&stated) {
+            return Err(CompressError::Size(stated));
         }
-        let read = usize::try_from(stream.total_in() - read).unwrap_or(usize::MAX);
-        rest = rest.get(read..).unwrap_or_default();
+        let mut opening = Self {
+            stated: usize::try_from(stated).map_err(|_| CompressError::Size(stated))?,
+            stream: Decompress::new(true),
+            rest: cursor.rest(),
+            plain: Vec::with_capacity(HEADER_SIZE),
+        };
+        while opening.plain.len() < HEADER_SIZE && !opening.inflate()? {}
+        let header = opening.plain.first_chunk::<HEADER_SIZE>();
+        let header = Header::parse(*header.ok_or(CompressError::Lied(stated))?)?;
+        if header.kind != MessageType::Message || header.size + HEADER_SIZE as u64 != stated {
+            return Err(CompressError::Inner);
+        }
+        Ok(opening)
+    }
+
+    /// Bytes of the plain frame, as stated.
+    pub fn size(&self) -> usize {
+        self.stated
+    }
+
+    /// Bytes that the next [`step`](Self::step) may hold in all.
+    pub fn next_capacity(&self) -> usize {
+        let (length, capacity) = (self.plain.len(), self.plain.capacity());
+        if length < capacity {
+            return capacity;
+        }
+        let grown = capacity.saturating_mul(2).max(length + RECEIVE_CHUNK);
+        grown.min(self.stated + 1)
+    }
+
+    /// Inflates at most [`RECEIVE_CHUNK`] bytes more; true once all are there.
+    ///
+    /// # Errors
+    /// The stream is damaged, or yields another number of bytes than stated.
+    pub fn step(&mut self) -> Result<bool, CompressError> {
+        let more = self.next_capacity().saturating_sub(self.plain.len());
+        self.plain.reserve_exact(more);
+        self.inflate()
+    }
+
+    /// Inflates into the room that is there, at most [`RECEIVE_CHUNK`] bytes; true at the end of the stream.
+    fn inflate(&mut self) -> Result<bool, CompressError> {
+        let (read, written) = (self.stream.total_in(), self.plain.len());
+        let room = (self.plain.capacity() - written).min(RECEIVE_CHUNK);
+        self.plain.resize(written + room, 0);
+        let target = self.plain.get_mut(written..).unwrap_or_default();
+        let status = self
+            .stream
+            .decompress(self.rest, target, FlushDecompress::None);
+        let yielded = usize::try_from(self.stream.total_out()).unwrap_or(usize::MAX);
+        self.plain.truncate(yielded);
+        let status = status.map_err(|_| CompressError::Stream)?;
+        let lied = CompressError::Lied(self.stated as u64);
+        if self.plain.len() > self.stated {
+            return Err(lied);
+        }
+        let read = usize::try_from(self.stream.total_in() - read).unwrap_or(usize::MAX);
+        self.rest = self.rest.get(read..).unwrap_or_default();
         match status {
             // The stream's checksum was right.
-            Status::StreamEnd if plain.len() != limit => return Err(CompressError::Lied(stated)),
-            Status::StreamEnd if rest.is_empty() => return Ok(plain),
-            Status::StreamEnd => return Err(CompressError::Stream),
-            _ if read == 0 && plain.len() == written => return Err(CompressError::Stream),
-            _ => {}
+            Status::StreamEnd if self.plain.len() != self.stated => Err(lied),
+            Status::StreamEnd if self.rest.is_empty() => Ok(true),
+            Status::StreamEnd => Err(CompressError::Stream),
+            _ if read == 0 && self.plain.len() == written => Err(CompressError::Stream),
+            _ => Ok(false),
         }
     }
+
+    /// The body of the record message inside, once [`step`](Self::step) has said that all is there.
+    pub fn into_body(self) -> Bytes {
+        let mut plain = Bytes::from(self.plain);
+        plain.split_off(HEADER_SIZE.min(plain.len()))
+    }
+}
+
+/// Opens the body of a compressed frame: the body of the record message inside.
+///
+/// # Errors
+/// As for [`Opening`].
+pub fn decode(body: &[u8]) -> Result<Bytes, CompressError> {
+    let mut opening = Opening::begin(body)?;
+    while !opening.step()? {}
+    Ok(opening.into_body())
 }
 
 /// Writes a compressed frame that holds a record message with this body.

@@ -3,8 +3,8 @@ use std::io::Write;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use protocol::codec::first_frame;
-use protocol::compress::{CompressError, decode, encode};
-use protocol::header::MessageType;
+use protocol::compress::{CompressError, Opening, decode, encode};
+use protocol::header::{Header, MessageType};
 
 use crate::hex;
 
@@ -44,12 +44,10 @@ fn rejects_sizes_that_lie() {
             128 * 1024 * 1024 + 9,
             CompressError::Size(128 * 1024 * 1024 + 9),
         ),
-        (
-            128 * 1024 * 1024 + 8,
-            CompressError::Lied(128 * 1024 * 1024 + 8),
-        ),
-        (72, CompressError::Lied(72)),
-        (74, CompressError::Lied(74)),
+        // The header inside states another size.
+        (128 * 1024 * 1024 + 8, CompressError::Inner),
+        (72, CompressError::Inner),
+        (74, CompressError::Inner),
     ];
     for (stated, error) in cases {
         assert_eq!(decode(&body(stated, &stream)), Err(error), "{stated}");
@@ -57,11 +55,50 @@ fn rejects_sizes_that_lie() {
     assert_eq!(decode(&[0; 7]), Err(CompressError::NoSize(7)));
 }
 
+/// A frame header of a record message of `size` bytes, and `follow` zeros behind it.
+fn frame_of_zeros(size: u64, follow: usize) -> Vec<u8> {
+    let header = Header::new(MessageType::Message, size).to_bytes();
+    [&header[..], &vec![0; follow]].concat()
+}
+
 #[test]
 fn rejects_a_stream_that_would_inflate_without_end() {
-    let bomb = zlib(&vec![0; 8 * 1024 * 1024]);
-    assert!(bomb.len() < 64 * 1024);
-    assert_eq!(decode(&body(1000, &bomb)), Err(CompressError::Lied(1000)));
+    let zeros = 8 * 1024 * 1024;
+    for (follow, expected) in [
+        (zeros, CompressError::Lied(1000)),
+        (100, CompressError::Lied(1000)),
+    ] {
+        let bomb = zlib(&frame_of_zeros(992, follow));
+        assert!(bomb.len() < 64 * 1024);
+        assert_eq!(decode(&body(1000, &bomb)), Err(expected), "{follow}");
+    }
+    // Nothing but the header is inflated of what is no record message.
+    let bomb = zlib(&vec![0; zeros]);
+    assert!(matches!(
+        Opening::begin(&body(1000, &bomb)),
+        Err(CompressError::Header(_))
+    ));
+}
+
+#[test]
+fn opens_large_messages_in_steps_and_holds_no_more_than_it_says() {
+    let size = 3 * 1024 * 1024;
+    let stream = zlib(&frame_of_zeros(size, size as usize));
+    let body = body(size + 8, &stream);
+    let mut opening = Opening::begin(&body).unwrap();
+    assert_eq!(opening.size() as u64, size + 8);
+    let (mut steps, mut held) = (0, 0);
+    loop {
+        let next = opening.next_capacity();
+        assert!(next >= held && next <= size as usize + 9, "{held} {next}");
+        held = next;
+        steps += 1;
+        if opening.step().unwrap() {
+            break;
+        }
+    }
+    assert!(steps >= 48, "64 KiB a step: {steps}");
+    assert_eq!(opening.into_body().len() as u64, size);
 }
 
 #[test]

@@ -97,10 +97,14 @@ pub struct ServiceSettings {
 accessors! { ServiceSettings in table::SERVICE {
     /// Rows of a batch at most; 0 = no limit.
     batch_max_requests: number32 -> u32 = "batch-max-requests";
+    /// Bytes that the buffers of all clients may hold; 0: a share of the machine's memory.
+    client_memory_limit: number -> u64 = "client-memory-limit";
     /// Name of the cluster; none by default.
     cluster_name: text -> Option<String> = "cluster-name";
     /// UDFs are refused with result code 22.
     disable_udf_execution: flag -> bool = "disable-udf-execution";
+    /// Time that one info request may take, ms.
+    info_max_ms: number32 -> u32 = "info-max-ms";
     /// Log lines carry milliseconds.
     log_millis: flag -> bool = "log-millis";
     /// `latencies:` answers in microseconds.

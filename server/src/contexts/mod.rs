@@ -3,6 +3,7 @@
 pub mod factory;
 pub mod host;
 pub mod lane;
+pub mod patience;
 pub mod pool;
 pub mod stats;
 pub mod warmer;

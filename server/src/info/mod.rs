@@ -14,6 +14,7 @@ mod dump;
 mod fields;
 mod identity;
 mod jobs;
+pub mod lane;
 mod latencies;
 mod logs;
 mod namespace;
@@ -27,10 +28,11 @@ mod truncate;
 mod udf;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use protocol::header::BodyTooLarge;
-use protocol::info::{InfoError, Params, ReplyWriter, SUMMARY_COMMANDS};
+use data::work::Meter;
+use protocol::info::{Command, InfoError, Params, ReplyWriter, SUMMARY_COMMANDS};
 use protocol::result_code::ResultCode;
 
 pub(crate) use addresses::{alternate as alternate_addresses, standard as standard_addresses};
@@ -40,11 +42,25 @@ pub use table::{Class, InfoCommand, Permission, table};
 pub use ticker::run_ticker;
 pub use udf::ModuleCommands;
 
+use crate::contexts::patience;
 use crate::node::Node;
 use crate::record::Namespace;
+use crate::transaction::Work;
+
+/// Commands of one request at most. Tools ask for some twenty at a time.
+pub const COMMANDS_MAX: usize = 1_024;
+
+/// Bytes of a request at most: a few of the largest modules.
+pub const REQUEST_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of a reply after which no further command of its request is run.
-const REPLY_BYTES_MAX: usize = 96 << 20;
+pub const REPLY_BYTES_MAX: usize = 32 << 20;
+
+/// Units of work that a command is counted with at least, whatever it is.
+const COMMAND_UNITS: usize = 1_000;
+
+/// Time that a module's body gets at first when others wait for a turn too; who needs more waits once more.
+const FIRST_TRY: Duration = Duration::from_millis(10);
 
 /// What a handler works with.
 #[derive(Clone, Copy)]
@@ -90,90 +106,174 @@ pub fn find(name: &str) -> Option<&'static InfoCommand> {
     table().iter().find(|command| command.name == name)
 }
 
-/// Whether a request holds a command that may take long, so that it must not run on a thread that serves others.
-#[must_use]
-pub fn blocks(body: &[u8]) -> bool {
-    protocol::info::commands(body).any(|command| find(command.name).is_some_and(|row| row.blocking))
+/// How serving a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// The reply is whole.
+    Answered,
+    /// The client went away before all commands had begun; what has not begun is not done.
+    ClientGone,
 }
 
-/// Answers a request with a whole frame. Runs on the calling task unless [`blocks`].
+/// Answers a request with a whole frame, behind what `out` already holds. Commands run one after the other: those that
+/// take long wait for a turn and run on a thread of their own, the others run here, and step aside when they are many.
+/// `gone` ends when the client goes away.
 ///
 /// # Errors
-/// The task that ran a blocking command has died; the connection cannot be answered.
+/// The task that ran a command has died; the connection cannot be answered.
 pub async fn serve(
-    node: Arc<Node>,
-    session: Arc<Session>,
-    body: Bytes,
-) -> Result<BytesMut, tokio::task::JoinError> {
-    if blocks(&body) {
-        let on_its_own = move || {
-            let mut out = BytesMut::new();
-            answer(&node, &session, &body, &mut out);
-            out
-        };
-        tokio::task::spawn_blocking(on_its_own).await
-    } else {
-        let mut out = BytesMut::new();
-        answer(&node, &session, &body, &mut out);
-        Ok(out)
-    }
-}
-
-/// Answers a request with a whole frame, behind what `out` already holds.
-pub fn answer(node: &Node, session: &Session, body: &[u8], out: &mut BytesMut) {
-    let begin = out.len();
-    if write_answers(node, session, body, out).is_err() {
-        out.truncate(begin);
-        let mut reply = ReplyWriter::new(out);
-        reply.line(too_long().to_string());
-        // One short line always fits.
-        let _ = reply.finish();
-    }
-}
-
-fn write_answers(
-    node: &Node,
-    session: &Session,
+    node: &Arc<Node>,
+    session: &Arc<Session>,
     body: &[u8],
     out: &mut BytesMut,
-) -> Result<(), BodyTooLarge> {
-    let summary;
-    let body = if body.is_empty() {
-        summary = SUMMARY_COMMANDS.join("\n") + "\n";
-        summary.as_bytes()
-    } else {
-        body
-    };
+    gone: impl Future<Output = ()>,
+) -> Result<Served, tokio::task::JoinError> {
+    let begin = out.len();
+    if let Err(refusal) = admit(body) {
+        refuse(out, begin, &refusal);
+        return Ok(Served::Answered);
+    }
+    let mut gone = std::pin::pin!(gone);
+    let mut work = Work::until(
+        Instant::now() + Duration::from_millis(node.config.service.info_max_ms().into()),
+    );
+    let mut is_late = false;
+    let summary = summary(body);
+    let body = summary.as_deref().map_or(body, str::as_bytes);
     let mut reply = ReplyWriter::new(out);
     for command in protocol::info::commands(body) {
         node.stats.info_complete.inc();
-        let call = Call {
-            node,
-            session,
-            separator: command.separator,
-            params: command.params,
+        let blocks = find(command.name).is_some_and(|row| row.blocking);
+        if is_late || !blocks {
+            let begun = Instant::now();
+            reply.answer_with(&command, |out| match is_late {
+                true => out.put_slice(too_late().to_string().as_bytes()),
+                false => write_value(node, session, &command, out),
+            });
+            let nanoseconds = usize::try_from(begun.elapsed().as_nanos()).unwrap_or(usize::MAX);
+            is_late |= work.spend(nanoseconds.max(COMMAND_UNITS)).is_err();
+            is_late |= work.rest().await.is_err();
+            continue;
+        }
+        let value = tokio::select! {
+            biased;
+            value = on_a_thread(node, session, command.text) => value?,
+            () = &mut gone => return Ok(Served::ClientGone),
         };
-        reply.answer_with(&command, |out| {
-            let begin = out.len();
-            if let Err(error) = run(&call, command.name, out) {
-                out.truncate(begin);
-                out.put_slice(error.to_string().as_bytes());
-            }
-        });
+        reply.answer_with(&command, |out| out.put_slice(&value));
     }
-    reply.finish()
+    if reply.finish().is_err() {
+        refuse(out, begin, &too_long());
+    }
+    Ok(Served::Answered)
+}
+
+/// Waits for a turn and runs a command. Dropped before the turn has come, nothing is done.
+async fn on_a_thread(
+    node: &Arc<Node>,
+    session: &Arc<Session>,
+    text: &[u8],
+) -> Result<BytesMut, tokio::task::JoinError> {
+    let text = Bytes::copy_from_slice(text);
+    let mut first_try = true;
+    loop {
+        let turn = node.command_lane.turn(session.long_time()).await;
+        let patience = (first_try && node.command_lane.has_waiters()).then_some(FIRST_TRY);
+        let (node, session, text) = (Arc::clone(node), Arc::clone(session), text.clone());
+        let (value, ran_out) = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let begun = Instant::now();
+            let mut value = BytesMut::new();
+            let ran_out = patience::with(patience, || {
+                write_value(&node, &session, &Command::parse(&text), &mut value);
+            });
+            session.add_long_time(begun.elapsed());
+            (value, ran_out)
+        })
+        .await?;
+        if !ran_out {
+            return Ok(value);
+        }
+        first_try = false;
+    }
+}
+
+/// Answers a request with a whole frame, behind what `out` already holds. Every command runs on the calling thread.
+pub fn answer(node: &Node, session: &Session, body: &[u8], out: &mut BytesMut) {
+    let begin = out.len();
+    if let Err(refusal) = admit(body) {
+        return refuse(out, begin, &refusal);
+    }
+    let summary = summary(body);
+    let body = summary.as_deref().map_or(body, str::as_bytes);
+    let mut reply = ReplyWriter::new(out);
+    for command in protocol::info::commands(body) {
+        node.stats.info_complete.inc();
+        reply.answer_with(&command, |out| write_value(node, session, &command, out));
+    }
+    if reply.finish().is_err() {
+        refuse(out, begin, &too_long());
+    }
+}
+
+/// What can be said before any name is looked up.
+fn admit(body: &[u8]) -> Result<(), InfoError> {
+    if body.len() > REQUEST_BYTES_MAX {
+        return Err(InfoError::parameter(format!(
+            "request too long: at most {REQUEST_BYTES_MAX} bytes in one"
+        )));
+    }
+    let ends = body.iter().filter(|byte| **byte == b'\n');
+    if ends.take(COMMANDS_MAX + 1).count() > COMMANDS_MAX {
+        return Err(InfoError::parameter(format!(
+            "too many commands: at most {COMMANDS_MAX} in one request"
+        )));
+    }
+    Ok(())
+}
+
+/// Puts one line in place of a whole reply.
+fn refuse(out: &mut BytesMut, begin: usize, refusal: &InfoError) {
+    out.truncate(begin);
+    let mut reply = ReplyWriter::new(out);
+    reply.line(refusal.to_string());
+    // One short line always fits.
+    let _ = reply.finish();
+}
+
+/// What a request without a body asks for.
+fn summary(body: &[u8]) -> Option<String> {
+    body.is_empty().then(|| SUMMARY_COMMANDS.join("\n") + "\n")
+}
+
+fn write_value(node: &Node, session: &Session, command: &Command<'_>, out: &mut BytesMut) {
+    let call = Call {
+        node,
+        session,
+        separator: command.separator,
+        params: command.params,
+    };
+    let begin = out.len();
+    if let Err(error) = run(&call, command.name, out) {
+        out.truncate(begin);
+        out.put_slice(error.to_string().as_bytes());
+    }
 }
 
 fn run(call: &Call<'_>, name: &str, out: &mut BytesMut) -> Result<(), InfoError> {
-    let row = find(name).ok_or_else(InfoError::unrecognized_command)?;
     if out.len() > REPLY_BYTES_MAX {
         return Err(too_long());
     }
+    let row = find(name).ok_or_else(InfoError::unrecognized_command)?;
     (row.handler)(call, out)
 }
 
 fn too_long() -> InfoError {
     InfoError::parameter("reply too long: ask for less in one request")
+}
+
+fn too_late() -> InfoError {
+    InfoError::parameter("time is up (info-max-ms): ask for less in one request")
 }
 
 #[cfg(test)]

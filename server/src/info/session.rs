@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,6 +41,8 @@ impl UserAgents {
 #[derive(Debug, Default)]
 pub struct Session {
     is_admin: bool,
+    /// Time that its long commands have taken so far, µs.
+    long_us: AtomicU64,
     agent: Mutex<Option<(Arc<UserAgents>, String)>>,
 }
 
@@ -48,8 +52,20 @@ impl Session {
     pub fn new(is_admin: bool) -> Self {
         Self {
             is_admin,
+            long_us: AtomicU64::new(0),
             agent: Mutex::default(),
         }
+    }
+
+    /// Time that the connection's long commands have taken so far.
+    pub(super) fn long_time(&self) -> Duration {
+        Duration::from_micros(self.long_us.load(Ordering::Relaxed))
+    }
+
+    /// Counts more of it.
+    pub(super) fn add_long_time(&self, time: Duration) {
+        let more = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.long_us.fetch_add(more, Ordering::Relaxed);
     }
 
     /// Whether the connection came in on the admin port.

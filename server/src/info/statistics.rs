@@ -39,6 +39,10 @@ pub(super) fn statistics(call: &Call<'_>, out: &mut BytesMut) -> Result<(), Info
     }
     fields.put("deprecated_requests", stats.deprecated_requests.get());
     // Of this server only, and therefore last.
+    let buffers = &call.node.buffers;
+    fields.put("client_memory_bytes", buffers.held());
+    fields.put("client_memory_limit", buffers.limit());
+    fields.put("client_memory_refused", buffers.refused.get());
     fields.put("log_lines_dropped", call.node.log.dropped());
     fields.put("log_lines_left_out", call.node.log.left_out());
     for (name, value) in call.node.modules.totals().named() {

@@ -14,33 +14,32 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
-use protocol::codec::first_frame;
-use protocol::compress;
+use bytes::BytesMut;
 use protocol::header::{HeaderError, MessageType};
 use protocol::result_code::ResultCode;
 use protocol::security;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
 
+use super::buffers::{NoRoom, Share};
+use super::inflate::{Inflated, inflate};
+use super::input::{INITIAL_BYTES, Input, KEEP_BYTES};
 use crate::info::{self, Session};
 use crate::net::server::{PortKind, Shutdown};
 use crate::node::running::Running;
 use crate::transaction::{self, ReplyStream};
 
-/// Bytes that a fresh connection can take in without growing; what most requests fit into.
-const INPUT_INITIAL_BYTES: usize = 4 * 1024;
-
-/// Most that one read asks for. The buffer grows with what has arrived, never with what a header claims.
-const INPUT_STEP_BYTES: usize = 64 * 1024;
-
-/// A buffer that has grown past this is given back once it is empty, so one large request does not stay resident.
-const BUFFER_KEEP_BYTES: usize = 256 * 1024;
-
 /// Replies waiting beyond this are written before the next frame is handled.
 const OUTPUT_FLUSH_BYTES: usize = 256 * 1024;
 
-/// How long a client may leave replies unread when `proto-fd-idle-ms` sets no limit.
+/// Frames that are handled before other tasks get a chance.
+const FRAMES_PER_TURN: u32 = 32;
+
+/// How often it is looked whether a client has gone that has sent more than is handled.
+const GONE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a client may leave replies unread when `proto-fd-idle-ms` sets no limit. Longer than the thirty seconds after
+/// which clients give up; one that reads now and then is served however slow it is.
 const UNREAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a client may leave replies unread once the server is stopping.
@@ -64,6 +63,12 @@ pub(crate) enum Closed {
     /// Nothing came for as long as `proto-fd-idle-ms` allows.
     #[error("idle for {} ms", .0.as_millis())]
     Idle(Duration),
+    /// A frame that has begun did not come on.
+    #[error("a frame was not finished in time, {0} bytes of it have come")]
+    Unfinished(usize),
+    /// The buffers of all clients together hold as much as they may.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -79,11 +84,30 @@ pub(crate) enum Closed {
 struct Replies<'s> {
     stream: &'s mut TcpStream,
     buffer: BytesMut,
+    /// The connection's part of the memory of all buffers.
+    share: Share,
+    /// What its input holds.
+    input_bytes: usize,
     running: &'s Running,
     shutdown: Shutdown,
 }
 
 impl Replies<'_> {
+    /// Says what the buffers hold now.
+    fn hold(&mut self) -> Result<(), NoRoom> {
+        self.share.hold(self.input_bytes + self.buffer.capacity())
+    }
+
+    /// Returns once the peer has closed its side, whatever it has sent before.
+    async fn gone(&self) {
+        loop {
+            match self.stream.ready(Interest::READABLE).await {
+                Ok(ready) if !ready.is_read_closed() => tokio::time::sleep(GONE_INTERVAL).await,
+                _ => return,
+            }
+        }
+    }
+
     /// Waits until the peer has read something, but not for ever.
     async fn writable(&mut self) -> io::Result<()> {
         let service = &self.running.node.config.service;
@@ -133,6 +157,10 @@ impl ReplyStream for Replies<'_> {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.hold().map_err(io::Error::other)?;
         let mut written = 0;
         while let Some(rest) = self.buffer.get(written..).filter(|rest| !rest.is_empty()) {
             match self.stream.try_write(rest) {
@@ -143,12 +171,12 @@ impl ReplyStream for Replies<'_> {
                 Err(error) => return Err(error),
             }
         }
-        if self.buffer.capacity() > BUFFER_KEEP_BYTES {
-            self.buffer = BytesMut::with_capacity(INPUT_INITIAL_BYTES);
+        if self.buffer.capacity() > KEEP_BYTES {
+            self.buffer = BytesMut::with_capacity(INITIAL_BYTES);
         } else {
             self.buffer.clear();
         }
-        Ok(())
+        self.hold().map_err(io::Error::other)
     }
 }
 
@@ -160,10 +188,13 @@ pub(crate) async fn serve(
     mut shutdown: Shutdown,
 ) -> Closed {
     let session = Arc::new(Session::new(port == PortKind::Admin));
-    let mut input = BytesMut::with_capacity(INPUT_INITIAL_BYTES);
+    let buffers = Arc::clone(&running.node.buffers);
+    let mut input = Input::new();
     let mut replies = Replies {
         stream: &mut stream,
-        buffer: BytesMut::with_capacity(INPUT_INITIAL_BYTES),
+        buffer: BytesMut::with_capacity(INITIAL_BYTES),
+        share: buffers.share(),
+        input_bytes: input.capacity(),
         running: &running,
         shutdown: shutdown.clone(),
     };
@@ -177,26 +208,53 @@ pub(crate) async fn serve(
             return reason;
         }
         if let Err(error) = replies.flush().await {
+            return closed_by(error);
+        }
+        let wanted = input.wanted_capacity(buffers.is_scarce());
+        replies.input_bytes = wanted;
+        if let Err(error) = replies.hold() {
             return error.into();
         }
-        make_room(&mut input);
+        input.set_capacity(wanted);
         let service = &running.node.config.service;
         let idle = Duration::from_millis(service.proto_fd_idle_ms().into());
+        let unfinished = input.deadline(Instant::now);
+        let waiting = input.len();
+        let mut target = input.target();
         let arrived = tokio::select! {
             biased;
-            arrived = replies.stream.read_buf(&mut input) => arrived,
+            arrived = replies.stream.read_buf(&mut target) => arrived,
             () = &mut stopping => return Closed::Stopping,
             () = async { tokio::time::sleep(idle).await }, if !idle.is_zero() => {
                 running.node.stats.reaped_fds.inc();
                 return Closed::Idle(idle);
             }
+            () = until(unfinished), if unfinished.is_some() => {
+                running.node.stats.reaped_fds.inc();
+                return Closed::Unfinished(waiting);
+            }
         };
         match arrived {
-            Ok(0) if input.is_empty() => return Closed::ByPeer,
-            Ok(0) => return Closed::InsideFrame(input.len()),
+            Ok(0) if waiting == 0 => return Closed::ByPeer,
+            Ok(0) => return Closed::InsideFrame(waiting),
             Ok(_) => {}
             Err(error) => return error.into(),
         }
+    }
+}
+
+async fn until(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Why a flush failed: it tells of the memory of all buffers too.
+fn closed_by(error: io::Error) -> Closed {
+    match error.downcast::<NoRoom>() {
+        Ok(no_room) => no_room.into(),
+        Err(error) => error.into(),
     }
 }
 
@@ -205,14 +263,15 @@ async fn answer_frames(
     running: &Running,
     port: PortKind,
     session: &Arc<Session>,
-    input: &mut BytesMut,
+    input: &mut Input,
     replies: &mut Replies<'_>,
 ) -> Result<(), Closed> {
-    if input.is_empty() {
+    if input.len() == 0 {
         return Ok(());
     }
     let received = Instant::now();
-    while let Some(frame) = first_frame(input)? {
+    let mut frames = 0;
+    while let Some(frame) = input.first_frame()? {
         let consumed = frame.len();
         match frame.kind {
             MessageType::Info => answer_info(running, session, frame.body, replies).await?,
@@ -221,35 +280,46 @@ async fn answer_frames(
             }
             other if port == PortKind::Admin => return Err(Closed::NotServedHere(other)),
             MessageType::Message | MessageType::Internal => {
-                transaction::answer(running, frame.body, received, replies).await?;
+                answered(transaction::answer(running, frame.body, received, replies).await)?;
             }
             MessageType::Compressed => {
                 answer_compressed(running, frame.body, received, replies).await?
             }
         }
-        input.advance(consumed);
+        input.handled(consumed);
         if replies.buffer.len() > OUTPUT_FLUSH_BYTES {
-            replies.flush().await?;
+            answered(replies.flush().await)?;
+        }
+        frames += 1;
+        if frames % FRAMES_PER_TURN == 0 {
+            tokio::task::yield_now().await;
         }
     }
     Ok(())
 }
 
-/// Commands that may take long run on a thread of their own, the others here.
+fn answered(result: io::Result<()>) -> Result<(), Closed> {
+    result.map_err(closed_by)
+}
+
+/// Commands that may take long run on a thread of their own, the others here. Those that have not begun when the client
+/// has gone do not.
 async fn answer_info(
     running: &Running,
     session: &Arc<Session>,
     body: &[u8],
     replies: &mut Replies<'_>,
 ) -> Result<(), Closed> {
-    if info::blocks(body) {
-        let body = Bytes::copy_from_slice(body);
-        let answer = info::serve(Arc::clone(&running.node), Arc::clone(session), body).await?;
-        replies.buffer.extend_from_slice(&answer);
-    } else {
-        info::answer(&running.node, session, body, &mut replies.buffer);
+    let mut answer = std::mem::take(&mut replies.buffer);
+    let result = {
+        let gone = replies.gone();
+        info::serve(&running.node, session, body, &mut answer, gone).await
+    };
+    replies.buffer = answer;
+    match result? {
+        info::Served::Answered => Ok(()),
+        info::Served::ClientGone => Err(Closed::ByPeer),
     }
-    Ok(())
 }
 
 /// A compressed message is answered like the message inside, uncompressed. (The real community server refuses it.)
@@ -259,24 +329,17 @@ async fn answer_compressed(
     received: Instant,
     replies: &mut Replies<'_>,
 ) -> Result<(), Closed> {
-    match compress::decode(body) {
-        Ok(message) => Ok(transaction::answer(running, &message, received, replies).await?),
-        // Whatever is wrong with it, an empty message is refused in the same way.
-        Err(_) => Ok(transaction::answer(running, &[], received, replies).await?),
-    }
-}
-
-/// Makes sure that the next read has somewhere to put bytes, and gives back an over-grown empty buffer.
-fn make_room(input: &mut BytesMut) {
-    if input.is_empty() && input.capacity() > BUFFER_KEEP_BYTES {
-        *input = BytesMut::with_capacity(INPUT_INITIAL_BYTES);
-    }
-    let step = if input.len() < INPUT_INITIAL_BYTES / 2 {
-        INPUT_INITIAL_BYTES
-    } else {
-        INPUT_STEP_BYTES
+    let others = replies.input_bytes + replies.buffer.capacity();
+    let result = match inflate(body, others, &mut replies.share)? {
+        Inflated::Body(message) => {
+            // It is there until the answer is.
+            let input_bytes = replies.input_bytes;
+            replies.input_bytes += message.len();
+            let result = transaction::answer(running, &message, received, replies).await;
+            replies.input_bytes = input_bytes;
+            result
+        }
+        Inflated::Refused => transaction::answer(running, &[], received, replies).await,
     };
-    if input.capacity() - input.len() < INPUT_INITIAL_BYTES / 2 {
-        input.reserve(step);
-    }
+    answered(result)
 }

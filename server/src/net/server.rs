@@ -196,7 +196,10 @@ async fn run(
     drop(guard);
     match reason {
         Closed::ByPeer | Closed::Stopping => {}
-        Closed::NotAFrame(_) => info!(target: "service", "connection {peer}: {reason}"),
+        Closed::NotAFrame(_) | Closed::Unfinished(_) => {
+            info!(target: "service", "connection {peer}: {reason}");
+        }
+        Closed::NoRoom(_) => warn!(target: "service", "connection {peer} is closed: {reason}"),
         _ => debug!(target: "service", "connection {peer}: {reason}"),
     }
 }

@@ -1,6 +1,7 @@
 //! One node: what its commands and transactions share.
 
 pub mod launch;
+pub mod memory;
 pub mod running;
 pub(crate) mod throw_away;
 
@@ -12,9 +13,11 @@ use sha1::{Digest, Sha1};
 
 use crate::cluster::{ClusterView, NodeId};
 use crate::config::Config;
+use crate::info::lane::CommandLane;
 use crate::info::{ModuleCommands, SystemMonitor, UserAgents};
 use crate::log::Log;
 use crate::modules::settings::UdfSettings;
+use crate::net::buffers::Buffers;
 use crate::query::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
@@ -43,6 +46,10 @@ pub struct Node {
     pub user_agents: Arc<UserAgents>,
     /// Load of the machine and of the process.
     pub system: SystemMonitor,
+    /// Memory of all clients' buffers.
+    pub buffers: Arc<Buffers>,
+    /// Turns of info commands that take long.
+    pub command_lane: Arc<CommandLane>,
 }
 
 impl Node {
@@ -68,6 +75,11 @@ impl Node {
             started: Instant::now(),
             user_agents: Arc::default(),
             system: SystemMonitor::default(),
+            buffers: Buffers::new(memory::for_buffers(
+                config.service.client_memory_limit(),
+                memory::available(),
+            )),
+            command_lane: Arc::default(),
             config,
         }
     }

@@ -47,6 +47,7 @@ pub use runtime::call::{
 };
 pub use runtime::stream::call::{Records, StreamCall, StreamStep};
 pub use services::{FunctionContext, Functions, Services};
+pub(crate) use work::Work;
 
 use crate::cluster::records::Passage;
 

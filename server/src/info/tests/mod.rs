@@ -5,13 +5,16 @@ mod recorded;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use protocol::info::Params;
 use protocol::key::Digest;
 use protocol::partition_map::PartitionMap;
 
 use self::recorded::recorded;
-use super::{Class, ModuleCommands, Session, answer, blocks, find, serve, table, ticker};
+use super::{
+    COMMANDS_MAX, Class, ModuleCommands, REQUEST_BYTES_MAX, Served, Session, answer, find, serve,
+    table, ticker,
+};
 use crate::cluster::partitions::Partitions;
 use crate::cluster::{ClusterView, NodeId, Peer};
 use crate::config::Config;
@@ -635,23 +638,80 @@ fn enterprise_rows_are_refused_and_no_others() {
 async fn slow_commands_run_elsewhere_and_answer_the_same() {
     let node = Arc::new(node());
     let session = Arc::new(Session::default());
-    for (body, slow) in [
-        (&b"build\ntruncate-namespace:namespace=bar\n"[..], true),
-        (b"build\n", false),
-        (b"", false),
+    for body in [
+        &b"build\ntruncate-namespace:namespace=bar\nedition\nnobody\n"[..],
+        b"build\n",
+        b"build\nno line end",
+        b"\n\n",
     ] {
-        assert_eq!(blocks(body), slow);
-        let frame = serve(
-            Arc::clone(&node),
-            Arc::clone(&session),
-            Bytes::copy_from_slice(body),
-        )
-        .await
-        .unwrap();
+        let mut served = BytesMut::new();
+        let ended = serve(&node, &session, body, &mut served, std::future::pending()).await;
+        assert_eq!(ended.unwrap(), Served::Answered);
         let mut whole = BytesMut::new();
         answer(&node, &session, body, &mut whole);
-        assert_eq!(frame[..8].len(), whole[..8].len());
-        assert!(frame.len() > 8);
+        assert_eq!(served, whole);
+        assert!(served.len() >= 8);
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_begun_when_the_client_goes_is_not_done() {
+    let node = Arc::new(node());
+    let session = Arc::new(Session::default());
+    let mut turns = Vec::new();
+    while !node.command_lane.has_waiters() {
+        let turn = node.command_lane.turn(Duration::ZERO);
+        match tokio::time::timeout(Duration::from_millis(1), turn).await {
+            Ok(turn) => turns.push(turn),
+            Err(_) => break,
+        }
+    }
+    let completed = || node.stats.info_complete.get();
+    let before = completed();
+    let mut out = BytesMut::new();
+    let body = b"udf-remove:filename=a.lua\nudf-remove:filename=b.lua\n";
+    let ended = serve(&node, &session, body, &mut out, async {})
+        .await
+        .unwrap();
+    assert_eq!(ended, Served::ClientGone);
+    assert_eq!(completed(), before + 1, "the second was not looked at");
+    drop(turns);
+    out.clear();
+    let ended = serve(&node, &session, body, &mut out, std::future::pending())
+        .await
+        .unwrap();
+    assert_eq!(ended, Served::Answered);
+    assert!(String::from_utf8_lossy(&out).ends_with("b.lua\tremove\n"));
+}
+
+#[tokio::test]
+async fn requests_of_too_many_commands_or_bytes_are_refused_before_any_is_looked_up() {
+    let node = Arc::new(node());
+    let session = Arc::new(Session::default());
+    let cases = [
+        (b"x\n".repeat(COMMANDS_MAX), None),
+        (
+            b"x\n".repeat(COMMANDS_MAX + 1),
+            Some("ERROR:4:too many commands: at most 1024 in one request\n"),
+        ),
+        (
+            vec![b'x'; REQUEST_BYTES_MAX + 1],
+            Some("ERROR:4:request too long: at most 33554432 bytes in one\n"),
+        ),
+    ];
+    for (body, refusal) in cases {
+        let before = node.stats.info_complete.get();
+        let mut out = BytesMut::new();
+        let ended = serve(&node, &session, &body, &mut out, std::future::pending()).await;
+        assert_eq!(ended.unwrap(), Served::Answered);
+        let looked_up = node.stats.info_complete.get() - before;
+        match refusal {
+            Some(text) => {
+                assert_eq!(&out[8..], text.as_bytes());
+                assert_eq!(looked_up, 0);
+            }
+            None => assert_eq!(looked_up, COMMANDS_MAX as u64),
+        }
     }
 }
 

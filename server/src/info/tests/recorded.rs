@@ -106,6 +106,8 @@ fn has_the_fields_of_a_real_node_in_its_order() {
             || name.starts_with("heartbeat.access-")
             || name.starts_with("fabric.access-")
             || name.starts_with("log_lines_")
+            || name.starts_with("client-memory-")
+            || name.starts_with("client_memory_")
             || counted_here.iter().any(|(here, _)| *here == name)
     };
     for (command, key) in cases {

@@ -1,0 +1,202 @@
+//! What a client has sent and nobody has handled yet.
+
+use std::time::{Duration, Instant};
+
+use protocol::codec::{FrameRef, first_frame};
+use protocol::header::{HEADER_SIZE, Header, HeaderError};
+
+/// Bytes that a fresh connection can take in without growing; what most requests fit into.
+pub(super) const INITIAL_BYTES: usize = 4 * 1024;
+
+/// Least that the buffer grows by. It grows with what has arrived, never with what a header claims.
+const STEP_BYTES: usize = 64 * 1024;
+
+/// A buffer that has grown past this is given back once it is not needed, so one large request does not stay resident.
+pub(super) const KEEP_BYTES: usize = 64 * 1024;
+
+/// How long nothing may come of a frame that has begun. Longer than the thirty seconds after which clients give up.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+
+/// A frame that has begun has to come at this rate at least, bytes a second, [`SILENCE_LIMIT`] granted.
+const SLOWEST_RATE: usize = 16 * 1024;
+
+/// The input buffer of one connection.
+#[derive(Debug)]
+pub(super) struct Input {
+    bytes: Vec<u8>,
+    /// Where the first frame that was not handled begins.
+    start: usize,
+    /// When bytes of the unfinished frame first came, and last; none while there is no such frame.
+    unfinished: Option<(Instant, Instant)>,
+}
+
+impl Input {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(INITIAL_BYTES),
+            start: 0,
+            unfinished: None,
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// Bytes that were not handled.
+    pub(super) fn len(&self) -> usize {
+        self.rest().len()
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// The first whole frame that was not handled; it goes with [`handled`](Self::handled).
+    pub(super) fn first_frame(&self) -> Result<Option<FrameRef<'_>>, HeaderError> {
+        first_frame(self.rest())
+    }
+
+    /// So many bytes at the front are done with.
+    pub(super) fn handled(&mut self, bytes: usize) {
+        self.start = (self.start + bytes).min(self.bytes.len());
+        self.unfinished = None;
+    }
+
+    /// What it has to hold for the next read; at most as much as its first frame needs, once that is known.
+    pub(super) fn wanted_capacity(&self, is_scarce: bool) -> usize {
+        let length = self.len();
+        let frame = self
+            .rest()
+            .first_chunk::<HEADER_SIZE>()
+            .and_then(|header| Header::parse(*header).ok())
+            .and_then(|header| usize::try_from(header.size).ok())
+            .map_or(INITIAL_BYTES, |size| size.saturating_add(HEADER_SIZE));
+        let keep = if is_scarce { INITIAL_BYTES } else { KEEP_BYTES };
+        let capacity = self.bytes.capacity();
+        if length < capacity {
+            // What is there does; unless it is far more than is needed.
+            if capacity <= keep || length > capacity / 4 {
+                return capacity;
+            }
+            return INITIAL_BYTES.max(length + STEP_BYTES.min(frame.saturating_sub(length)));
+        }
+        let grown = capacity.saturating_mul(2).max(length + STEP_BYTES);
+        grown.min(frame.max(length + 1)).max(INITIAL_BYTES)
+    }
+
+    /// Makes it hold so much, as [`wanted_capacity`](Self::wanted_capacity) has said.
+    pub(super) fn set_capacity(&mut self, wanted: usize) {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start.., 0);
+            self.bytes.truncate(self.bytes.len() - self.start);
+            self.start = 0;
+        }
+        if wanted < self.bytes.capacity() {
+            self.bytes.shrink_to(wanted);
+        } else {
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+    }
+
+    /// Where the next read goes: into the room that is there.
+    pub(super) fn target(&mut self) -> bytes::buf::Limit<&mut Vec<u8>> {
+        let room = self.bytes.capacity() - self.bytes.len();
+        bytes::BufMut::limit(&mut self.bytes, room)
+    }
+
+    /// Until when more of the unfinished frame has to come; none while there is no such frame.
+    pub(super) fn deadline(&mut self, now: impl FnOnce() -> Instant) -> Option<Instant> {
+        if self.len() == 0 {
+            self.unfinished = None;
+            return None;
+        }
+        let now = now();
+        let (first, _) = self.unfinished.unwrap_or((now, now));
+        self.unfinished = Some((first, now));
+        let seconds = self.len() / SLOWEST_RATE;
+        let earned = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
+        Some((now + SILENCE_LIMIT).min(first + SILENCE_LIMIT + earned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+    use protocol::header::MessageType;
+
+    use super::*;
+
+    fn receive(input: &mut Input, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let wanted = input.wanted_capacity(false);
+            input.set_capacity(wanted);
+            let mut target = input.target();
+            let count = rest.len().min(target.remaining_mut());
+            assert!(count > 0, "there is always room for some");
+            target.put_slice(&rest[..count]);
+            rest = &rest[count..];
+        }
+    }
+
+    fn frame(size: usize) -> Vec<u8> {
+        let header = Header::new(MessageType::Message, size as u64).to_bytes();
+        [&header[..], &vec![7; size]].concat()
+    }
+
+    #[test]
+    fn it_grows_with_what_has_come_and_never_beyond_the_frame() {
+        let mut input = Input::new();
+        let header = Header::new(MessageType::Message, 128 << 20).to_bytes();
+        receive(&mut input, &header);
+        assert_eq!(input.wanted_capacity(false), INITIAL_BYTES);
+        receive(&mut input, &vec![0; 1 << 20]);
+        assert!(input.capacity() <= 2 << 20);
+        let mut input = Input::new();
+        for size in [0, 10, 5_000, 100_000, 3_000_000] {
+            let whole = frame(size);
+            receive(&mut input, &whole);
+            assert!(input.capacity() <= whole.len().max(INITIAL_BYTES).max(KEEP_BYTES));
+            let found = input.first_frame().unwrap().unwrap();
+            assert_eq!((found.body.len(), found.len()), (size, whole.len()));
+            input.handled(whole.len());
+            assert_eq!(input.len(), 0);
+            assert!(input.wanted_capacity(false) <= KEEP_BYTES);
+            assert_eq!(input.wanted_capacity(true), INITIAL_BYTES);
+        }
+    }
+
+    #[test]
+    fn frames_in_a_row_are_found_whole() {
+        let mut input = Input::new();
+        let two = [frame(3_000), frame(70_000)].concat();
+        receive(&mut input, &two[..60_000]);
+        assert_eq!(input.first_frame().unwrap().unwrap().body.len(), 3_000);
+        input.handled(3_008);
+        assert!(input.first_frame().unwrap().is_none());
+        receive(&mut input, &two[60_000..]);
+        assert_eq!(input.first_frame().unwrap().unwrap().body.len(), 70_000);
+    }
+
+    #[test]
+    fn an_unfinished_frame_has_to_come_on() {
+        let mut input = Input::new();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(input.deadline(|| at(0)), None);
+        receive(&mut input, &frame(1 << 20)[..10]);
+        assert_eq!(input.deadline(|| at(0)), Some(at(60)));
+        // A byte now and then does not keep it.
+        receive(&mut input, &[7]);
+        assert_eq!(input.deadline(|| at(50)), Some(at(60)));
+        // What comes slowly is served.
+        receive(&mut input, &vec![7; 32 * SLOWEST_RATE]);
+        assert_eq!(input.deadline(|| at(59)), Some(at(60 + 32)));
+        assert_eq!(input.deadline(|| at(20)), Some(at(80)));
+        let rest = input.len();
+        input.handled(rest);
+        assert_eq!(input.deadline(|| at(99)), None);
+    }
+}
