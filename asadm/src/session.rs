@@ -11,10 +11,11 @@ use tools::terminal::line::read_line;
 
 use crate::command::{self, Action, Command, Resolved, help, resolve};
 use crate::manage;
-use crate::view::{self, Answers, Context, Failure, Modifiers, Target, View};
+use crate::view::{self, Answers, Context, FLIP, Failure, Flag, Modifiers, Piece, Target, View};
 use tools::clock;
 use tools::cluster::{Cluster, NodeReply};
 use tools::output::{Output, Pager};
+use tools::sheet::Layout;
 
 /// Whether the session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +210,7 @@ impl Session {
 
     /// The nodes of `with`, or those given when there is no `with`; `None` after an error.
     pub fn selected(&mut self, modifiers: &Modifiers, all: Vec<usize>) -> Option<Vec<usize>> {
-        if !modifiers.has("with") {
+        if modifiers.keyword("with").is_empty() {
             return Some(all);
         }
         match self.cluster.select(modifiers.keyword("with")) {
@@ -222,7 +223,10 @@ impl Session {
     }
 
     async fn view(&mut self, view: &'static View, rest: &[String]) {
-        let modifiers = Modifiers::parse(rest, view.keywords, view.flags);
+        let flags: Vec<Flag> = view.flags.iter().copied().chain([FLIP]).collect();
+        let modifiers = Modifiers::parse(rest, view.keywords, &flags);
+        // A view that knows the flag lays its sheets out itself.
+        let flips = modifiers.flag("--flip") && !view.flags.contains(&FLIP);
         let expected = match view.target {
             Target::Nodes => (0..self.cluster.members.len()).collect(),
             Target::Principal => self.cluster.principal().into_iter().collect(),
@@ -238,8 +242,18 @@ impl Session {
             .filter(|index| alive.contains(index))
             .collect();
         let context = self.context(modifiers);
-        let answers = self.gather(view, &targets, &context).await;
-        for piece in (view.render)(&answers, &context) {
+        let mut answers = self.gather(view, &targets, &context).await;
+        for node in expected.iter().filter_map(|at| context.nodes.get(*at)) {
+            // Known and not reached: its cells are empty.
+            answers.node_mut(&node.key);
+        }
+        for mut piece in (view.render)(&answers, &context) {
+            if let (true, Piece::Sheet(sheet)) = (flips, &mut piece) {
+                sheet.layout = match sheet.layout {
+                    Layout::Columns => Layout::Rows,
+                    Layout::Rows => Layout::Columns,
+                };
+            }
             self.out.piece(&piece);
         }
         let silent = self.silent(&expected, &answers);
@@ -269,6 +283,7 @@ impl Session {
             nodes: self.cluster.nodes(),
             modifiers,
             now: format!("{} UTC", clock::shown(clock::now().0)),
+            system: system(),
         }
     }
 
@@ -419,6 +434,17 @@ fn missing(command: &Command, modifiers: &Modifiers) -> Option<String> {
         }
         None => None,
     }
+}
+
+/// Name and kernel of the operating system of this machine: `Debian GNU/Linux 12 (bookworm) (6.12.9-cloud-64)`.
+fn system() -> Option<String> {
+    let release = std::fs::read_to_string("/etc/os-release").ok()?;
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?
+        .trim_matches('"');
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(format!("{name} ({})", kernel.trim()))
 }
 
 /// Six hexadecimal digits that nobody can type by habit.

@@ -5,7 +5,9 @@ use protocol::security::{Rates, Role, User};
 use super::filter::Filter;
 use super::read::{name, stamped};
 use super::{Context, Node, Piece};
-use tools::sheet::{Record, Sheet, Value, group, integer, node, percentage, right, text};
+use tools::sheet::{
+    Format, Record, Rule, Sheet, Value, group, integer, node, percentage, right, text,
+};
 
 const USER: &str = "user";
 const ROLE: &str = "role";
@@ -28,6 +30,15 @@ pub fn users(users: &[User], context: &Context) -> Piece {
     sheet("Users", columns, &[USER], context, records)
 }
 
+const NEAR: &[Rule] = &[
+    Rule(Format::RedAlert, |value, _| {
+        value.number().is_some_and(|percent| percent >= 90.0)
+    }),
+    Rule(Format::YellowAlert, |value, _| {
+        value.number().is_some_and(|percent| percent >= 75.0)
+    }),
+];
+
 /// What users do on each node.
 pub fn users_statistics(nodes: &[(&Node, Vec<User>)], context: &Context) -> Piece {
     let rates = |title, keys: [&'static str; 5]| {
@@ -36,7 +47,7 @@ pub fn users_statistics(nodes: &[(&Node, Vec<User>)], context: &Context) -> Piec
             title,
             vec![
                 integer("Quota", quota),
-                percentage("Usage%", usage),
+                percentage("Usage%", usage).rules(NEAR),
                 integer("Single Record TPS", single),
                 integer("PI/SI Query Limited RPS", limited),
                 integer("PI/SI Query Limitless", limitless),

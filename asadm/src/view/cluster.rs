@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::filter::Filter;
 use super::parameters::FLIP;
-use super::read::{asked, fail, id, list, name, namespaces, of, principal, record, stamped};
+use super::read::{
+    asked, fail, id, list, name, namespaces, of, principal, principal_text, record, stamped,
+};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
 use tools::sheet::{
     Field, Format, Layout, NODE, Record, Rule, Sheet, Value, group, integer, node, right, text,
@@ -27,6 +29,8 @@ const fn view(
         keywords,
         flags: &[],
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }
@@ -99,7 +103,7 @@ pub(super) const VIEWS: &[View] = &[
         &["namespace", "set", "for"],
         "Displays the masking rules.",
         |_, _, context| vec![masking_request(context)],
-        |answers, context| vec![masking(answers, context)],
+        |answers, context| vec![masking(answers, context).unwrap_or_else(|piece| piece)],
     ),
     view(
         &["show", "user-agents"],
@@ -207,11 +211,11 @@ fn partitions(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
 const ADDRESS: &str = " address";
 const ID: &str = " id";
 
-/// Addresses in the order of the picture, aliases behind all.
+/// Addresses and other addresses of all nodes that are known.
 fn mapping(context: &Context, matches: impl Fn(&str, &str) -> bool) -> Vec<Record> {
-    let alive = || context.nodes.iter().filter(|node| node.alive);
-    let own = alive().map(|node| (&node.key, &node.id));
-    let aliases = alive().flat_map(|node| node.aliases.iter().map(move |alias| (alias, &node.id)));
+    let nodes = || context.nodes.iter();
+    let own = nodes().map(|node| (&node.key, &node.id));
+    let aliases = nodes().flat_map(|node| node.aliases.iter().map(move |alias| (alias, &node.id)));
     own.chain(aliases)
         .filter(|(address, id)| matches(address, id))
         .map(|(address, id)| {
@@ -231,7 +235,7 @@ fn addresses(context: &Context) -> Piece {
     let sheet = Sheet::new(stamped("IP to NODE-ID Mappings", context), columns);
     Piece::sheet(
         sheet
-            .ordered(&[])
+            .ordered(&[ADDRESS])
             .records(mapping(context, |address, _| like.matches(address))),
     )
 }
@@ -273,6 +277,7 @@ fn best_practices(answers: &Answers, context: &Context) -> Vec<Piece> {
             .as_ref()
             .and_then(|answer| answer.text("failed_best_practices"))
         {
+            _ if !answers.has(BEST_PRACTICES) => Value::Missing,
             Some("none") => Value::text("ok"),
             Some(failed) => Value::text(failed.split(',').collect::<Vec<_>>().join(", ")),
             None => Value::Error,
@@ -353,14 +358,15 @@ fn roster(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
                 .with(ID, id(node))
                 .with("ns", Value::text(namespace));
             for (_, key) in ROSTERS {
-                let nodes = entry
-                    .text(key)
-                    .filter(|nodes| *nodes != "null")
-                    .unwrap_or_default();
-                record.set(
-                    *key,
-                    Value::List(list(nodes, ',').map(ToOwned::to_owned).collect()),
-                );
+                let nodes = list(entry.text(key).unwrap_or_default(), ',');
+                let nodes = Value::List(nodes.map(ToOwned::to_owned).collect());
+                let none = entry.text(key) == Some("null");
+                let shown = if none {
+                    Value::shown(nodes, "--")
+                } else {
+                    nodes
+                };
+                record.set(*key, shown);
             }
             records.push(record);
         }
@@ -402,8 +408,10 @@ fn masking_request(context: &Context) -> String {
     format!("masking-show:{}", parameters.join(";"))
 }
 
-fn masking(answers: &Answers, context: &Context) -> Piece {
-    let answer = principal_answer(answers, context, &masking_request(context));
+fn masking(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+    let request = masking_request(context);
+    let failed = "Failed to get masking rules";
+    let answer = principal_text(answers, context, &request, failed)?;
     let records = list(answer, ':').map(masking_rule).collect();
     let columns: Vec<Field> = [
         ("Namespace", "ns"),
@@ -415,12 +423,12 @@ fn masking(answers: &Answers, context: &Context) -> Piece {
     .map(|(title, key)| text(title, key).into())
     .into();
     let sheet = Sheet::new(stamped("Masking Rules", context), columns);
-    Piece::sheet(
+    Ok(Piece::sheet(
         sheet
             .grouped(&["ns", "set"])
             .ordered(&["bin"])
             .records(records),
-    )
+    ))
 }
 
 /// A rule; the parameters of its function stand behind the function's name.

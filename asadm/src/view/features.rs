@@ -13,6 +13,8 @@ pub(super) const SHOW: View = View {
     keywords: &["like", "with"],
     flags: &[FLIP],
     help: "Displays the features that are in use.",
+    hidden: false,
+    words: 0,
     requests,
     render: |answers, context| vec![render(answers, context).unwrap_or_else(|piece| piece)],
 };
@@ -179,6 +181,11 @@ fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
         let mut record = Record::default().with(NODE, name(node));
+        // A node that was not asked does not use features, nor does it leave them.
+        let of = |node, answers: &NodeAnswers| match answers.has("statistics") {
+            true => of(node, answers),
+            false => Vec::new(),
+        };
         for (feature, in_use) in of(node, answers)
             .into_iter()
             .filter(|(feature, _)| like.matches(feature))

@@ -22,6 +22,8 @@ const fn view(
         keywords: &["where", "--where", "for", "like", "trid", "with"],
         flags: &[FLIP],
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }

@@ -7,7 +7,8 @@ use super::read::{asked, list, namespaces, stamped};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
 use tools::answer::at_least;
 use tools::sheet::{
-    Aggregate, Column, Convert, Field, NODE, Record, Sheet, Value, node, read_number, text,
+    Aggregate, Column, Convert, Field, Format, NODE, Record, Rule, Sheet, Value, node, read_number,
+    text,
 };
 
 /// `show latencies`.
@@ -30,6 +31,8 @@ pub(super) const SHOW: View = View {
         },
     ],
     help: "Displays operations per second and how many were slower than 2^N units.",
+    hidden: false,
+    words: 0,
     requests,
     render: |answers, context| vec![render(answers, context).unwrap_or_else(|piece| piece)],
 };
@@ -173,11 +176,14 @@ fn record(node: &Node, histogram: &Histogram<'_>, bounds: &[usize]) -> Record {
     record
 }
 
+/// Nodes stand out, without a marker.
+const BOLD: &[Rule] = &[Rule(Format::Bold, |_, _| true)];
+
 fn columns(bounds: &[usize], unit: &str) -> Vec<Field> {
     let mut columns: Vec<Field> = vec![
         text("Namespace", NAMESPACE).into(),
         text("Histogram", HISTOGRAM).into(),
-        node().into(),
+        node().rules(BOLD).into(),
         Column::new("ops/sec", OPS, Convert::Decimal)
             .below(Aggregate::RoundedSum)
             .into(),

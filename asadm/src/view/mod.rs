@@ -29,6 +29,7 @@ mod xdr;
 
 pub use answers::{Answers, Failure, NodeAnswers};
 pub use modifiers::{Flag, Modifiers};
+pub use parameters::FLIP;
 pub use tools::answer::is_error;
 pub(crate) use tools::answer::{at_least, reason};
 
@@ -46,6 +47,8 @@ pub struct Context {
     pub modifiers: Modifiers,
     /// The current time as titles show it: `YYYY-MM-DD HH:MM:SS UTC`.
     pub now: String,
+    /// The operating system of this machine, for what is told about nodes that run on it.
+    pub system: Option<String>,
 }
 
 /// Which nodes a view asks.
@@ -72,6 +75,10 @@ pub struct View {
     pub flags: &'static [Flag],
     /// One sentence for the help.
     pub help: &'static str,
+    /// Help leaves it out.
+    pub hidden: bool,
+    /// How many words it takes before the first modifier.
+    pub words: usize,
     /// The info commands for one node as far as its answers so far tell them.
     pub requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
     /// The output.
@@ -95,6 +102,8 @@ const INFO: View = View {
     keywords: &["with"],
     flags: &[],
     help: "Displays network, namespace and XDR summaries.",
+    hidden: false,
+    words: 0,
     requests: |node, answers, context| {
         let mut requests = network::network_requests(node, answers, context);
         requests.extend(namespace::usage_requests(node, answers, context));

@@ -19,6 +19,8 @@ const fn view(
         keywords: &["with"],
         flags: &[],
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }
@@ -103,7 +105,7 @@ pub(super) fn usage_requests(node: &Node, answers: &NodeAnswers, context: &Conte
 fn records(answers: &Answers, context: &Context, keys: &[&'static str]) -> Vec<Record> {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
-        if answers.text("namespaces").is_none() {
+        if answers.failed("namespaces") {
             let mut record = of(node).with(NAMESPACE, Value::Error);
             fail(&mut record, keys);
             records.push(record);

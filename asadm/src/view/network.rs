@@ -17,6 +17,8 @@ pub(super) const NETWORK: View = View {
     keywords: &["with"],
     flags: &[],
     help: "Displays the nodes of the cluster and how each sees it.",
+    hidden: false,
+    words: 0,
     requests: network_requests,
     render: |answers, context| vec![network(answers, context)],
 };
@@ -28,6 +30,8 @@ pub(super) const RELEASE: View = View {
     keywords: &["with"],
     flags: &[],
     help: "Displays edition, version and platform of each node.",
+    hidden: false,
+    words: 0,
     requests: |_, _, _| vec!["release".to_owned()],
     render: |answers, context| vec![release(answers, context)],
 };
@@ -110,7 +114,7 @@ pub(super) fn network(answers: &Answers, context: &Context) -> Piece {
         let mut record = of(node)
             .with(" id", id(node))
             .with(" address", Value::text(&node.key));
-        if let Some(answers) = answers {
+        if let Some(answers) = answers.filter(|answers| answers.has("statistics")) {
             record.set(" build", build(node, answers));
             match answers.text("statistics") {
                 Some(statistics) => add(&mut record, statistics, ';'),
@@ -190,6 +194,7 @@ fn release(answers: &Answers, context: &Context) -> Piece {
         let mut record = Record::default().with(NODE, name(node));
         match answers.text("release") {
             Some(release) => add(&mut record, release, ';'),
+            None if !answers.has("release") => {}
             None => fail(&mut record, &["arch", "edition", "version", "os", "sha"]),
         }
         records.push(record);

@@ -8,7 +8,8 @@ use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
 use tools::answer::at_least;
 use tools::sheet::{Dynamic, Field, KEEP, Layout, NODE, Record, Sheet, Value, node};
 
-pub(super) const FLIP: Flag = Flag {
+/// Columns become lines, and lines columns; every view knows it.
+pub const FLIP: Flag = Flag {
     names: &["--flip", "-flip"],
     takes_value: false,
 };
@@ -38,6 +39,8 @@ const fn config(
         keywords: CONFIG_KEYWORDS,
         flags: CONFIG_FLAGS,
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }
@@ -55,6 +58,8 @@ const fn statistics(
         keywords: STATISTICS_KEYWORDS,
         flags: STATISTICS_FLAGS,
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }
@@ -296,7 +301,10 @@ fn by_namespace(
     }
     by_namespace
         .into_iter()
-        .map(|(namespace, records)| parameters(&format!("{namespace} {title}"), records, context))
+        .map(|(namespace, records)| {
+            let records = with_all_nodes(records, answers, context);
+            parameters(&format!("{namespace} {title}"), records, context)
+        })
         .collect()
 }
 
@@ -324,7 +332,9 @@ fn sets(answers: &Answers, context: &Context) -> Vec<Piece> {
     }
     by_set
         .into_iter()
-        .map(|(title, records)| parameters(&title, records, context))
+        .map(|(title, records)| {
+            parameters(&title, with_all_nodes(records, answers, context), context)
+        })
         .collect()
 }
 
@@ -340,6 +350,8 @@ struct Sindex {
     namespace: String,
     set: String,
     name: String,
+    /// All that the list tells about it.
+    listed: String,
 }
 
 impl Sindex {
@@ -356,39 +368,42 @@ fn wanted_sindexes(answers: &NodeAnswers, context: &Context) -> Result<Vec<Sinde
     let index = Filter::word(context, "for", 1)?;
     let field = |record: &Record, key: &str| record.text(key).unwrap_or_default().to_owned();
     Ok(list(answers.text("sindex-list:").unwrap_or_default(), ';')
-        .map(|entry| record(entry, ':'))
-        .map(|entry| Sindex {
+        .map(|entry| (entry, record(entry, ':')))
+        .map(|(listed, entry)| Sindex {
             namespace: field(&entry, "ns"),
             set: field(&entry, "set"),
             name: field(&entry, "indexname"),
+            listed: listed.to_owned(),
         })
         .filter(|sindex| namespace.matches(&sindex.namespace) && index.matches(&sindex.name))
         .collect())
 }
 
 fn sindexes(answers: &Answers, context: &Context) -> Vec<Piece> {
-    let mut by_index: Vec<(String, Vec<Record>)> = Vec::new();
+    let mut by_index: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
         let sindexes = match wanted_sindexes(answers, context) {
             Ok(sindexes) => sindexes,
             Err(piece) => return vec![piece],
         };
         for sindex in sindexes {
-            let text = answers.text(&sindex.request()).unwrap_or_default();
+            let mut index = Record::default().with(NODE, name(node));
+            if let Some(statistics) = answers.text(&sindex.request()) {
+                add(&mut index, statistics, ';');
+                add(&mut index, &sindex.listed, ':');
+            }
             let title = format!(
                 "{} {} {} SIndex Statistics",
                 sindex.namespace, sindex.set, sindex.name
             );
-            push(
-                &mut by_index,
-                title,
-                record(text, ';').with(NODE, name(node)),
-            );
+            by_index.entry(title).or_default().push(index);
         }
     }
     by_index
         .into_iter()
-        .map(|(title, records)| parameters(&title, records, context))
+        .map(|(title, records)| {
+            parameters(&title, with_all_nodes(records, answers, context), context)
+        })
         .collect()
 }
 
@@ -416,9 +431,25 @@ fn bins(answers: &Answers, context: &Context) -> Vec<Piece> {
     by_namespace
         .into_iter()
         .map(|(namespace, records)| {
+            let records = with_all_nodes(records, answers, context);
             parameters(&format!("{namespace} Bin Statistics"), records, context)
         })
         .collect()
+}
+
+/// One more record, without values, for each node that was asked and has none in these.
+pub(super) fn with_all_nodes(
+    mut records: Vec<Record>,
+    answers: &Answers,
+    context: &Context,
+) -> Vec<Record> {
+    for (node, _) in asked(answers, context) {
+        let own = name(node);
+        if records.iter().all(|record| *record.get(NODE) != own) {
+            records.push(Record::default().with(NODE, own));
+        }
+    }
+    records
 }
 
 /// A sheet of parameters under the modifiers `like`, `diff` and the flags `--flip`, `-t`.
@@ -470,8 +501,10 @@ fn keep_different(records: &mut [Record]) {
         .flat_map(Record::keys)
         .map(ToOwned::to_owned)
         .collect();
+    // Nodes that do not have a value differ from nobody.
     let differs = |name: &str| {
-        let mut values = records.iter().map(|record| record.get(name));
+        let values = records.iter().map(|record| record.get(name));
+        let mut values = values.filter(|value| value.is_entry() && **value != Value::Error);
         let first = values.next();
         values.any(|value| Some(value) != first)
     };

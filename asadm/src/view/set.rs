@@ -15,6 +15,8 @@ pub(super) const INFO: View = View {
     keywords: &["with"],
     flags: &[],
     help: "Displays size and settings of the sets.",
+    hidden: false,
+    words: 0,
     requests: |_, _, _| vec!["sets".to_owned()],
     render: |answers, context| vec![sets(answers, context)],
 };
@@ -70,7 +72,7 @@ fn set_columns() -> Vec<Field> {
 fn sets(answers: &Answers, context: &Context) -> Piece {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
-        if answers.text("sets").is_none() {
+        if answers.failed("sets") {
             let mut record = of(node);
             fail(
                 &mut record,

@@ -4,7 +4,7 @@ use super::filter::Filter;
 use super::read::{add, asked, fail, list, name, of, principal_text, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
 use tools::sheet::{
-    Aggregate, NODE, Record, Sheet, Value, byte_count, count, group, integer, node, right, text,
+    Aggregate, NODE, Record, Sheet, Value, byte_count, count, group, integer, node, text,
 };
 
 const LIST: &str = "sindex-list:";
@@ -16,6 +16,8 @@ pub(super) const INFO: View = View {
     keywords: &["with"],
     flags: &[],
     help: "Displays state and size of the secondary indexes.",
+    hidden: false,
+    words: 0,
     requests,
     render: |answers, context| vec![info(answers, context)],
 };
@@ -27,6 +29,8 @@ pub(super) const SHOW: View = View {
     keywords: &["like"],
     flags: &[],
     help: "Displays the secondary indexes.",
+    hidden: false,
+    words: 0,
     requests: |_, _, _| vec![LIST.to_owned()],
     render: |answers, context| vec![show(answers, context).unwrap_or_else(|piece| piece)],
 };
@@ -76,7 +80,7 @@ fn requests(_: &Node, answers: &NodeAnswers, _: &Context) -> Vec<String> {
 fn info(answers: &Answers, context: &Context) -> Piece {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
-        if answers.text(LIST).is_none() {
+        if answers.failed(LIST) {
             let mut record = of(node);
             fail(
                 &mut record,
@@ -106,7 +110,7 @@ fn info(answers: &Answers, context: &Context) -> Piece {
                 Value::or_missing(
                     index
                         .text("state")
-                        .map(|state| Value::text(long_state(state))),
+                        .map(|state| Value::shown(Value::text(state), long_state(state))),
                 ),
             );
             if let Some(keys) = keys(&index) {
@@ -185,7 +189,7 @@ fn show(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
         text("Index Name", "indexname").into(),
         text("Namespace", "ns").into(),
         text("Set", "set").into(),
-        right("Bin", "bin").or("bins").into(),
+        integer("Bin", "bin").or("bins").into(),
         text("Bin Type", "type").into(),
         text("Index Type", "indextype").into(),
         text("State", "state").into(),

@@ -14,6 +14,8 @@ pub(super) const SHOW: View = View {
     keywords: &["for", "with"],
     flags: &[],
     help: "Displays the limits at which writes stop and how near they are.",
+    hidden: false,
+    words: 0,
     requests,
     render: |answers, context| vec![render(answers, context).unwrap_or_else(|piece| piece)],
 };
@@ -47,166 +49,180 @@ struct Limit<'a> {
     set: Option<&'a str>,
     metric: &'static str,
     convert: Convert,
-    /// Usage and threshold count what is left, turned round.
+    /// Usage and threshold count what is left.
     inverted: bool,
+    /// As the server tells it, like the threshold; 0 is no threshold.
     usage: f64,
     threshold: f64,
+    /// Whether the server says that writes stop, where it says so.
+    stopped: Option<bool>,
 }
 
 impl Limit<'_> {
-    fn shown(&self, number: f64) -> Value {
-        let number = if self.convert == Convert::Percent {
-            Value::Decimal(number)
+    /// What is used, of a number that may count what is left.
+    fn used(&self, number: f64) -> f64 {
+        if self.inverted {
+            100.0 - number
         } else {
-            whole(number)
-        };
-        let text = self.convert.write(&number);
+            number
+        }
+    }
+
+    fn shown(&self, number: f64) -> Value {
+        let text = self.convert.write(&whole(self.used(number)));
         let prefix = if self.inverted { "(inverted) " } else { "" };
-        Value::shown(number, format!("{prefix}{text}"))
+        Value::shown(whole(number), format!("{prefix}{text}"))
     }
 
     fn record(&self, node: &Node) -> Record {
-        let limited = self.threshold > 0.0;
-        let share = if limited && (self.config.is_some() || self.usage > 0.0) {
-            Value::Decimal(self.usage / self.threshold)
+        let (usage, threshold) = (self.used(self.usage), self.used(self.threshold));
+        let share = if usage > 0.0 && threshold > 0.0 {
+            Value::Decimal(usage / threshold)
+        } else {
+            Value::Missing
+        };
+        let reached = self.threshold > 0.0 && usage >= threshold;
+        let text = |text: Option<&str>| Value::or_missing(text.map(Value::text));
+        let limit = if self.threshold > 0.0 {
+            self.shown(self.threshold)
         } else {
             Value::Missing
         };
         Record::default()
             .with(NODE, Value::text(&node.name))
-            .with(CONFIG, Value::or_missing(self.config.map(Value::text)))
+            .with(CONFIG, text(self.config))
             .with(NAMESPACE, Value::text(self.namespace))
-            .with(SET, Value::or_missing(self.set.map(Value::text)))
+            .with(SET, text(self.set))
             .with(
                 STOPPED,
-                Value::Boolean(limited && self.usage >= self.threshold),
+                Value::Boolean(reached && self.stopped.unwrap_or(true)),
             )
             .with(METRIC, Value::text(self.metric))
             .with(SHARE, share)
             .with(USAGE, self.shown(self.usage))
-            .with(
-                THRESHOLD,
-                if limited {
-                    self.shown(self.threshold)
-                } else {
-                    Value::Missing
-                },
-            )
+            .with(THRESHOLD, limit)
     }
 }
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "saturates; counts and bytes are whole numbers"
+    reason = "saturates; decimals are cut off, as all numbers of servers here are whole ones"
 )]
 fn whole(number: f64) -> Value {
-    Value::Integer(number.round() as i128)
+    Value::Integer(number as i128)
 }
+
+/// The first of these keys that the statistics have, with its number.
+fn first(statistics: &Record, keys: &[&'static str]) -> Option<(&'static str, f64)> {
+    keys.iter()
+        .find_map(|key| Some((*key, statistics.number(key)?)))
+}
+
+/// Names of storage statistics: of all kinds since 7.0, of devices, of persistent memory.
+const AVAILABLE: &[&str] = &[
+    "data_avail_pct",
+    "device_available_pct",
+    "pmem_available_pct",
+];
+const USED: &[&str] = &["data_used_bytes", "device_used_bytes", "pmem_used_bytes"];
+const TOTAL: &[&str] = &["data_total_bytes", "device_total_bytes", "pmem_total_bytes"];
+/// Names of their limits, the newer first.
+const AVAILABLE_LIMIT: &[&str] = &[
+    "storage-engine.stop-writes-avail-pct",
+    "storage-engine.min-avail-pct",
+];
+const USED_LIMIT: &[&str] = &[
+    "storage-engine.stop-writes-used-pct",
+    "storage-engine.max-used-pct",
+];
+const SYSTEM_LIMIT: &[&str] = &["stop-writes-sys-memory-pct"];
+const MEMORY_LIMIT: &[&str] = &["stop-writes-pct"];
 
 /// The limits of a namespace.
 fn of_namespace<'a>(namespace: &'a str, statistics: &Record, service: &Record) -> Vec<Limit<'a>> {
-    let limit = |config, metric, convert, usage: Option<f64>, threshold: Option<f64>| {
-        let (usage, threshold) = (usage?, threshold?);
-        Some(Limit {
-            config,
-            namespace,
-            set: None,
-            metric,
-            convert,
-            inverted: false,
-            usage,
-            threshold,
-        })
+    let truth = |key| statistics.text(key).map(|text| text == "true");
+    let bare = |metric, usage, convert| Limit {
+        config: None,
+        namespace,
+        set: None,
+        metric,
+        convert,
+        inverted: false,
+        usage,
+        threshold: 0.0,
+        stopped: truth("stop_writes"),
     };
-    let skew_limit = service
-        .number("cluster_clock_skew_stop_writes_sec")
-        .filter(|seconds| *seconds > 0.0)
-        .map_or(CLOCK_SKEW_MS, |seconds| seconds * 1000.0);
-    let total =
-        statistics.first_number(&["data_total_bytes", "device_total_bytes", "pmem_total_bytes"]);
-    let used_limit = statistics.number("storage-engine.stop-writes-used-pct");
-    let rest = |percent: f64| 100.0 - percent;
-    let limits = [
-        limit(
+    let mut limits = Vec::new();
+    if let Some((metric, skew)) = first(service, &["cluster_clock_skew_ms"]) {
+        // Records that expire are kept longer than clocks may differ, but where copies are strictly consistent.
+        let strict = truth("strong-consistency").unwrap_or(false);
+        let expires = statistics.number("nsup-period").is_none_or(|s| s != 0.0);
+        let seconds = service.number("cluster_clock_skew_stop_writes_sec");
+        limits.push(Limit {
+            threshold: if !strict && expires {
+                CLOCK_SKEW_MS
+            } else {
+                seconds.unwrap_or(0.0) * 1000.0
+            },
+            stopped: truth("clock_skew_stop_writes"),
+            ..bare(metric, skew, Convert::Milliseconds)
+        });
+    }
+    // A limit in percent, of the whole where there is one.
+    let mut add = |limit: Limit<'a>, names: &[&'static str], whole: Option<f64>| {
+        if let Some((config, percent)) = first(statistics, names) {
+            limits.push(Limit {
+                config: Some(config),
+                threshold: whole.map_or(percent, |whole| whole * percent / 100.0),
+                ..limit
+            });
+        }
+    };
+    if let Some((metric, free)) = first(service, &["system_free_mem_pct"]) {
+        add(
+            bare(metric, 100.0 - free, Convert::Percent),
+            SYSTEM_LIMIT,
             None,
-            "cluster_clock_skew_ms",
-            Convert::Milliseconds,
-            service.number("cluster_clock_skew_ms"),
-            Some(skew_limit),
-        ),
-        limit(
-            Some("stop-writes-sys-memory-pct"),
-            "system_free_mem_pct",
-            Convert::Percent,
-            service.number("system_free_mem_pct").map(rest),
-            statistics.number("stop-writes-sys-memory-pct"),
-        ),
-        limit(
-            Some("storage-engine.stop-writes-used-pct"),
-            "data_used_bytes",
-            Convert::Bytes,
-            statistics.first_number(&["data_used_bytes", "device_used_bytes", "pmem_used_bytes"]),
-            total
-                .zip(used_limit)
-                .map(|(total, percent)| total * percent / 100.0),
-        ),
-        limit(
-            Some("storage-engine.stop-writes-avail-pct"),
-            "data_avail_pct",
-            Convert::Percent,
-            statistics
-                .first_number(&[
-                    "data_avail_pct",
-                    "device_available_pct",
-                    "pmem_available_pct",
-                ])
-                .map(rest),
-            statistics
-                .number("storage-engine.stop-writes-avail-pct")
-                .map(rest),
-        )
-        .map(|limit| Limit {
+        );
+    }
+    let total = first(statistics, TOTAL).map(|(_, total)| total);
+    if let (Some((metric, used)), Some(_)) = (first(statistics, USED), total) {
+        add(bare(metric, used, Convert::Bytes), USED_LIMIT, total);
+    }
+    if let Some((metric, available)) = first(statistics, AVAILABLE) {
+        let limit = Limit {
             inverted: true,
-            ..limit
-        }),
-        limit(
-            Some("stop-writes-pct"),
-            "memory_used_bytes",
-            Convert::Bytes,
-            statistics.number("memory_used_bytes"),
-            statistics
-                .number("memory-size")
-                .zip(statistics.number("stop-writes-pct"))
-                .map(|(total, percent)| total * percent / 100.0),
-        ),
-    ];
-    limits.into_iter().flatten().collect()
+            ..bare(metric, available, Convert::Percent)
+        };
+        add(limit, AVAILABLE_LIMIT, None);
+    }
+    let memory = statistics.number("memory-size");
+    if let (Some((metric, used)), Some(_)) = (first(statistics, &["memory_used_bytes"]), memory) {
+        add(bare(metric, used, Convert::Bytes), MEMORY_LIMIT, memory);
+    }
+    limits
 }
 
 /// The limits of a set.
 fn of_set<'a>(namespace: &'a str, set: &'a str, statistics: &Record) -> Vec<Limit<'a>> {
-    let limit = |config, metric, convert, usage: &[&str]| {
-        let (usage, threshold) = (statistics.first_number(usage)?, statistics.number(config)?);
-        let config = Some(config);
+    let limit = |config, convert, metrics: &[&'static str]| {
+        let (metric, usage) = first(statistics, metrics)?;
         Some(Limit {
-            config,
+            config: Some(config),
             namespace,
             set: Some(set),
             metric,
             convert,
             inverted: false,
             usage,
-            threshold,
+            threshold: statistics.number(config)?,
+            stopped: None,
         })
     };
+    let sizes = &["data_used_bytes", "device_data_bytes", "memory_data_bytes"];
     let limits = [
-        limit("stop-writes-count", "objects", Convert::Count, &["objects"]),
-        limit(
-            "stop-writes-size",
-            "data_used_bytes",
-            Convert::Bytes,
-            &["data_used_bytes", "device_data_bytes", "memory_data_bytes"],
-        ),
+        limit("stop-writes-count", Convert::Count, &["objects"]),
+        limit("stop-writes-size", Convert::Bytes, sizes),
     ];
     limits.into_iter().flatten().collect()
 }
@@ -223,15 +239,15 @@ fn columns() -> Vec<Field> {
     const STOPPED_ROW: &[Rule] = &[Rule(Format::YellowAlert, |_, record| stopped(record))];
     const STATE: &[Rule] = &[
         Rule(Format::RedAlert, |_, record| {
-            stopped(record) || reaches(record.get(SHARE), 0.9)
+            reaches(record.get(SHARE), 0.9)
         }),
-        Rule(Format::YellowAlert, |_, record| {
-            reaches(record.get(SHARE), 0.75)
-        }),
+        Rule(Format::YellowAlert, |_, record| stopped(record)),
     ];
     const NEAR: &[Rule] = &[
         Rule(Format::RedAlert, |value, _| reaches(value, 0.9)),
-        Rule(Format::YellowAlert, |value, _| reaches(value, 0.75)),
+        Rule(Format::YellowAlert, |value, record| {
+            reaches(value, 0.75) || stopped(record)
+        }),
     ];
     vec![
         text("Config", CONFIG).rules(STOPPED_ROW).into(),
@@ -251,10 +267,23 @@ pub(super) fn any(answers: &Answers, context: &Context) -> bool {
     records(answers, context).is_ok_and(|records| records.iter().any(stopped))
 }
 
+/// In the order that operators know: first what has no share, the other way round, then by share.
+fn in_order(mut records: Vec<Record>) -> Vec<Record> {
+    records.sort_by(|a, b| a.get(METRIC).order(b.get(METRIC)));
+    let (with, mut without): (Vec<_>, Vec<_>) = records
+        .into_iter()
+        .partition(|record| record.get(SHARE).is_entry());
+    without.reverse();
+    let mut with = with;
+    with.sort_by(|a, b| a.get(SHARE).order(b.get(SHARE)));
+    without.extend(with);
+    without
+}
+
 fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
     let mut sheet = Sheet::new(stamped("Stop Writes", context), columns())
-        .ordered(&[SHARE, METRIC])
-        .records(records(answers, context)?);
+        .ordered(&[])
+        .records(in_order(records(answers, context)?));
     sheet.description = Some(DESCRIPTION.to_owned());
     Ok(Piece::sheet(sheet))
 }

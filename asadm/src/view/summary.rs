@@ -4,8 +4,8 @@ use super::summary_text;
 use super::usage::{DATA_KINDS, INDEX_KINDS, Totals, collect};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
 use tools::sheet::{
-    Column, Convert, Field, Layout, Record, Sheet, Value, byte_count, bytes, group, integer, right,
-    text,
+    Column, Convert, Field, Format, Layout, Record, Rule, Sheet, Value, byte_count, bytes, group,
+    integer, right, text,
 };
 
 /// `summary`.
@@ -18,6 +18,8 @@ pub(super) const SHOW: View = View {
         takes_value: false,
     }],
     help: "Displays the cluster and its namespaces in numbers.",
+    hidden: false,
+    words: 0,
     requests,
     render,
 };
@@ -80,9 +82,19 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, title: impl Into<String>, convert: Convert, value: Value) {
+        self.add_with(title, convert, value, &[]);
+    }
+
+    fn add_with(
+        &mut self,
+        title: impl Into<String>,
+        convert: Convert,
+        value: Value,
+        rules: &'static [Rule],
+    ) {
         let title = title.into();
-        self.fields
-            .push(Column::new(title.clone(), title.clone(), convert).into());
+        let column = Column::new(title.clone(), title.clone(), convert);
+        self.fields.push(column.rules(rules).into());
         self.record.set(title, value);
     }
 
@@ -95,11 +107,13 @@ impl Lines {
                 some_bytes(totals.total),
             );
         }
-        self.add(
-            format!("{title} Used"),
-            Convert::Bytes,
-            some_bytes(totals.used),
-        );
+        // What has a size is shown when it is empty, too.
+        let used = if totals.total > 0.0 {
+            whole(totals.used)
+        } else {
+            some_bytes(totals.used)
+        };
+        self.add(format!("{title} Used"), Convert::Bytes, used);
         self.add(
             format!("{title} Used%"),
             Convert::Percent,
@@ -109,7 +123,7 @@ impl Lines {
             self.add(
                 format!("{title} Avail"),
                 Convert::Bytes,
-                Value::Decimal(available.round()),
+                Value::Decimal(available),
             );
             self.add(
                 format!("{title} Avail%"),
@@ -120,18 +134,26 @@ impl Lines {
     }
 }
 
+const FALSE: Value = Value::Boolean(false);
+const GOOD_IF_FALSE: &[Rule] = &[
+    Rule(Format::RedAlert, |value, _| *value != FALSE),
+    Rule(Format::GreenAlert, |value, _| *value == FALSE),
+];
+const BAD_IF_FALSE: &[Rule] = &[Rule(Format::RedAlert, |value, _| *value == FALSE)];
+
 fn cluster(summary: &super::usage::Summary) -> Piece {
     let mut lines = Lines::default();
     let list = |items: &[String]| Value::List(items.to_vec());
-    lines.add(
+    lines.add_with(
         "Migrations",
         Convert::Boolean,
         Value::Boolean(summary.migrations),
+        GOOD_IF_FALSE,
     );
     lines.add("Cluster Name", Convert::Text, list(&summary.names));
     lines.add("Server Version", Convert::Text, list(&summary.versions));
-    // The operating system's name comes over ssh only, so that there is none here.
-    lines.add("OS Version", Convert::Text, list(&[]));
+    // Of other machines it would take ssh to know.
+    lines.add("OS Version", Convert::Text, list(&summary.systems));
     lines.add(
         "Cluster Size",
         Convert::Text,
@@ -153,10 +175,11 @@ fn cluster(summary: &super::usage::Summary) -> Piece {
         Convert::Integer,
         Value::Integer(summary.devices.per_node()),
     );
-    lines.add(
+    lines.add_with(
         "Devices Equal Across Nodes",
         Convert::Boolean,
         Value::Boolean(summary.devices.equal()),
+        BAD_IF_FALSE,
     );
     if let Some(memory) = &summary.memory {
         lines.space("Memory (Data + Indexes)", memory);
@@ -191,7 +214,7 @@ fn cluster(summary: &super::usage::Summary) -> Piece {
     lines.add(
         "License Usage Latest",
         Convert::Bytes,
-        some_bytes(summary.license()),
+        whole(summary.license()),
     );
     lines.add(
         "Namespaces Active",
@@ -227,6 +250,7 @@ fn cluster(summary: &super::usage::Summary) -> Piece {
 fn set_space(record: &mut Record, title: &str, totals: &Totals) {
     record.set(format!("{title} Total"), some_bytes(totals.total));
     record.set(format!("{title} Used"), some_bytes(totals.used));
+
     record.set(format!("{title} Used%"), used_percent(totals));
     record.set(format!("{title} Avail%"), available_percent(totals));
 }
@@ -251,7 +275,7 @@ const SHARED_COLUMNS: &[(&str, Convert)] = &[
 
 fn namespace_columns() -> Vec<Field> {
     let mut columns = vec![
-        text("Namespace", " namespace").into(),
+        text("Namespace", " namespace").rules(MIGRATING).into(),
         group(
             "Drives",
             vec![
@@ -283,10 +307,15 @@ fn namespace_columns() -> Vec<Field> {
     columns
 }
 
+const MIGRATING: &[Rule] = &[Rule(Format::RedAlert, |_, record| {
+    *record.get(" migrating") == Value::Boolean(true)
+})];
+
 fn namespaces(summary: &super::usage::Summary) -> Piece {
     let records = summary.namespaces.iter().map(|namespace| {
         let mut record = Record::default()
             .with(" namespace", Value::text(&namespace.name))
+            .with(" migrating", Value::Boolean(namespace.migrates))
             .with(" devices", Value::Integer(namespace.devices.total()))
             .with(
                 " devices per node",
@@ -297,10 +326,7 @@ fn namespaces(summary: &super::usage::Summary) -> Piece {
             .with(" objects", whole(namespace.master_objects))
             .with(" compression", Value::Decimal(namespace.compression()));
         if let Some(license) = namespace.license() {
-            record.set(
-                " license",
-                Value::shown(Value::Decimal(license.round()), bytes(license)),
-            );
+            record.set(" license", Value::shown(whole(license), bytes(license)));
         }
         if let Some(memory) = &namespace.memory {
             set_space(&mut record, "Memory (Data + Indexes)", memory);

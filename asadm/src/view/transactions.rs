@@ -2,7 +2,9 @@
 
 use super::read::{add, asked, namespaces, of, record, stamped};
 use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
-use tools::sheet::{Field, Record, Sheet, Value, byte_count, count, group, node, text};
+use tools::sheet::{
+    Field, Format, Record, Rule, Sheet, Value, byte_count, count, group, node, text,
+};
 
 const fn view(
     path: &'static [&'static str],
@@ -15,6 +17,8 @@ const fn view(
         keywords: &["with"],
         flags: &[],
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }
@@ -85,12 +89,59 @@ fn records(answers: &Answers, context: &Context) -> Vec<Record> {
                     .trim_end_matches(';'),
                 ':',
             );
-            entry.set(" monitor bytes", set.get("data_used_bytes").clone());
+            // A set that is not there yet is empty and has no limits.
+            for (key, of_set) in [
+                (" monitor bytes", "data_used_bytes"),
+                (COUNT_LIMIT, "stop-writes-count"),
+                (SIZE_LIMIT, "stop-writes-size"),
+            ] {
+                let number = set.number(of_set).unwrap_or(0.0);
+                entry.set(key, whole(number));
+            }
             records.push(entry);
         }
     }
     records
 }
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates; counts and bytes are whole numbers"
+)]
+fn whole(number: f64) -> Value {
+    Value::Integer(number as i128)
+}
+
+const COUNT_LIMIT: &str = " count limit";
+const SIZE_LIMIT: &str = " size limit";
+
+/// More than a part of a limit, where there is one.
+fn over(value: &Value, record: &Record, limit: &str, part: f64) -> bool {
+    let limit = record.number(limit).filter(|limit| *limit > 0.0);
+    limit
+        .zip(value.number())
+        .is_some_and(|(limit, number)| number > part * limit)
+}
+
+const NEAR_COUNT: &[Rule] = &[
+    Rule(Format::RedAlert, |value, record| {
+        over(value, record, COUNT_LIMIT, 0.9)
+    }),
+    Rule(Format::YellowAlert, |value, record| {
+        over(value, record, COUNT_LIMIT, 0.7)
+    }),
+];
+const NEAR_SIZE: &[Rule] = &[
+    Rule(Format::RedAlert, |value, record| {
+        over(value, record, SIZE_LIMIT, 0.9)
+    }),
+    Rule(Format::YellowAlert, |value, record| {
+        over(value, record, SIZE_LIMIT, 0.7)
+    }),
+];
+const ACTIVE: &[Rule] = &[Rule(Format::YellowAlert, |value, _| {
+    value.number().is_some_and(|count| count > 0.0)
+})];
 
 fn outcomes(title: &'static str, keys: [&'static str; 3]) -> Field {
     let [success, error, timeout] = keys;
@@ -117,10 +168,12 @@ fn monitors(answers: &Answers, context: &Context) -> Piece {
     let columns = vec![
         text("Namespace", NAMESPACE).into(),
         node().into(),
-        count("Count", "mrt_monitors").into(),
-        count("Active", "mrt_monitors_active").into(),
+        count("Count", "mrt_monitors").rules(NEAR_COUNT).into(),
+        count("Active", "mrt_monitors_active").rules(ACTIVE).into(),
         count("Tombstones", "mrt_monitor_roll_tombstone_creates").into(),
-        byte_count("Storage", " monitor bytes").into(),
+        byte_count("Storage", " monitor bytes")
+            .rules(NEAR_SIZE)
+            .into(),
         outcomes(
             "Monitor Roll Back",
             [

@@ -19,6 +19,8 @@ pub(super) const SHOW: View = View {
     keywords: &["like"],
     flags: &[],
     help: "Displays the registered UDF modules and where nodes differ, or the content of one.",
+    hidden: false,
+    words: 1,
     requests,
     render,
 };

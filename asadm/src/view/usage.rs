@@ -86,6 +86,8 @@ pub(super) struct Namespace {
     pub(super) set_index: f64,
     pub(super) factors: Vec<String>,
     pub(super) master_objects: f64,
+    /// Partitions are on their way to or from a node.
+    pub(super) migrates: bool,
     objects: f64,
     pub(super) rack_aware: bool,
     ratios: Vec<f64>,
@@ -98,6 +100,8 @@ pub(super) struct Summary {
     pub(super) migrations: bool,
     pub(super) names: Vec<String>,
     pub(super) versions: Vec<String>,
+    /// Names of operating systems, as far as they are known.
+    pub(super) systems: Vec<String>,
     pub(super) sizes: Vec<String>,
     pub(super) devices: Devices,
     pub(super) system: Totals,
@@ -196,12 +200,15 @@ impl Namespace {
                 available: Some(total - used),
             });
         }
+        self.migrates |= number(&["migrate_tx_partitions_remaining"]) != 0.0;
         self.objects += number(&["objects"]);
         self.master_objects += number(&["master_objects"]);
         self.rack_aware |= number(&["rack-id"]) != 0.0;
+        // As configured: fewer nodes than that hold fewer copies.
         let factor = statistics
-            .text("effective_replication_factor")
-            .or_else(|| statistics.text("replication-factor"));
+            .text("replication-factor")
+            .or_else(|| statistics.text("repl-factor"))
+            .or_else(|| statistics.text("effective_replication_factor"));
         if let Some(factor) = factor {
             insert(&mut self.factors, factor);
         }
@@ -225,7 +232,7 @@ impl Namespace {
             "pmem_available_pct",
         ]);
         if let (Some(used), Some(total)) = (used, total) {
-            let available = percent.map(|percent| total * percent / 100.0);
+            let available = percent.map(|percent| total / 100.0 * percent);
             self.data.entry(engine).or_default().add(&Totals {
                 total,
                 used,
@@ -334,7 +341,7 @@ impl Summary {
         self.namespaces.iter().map(|_| 1).sum()
     }
 
-    fn add_node(&mut self, node: &Node, answers: &NodeAnswers) {
+    fn add_node(&mut self, node: &Node, answers: &NodeAnswers, context: &Context) {
         let service = record(answers.text("statistics").unwrap_or_default(), ';');
         self.migrations |= service
             .number("migrate_partitions_remaining")
@@ -344,6 +351,9 @@ impl Summary {
         }
         if let Some(name) = answers.text("cluster-name").filter(|name| *name != "null") {
             insert(&mut self.names, name);
+        }
+        if let Some(system) = node.this.then_some(context.system.as_deref()).flatten() {
+            insert(&mut self.systems, system);
         }
         let edition = answers
             .text(edition_request(node))
@@ -397,8 +407,9 @@ pub(super) fn collect(answers: &Answers, context: &Context) -> Summary {
     let mut summary = Summary::default();
     let mut in_use: BTreeSet<&str> = BTreeSet::new();
     let mut order: Vec<&'static str> = Vec::new();
-    for (node, answers) in asked(answers, context) {
-        summary.add_node(node, answers);
+    let reached = |(_, answers): &(&Node, &NodeAnswers)| answers.has("statistics");
+    for (node, answers) in asked(answers, context).into_iter().filter(reached) {
+        summary.add_node(node, answers, context);
         let features = super::features::of(node, answers);
         in_use.extend(
             features

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::filter::Filter;
 use super::parameters::{
     CONFIG_FLAGS, CONFIG_KEYWORDS, FLIP, REPEAT, STATISTICS_KEYWORDS, TOTAL, dynamic, filtered,
-    laid_out, parameters,
+    laid_out, parameters, with_all_nodes,
 };
 use super::read::{add, asked, fail, fields, list, name, of, record, stamped};
 use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
@@ -35,6 +35,8 @@ const fn config(
         keywords: CONFIG_KEYWORDS,
         flags: CONFIG_FLAGS,
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }
@@ -53,6 +55,8 @@ const fn statistics(
         keywords,
         flags,
         help,
+        hidden: false,
+        words: 0,
         requests,
         render,
     }
@@ -66,6 +70,8 @@ pub(super) const VIEWS: &[View] = &[
         keywords: &["for", "with"],
         flags: &[],
         help: "Displays shipping to each data centre.",
+        hidden: false,
+        words: 0,
         requests: info_requests,
         render: info,
     },
@@ -97,6 +103,32 @@ pub(super) const VIEWS: &[View] = &[
         |_, answers, context| datacenter_requests(answers, context, CONFIG),
         |answers, context| datacenters(answers, context, CONFIG, "DC Configuration"),
     ),
+    View {
+        hidden: true,
+        ..config(
+            &["show", "config", "dc"],
+            "Replaced by `show config xdr dcs`: displays the configuration of data centres.",
+            |_, answers, context| datacenter_requests(answers, context, CONFIG),
+            |answers, context| {
+                let mut pieces = datacenters(answers, context, CONFIG, "DC Configuration");
+                pieces.push(deprecated("config", "dcs"));
+                pieces
+            },
+        )
+    },
+    View {
+        hidden: true,
+        ..statistics(
+            &["show", "statistics", "dc"],
+            "Replaced by `show statistics xdr dc`: displays statistics of data centres.",
+            |_, answers, context| datacenter_requests(answers, context, STATISTICS),
+            |answers, context| {
+                let mut pieces = datacenters(answers, context, STATISTICS, "DC Statistics");
+                pieces.push(deprecated("statistics", "dc"));
+                pieces
+            },
+        )
+    },
     config(
         &["show", "config", "xdr", "namespaces"],
         "Displays the configuration of the namespaces that are shipped.",
@@ -132,6 +164,12 @@ pub(super) const VIEWS: &[View] = &[
         namespace_statistics,
     ),
 ];
+
+fn deprecated(family: &str, now: &str) -> Piece {
+    Piece::Warning(format!(
+        "'show {family} dc' is deprecated. Please use 'show {family} xdr {now}' instead."
+    ))
+}
 
 /// The data centres that a node ships to.
 fn names(answers: &NodeAnswers) -> Vec<String> {
@@ -242,8 +280,10 @@ fn datacenters(answers: &Answers, context: &Context, of: &str, title: &str) -> V
                 .push(record(text, ';').with(NODE, name(node)));
         }
     }
-    let sheet =
-        |(datacenter, records)| parameters(&format!("XDR {datacenter} {title}"), records, context);
+    let sheet = |(datacenter, records)| {
+        let records = with_all_nodes(records, answers, context);
+        parameters(&format!("XDR {datacenter} {title}"), records, context)
+    };
     records.into_iter().map(sheet).collect()
 }
 
@@ -371,7 +411,13 @@ pub(super) fn info(answers: &Answers, context: &Context) -> Vec<Piece> {
             by_centre.entry(datacenter).or_default().push(record);
         }
     }
-    let sheet = |(datacenter, records)| {
+    let sheet = |(datacenter, mut records): (String, Vec<Record>)| {
+        for node in &context.nodes {
+            // Known and not reached.
+            if !node.alive && answers.node(&node.key).is_some() {
+                records.push(of(node));
+            }
+        }
         let title = stamped(&format!("XDR Information {datacenter}"), context);
         Piece::sheet(Sheet::new(title, info_columns()).records(records))
     };

@@ -89,6 +89,7 @@ fn damaged_answers_stop_no_view() {
                 nodes: cluster.nodes.clone(),
                 modifiers: Modifiers::parse(&words, view.keywords, view.flags),
                 now: String::new(),
+                system: None,
             };
             for damage in damages {
                 output(view, &cluster.nodes[1..], &context, |node, request| {

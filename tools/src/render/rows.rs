@@ -1,14 +1,16 @@
 //! Row style: one line per field, one column per record, a rule between groups.
 
+use std::borrow::Cow;
+
 use super::Style;
 use super::paint::{BLUE, BOLD, DIM, codes, pad, paint, title, width};
-use crate::sheet::{Table, TableGroup};
+use crate::sheet::{Leaf, Table, TableGroup};
 
 pub(super) fn write(table: &Table, style: &Style) -> String {
     let names = table
         .leaves
         .iter()
-        .map(|leaf| width(&leaf.title))
+        .map(|leaf| width(&name(leaf)))
         .max()
         .unwrap_or(0);
     let total = table
@@ -26,7 +28,7 @@ pub(super) fn write(table: &Table, style: &Style) -> String {
         }
         let widths = record_widths(group);
         for (position, leaf) in table.leaves.iter().enumerate() {
-            let mut cells = vec![paint(&pad(&leaf.title, names, false), BOLD, style.colour)];
+            let mut cells = vec![paint(&pad(&name(leaf), names, false), BOLD, style.colour)];
             cells.extend(group.rows.iter().zip(&widths).filter_map(|(row, to)| {
                 let cell = row.get(position)?;
                 Some(paint(
@@ -50,6 +52,14 @@ pub(super) fn write(table: &Table, style: &Style) -> String {
     let lines = table.leaves.len() * table.groups.len();
     out += &paint(&format!("Number of rows: {lines}"), DIM, style.colour);
     out + "\n\n"
+}
+
+/// What begins the line: the heading, behind the one that it shares with its neighbours.
+fn name(leaf: &Leaf) -> Cow<'_, str> {
+    match &leaf.group {
+        Some(group) => Cow::Owned(format!("{group} {}", leaf.title)),
+        None => Cow::Borrowed(&leaf.title),
+    }
 }
 
 /// The widest value of each record.
