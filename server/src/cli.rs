@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::Config;
+use crate::launch::throw_away;
+use crate::launch::throw_away::ThrowAway;
+use crate::launch::{Launched, Pidfile, Prepared, StartError};
 use crate::log::Log;
-use crate::node::launch::{Launched, Pidfile, Prepared, StartError};
-use crate::node::throw_away;
-use crate::node::throw_away::ThrowAway;
 
 /// How long the end waits for the last lines of the log.
 const LAST_LINES_LIMIT: Duration = Duration::from_secs(1);

@@ -5,32 +5,34 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
+use super::Cluster;
 use super::fabric::{FabricHandler, Kind};
 use super::modules::{Compare, store, versions};
 use super::records::Records;
-use super::{Cluster, NodeId};
+use crate::config::node_id::NodeId;
+use crate::dispatch::answer_forwarded;
 use crate::modules::item::ModuleItem;
-use crate::node::running::{LuaFunctions, Running};
-use crate::transaction::answer_forwarded;
+use crate::query::QueryServices;
+use crate::transaction::functions::LuaFunctions;
 
 /// Bytes of contents in one answer, about; the rest is asked for again.
 const FETCH_BYTES: usize = 8 << 20;
 
 /// What a node answers to its peers.
-pub struct Answers {
+pub struct Answers<S> {
     cluster: Arc<Cluster>,
     functions: LuaFunctions,
-    running: Arc<Running>,
+    running: Arc<S>,
     records: Arc<Records>,
 }
 
-impl Answers {
+impl<S: QueryServices<Functions = LuaFunctions>> Answers<S> {
     /// The answers of this node.
     #[must_use]
-    pub fn new(cluster: &Arc<Cluster>, running: &Arc<Running>, records: &Arc<Records>) -> Self {
+    pub fn new(cluster: &Arc<Cluster>, running: &Arc<S>, records: &Arc<Records>) -> Self {
         Self {
             cluster: Arc::clone(cluster),
-            functions: running.functions.clone(),
+            functions: running.functions().clone(),
             running: Arc::clone(running),
             records: Arc::clone(records),
         }
@@ -55,7 +57,7 @@ impl Answers {
     }
 }
 
-impl FabricHandler for Answers {
+impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Answers<S> {
     async fn answer(&self, from: NodeId, kind: Kind, body: Vec<u8>) -> Result<Vec<u8>, String> {
         let unreadable = |error: serde_json::Error| format!("the question cannot be read: {error}");
         let answer = match kind {

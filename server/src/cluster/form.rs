@@ -15,10 +15,9 @@ use tracing::{info, warn};
 
 use super::membership::{MemberState, Members};
 use super::records::Records;
-use super::{Cluster, modules, view};
+use super::{Cluster, LocalNode, modules, view};
 use crate::modules::joining::Joining;
-use crate::node::Node;
-use crate::node::running::LuaFunctions;
+use crate::transaction::functions::LuaFunctions;
 
 /// Pause between two tries.
 const RETRY: Duration = Duration::from_millis(10);
@@ -80,7 +79,7 @@ fn greet_seeds(cluster: &Cluster) {
 /// Sets the node's view of the cluster, and gives back the task that keeps it up to date.
 pub async fn follow(
     cluster: Arc<Cluster>,
-    node: Arc<Node>,
+    node: Arc<LocalNode>,
     records: Arc<Records>,
 ) -> impl Future<Output = ()> + Send {
     let mut members = cluster.membership.subscribe();
@@ -101,7 +100,7 @@ pub async fn follow(
     }
 }
 
-async fn update(cluster: &Cluster, node: &Node, records: &Records, members: &Members) {
+async fn update(cluster: &Cluster, node: &LocalNode, records: &Records, members: &Members) {
     let old = node.cluster.load_full();
     let new = view::next(cluster, members, &old);
     if new == *old {

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::ClusterSockets;
 use super::fabric::Fabric;
 use super::membership::{MemberState, Members, Membership, MembershipError, MembershipSettings};
-use super::{ClusterSockets, NodeId};
 use crate::clock;
+use crate::config::node_id::NodeId;
 
 /// What one node knows of the others, and how it reaches them.
 pub struct Cluster {

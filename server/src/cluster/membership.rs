@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::NodeId;
 use super::gossip::{Bound, GossipTraffic, HeartbeatSocket};
+use crate::config::node_id::NodeId;
 
 /// Names of the texts that a node gossips.
 mod name {

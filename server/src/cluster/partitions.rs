@@ -6,7 +6,7 @@
 
 use protocol::partition_map::PartitionMap;
 
-use super::NodeId;
+use crate::config::node_id::NodeId;
 use crate::storage::engine::PARTITIONS;
 
 /// The owner of each partition, the same in every namespace.

@@ -6,7 +6,8 @@ use sha1::{Digest, Sha1};
 
 use super::membership::{Member, MemberState, Members};
 use super::partitions::Partitions;
-use super::{Cluster, ClusterView, NodeId, Peer};
+use super::{Cluster, ClusterView, Peer};
+use crate::config::node_id::NodeId;
 
 /// Name under which a node publishes the key of its view.
 pub(super) const KEY: &str = "key";

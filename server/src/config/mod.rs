@@ -6,7 +6,7 @@
 mod error;
 mod ignored;
 mod listen;
-mod logging;
+pub mod node_id;
 mod parser;
 mod resolve;
 mod sections;
@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 pub use listen::{local_addresses, resolve};
-pub use logging::{LogSink, LogTarget};
+pub use node_id::NodeId;
+
+use crate::log::target::LogSink;
 pub use sections::{
     ModLuaSettings, NamespaceSettings, NetworkSettings, ServiceSettings, SetError, SetSettings,
 };

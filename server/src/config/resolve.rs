@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::logging::{LogSink, LogTarget};
 use super::parser::{self, Statement};
 use super::sections::{ModLuaSettings, NamespaceSettings, NetworkSettings, ServiceSettings};
 use super::setting::Support;
 use super::table::Section;
 use super::values::Values;
 use super::{Config, ConfigError, ignored};
-use crate::cluster::NodeId;
+use crate::config::node_id::NodeId;
 use crate::log::Level;
+use crate::log::target::{LogSink, LogTarget};
 
 /// Namespaces at most, as in Aerospike.
 const NAMESPACES_MAX: usize = 32;

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use super::setting::Value;
 use super::table::{SECTIONS, Section};
-use super::{Change, Config, Kind, LogTarget, state_directory};
+use super::{Change, Config, Kind, state_directory};
+use crate::log::target::LogTarget;
 use crate::log::{Level, context_position};
 
 /// A configuration that is complete but for `more`.

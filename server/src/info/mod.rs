@@ -21,7 +21,6 @@ mod namespace;
 mod session;
 mod sindex;
 mod statistics;
-mod system;
 mod table;
 mod ticker;
 mod truncate;
@@ -36,8 +35,7 @@ use protocol::info::{Command, InfoError, Params, ReplyWriter, SUMMARY_COMMANDS};
 use protocol::result_code::ResultCode;
 
 pub(crate) use addresses::{alternate as alternate_addresses, standard as standard_addresses};
-pub use session::{Session, UserAgents};
-pub use system::SystemMonitor;
+pub use session::Session;
 pub use table::{Class, InfoCommand, Permission, table};
 pub use ticker::run_ticker;
 pub use udf::ModuleCommands;

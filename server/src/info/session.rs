@@ -1,6 +1,5 @@
 //! What a connection has told about itself.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,31 +10,13 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use protocol::info::InfoError;
 
+use crate::node::UserAgents;
+
 use super::Call;
 use super::fields::text;
 
 /// Characters of a user agent at most, as sent.
 const USER_AGENT_BYTES_MAX: usize = 87;
-
-/// How many connections call themselves what.
-#[derive(Debug, Default)]
-pub struct UserAgents(Mutex<BTreeMap<String, u64>>);
-
-impl UserAgents {
-    fn come(&self, agent: &str) {
-        *self.0.lock().entry(agent.to_owned()).or_insert(0) += 1;
-    }
-
-    fn leave(&self, agent: &str) {
-        let mut agents = self.0.lock();
-        if let Some(count) = agents.get_mut(agent) {
-            *count -= 1;
-            if *count == 0 {
-                agents.remove(agent);
-            }
-        }
-    }
-}
 
 /// The state of one connection; when it is dropped, the connection no longer counts.
 #[derive(Debug, Default)]
@@ -101,7 +82,7 @@ pub(super) fn user_agent_set(call: &Call<'_>, out: &mut BytesMut) -> Result<(), 
 }
 
 pub(super) fn user_agents(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    for (agent, count) in &*call.node.user_agents.0.lock() {
+    for (agent, count) in call.node.user_agents.counts() {
         text(out, format_args!("user-agent={agent}:count={count};"));
     }
     Ok(())

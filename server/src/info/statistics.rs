@@ -6,9 +6,9 @@ use protocol::info::InfoError;
 use super::Call;
 use super::fields::{Fields, percent};
 use super::identity::COMPATIBILITY_ID;
-use super::system::{machine_memory, process};
 use crate::cluster::ClusterView;
 use crate::node::Node;
+use crate::node::system::{machine_memory, process};
 
 /// Gauges, counters and rates in the order of the reference; those of features that are not here are 0.
 pub(super) fn statistics(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {

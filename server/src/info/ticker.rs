@@ -33,7 +33,7 @@ pub(super) fn tick(node: &Node, elapsed: Duration) {
         node.id,
         node.cluster.load().size(),
         load.process,
-        super::system::process().resident,
+        crate::node::system::process().resident,
     );
     for namespace in &node.namespaces {
         namespace.latency.tick(elapsed);

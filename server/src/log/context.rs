@@ -29,6 +29,7 @@ const MODULES: &[(&str, &str)] = &[
     ("server::storage", "namespace"),
     ("server::transaction", "tsvc"),
     ("server::query", "tsvc"),
+    ("server::dispatch", "tsvc"),
     ("server::cluster", "clustering"),
     ("server::net", "service"),
     ("server", "as"),

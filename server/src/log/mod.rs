@@ -16,6 +16,7 @@ mod line;
 mod queue;
 mod rate;
 mod sink;
+pub mod target;
 
 use std::io;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 pub use context::{SCRIPT_STREAM, SCRIPT_UDF};
 pub use level::{CONTEXTS, Level, Levels, context_position};
 
-use crate::config::{LogSink, LogTarget};
+use crate::log::target::{LogSink, LogTarget};
 use rate::{REPORT_INTERVAL, Rates};
 use sink::Sink;
 

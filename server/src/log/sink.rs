@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::queue::{Next, Queue};
 use super::{Level, Levels, LogError, line};
-use crate::config::{LogSink, LogTarget};
+use crate::log::target::{LogSink, LogTarget};
 
 /// How long those who close or change a sink wait for lines on their way to it.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);

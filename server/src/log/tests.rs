@@ -3,7 +3,7 @@
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::{Level, Levels, Log, SCRIPT_UDF, context_position, line};
-use crate::config::{LogSink, LogTarget};
+use crate::log::target::{LogSink, LogTarget};
 
 /// The lines that `work` leaves in a log file of these levels, without their times.
 fn lines(levels: Levels, work: impl FnOnce(&Log, &std::path::Path)) -> Vec<String> {

@@ -24,10 +24,11 @@ use tokio::net::TcpStream;
 use super::buffers::{NoRoom, Share};
 use super::inflate::{Inflated, inflate};
 use super::input::{INITIAL_BYTES, Input, KEEP_BYTES};
+use crate::dispatch;
 use crate::info::{self, Session};
+use crate::net::running::Running;
 use crate::net::server::{PortKind, Shutdown};
-use crate::node::running::Running;
-use crate::transaction::{self, ReplyStream};
+use crate::transaction::ReplyStream;
 
 /// Replies waiting beyond this are written before the next frame is handled.
 const OUTPUT_FLUSH_BYTES: usize = 256 * 1024;
@@ -280,7 +281,7 @@ async fn answer_frames(
             }
             other if port == PortKind::Admin => return Err(Closed::NotServedHere(other)),
             MessageType::Message | MessageType::Internal => {
-                answered(transaction::answer(running, frame.body, received, replies).await)?;
+                answered(dispatch::answer(running, frame.body, received, replies).await)?;
             }
             MessageType::Compressed => {
                 answer_compressed(running, frame.body, received, replies).await?
@@ -335,11 +336,11 @@ async fn answer_compressed(
             // It is there until the answer is.
             let input_bytes = replies.input_bytes;
             replies.input_bytes += message.len();
-            let result = transaction::answer(running, &message, received, replies).await;
+            let result = dispatch::answer(running, &message, received, replies).await;
             replies.input_bytes = input_bytes;
             result
         }
-        Inflated::Refused => transaction::answer(running, &[], received, replies).await,
+        Inflated::Refused => dispatch::answer(running, &[], received, replies).await,
     };
     answered(result)
 }

@@ -4,4 +4,5 @@ pub mod buffers;
 mod connection;
 mod inflate;
 mod input;
+pub mod running;
 pub mod server;

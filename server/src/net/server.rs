@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::net::connection;
 use crate::net::connection::Closed;
-use crate::node::running::Running;
+use crate::net::running::Running;
 
 /// Connections the kernel may hold before they are accepted.
 const BACKLOG: u32 = 1024;

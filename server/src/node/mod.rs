@@ -1,9 +1,10 @@
 //! One node: what its commands and transactions share.
 
-pub mod launch;
 pub mod memory;
-pub mod running;
-pub(crate) mod throw_away;
+pub(crate) mod system;
+mod user_agents;
+
+pub use user_agents::UserAgents;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,10 +12,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use sha1::{Digest, Sha1};
 
-use crate::cluster::{ClusterView, NodeId};
+use crate::cluster::ClusterView;
 use crate::config::Config;
+use crate::config::node_id::NodeId;
+use crate::info::ModuleCommands;
 use crate::info::lane::CommandLane;
-use crate::info::{ModuleCommands, SystemMonitor, UserAgents};
 use crate::log::Log;
 use crate::modules::settings::UdfSettings;
 use crate::net::buffers::Buffers;
@@ -37,7 +39,7 @@ pub struct Node {
     /// The queries that run or ran.
     pub jobs: Arc<Jobs>,
     /// The cluster as of now.
-    pub cluster: ArcSwap<ClusterView>,
+    pub cluster: Arc<ArcSwap<ClusterView>>,
     /// The log.
     pub log: Log,
     /// When the node started.
@@ -45,7 +47,7 @@ pub struct Node {
     /// What the connected clients call themselves.
     pub user_agents: Arc<UserAgents>,
     /// Load of the machine and of the process.
-    pub system: SystemMonitor,
+    pub system: system::SystemMonitor,
     /// Memory of all clients' buffers.
     pub buffers: Arc<Buffers>,
     /// Turns of info commands that take long.
@@ -70,11 +72,14 @@ impl Node {
             modules,
             stats: ServerStats::default(),
             jobs: Arc::default(),
-            cluster: ArcSwap::from_pointee(ClusterView::single(id, crate::clock::unix_ms())),
+            cluster: Arc::new(ArcSwap::from_pointee(ClusterView::single(
+                id,
+                crate::clock::unix_ms(),
+            ))),
             log,
             started: Instant::now(),
             user_agents: Arc::default(),
-            system: SystemMonitor::default(),
+            system: system::SystemMonitor::default(),
             buffers: Buffers::new(memory::for_buffers(
                 config.service.client_memory_limit(),
                 memory::available(),

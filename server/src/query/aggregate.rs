@@ -15,6 +15,7 @@ use protocol::message::{BodyWriter, MessageHeader, OpCode};
 use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
+use super::QueryServices;
 use super::job::{self, Kind};
 use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
 use crate::record::Namespace;
@@ -24,7 +25,7 @@ use crate::transaction::function::{FAILURE, Names, SUCCESS};
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
-use crate::transaction::services::{FunctionContext, Functions, Services};
+use crate::transaction::services::{FunctionContext, Functions};
 use crate::transaction::{RecordView, StreamCall, StreamStep};
 use data::record::{Record, seconds};
 use runtime::call::EXECUTION_ERROR;
@@ -55,7 +56,7 @@ struct Aggregation<'a, S> {
 ///
 /// # Errors
 /// The client is gone or does not read.
-pub(crate) async fn answer<S: Services>(
+pub(crate) async fn answer<S: QueryServices>(
     services: &S,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
@@ -102,7 +103,7 @@ pub(crate) async fn answer<S: Services>(
 }
 
 fn begin<'a>(
-    services: &impl Services,
+    services: &impl QueryServices,
     namespace: &Arc<Namespace>,
     request: &Request<'a>,
     output: &impl ReplyStream,
@@ -115,7 +116,7 @@ fn begin<'a>(
     Ok((names, job::begin(services, spec, false)?))
 }
 
-impl<S: Services> Aggregation<'_, S> {
+impl<S: QueryServices> Aggregation<'_, S> {
     /// Runs the function on one partition after the other; the code is that of the last message.
     async fn run(&mut self, output: &mut impl ReplyStream) -> io::Result<ResultCode> {
         for partition in 0..PARTITIONS {

@@ -14,20 +14,21 @@ use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 use tokio::task::JoinSet;
 
+use super::QueryServices;
 use super::job::{self, Kind};
 use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
 use crate::record::Namespace;
 use crate::stats::{Counter, NamespaceStats};
 use crate::storage::engine::PARTITIONS;
+use crate::transaction::Done;
 use crate::transaction::count;
-use crate::transaction::forward::MOVED;
 use crate::transaction::function;
 use crate::transaction::function::Names;
 use crate::transaction::plan::Plan;
 use crate::transaction::reply;
 use crate::transaction::reply::{ReplyStream, ReplyTo};
 use crate::transaction::request::{Origin, Request};
-use crate::transaction::services::{Functions, Services};
+use crate::transaction::services::Functions;
 use crate::transaction::{single, write};
 use data::record::Record;
 
@@ -68,7 +69,7 @@ fn counters(stats: &NamespaceStats, kind: Kind) -> [&Counter; 3] {
 }
 
 /// Starts a background query, and says so or why not. `body` is that of the message.
-pub(crate) fn answer<S: Services>(
+pub(crate) fn answer<S: QueryServices>(
     services: &S,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
@@ -104,7 +105,7 @@ pub(crate) fn answer<S: Services>(
 }
 
 fn begin(
-    services: &impl Services,
+    services: &impl QueryServices,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
     kind: Kind,
@@ -272,8 +273,8 @@ impl<F: Functions + 'static> Background<F> {
         };
         let reply = ReplyTo::single(reply);
         self.job.active.fetch_add(1, Ordering::Relaxed);
-        let result = match task {
-            _ if single::sender_is_refused(namespace, &request) => ResultCode::FORBIDDEN,
+        let done = match task {
+            _ if single::sender_is_refused(namespace, &request) => ResultCode::FORBIDDEN.into(),
             Task::Call(names) => {
                 let functions = &self.functions;
                 function::run(functions, namespace, digest, &request, &names, reply).await
@@ -282,9 +283,10 @@ impl<F: Functions + 'static> Background<F> {
         };
         self.job.active.fetch_sub(1, Ordering::Relaxed);
         let counts = &self.job.counts;
+        let Done::Answered(result) = done else { return };
         match result {
             ResultCode::OK => counts.succeeded.inc(),
-            ResultCode::NOT_FOUND | MOVED => return,
+            ResultCode::NOT_FOUND => return,
             ResultCode::FILTERED_OUT => counts.filtered_bins.inc(),
             _ => counts.failed.inc(),
         }
@@ -296,18 +298,13 @@ impl<F: Functions + 'static> Background<F> {
     }
 
     /// Does the operations on a record, if it is still there.
-    async fn write(
-        &self,
-        request: &Request<'_>,
-        digest: &Digest,
-        reply: ReplyTo<'_>,
-    ) -> ResultCode {
+    async fn write(&self, request: &Request<'_>, digest: &Digest, reply: ReplyTo<'_>) -> Done {
         let plan = match Plan::of(request) {
             Ok(plan) => Plan {
                 must_exist: true,
                 ..plan
             },
-            Err(code) => return code,
+            Err(code) => return code.into(),
         };
         let namespace = &self.namespace;
         let pending_limit = namespace.settings.transaction_pending_limit();
@@ -316,9 +313,9 @@ impl<F: Functions + 'static> Background<F> {
             .lock(digest, request.deadline, pending_limit)
             .await;
         match lock {
-            Ok(_lock) if !namespace.owns(digest.partition_id()) => MOVED,
-            Ok(_lock) => write::answer(namespace, digest, request, plan, reply),
-            Err(error) => error.result_code(),
+            Ok(_lock) if !namespace.owns(digest.partition_id()) => Done::Moved,
+            Ok(_lock) => write::answer(namespace, digest, request, plan, reply).into(),
+            Err(error) => error.result_code().into(),
         }
     }
 }

@@ -8,15 +8,16 @@ use protocol::key::Digest;
 use protocol::message::{BodyWriter, Info1, Info3, MessageHeader, OpCode};
 use protocol::result_code::ResultCode;
 
+use super::QueryServices;
 use super::job;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
+use crate::transaction::Placement;
 use crate::transaction::read::write_all;
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
-use crate::transaction::services::Services;
 use data::record::Record;
 
 /// Time that a short query may take when the request states none.
@@ -64,7 +65,7 @@ struct Query<'a> {
 ///
 /// A query that cannot be done is refused by a single message, which is not marked as the last.
 pub(crate) async fn answer(
-    services: &impl Services,
+    services: &impl QueryServices,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
     received: Instant,
@@ -103,7 +104,7 @@ pub(crate) async fn answer(
 
 /// Checks a query and begins its job.
 fn begin<'a>(
-    services: &impl Services,
+    services: &impl QueryServices,
     namespace: &Namespace,
     request: &Request<'a>,
     received: Instant,
@@ -162,7 +163,7 @@ impl<'a> Query<'a> {
     /// Sends the records; the code is that of the last message.
     async fn run(
         &self,
-        services: &impl Services,
+        services: &impl QueryServices,
         namespace: &Namespace,
         job: &Job,
         begun: Instant,
@@ -176,9 +177,9 @@ impl<'a> Query<'a> {
         }
         let mut sent = 0;
         let deadline = self.deadline.unwrap_or(begun + MIGRATION_LIMIT);
-        let complete = services.quiet(deadline).await;
+        let complete = services.placement().quiet(deadline).await;
         for start in &self.starts {
-            if !complete || !services.owns(start.partition) {
+            if !complete || !services.placement().owns(start.partition) {
                 unavailable(start.partition, output.buffer());
                 continue;
             }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use protocol::message::{FieldType, Info1, Info2};
 use protocol::result_code::ResultCode;
 
+use super::QueryServices;
 use crate::query::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
-use crate::transaction::Services;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
 
@@ -52,7 +52,7 @@ pub(crate) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
 /// Errors: 22 where UDFs are disabled; 16 for a filter of an aggregation; 2 for an unknown set; 201 where a secondary
 /// index would be needed; 4 for fields that are malformed or contradict each other.
 pub(crate) fn admit(
-    services: &impl Services,
+    services: &impl QueryServices,
     namespace: &Namespace,
     request: &Request<'_>,
     kind: Kind,
@@ -116,7 +116,7 @@ pub(crate) fn spec(
 ///
 /// Errors: 4 for a number in use, 22 when too many jobs run.
 pub(crate) fn begin(
-    services: &impl Services,
+    services: &impl QueryServices,
     spec: JobSpec,
     short: bool,
 ) -> Result<RunningJob, ResultCode> {

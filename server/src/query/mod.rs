@@ -5,3 +5,18 @@ pub(crate) mod background;
 pub(crate) mod basic;
 pub(crate) mod job;
 pub mod jobs;
+
+use std::sync::Arc;
+
+use crate::transaction::Services;
+use jobs::Jobs;
+
+/// What queries need from the node that they run on, besides what all commands need.
+pub trait QueryServices: Services {
+    /// The queries that run or ran.
+    fn jobs(&self) -> &Arc<Jobs>;
+
+    /// Queries that may run at a time (`query-threads-limit`), and those that ended and are still listed
+    /// (`query-max-done`).
+    fn query_limits(&self) -> (usize, usize);
+}

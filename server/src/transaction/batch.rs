@@ -7,11 +7,12 @@ use protocol::message::{BatchFlags, BatchRow, BatchRows, Message, MessageHeader}
 use protocol::result_code::ResultCode;
 
 use super::filter::Filter;
-use super::forward::{self, Elsewhere, MOVED, Row};
+use super::forward::{self, Elsewhere, Row};
+use super::placement::{Done, Passage, Placement};
 use super::reply::{self, ReplyStream, ReplyTo};
 use super::request::Request;
 use super::single::{self, Target};
-use super::{Passage, Sender, Services};
+use super::{Sender, Services};
 
 /// Time limit of a batch that states none.
 const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -131,12 +132,14 @@ async fn run(
             break;
         };
         let code = loop {
-            let code = match elsewhere.take(number) {
-                Some(answered) => Some(write_row(answered, row.index, out)),
+            let done = match elsewhere.take(number) {
+                Some(answered) => Some(write_row(answered, row.index, out).into()),
                 None => answer_row(services, &row, filter, now, clock.row_deadline(now), out).await,
             };
-            if code != Some(MOVED) {
-                break code;
+            match done {
+                Some(Done::Answered(code)) => break Some(code),
+                None => break None,
+                Some(Done::Moved) => {}
             }
             out.truncate(before);
             let row = std::iter::once((number, row));
@@ -175,7 +178,7 @@ async fn answer_row(
     now: Instant,
     deadline: Instant,
     out: &mut BytesMut,
-) -> Option<ResultCode> {
+) -> Option<Done> {
     let reply = ReplyTo::row(out, row.index);
     let name = row.fields.namespace().ok().flatten()?;
     let namespace = services.namespace(name)?;
@@ -183,7 +186,7 @@ async fn answer_row(
         Ok(request) => request,
         Err(code) => {
             namespace.stats.batch_sub_tsvc_error.inc();
-            return Some(reply.plain(code.into()));
+            return Some(reply.plain(code.into()).into());
         }
     };
     let target = Target {
@@ -191,18 +194,18 @@ async fn answer_row(
         namespace,
         digest: &row.digest,
     };
-    if services.is_here(&row.digest) {
+    if services.placement().is_here(&row.digest) {
         return Some(single::answer(target, &request, now, reply).await);
     }
     // Rows of others were passed on; what is here may have to be fetched first.
     match forward::place(Sender::Node, target, &request, &[]).await {
         Passage::Here => {
             let code = single::answer(target, &request, now, reply).await;
-            services.ran(namespace.name(), &row.digest);
+            services.placement().ran(namespace.name(), &row.digest);
             Some(code)
         }
-        Passage::Answered(_) => Some(reply.plain(ResultCode::UNAVAILABLE.into())),
-        Passage::Refused(code) => Some(reply.plain(code.into())),
+        Passage::Answered(_) => Some(reply.plain(ResultCode::UNAVAILABLE.into()).into()),
+        Passage::Refused(code) => Some(reply.plain(code.into()).into()),
     }
 }
 

@@ -12,13 +12,11 @@ use protocol::message::{
 };
 use protocol::result_code::ResultCode;
 
+use super::placement::{NotForwarded, Passage, Placement};
 use super::request::Request;
 use super::single::Target;
-use super::{Passage, Sender, Services};
-use crate::cluster::NodeId;
-
-/// Another node has got the record's partition since the command came to it: nothing was done. Never sent.
-pub(crate) const MOVED: ResultCode = ResultCode(255);
+use super::{Sender, Services};
+use crate::config::node_id::NodeId;
 
 /// Pause before a batch's rows are sent on their way again.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -35,12 +33,13 @@ pub(crate) async fn place<S: Services>(
         namespace,
         digest,
     } = target;
-    if sender == Sender::Node && services.elsewhere(digest).is_some() {
+    if sender == Sender::Node && services.placement().elsewhere(digest).is_some() {
         // Since it was looked at, the partition has got another owner.
         return Passage::Refused(ResultCode::UNAVAILABLE);
     }
     let repeatable = !request.header.info2.contains(Info2::WRITE);
     services
+        .placement()
         .pass(namespace.name(), digest, body, repeatable, request.deadline)
         .await
 }
@@ -51,7 +50,7 @@ pub(crate) fn owns_all(services: &impl Services, body: &[u8]) -> bool {
         // It is answered with an error, here as anywhere.
         return true;
     };
-    let owns = |digest: &Digest| services.owns(digest.partition_id());
+    let owns = |digest: &Digest| services.placement().owns(digest.partition_id());
     if message.header.info1.contains(Info1::BATCH) {
         let rows = message.fields.batch().map(BatchRows::parse);
         return match rows {
@@ -116,10 +115,10 @@ pub(crate) async fn batch(
     loop {
         let mut groups: HashMap<NodeId, Group> = HashMap::new();
         for (place, row) in rows.clone() {
-            if elsewhere.rows.contains_key(&place) || services.is_here(&row.digest) {
+            if elsewhere.rows.contains_key(&place) || services.placement().is_here(&row.digest) {
                 continue;
             }
-            if let Some(owner) = services.elsewhere(&row.digest) {
+            if let Some(owner) = services.placement().elsewhere(&row.digest) {
                 groups.entry(owner).or_default().add(place, &row);
             }
         }
@@ -132,9 +131,13 @@ pub(crate) async fn batch(
                 elsewhere.fail(group.places, ResultCode::RECORD_TOO_BIG);
                 continue;
             };
-            match services.forward(owner, &question, deadline).await {
+            match services
+                .placement()
+                .forward(owner, &question, deadline)
+                .await
+            {
                 Ok(frames) => elsewhere.answered(group.places, &frames),
-                Err(error) if error.nothing_happened() && Instant::now() + PAUSE < deadline => {
+                Err(NotForwarded::NothingHappened) if Instant::now() + PAUSE < deadline => {
                     again = true;
                 }
                 // It may have been done.

@@ -8,7 +8,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Ran};
-use super::forward::MOVED;
+use super::placement::Done;
 use super::reply::{Outcome, ReplyTo};
 use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
@@ -40,18 +40,18 @@ pub(crate) async fn answer<S: Services>(
     target: Target<'_, S>,
     request: &Request<'_>,
     reply: ReplyTo<'_>,
-) -> ResultCode {
+) -> Done {
     match admit(target.services, request) {
         Ok(names) => {
             let (namespace, digest) = (target.namespace, target.digest);
             let functions = target.services.functions();
             run(functions, namespace, digest, request, &names, reply).await
         }
-        Err(code) => reply.plain(code.into()),
+        Err(code) => reply.plain(code.into()).into(),
     }
 }
 
-/// Runs an admitted call on one record; [`MOVED`] when another node owns it by now.
+/// Runs an admitted call on one record; [`Done::Moved`] when another node owns it by now.
 pub(crate) async fn run(
     functions: &impl Functions,
     namespace: &Arc<Namespace>,
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     request: &Request<'_>,
     names: &Names<'_>,
     reply: ReplyTo<'_>,
-) -> ResultCode {
+) -> Done {
     let context = functions.acquire(names.package).await;
     let pending_limit = namespace.settings.transaction_pending_limit();
     match namespace
@@ -67,9 +67,11 @@ pub(crate) async fn run(
         .lock(digest, request.deadline, pending_limit)
         .await
     {
-        Ok(_lock) if !namespace.owns(digest.partition_id()) => MOVED,
-        Ok(_lock) => call(namespace, digest, request, names, context, reply).await,
-        Err(error) => reply.plain(error.result_code().into()),
+        Ok(_lock) if !namespace.owns(digest.partition_id()) => Done::Moved,
+        Ok(_lock) => call(namespace, digest, request, names, context, reply)
+            .await
+            .into(),
+        Err(error) => reply.plain(error.result_code().into()).into(),
     }
 }
 

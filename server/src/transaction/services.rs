@@ -1,13 +1,8 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use protocol::key::Digest;
-
+use super::placement::Placement;
 use super::{Call, CallOutcome, StreamCall, StreamStep};
-use crate::cluster::NodeId;
-use crate::cluster::fabric::FabricError;
-use crate::cluster::records::Passage;
-use crate::query::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 
@@ -15,6 +10,9 @@ use crate::stats::ServerStats;
 pub trait Services: Send + Sync {
     /// Where functions of registered modules are found.
     type Functions: Functions + Clone + 'static;
+
+    /// Where commands run.
+    type Placement: Placement;
 
     /// The namespace of this name.
     fn namespace(&self, name: &str) -> Option<&Arc<Namespace>>;
@@ -31,58 +29,8 @@ pub trait Services: Send + Sync {
     /// The registered modules.
     fn functions(&self) -> &Self::Functions;
 
-    /// The queries that run or ran.
-    fn jobs(&self) -> &Arc<Jobs>;
-
-    /// Queries that may run at a time (`query-threads-limit`), and those that ended and are still listed
-    /// (`query-max-done`).
-    fn query_limits(&self) -> (usize, usize);
-
-    /// Whether commands on this record just run here: the quick question.
-    fn is_here(&self, _digest: &Digest) -> bool {
-        true
-    }
-
-    /// Whether this node owns a partition.
-    fn owns(&self, _partition: u16) -> bool {
-        true
-    }
-
-    /// The owner of a record's partition, if it is another node.
-    fn elsewhere(&self, _digest: &Digest) -> Option<NodeId> {
-        None
-    }
-
-    /// Brings a command that does not just run here to where it runs. `body` is the client's message; `repeatable` says
-    /// that it may be run twice.
-    fn pass(
-        &self,
-        _namespace: &str,
-        _digest: &Digest,
-        _body: &[u8],
-        _repeatable: bool,
-        _deadline: Instant,
-    ) -> impl Future<Output = Passage> + Send {
-        async { Passage::Here }
-    }
-
-    /// Has another node run commands; gives back frames for the client.
-    fn forward(
-        &self,
-        owner: NodeId,
-        _body: &[u8],
-        _deadline: Instant,
-    ) -> impl Future<Output = Result<Vec<u8>, FabricError>> + Send {
-        async move { Err(FabricError::Unknown(owner)) }
-    }
-
-    /// A command on a record that does not just run here has run here.
-    fn ran(&self, _namespace: &str, _digest: &Digest) {}
-
-    /// Waits until no record is on its way to this node; false when that takes too long.
-    fn quiet(&self, _deadline: Instant) -> impl Future<Output = bool> + Send {
-        async { true }
-    }
+    /// Where commands run.
+    fn placement(&self) -> &Self::Placement;
 
     /// Counters of the whole server.
     fn stats(&self) -> &ServerStats;

@@ -6,7 +6,7 @@ use protocol::message::{Info1, Info2};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Kind};
-use super::forward::MOVED;
+use super::placement::Done;
 use super::plan::Plan;
 use super::reply::ReplyTo;
 use super::request::Request;
@@ -30,13 +30,13 @@ impl<S> Clone for Target<'_, S> {
 impl<S> Copy for Target<'_, S> {}
 
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
-/// reply, or [`MOVED`]: then nothing was done, and what was written of a reply is to be taken back.
+/// reply, unless the record has moved.
 pub(crate) async fn answer<S: Services>(
     target: Target<'_, S>,
     request: &Request<'_>,
     begun: Instant,
     reply: ReplyTo<'_>,
-) -> ResultCode {
+) -> Done {
     let header = &request.header;
     let namespace = target.namespace;
     let writes = header.info2.contains(Info2::WRITE);
@@ -50,31 +50,35 @@ pub(crate) async fn answer<S: Services>(
         (true, false, true) => Kind::Function,
         (true, false, false) => Kind::Write,
     };
-    let result = match kind {
+    let done = match kind {
         _ if writes && sender_is_refused(namespace, request) => {
-            reply.plain(ResultCode::FORBIDDEN.into())
+            reply.plain(ResultCode::FORBIDDEN.into()).into()
         }
         Kind::Read if header.info1.contains(Info1::READ) => {
-            read::answer(namespace, target.digest, request, reply)
+            read::answer(namespace, target.digest, request, reply).into()
         }
-        Kind::Read => reply.plain(ResultCode::PARAMETER.into()),
+        Kind::Read => reply.plain(ResultCode::PARAMETER.into()).into(),
         Kind::Write => write(target, request, reply).await,
         Kind::Delete => delete(target, request, reply).await,
         Kind::Function => function::answer(target, request, reply).await,
     };
     let owns = || namespace.owns(target.digest.partition_id());
-    if result == MOVED || (result == ResultCode::NOT_FOUND && kind == Kind::Read && !owns()) {
-        return MOVED;
-    }
-    count::finished(namespace, request.origin, kind, result, begun.elapsed());
-    result
+    let code = match done {
+        Done::Answered(ResultCode::NOT_FOUND) if kind == Kind::Read && !owns() => {
+            return Done::Moved;
+        }
+        Done::Answered(code) => code,
+        Done::Moved => return Done::Moved,
+    };
+    count::finished(namespace, request.origin, kind, code, begun.elapsed());
+    done
 }
 
 async fn write<S: Services>(
     target: Target<'_, S>,
     request: &Request<'_>,
     reply: ReplyTo<'_>,
-) -> ResultCode {
+) -> Done {
     match Plan::of(request) {
         Ok(plan) => {
             let (namespace, digest) = (target.namespace, target.digest);
@@ -83,7 +87,7 @@ async fn write<S: Services>(
             })
             .await
         }
-        Err(code) => reply.plain(code.into()),
+        Err(code) => reply.plain(code.into()).into(),
     }
 }
 
@@ -91,7 +95,7 @@ async fn delete<S: Services>(
     target: Target<'_, S>,
     request: &Request<'_>,
     reply: ReplyTo<'_>,
-) -> ResultCode {
+) -> Done {
     match delete::precheck(request) {
         Ok(()) => {
             let (namespace, digest) = (target.namespace, target.digest);
@@ -100,7 +104,7 @@ async fn delete<S: Services>(
             })
             .await
         }
-        Err(code) => reply.plain(code.into()),
+        Err(code) => reply.plain(code.into()).into(),
     }
 }
 
@@ -110,11 +114,11 @@ async fn locked<S: Services>(
     request: &Request<'_>,
     reply: ReplyTo<'_>,
     change: impl FnOnce(ReplyTo<'_>) -> ResultCode,
-) -> ResultCode {
+) -> Done {
     let locks = target.namespace.locks();
     let change = |reply| match target.namespace.owns(target.digest.partition_id()) {
-        true => change(reply),
-        false => MOVED,
+        true => change(reply).into(),
+        false => Done::Moved,
     };
     if let Some(_lock) = locks.try_short(target.digest) {
         return change(reply);
@@ -125,7 +129,7 @@ async fn locked<S: Services>(
         .await
     {
         Ok(_lock) => change(reply),
-        Err(error) => reply.plain(error.result_code().into()),
+        Err(error) => reply.plain(error.result_code().into()).into(),
     }
 }
 

@@ -13,9 +13,9 @@ use server::contexts::ServerHost;
 use server::info::{self, Session};
 use server::log::Log;
 use server::modules::service::Service;
-use server::node::running::{LuaFunctions, Running};
+use server::net::running::Running;
 use server::node::{Node, udf_settings};
-use server::transaction;
+use server::transaction::functions::LuaFunctions;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -66,7 +66,7 @@ impl Bench {
             running: Running {
                 node: Arc::new(node),
                 functions: LuaFunctions(functions),
-                records: None,
+                placement: server::cluster::records::ClusterPlacement(None),
             },
             // Scripts that run long hand their worker's duty on.
             runtime: Builder::new_multi_thread()
@@ -99,7 +99,12 @@ impl Bench {
         let body = first_frame(frame).unwrap().unwrap().body;
         let received = Instant::now();
         self.runtime
-            .block_on(transaction::answer(&self.running, body, received, &mut out))
+            .block_on(server::dispatch::answer(
+                &self.running,
+                body,
+                received,
+                &mut out,
+            ))
             .unwrap();
         let body = first_frame(&out).unwrap().unwrap().body;
         let message = Message::parse_all(body).next().unwrap().unwrap();

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use hdrhistogram::Histogram;
+use server::cluster::HeartbeatSocket;
 use server::cluster::membership::{Membership, MembershipSettings};
-use server::cluster::{HeartbeatSocket, NodeId};
+use server::config::node_id::NodeId;
 use tests::asd::RunningAsd;
 use tests::cluster::ClusterPlan;
 use tests::error::{Error, Result};

@@ -27,9 +27,9 @@ use server::contexts::ServerHost;
 use server::log::Log;
 use server::modules::service::Service;
 use server::modules::settings::UdfSettings;
+use server::net::running::Running;
 use server::node::Node;
-use server::node::running::{LuaFunctions, Running};
-use server::transaction;
+use server::transaction::functions::LuaFunctions;
 use tests::error::{Error, Result};
 use tests::records::{CallOptions, RecordKey, WriteOptions};
 
@@ -218,7 +218,7 @@ fn node(directory: &std::path::Path) -> std::result::Result<Running, Box<dyn std
     Ok(Running {
         node,
         functions: LuaFunctions(functions),
-        records: None,
+        placement: server::cluster::records::ClusterPlacement(None),
     })
 }
 
@@ -232,7 +232,7 @@ struct Cost {
 
 async fn call(running: &Running, body: &[u8], reply: &mut BytesMut) -> Result<()> {
     reply.clear();
-    transaction::answer(running, body, Instant::now(), reply)
+    server::dispatch::answer(running, body, Instant::now(), reply)
         .await
         .map_err(|error| Error::io("answer")(error))
 }

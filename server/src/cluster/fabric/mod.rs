@@ -21,7 +21,7 @@ pub use server::{FabricHandler, serve};
 
 use serde::{Deserialize, Serialize};
 
-use super::NodeId;
+use crate::config::node_id::NodeId;
 
 /// Longest question or answer, bytes: more than the largest record or list of modules needs.
 pub const MAX_FRAME: usize = 256 << 20;

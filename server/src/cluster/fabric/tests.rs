@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Fabric, FabricError, FabricHandler, Kind, serve};
-use crate::cluster::NodeId;
+use crate::config::node_id::NodeId;
 
 /// Answers with who asked and what; refuses pulls and never answers pushes.
 struct Echo;

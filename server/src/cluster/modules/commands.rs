@@ -12,7 +12,7 @@ use crate::info::ModuleCommands;
 use crate::modules::changes::{ChangeError, Changes};
 use crate::modules::registry::PutError;
 use crate::modules::{changes as info, status as udf_status};
-use crate::node::running::LuaFunctions;
+use crate::transaction::functions::LuaFunctions;
 
 /// The info commands on modules of a node in a cluster: changes go to every node, `udf-clear-cache` stays here.
 pub struct ClusterModules {

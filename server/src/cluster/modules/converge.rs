@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use super::super::Cluster;
 use super::super::fabric::Kind;
 use super::super::membership::{Member, Members};
-use super::super::{Cluster, NodeId};
 use super::{Compare, Run, Versions, runs, store};
+use crate::config::node_id::NodeId;
 use crate::modules::item::ModuleItem;
 use crate::modules::joining::Joining;
 use crate::modules::joining::outdated_counts;
 use crate::modules::version::Summaries;
-use crate::node::running::LuaFunctions;
+use crate::transaction::functions::LuaFunctions;
 
 /// Beginning of the names under which versions are published; the file name follows.
 const PREFIX: &str = "module/";

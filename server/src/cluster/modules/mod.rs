@@ -19,14 +19,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Cluster;
 use super::membership::Members;
-use super::{Cluster, NodeId};
+use crate::config::node_id::NodeId;
 use crate::modules::catalogue::Stored;
 use crate::modules::item::ModuleItem;
 use crate::modules::joining::Standing;
 use crate::modules::persistence::StoreError;
 use crate::modules::version::{Summaries, Summary};
-use crate::node::running::LuaFunctions;
+use crate::transaction::functions::LuaFunctions;
 
 /// One run of a node: its identity and its incarnation.
 pub(super) type Run = (NodeId, u64);

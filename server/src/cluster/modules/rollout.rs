@@ -16,7 +16,7 @@ use crate::modules::persistence::StoreError;
 use crate::modules::rollout::Rollout;
 use crate::modules::rollout::{RESEND, TIMEOUT};
 use crate::modules::version::Summary;
-use crate::node::running::LuaFunctions;
+use crate::transaction::functions::LuaFunctions;
 
 /// What one node said.
 struct Told {

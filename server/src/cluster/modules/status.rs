@@ -6,7 +6,7 @@ use super::super::Cluster;
 use super::converge::ask;
 use super::versions;
 use crate::modules::status::{NodeModules, Said};
-use crate::node::running::LuaFunctions;
+use crate::transaction::functions::LuaFunctions;
 
 /// Asks every live node what it has, all at the same time; in the order of their identities.
 pub(super) async fn of_cluster(

@@ -6,9 +6,9 @@ use std::time::Instant;
 use bytes::{Buf, BufMut};
 use protocol::key::Digest;
 
-use super::super::NodeId;
 use super::Records;
 use super::portable::{self, Portable};
+use crate::config::node_id::NodeId;
 use crate::record::Namespace;
 use data::record::Record;
 

@@ -8,10 +8,10 @@ use protocol::key::Digest;
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
-use super::super::NodeId;
 use super::super::fabric::Kind;
 use super::incoming::begin_push;
 use super::{Records, portable};
+use crate::config::node_id::NodeId;
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
 use data::record::Record;

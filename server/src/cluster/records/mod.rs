@@ -14,11 +14,12 @@
 mod incoming;
 mod migrate;
 mod place;
+mod placement;
 mod portable;
 mod resolve;
 
 pub use migrate::migrate;
-pub use place::Passage;
+pub use placement::ClusterPlacement;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,8 +33,8 @@ use tokio::sync::Notify;
 
 use super::membership::MemberState;
 use super::modules::Run;
-use super::{Cluster, ClusterView, NodeId};
-use crate::node::Node;
+use super::{Cluster, ClusterView, LocalNode};
+use crate::config::node_id::NodeId;
 use crate::storage::engine::PARTITIONS;
 
 /// How long a node believes one that claims a partition, against its own view.
@@ -44,7 +45,7 @@ type Place = (usize, Digest);
 
 /// What a node knows about records that are on their way.
 pub struct Records {
-    node: Arc<Node>,
+    node: Arc<LocalNode>,
     cluster: Arc<Cluster>,
     /// Commands cannot just run here: something is on its way, or may be.
     busy: AtomicBool,
@@ -89,7 +90,7 @@ impl State {
 impl Records {
     /// The records of a node that has none yet.
     #[must_use]
-    pub fn new(node: &Arc<Node>, cluster: &Arc<Cluster>) -> Arc<Self> {
+    pub fn new(node: &Arc<LocalNode>, cluster: &Arc<Cluster>) -> Arc<Self> {
         let records = Arc::new(Self {
             node: Arc::clone(node),
             cluster: Arc::clone(cluster),

@@ -6,23 +6,13 @@ use std::time::{Duration, Instant};
 use protocol::key::Digest;
 use protocol::result_code::ResultCode;
 
-use super::super::NodeId;
 use super::super::fabric::{FabricError, Kind};
 use super::Records;
+use crate::config::node_id::NodeId;
+use crate::transaction::placement::Passage;
 
 /// Pause before a command is sent on its way again.
 const PAUSE: Duration = Duration::from_millis(5);
-
-/// How a command that does not just run here goes on.
-#[derive(Debug)]
-pub enum Passage {
-    /// It runs here.
-    Here,
-    /// Another node has answered: frames for the client.
-    Answered(Vec<u8>),
-    /// It cannot be run.
-    Refused(ResultCode),
-}
 
 impl Records {
     /// Whether commands on this record just run here.

@@ -6,10 +6,10 @@ use protocol::key::Digest;
 use protocol::result_code::ResultCode;
 use tracing::debug;
 
-use super::super::NodeId;
 use super::super::fabric::Kind;
 use super::Records;
 use super::incoming::question;
+use crate::config::node_id::NodeId;
 
 /// Pause before a peer that did not answer is asked again.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -16,8 +16,9 @@ use super::{
     table, ticker,
 };
 use crate::cluster::partitions::Partitions;
-use crate::cluster::{ClusterView, NodeId, Peer};
+use crate::cluster::{ClusterView, Peer};
 use crate::config::Config;
+use crate::config::node_id::NodeId;
 use crate::contexts::stats::UdfTotals;
 use crate::log::Log;
 use crate::node::Node;

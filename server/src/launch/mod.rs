@@ -1,5 +1,7 @@
 //! One node, from its configuration to its last answer.
 
+pub(crate) mod throw_away;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,19 +10,20 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
-use crate::cluster::records::{Records, migrate};
-use crate::cluster::{Answers, Cluster, ClusterSockets, fabric, form, modules};
+use crate::cluster::records::{ClusterPlacement, Records, migrate};
+use crate::cluster::{Answers, Cluster, ClusterSockets, LocalNode, fabric, form, modules};
 use crate::config::Config;
 use crate::contexts::ServerHost;
 use crate::info::{ModuleCommands, alternate_addresses, run_ticker, standard_addresses};
 use crate::log::Log;
 use crate::modules::service::Service;
 use crate::modules::settings::UdfSettings;
+use crate::net::running::Running;
 use crate::net::server;
 use crate::net::server::{Listener, PortKind, Shutdown, Stop};
-use crate::node::running::{LuaFunctions, Running, run_keep_alive};
 use crate::node::{Node, identity, udf_settings};
 use crate::record::run_nsup;
+use crate::transaction::functions::LuaFunctions;
 use runtime::context::{Limits, LuaFactory};
 
 /// Whatever keeps a node from starting.
@@ -100,13 +103,17 @@ impl Prepared {
             None => Arc::clone(&functions.0) as Arc<dyn ModuleCommands>,
         };
         let node = Arc::new(Node::new(config, log, modules));
+        let local = Arc::new(LocalNode {
+            namespaces: node.namespaces.clone(),
+            cluster: Arc::clone(&node.cluster),
+        });
         let records = cluster
             .as_ref()
-            .map(|(cluster, _)| Records::new(&node, cluster));
+            .map(|(cluster, _)| Records::new(&local, cluster));
         let running = Arc::new(Running {
             node: Arc::clone(&node),
             functions: functions.clone(),
-            records: records.clone(),
+            placement: ClusterPlacement(records.clone()),
         });
         let mut background = JoinSet::new();
         let cluster = match cluster.zip(records) {
@@ -122,7 +129,7 @@ impl Prepared {
                 form::join(&cluster, &functions).await;
                 let following = form::follow(
                     Arc::clone(&cluster),
-                    Arc::clone(&node),
+                    Arc::clone(&local),
                     Arc::clone(&records),
                 );
                 background.spawn(following.await);
@@ -202,6 +209,20 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
         limits,
         Arc::new(ServerHost),
     )
+}
+
+/// Has the registry note every hour that it is alive, and forget what was removed long ago.
+async fn run_keep_alive(functions: LuaFunctions) {
+    let mut interval = tokio::time::interval(Service::<LuaFactory>::KEEP_ALIVE);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        let service = Arc::clone(&functions.0);
+        let kept = tokio::task::spawn_blocking(move || service.keep_alive()).await;
+        if let Ok(Err(error)) = kept {
+            tracing::error!(target: "udf", "the registry cannot be kept: {error}");
+        }
+    }
 }
 
 /// A file with the process id, removed when the server ends.

@@ -13,10 +13,10 @@ struct Ticks {
 
 /// Processor load in percent of one processor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) user: u64,
-    pub(super) kernel: u64,
-    pub(super) process: u64,
+pub(crate) struct Load {
+    pub(crate) user: u64,
+    pub(crate) kernel: u64,
+    pub(crate) process: u64,
 }
 
 /// Compares the load at ticks.
@@ -37,7 +37,7 @@ impl SystemMonitor {
         *before = ticks;
     }
 
-    pub(super) fn load(&self) -> Load {
+    pub(crate) fn load(&self) -> Load {
         self.0.lock().1
     }
 }
@@ -92,7 +92,7 @@ fn process_ticks(stat: &str) -> u64 {
 }
 
 /// The number behind `name:` in a file of `/proc`, mostly in KiB.
-pub(super) fn proc_field(text: &str, name: &str) -> u64 {
+pub(crate) fn proc_field(text: &str, name: &str) -> u64 {
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
         .and_then(|rest| rest.split_whitespace().next())
@@ -102,13 +102,13 @@ pub(super) fn proc_field(text: &str, name: &str) -> u64 {
 
 /// Memory of the machine, KiB.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MachineMemory {
-    pub(super) total: u64,
-    pub(super) available: u64,
-    pub(super) huge: u64,
+pub(crate) struct MachineMemory {
+    pub(crate) total: u64,
+    pub(crate) available: u64,
+    pub(crate) huge: u64,
 }
 
-pub(super) fn machine_memory() -> MachineMemory {
+pub(crate) fn machine_memory() -> MachineMemory {
     let text = read("/proc/meminfo");
     MachineMemory {
         total: proc_field(&text, "MemTotal"),
@@ -119,13 +119,13 @@ pub(super) fn machine_memory() -> MachineMemory {
 
 /// Memory, KiB, and threads of this process.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Process {
-    pub(super) resident: u64,
-    pub(super) data: u64,
-    pub(super) threads: u64,
+pub(crate) struct Process {
+    pub(crate) resident: u64,
+    pub(crate) data: u64,
+    pub(crate) threads: u64,
 }
 
-pub(super) fn process() -> Process {
+pub(crate) fn process() -> Process {
     let text = read("/proc/self/status");
     Process {
         resident: proc_field(&text, "VmRSS"),

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::cluster::{ClusterSockets, SocketsError};
 use crate::config::{Config, ConfigError};
+use crate::launch::{Launched, Prepared, StartError};
 use crate::log::Log;
-use crate::node::launch::{Launched, Prepared, StartError};
 
 /// Time between two heartbeats: short, so that the nodes find each other at once.
 const INTERVAL: Duration = Duration::from_millis(20);

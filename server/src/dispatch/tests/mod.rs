@@ -21,15 +21,18 @@ use protocol::message::{
 };
 use protocol::particle::Particle;
 
-use super::{
-    Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
-    StreamCall, StreamStep, answer,
-};
+use super::answer;
 use crate::clock::Clock;
+use crate::query::QueryServices;
 use crate::query::jobs::Jobs;
 use crate::record::{Namespace, NamespaceSettings};
 use crate::stats::ServerStats;
 use crate::storage::memory::MemoryEngine;
+use crate::transaction::placement::Alone;
+use crate::transaction::{
+    Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
+    StreamCall, StreamStep,
+};
 
 const NOW: u32 = 500_000_000;
 
@@ -111,6 +114,7 @@ impl FunctionContext for Context {
 
 impl Services for Bench {
     type Functions = Module;
+    type Placement = Alone;
 
     fn functions(&self) -> &Module {
         &self.functions
@@ -134,16 +138,22 @@ impl Services for Bench {
         self.batch_max_requests
     }
 
+    fn placement(&self) -> &Alone {
+        &Alone
+    }
+
+    fn stats(&self) -> &ServerStats {
+        &self.stats
+    }
+}
+
+impl QueryServices for Bench {
     fn jobs(&self) -> &Arc<Jobs> {
         &self.jobs
     }
 
     fn query_limits(&self) -> (usize, usize) {
         (2, 10)
-    }
-
-    fn stats(&self) -> &ServerStats {
-        &self.stats
     }
 }
 

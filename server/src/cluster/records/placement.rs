@@ -1,0 +1,82 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use protocol::key::Digest;
+
+use super::Records;
+use crate::config::node_id::NodeId;
+use crate::transaction::placement::{NotForwarded, Passage, Placement};
+
+/// Where commands run, on a node of a cluster and on one that is alone.
+#[derive(Clone, Default)]
+pub struct ClusterPlacement(pub Option<Arc<Records>>);
+
+impl Placement for ClusterPlacement {
+    fn is_here(&self, digest: &Digest) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|records| records.is_here(digest))
+    }
+
+    fn owns(&self, partition: u16) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|records| records.owns(partition))
+    }
+
+    fn elsewhere(&self, digest: &Digest) -> Option<NodeId> {
+        let records = self.0.as_ref()?;
+        records
+            .owner(digest.partition_id())
+            .filter(|owner| *owner != records.cluster.me)
+    }
+
+    async fn pass(
+        &self,
+        namespace: &str,
+        digest: &Digest,
+        body: &[u8],
+        repeatable: bool,
+        deadline: Instant,
+    ) -> Passage {
+        match &self.0 {
+            Some(records) => {
+                records
+                    .pass(namespace, digest, body, repeatable, deadline)
+                    .await
+            }
+            None => Passage::Here,
+        }
+    }
+
+    async fn forward(
+        &self,
+        owner: NodeId,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Result<Vec<u8>, NotForwarded> {
+        let Some(records) = &self.0 else {
+            return Err(NotForwarded::NothingHappened);
+        };
+        records
+            .forward(owner, body, deadline)
+            .await
+            .map_err(|error| match error.nothing_happened() {
+                true => NotForwarded::NothingHappened,
+                false => NotForwarded::Unknown,
+            })
+    }
+
+    fn ran(&self, namespace: &str, digest: &Digest) {
+        if let Some(records) = &self.0 {
+            records.ran(namespace, digest);
+        }
+    }
+
+    async fn quiet(&self, deadline: Instant) -> bool {
+        match &self.0 {
+            Some(records) => records.quiet(deadline).await,
+            None => true,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Functions of registered modules, run in contexts of the pools.
+
+use std::sync::Arc;
+
+use runtime::context::LuaFactory;
+
+use super::{Call, CallOutcome, FunctionContext, Functions, StreamCall, StreamStep};
+use crate::modules::service::{AcquireError, ContextGuard, Service};
+
+/// The registered modules and their contexts.
+#[derive(Clone)]
+pub struct LuaFunctions(pub Arc<Service<LuaFactory>>);
+
+/// A context taken from a pool for one call.
+pub struct PooledFunction {
+    service: Arc<Service<LuaFactory>>,
+    guard: ContextGuard<LuaFactory>,
+}
+
+impl Functions for LuaFunctions {
+    type Context = PooledFunction;
+
+    async fn acquire(&self, package: &[u8]) -> Result<PooledFunction, Vec<u8>> {
+        let guard = match self.0.acquire_idle(package).map_err(text)? {
+            Some(guard) => guard,
+            None => wait_for(&self.0, package).map_err(text)?,
+        };
+        Ok(PooledFunction {
+            service: Arc::clone(&self.0),
+            guard,
+        })
+    }
+}
+
+fn text(error: AcquireError) -> Vec<u8> {
+    error.to_string().into_bytes()
+}
+
+/// Takes an idle context or builds one on this thread, which runs the module's body: others get the worker's duty
+/// meanwhile.
+fn wait_for(
+    service: &Service<LuaFactory>,
+    package: &[u8],
+) -> Result<ContextGuard<LuaFactory>, AcquireError> {
+    tokio::task::block_in_place(|| service.acquire(package))
+}
+
+impl FunctionContext for PooledFunction {
+    async fn run(&mut self, call: Call<'_>) -> CallOutcome {
+        // The record may have been waited for: a module that was replaced meanwhile must not run its old code.
+        if !self.guard.is_current() {
+            match wait_for(&self.service, self.guard.module().as_bytes()) {
+                Ok(guard) => self.guard = guard,
+                Err(error) => return CallOutcome::failure(text(error)),
+            }
+        }
+        let Some(context) = self.guard.context() else {
+            return CallOutcome::failure("no context for the call");
+        };
+        let (outcome, ended) = context.run(call);
+        self.guard.ended(ended);
+        outcome
+    }
+
+    fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>> {
+        match self.guard.context() {
+            Some(context) => context.begin_stream(call),
+            None => Err(b"no context for the call".to_vec()),
+        }
+    }
+
+    fn next_value(&mut self) -> StreamStep {
+        let context = self.guard.context();
+        context.map_or(StreamStep::End, |context| context.next_value())
+    }
+
+    fn end_stream(&mut self) {
+        if let Some(context) = self.guard.context() {
+            let ended = context.end_stream();
+            self.guard.ended(ended);
+        }
+    }
+}
