@@ -14,7 +14,6 @@ mod dump;
 mod fields;
 mod identity;
 mod jobs;
-pub mod lane;
 mod latencies;
 mod logs;
 mod namespace;

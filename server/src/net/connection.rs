@@ -21,13 +21,13 @@ use protocol::security;
 use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
 
-use super::buffers::{NoRoom, Share};
 use super::inflate::{Inflated, inflate};
 use super::input::{INITIAL_BYTES, Input, KEEP_BYTES};
 use crate::dispatch;
 use crate::info::{self, Session};
 use crate::net::running::Running;
 use crate::net::server::{PortKind, Shutdown};
+use crate::node::buffers::{NoRoom, Share};
 use crate::transaction::ReplyStream;
 
 /// Replies waiting beyond this are written before the next frame is handled.

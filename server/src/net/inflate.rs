@@ -9,7 +9,7 @@ use bytes::Bytes;
 use data::work::Meter;
 use protocol::compress::{CompressError, Opening};
 
-use super::buffers::{NoRoom, Share};
+use crate::node::buffers::{NoRoom, Share};
 use crate::transaction::Work;
 
 /// Time for the largest message. The request's own limit, which stands inside, counts from when the frame had come.

@@ -1,5 +1,7 @@
 //! One node: what its commands and transactions share.
 
+pub mod buffers;
+pub mod command_lane;
 pub mod memory;
 pub(crate) mod system;
 mod user_agents;
@@ -16,10 +18,10 @@ use crate::cluster::ClusterView;
 use crate::config::Config;
 use crate::config::node_id::NodeId;
 use crate::info::ModuleCommands;
-use crate::info::lane::CommandLane;
 use crate::log::Log;
 use crate::modules::settings::UdfSettings;
-use crate::net::buffers::Buffers;
+use crate::node::buffers::Buffers;
+use crate::node::command_lane::CommandLane;
 use crate::query::jobs::Jobs;
 use crate::record::Namespace;
 use crate::stats::ServerStats;
