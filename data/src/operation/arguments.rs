@@ -24,8 +24,8 @@ pub(crate) enum Payload<'a> {
     Nested {
         /// The encoded list of pairs.
         pairs: &'a [u8],
-        /// The inner operation.
-        arguments: Arguments<'a>,
+        /// The inner operation. What is wrong with it is known only once the way to it was gone.
+        arguments: Result<Arguments<'a>, OperationError>,
     },
     /// `[254, pairs, flags, expression?]`.
     Path(PathPayload<'a>),
@@ -61,8 +61,11 @@ impl<'a> Payload<'a> {
             }
             let mut reader = Reader::new(rest);
             let pairs = reader.value().map_err(|_| truncated())?;
-            let arguments = Arguments::split(reader.rest())?;
-            return Ok(Self::Nested { pairs, arguments });
+            reader.value().map_err(|_| truncated())?;
+            return Ok(Self::Nested {
+                pairs,
+                arguments: Arguments::split(after(rest, pairs)),
+            });
         }
         if system == System::Collection && number == BY_PATH {
             return PathPayload::split(rest, count).map(Self::Path);
@@ -148,11 +151,6 @@ impl<'a> Arguments<'a> {
         })
     }
 
-    /// How many arguments there are.
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
     /// The encoded argument at this place.
     pub(crate) fn get(&self, place: usize) -> Option<&'a [u8]> {
         if place >= self.count {
@@ -219,6 +217,11 @@ fn head(bytes: &[u8]) -> Result<(i64, &[u8], usize), OperationError> {
             "the payload does not begin with an operation's number",
         )),
     }
+}
+
+/// What follows the first value.
+fn after<'a>(bytes: &'a [u8], first: &[u8]) -> &'a [u8] {
+    bytes.get(first.len()..).unwrap_or_default()
 }
 
 fn truncated() -> OperationError {

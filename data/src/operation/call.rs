@@ -94,10 +94,13 @@ impl<'a> Call<'a> {
         Self {
             system,
             write,
-            payload: Arguments::of(number, arguments).map(|arguments| match context {
-                Some(pairs) => Payload::Nested { pairs, arguments },
-                None => Payload::Plain(arguments),
-            }),
+            payload: match context {
+                Some(pairs) => Ok(Payload::Nested {
+                    pairs,
+                    arguments: Arguments::of(number, arguments),
+                }),
+                None => Arguments::of(number, arguments).map(Payload::Plain),
+            },
         }
     }
 

@@ -201,6 +201,14 @@ pub(crate) fn stored(value: &[u8]) -> Result<Cow<'_, [u8]>, OperationError> {
     }
 }
 
+/// The pairs of a map in their stored form, sorted by key, whatever order they say that they have.
+///
+/// Errors: a key twice or of a wrong type, an ordered map that is not sorted, or what cannot be stored.
+pub(crate) fn normal_map(map: &[u8]) -> Result<Vec<u8>, OperationError> {
+    msgpack::normalize(map, msgpack::Collection::Map)
+        .map_err(|error| malformed(&format!("the pairs cannot be stored: {error}")))
+}
+
 /// The particle that a client gets for a value inside a collection.
 pub(crate) fn particle(value: &[u8]) -> Result<Particle, OperationError> {
     let mut reader = Reader::new(value);
@@ -223,23 +231,6 @@ pub(crate) fn particle(value: &[u8]) -> Result<Particle, OperationError> {
         Token::List(_) => Particle::new(ParticleType::LIST, value.to_vec()),
         Token::Map(_) => Particle::new(ParticleType::MAP, value.to_vec()),
     })
-}
-
-/// Writes a particle as a value inside a collection. GeoJSON loses its cells.
-pub(crate) fn encode(particle: protocol::particle::ParticleRef<'_>) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(particle.data.len() + 9);
-    match particle.kind {
-        ParticleType::NIL => msgpack::write_nil(&mut out),
-        ParticleType::INTEGER => msgpack::write_integer(&mut out, particle.as_integer()?),
-        ParticleType::FLOAT => msgpack::write_float(&mut out, particle.as_float()?),
-        ParticleType::BOOL => msgpack::write_bool(&mut out, particle.as_bool()?),
-        ParticleType::LIST | ParticleType::MAP => out.extend_from_slice(particle.data),
-        ParticleType::GEOJSON => {
-            msgpack::write_text(&mut out, ParticleType::GEOJSON, particle.as_geojson()?);
-        }
-        kind => msgpack::write_text(&mut out, kind, particle.data),
-    }
-    Some(out)
 }
 
 /// Orders two encoded values as the operations do.

@@ -47,10 +47,12 @@ enum Kind {
 use Action as A;
 use Kind as K;
 
+type Row = (i64, Action, &'static [Kind], u64, Option<u64>);
+
 /// Number, what it does, its arguments, its flags, its sub-flags.
 ///
 /// Modify operations may leave out flags and sub-flags; reading ones have no flags.
-const TABLE: &[(i64, Action, &[Kind], u64, Option<u64>)] = &[
+const TABLE: &[Row] = &[
     (0, A::Resize, &[K::NewSize], 7, Some(7)),
     (1, A::Insert, &[K::ByteOffset, K::Buffer], 7, None),
     (2, A::Remove, &[K::ByteOffset, K::ByteSize], 14, None),

@@ -63,11 +63,6 @@ impl<'a> Sketch<'a> {
         (bytes.len() == shape.size()).then_some(Self { shape, bytes })
     }
 
-    /// The bytes of the particle.
-    pub(super) fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
     /// The cached count; 0 is none.
     pub(super) fn cached(&self) -> u64 {
         match self
