@@ -16,19 +16,16 @@ use crate::tagged;
 
 type Bins = BTreeMap<String, Particle>;
 
-const RECORDING: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../tests/golden/operate.jsonl"
-);
+const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/operate.jsonl");
 
 /// Ops that are not of this module, and so are the socket's alone.
 const OTHERS: [u64; 6] = [5, 7, 8, 9, 10, 11];
 
 /// Replies and bins after the ops; or the code.
 fn run(ops: &[Value], record: Option<&Bins>) -> Result<(Vec<Particle>, Option<Bins>), ResultCode> {
-    let writes = ops.iter().any(|op| {
-        OpCode(op["op"].as_u64().unwrap().try_into().unwrap()).is_write()
-    });
+    let writes = ops
+        .iter()
+        .any(|op| OpCode(op["op"].as_u64().unwrap().try_into().unwrap()).is_write());
     if record.is_none() && !writes {
         return Err(ResultCode::NOT_FOUND);
     }
@@ -41,7 +38,10 @@ fn run(ops: &[Value], record: Option<&Bins>) -> Result<(Vec<Particle>, Option<Bi
         match code {
             OpCode::READ => replies.push(bins.get(&name).map_or(Particle::NIL, shown)),
             OpCode::WRITE => {
-                let stored = value.as_ref().normalize().map_err(|error| error.result_code())?;
+                let stored = value
+                    .as_ref()
+                    .normalize()
+                    .map_err(|error| error.result_code())?;
                 bins.insert(name, stored);
                 replies.push(Particle::NIL);
             }
@@ -52,7 +52,9 @@ fn run(ops: &[Value], record: Option<&Bins>) -> Result<(Vec<Particle>, Option<Bi
             _ => {
                 let call = Call::parse(code, value.as_ref()).expect("one of the six");
                 let mut environment = Environment {
-                    limits: Limits { max_particle_bytes: 1 << 20 },
+                    limits: Limits {
+                        max_particle_bytes: 1 << 20,
+                    },
                     work: &mut Unmetered::default(),
                     expressions: None,
                 };
@@ -80,7 +82,10 @@ fn run(ops: &[Value], record: Option<&Bins>) -> Result<(Vec<Particle>, Option<Bi
 }
 
 fn shown(stored: &Particle) -> Particle {
-    Particle::new(stored.kind, collection::visible(stored.as_ref()).into_owned())
+    Particle::new(
+        stored.kind,
+        collection::visible(stored.as_ref()).into_owned(),
+    )
 }
 
 fn bins(value: &Value) -> Option<Bins> {
@@ -152,7 +157,12 @@ fn check(case: &Value) -> Option<String> {
                     .map(|result| tagged::particle(&result[2]))
                     .collect();
                 if wanted.len() != replies.len() {
-                    let _ = write!(text, "expect {} replies, got {}; ", wanted.len(), replies.len());
+                    let _ = write!(
+                        text,
+                        "expect {} replies, got {}; ",
+                        wanted.len(),
+                        replies.len()
+                    );
                 }
                 for (place, (wanted, got)) in wanted.iter().zip(&replies).enumerate() {
                     if !same(wanted.as_ref(), got.as_ref()) {
@@ -175,7 +185,10 @@ fn check(case: &Value) -> Option<String> {
 
 fn printed(particle: &Particle) -> String {
     match protocol::value::Value::from_particle(particle.as_ref()) {
-        Ok(value) => format!("{value:?} ({:02x?})", &particle.data[..particle.data.len().min(40)]),
+        Ok(value) => format!(
+            "{value:?} ({:02x?})",
+            &particle.data[..particle.data.len().min(40)]
+        ),
         Err(_) => format!("{particle:?}"),
     }
 }
@@ -196,17 +209,31 @@ fn every_recorded_answer() {
             .unwrap()
             .iter()
             .any(|op| OTHERS.contains(&op["op"].as_u64().unwrap()));
-        if other || ["info1", "info2", "info3"].iter().any(|bits| case.get(*bits).is_some()) {
+        if other
+            || ["info1", "info2", "info3"]
+                .iter()
+                .any(|bits| case.get(*bits).is_some())
+        {
             elsewhere += 1;
             continue;
         }
         match check(&case) {
             None => passed += 1,
             Some(_) if case["compat"] == "optional" => elsewhere += 1,
-            Some(text) => failed.push(format!("{name}\n    {}\n    {} {}\n    {text}", case["before"], case["setup"], case["ops"])),
+            Some(text) => failed.push(format!(
+                "{name}\n    {}\n    {} {}\n    {text}",
+                case["before"], case["setup"], case["ops"]
+            )),
         }
     }
     let report: String = failed.join("\n");
-    assert!(failed.is_empty(), "{report}\n{passed} passed, {} failed", failed.len());
-    assert!(passed > 4600 || !only.is_empty(), "only {passed} cases were compared, {elsewhere} not");
+    assert!(
+        failed.is_empty(),
+        "{report}\n{passed} passed, {} failed",
+        failed.len()
+    );
+    assert!(
+        passed > 4600 || !only.is_empty(),
+        "only {passed} cases were compared, {elsewhere} not"
+    );
 }

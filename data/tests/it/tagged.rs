@@ -76,7 +76,11 @@ pub(crate) fn pack(value: &Value, out: &mut Vec<u8>) {
             Some("$list") => list(value["$list"].as_array().unwrap(), flags(value), out),
             Some("$map") => {
                 let pairs = value["$map"].as_array().unwrap();
-                map(pairs.iter().map(|pair| (pair[0].clone(), &pair[1])), flags(value), out);
+                map(
+                    pairs.iter().map(|pair| (pair[0].clone(), &pair[1])),
+                    flags(value),
+                    out,
+                );
             }
             Some("$repeat") => {
                 let count = value["$repeat"][1].as_u64().unwrap().try_into().unwrap();
@@ -90,7 +94,9 @@ pub(crate) fn pack(value: &Value, out: &mut Vec<u8>) {
             }
             Some(tag) if tag.starts_with('$') => panic!("unknown tag {tag}"),
             _ => map(
-                object.iter().map(|(key, value)| (Value::from(key.as_str()), value)),
+                object
+                    .iter()
+                    .map(|(key, value)| (Value::from(key.as_str()), value)),
                 0,
                 out,
             ),
@@ -140,16 +146,20 @@ pub(crate) fn particle(value: &Value) -> Particle {
         (_, Some("$bytes")) => {
             Particle::new(blob_type(value), hex(value["$bytes"].as_str().unwrap()))
         }
-        (_, Some("$geojson")) => {
-            Particle::geojson(value["$geojson"].as_str().unwrap().as_bytes())
-        }
+        (_, Some("$geojson")) => Particle::geojson(value["$geojson"].as_str().unwrap().as_bytes()),
         (_, Some("$particle")) => Particle::new(
             ParticleType(value["$particle"].as_u64().unwrap().try_into().unwrap()),
             hex(value["hex"].as_str().unwrap()),
         ),
         (_, Some("$repeat")) => {
             let count = value["$repeat"][1].as_u64().unwrap().try_into().unwrap();
-            Particle::string(value["$repeat"][0].as_str().unwrap().repeat(count).into_bytes())
+            Particle::string(
+                value["$repeat"][0]
+                    .as_str()
+                    .unwrap()
+                    .repeat(count)
+                    .into_bytes(),
+            )
         }
         _ => {
             let mut out = Vec::new();

@@ -258,7 +258,9 @@ pub(super) fn gaps(taken: impl Iterator<Item = usize>, count: usize) -> Vec<Rang
 }
 
 /// A list of encoded values.
-pub(super) fn values<'a>(values: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Reply<'static> {
+pub(super) fn values<'a>(
+    values: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+) -> Reply<'static> {
     let size: usize = values.clone().map(<[u8]>::len).sum();
     let mut out = Vec::with_capacity(size + 5);
     write_list_header(&mut out, values.len());

@@ -138,11 +138,16 @@ impl<'a> Step<'a> {
                 };
                 let items = container.items(work)?;
                 let place = if container.is_map {
-                    map::value_order(container, &items, work)?.get(rank).copied()
+                    map::value_order(container, &items, work)?
+                        .get(rank)
+                        .copied()
                 } else if container.is_ordered() {
                     return Ok(Some(rank));
                 } else {
-                    sort::rank_range(&items, rank, 1, work)?.places.first().copied()
+                    sort::rank_range(&items, rank, 1, work)?
+                        .places
+                        .first()
+                        .copied()
                 };
                 Ok(place.map(|place| place as usize))
             }
@@ -187,11 +192,12 @@ fn steps(pairs: &[u8]) -> Result<Vec<Checked<'_>>, OperationError> {
     for _ in 0..count / 2 {
         let number = reader.value().map_err(|_| wrong())?;
         let value = reader.value().map_err(|_| wrong())?;
-        let number =
-            element::integer(number).ok_or_else(|| malformed("a type of the context is no integer"))?;
-        steps.push(Step::of(number, value).ok_or_else(|| {
-            inapplicable(format!("the context has no type {number:#x}"))
-        }));
+        let number = element::integer(number)
+            .ok_or_else(|| malformed("a type of the context is no integer"))?;
+        steps.push(
+            Step::of(number, value)
+                .ok_or_else(|| inapplicable(format!("the context has no type {number:#x}"))),
+        );
     }
     Ok(steps)
 }
@@ -248,7 +254,11 @@ pub(super) fn apply(
         End::There(target) => {
             let arguments = inner()?;
             if target.is_map != table::is_map(arguments.number) {
-                let kind = if target.is_map { ParticleType::MAP } else { ParticleType::LIST };
+                let kind = if target.is_map {
+                    ParticleType::MAP
+                } else {
+                    ParticleType::LIST
+                };
                 return Err(wrong_type(kind, arguments.number));
             }
             let row = row(arguments, write)?;
@@ -349,7 +359,11 @@ fn made(
         if !step.may_be_made() || step.create & CREATE_PERSISTED != 0 {
             return Err(inapplicable("a step of the context cannot be made"));
         }
-        place_for(step, &Stored::empty(step.kind == Kind::Map, step.flags()), work)?;
+        place_for(
+            step,
+            &Stored::empty(step.kind == Kind::Map, step.flags()),
+            work,
+        )?;
     }
     let row = row(arguments, true)?;
     if !matches!(row.missing, Missing::Created | Missing::NoElement) {
@@ -397,7 +411,9 @@ fn place_for(
 ) -> Result<Place, OperationError> {
     if step.by == By::Key {
         if !element::is_key(step.value) {
-            return Err(malformed("a map key to be made is neither integer, string nor blob"));
+            return Err(malformed(
+                "a map key to be made is neither integer, string nor blob",
+            ));
         }
         return Ok(Place::Key(map::find(container, step.value, work)?));
     }
@@ -466,7 +482,9 @@ fn on_missing_bin(
 ) -> Result<Applied, OperationError> {
     let (step, later) = step_and_later(steps, 0)?;
     if !step.can_create() {
-        return Err(inapplicable("the bin is not there, and the context does not make it"));
+        return Err(inapplicable(
+            "the bin is not there, and the context does not make it",
+        ));
     }
     let mut flags = step.flags();
     if step.create & CREATE_PERSISTED != 0 {
@@ -510,7 +528,9 @@ fn rise(
         if level.stored.is_map || !level.stored.is_ordered() {
             continue;
         }
-        let before = bytes.get(level.child.start..replaced.start).unwrap_or_default();
+        let before = bytes
+            .get(level.child.start..replaced.start)
+            .unwrap_or_default();
         let after = bytes.get(replaced.end..level.child.end).unwrap_or_default();
         let element = [before, &value, after].concat();
         let items = level.stored.items(work)?;

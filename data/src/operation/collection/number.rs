@@ -1,8 +1,8 @@
 //! What increments make of a number.
 
+use crate::operation::OperationError;
 use crate::operation::arguments::malformed;
 use crate::operation::element::{self, Number};
-use crate::operation::OperationError;
 
 /// The number after an increment, or with `subtract` a decrement.
 ///

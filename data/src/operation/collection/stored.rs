@@ -57,7 +57,9 @@ impl<'a> Stored<'a> {
         let (&lead, rest) = bytes.split_first()?;
         let number = |width: usize| -> Option<(usize, &'a [u8])> {
             let (number, rest) = rest.split_at_checked(width)?;
-            let number = number.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+            let number = number
+                .iter()
+                .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
             Some((number, rest))
         };
         let (is_map, (count, body)) = match lead {
@@ -116,7 +118,11 @@ impl<'a> Stored<'a> {
     }
 
     /// Where item `place` begins within the body; that of the place behind the last is the end.
-    pub(super) fn start(&self, place: usize, work: &mut dyn Meter) -> Result<usize, OperationError> {
+    pub(super) fn start(
+        &self,
+        place: usize,
+        work: &mut dyn Meter,
+    ) -> Result<usize, OperationError> {
         if place >= self.count {
             return Ok(self.body.len());
         }
@@ -134,7 +140,11 @@ impl<'a> Stored<'a> {
     }
 
     /// The item at this place.
-    pub(super) fn item(&self, place: usize, work: &mut dyn Meter) -> Result<&'a [u8], OperationError> {
+    pub(super) fn item(
+        &self,
+        place: usize,
+        work: &mut dyn Meter,
+    ) -> Result<&'a [u8], OperationError> {
         let start = self.start(place, work)?;
         let end = self.after(start)?;
         self.body.get(start..end).ok_or_else(element::unreadable)
@@ -208,8 +218,12 @@ impl<'a> Stored<'a> {
         }
         let order = self.index.get(self.count * INDEX_WIDTH..)?;
         let (numbers, rest) = order.as_chunks::<INDEX_WIDTH>();
-        (numbers.len() == self.count && rest.is_empty())
-            .then(|| numbers.iter().map(|bytes| u32::from_be_bytes(*bytes)).collect())
+        (numbers.len() == self.count && rest.is_empty()).then(|| {
+            numbers
+                .iter()
+                .map(|bytes| u32::from_be_bytes(*bytes))
+                .collect()
+        })
     }
 }
 

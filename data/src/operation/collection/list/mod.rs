@@ -7,12 +7,12 @@ mod value_list;
 
 use super::super::arguments::{Arguments, malformed};
 use super::answer::{Reply, block, inapplicable, range, single};
-pub(super) use modify::{moved, order_flags};
-pub(super) use value_list::split as split_values;
 use super::stored::{Rebuilt, Stored};
 use super::{Done, unchanged};
 use crate::operation::OperationError;
 use crate::work::Meter;
+pub(super) use modify::{moved, order_flags};
+pub(super) use value_list::split as split_values;
 
 /// The number of elements of a range where none is given.
 const ALL: u64 = u32::MAX as u64;

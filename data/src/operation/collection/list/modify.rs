@@ -7,7 +7,7 @@ use protocol::msgpack::order;
 use super::super::super::arguments::Arguments;
 use super::super::answer::{Reply, block, inapplicable, range, single};
 use super::super::sort;
-use super::super::stored::{ORDERED, Items, Rebuilt, Stored};
+use super::super::stored::{Items, ORDERED, Rebuilt, Stored};
 use super::super::{Done, number_of};
 use super::unique::{Flags, additions, contains, exists};
 use super::{number, out_of_range, rebuilt, value_list};
@@ -45,11 +45,25 @@ pub(super) fn apply<'a>(
         }
         3 => {
             let values = vec![element::stored(arguments.get(1).unwrap_or_default())?];
-            insert(list, arguments.integer(0)?, values, flags_at(2)?, true, work)
+            insert(
+                list,
+                arguments.integer(0)?,
+                values,
+                flags_at(2)?,
+                true,
+                work,
+            )
         }
         4 => {
             let values = items_to_store(arguments, 1, work)?;
-            insert(list, arguments.integer(0)?, values, flags_at(2)?, false, work)
+            insert(
+                list,
+                arguments.integer(0)?,
+                values,
+                flags_at(2)?,
+                false,
+                work,
+            )
         }
         5 | 7 => {
             let index = arguments.integer(0)?;
@@ -223,7 +237,11 @@ fn append_items<'a>(
         return Ok((rebuilt(list, count, parts), Reply::number(count)));
     }
     let items = list.items(work)?;
-    let values = if ordered { sorted_values(values, work)? } else { values };
+    let values = if ordered {
+        sorted_values(values, work)?
+    } else {
+        values
+    };
     let Some(values) = additions(&items, ordered, values, flags, work)? else {
         let made = (list.count == 0).then(|| Rebuilt::of(list, 0, []));
         return Ok((made, Reply::number(list.count)));
@@ -232,7 +250,10 @@ fn append_items<'a>(
     let parts = if ordered {
         merged(&items, values, work)?
     } else {
-        [Cow::Borrowed(list.body)].into_iter().chain(values).collect()
+        [Cow::Borrowed(list.body)]
+            .into_iter()
+            .chain(values)
+            .collect()
     };
     Ok((rebuilt(list, count, parts), Reply::number(count)))
 }
@@ -244,7 +265,9 @@ fn sorted_values<'a>(
     let size = values.iter().map(|value| value.len()).sum();
     let get = |place: u32| values.get(place as usize).map_or(&[][..], |value| value);
     let mut order = sort::places(values.len());
-    sort::sort(&mut order, size, work, |a, b| element::compare(get(a), get(b)))?;
+    sort::sort(&mut order, size, work, |a, b| {
+        element::compare(get(a), get(b))
+    })?;
     Ok(order
         .into_iter()
         .filter_map(|place| values.get(place as usize).cloned())
@@ -261,7 +284,9 @@ fn merged<'a>(
     let mut from = 0;
     for value in values {
         work.steps(8)?;
-        let place = items.bound(&value, true, |place| items.get(place))?.max(from);
+        let place = items
+            .bound(&value, true, |place| items.get(place))?
+            .max(from);
         parts.push(Cow::Borrowed(items.range(from, place - from)));
         parts.push(value);
         from = place;
@@ -403,7 +428,11 @@ fn set<'a>(
     let (before, after) = split(list.body, start, end);
     let count = list.count + target.nils + usize::from(!inside);
     let nils = Cow::Owned(NIL.repeat(target.nils));
-    Ok(rebuilt(list, count, [before.into(), nils, value, after.into()]))
+    Ok(rebuilt(
+        list,
+        count,
+        [before.into(), nils, value, after.into()],
+    ))
 }
 
 fn increment<'a>(
@@ -439,7 +468,11 @@ fn increment<'a>(
     }
     let items = list.items(work)?;
     if flags.unique() && contains(&items, true, &value, place, work)? {
-        return if flags.no_fail() { Ok((None, reply)) } else { Err(exists()) };
+        return if flags.no_fail() {
+            Ok((None, reply))
+        } else {
+            Err(exists())
+        };
     }
     let Some(place) = place else {
         return Ok((inserted_in_order(list, &items, value)?, reply));
@@ -506,4 +539,3 @@ fn sorted<'a>(
     }
     Ok(rebuilt(list, order.len(), in_order(&items, &order)))
 }
-

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::super::super::arguments::Arguments;
 use super::super::answer::{
-    Reply, Return, What, numbers, range, range_start, relative_range, rest, reversed, signed, single,
-    start_and_count, values, wrong_return,
+    Reply, Return, What, numbers, range, range_start, relative_range, rest, reversed, signed,
+    single, start_and_count, values, wrong_return,
 };
 use super::super::sort;
 use super::super::stored::{Items, Rebuilt, Stored};
@@ -172,7 +172,11 @@ impl<'a> Selection<'_, 'a> {
                     (smaller, places.first().map(|place| *place as usize))
                 };
                 // An ordered list says 0 where it has no such value.
-                let rank = if ordered && equal.is_none() { 0 } else { smaller };
+                let rank = if ordered && equal.is_none() {
+                    0
+                } else {
+                    smaller
+                };
                 self.one(equal, rank)
             }
             22 | 25 => {
@@ -276,9 +280,10 @@ impl<'a> Selection<'_, 'a> {
             What::ReverseRank => or_none(count.saturating_sub(rank + 1)),
             What::Count => Reply::number(found),
             What::Value => place.map_or(Reply::Nil, |place| Reply::Element(self.items.get(place))),
-            What::IndexRange => {
-                start_and_count(signed(if self.list.is_ordered() { rank } else { at }), found)
-            }
+            What::IndexRange => start_and_count(
+                signed(if self.list.is_ordered() { rank } else { at }),
+                found,
+            ),
             What::ReverseIndexRange => start_and_count(
                 from_end(if self.list.is_ordered() { rank } else { at }),
                 found,
@@ -371,19 +376,37 @@ impl<'a> Selection<'_, 'a> {
     ) -> Result<Selected<'a>, OperationError> {
         let count = self.items.count;
         let (ranges, places, chosen, sequence) = if self.ret.inverted {
-            let gaps = super::super::answer::gaps(places.iter().map(|place| *place as usize), count);
+            let gaps =
+                super::super::answer::gaps(places.iter().map(|place| *place as usize), count);
             let others: Vec<u32> = gaps.into_iter().flatten().map(sort::place).collect();
             let chosen = Chosen::Places(others.clone());
             let around = vec![0..ranks.start, ranks.end..count];
             (around, others.clone(), chosen, others)
         } else {
-            (vec![ranks.clone()], places.clone(), Chosen::Places(places), sequence)
+            (
+                vec![ranks.clone()],
+                places.clone(),
+                Chosen::Places(places),
+                sequence,
+            )
         };
-        let at = |places: &[u32]| places.iter().map(|place| *place as usize).collect::<Vec<_>>();
+        let at = |places: &[u32]| {
+            places
+                .iter()
+                .map(|place| *place as usize)
+                .collect::<Vec<_>>()
+        };
         let reply = match self.ret.what {
             What::Index => numbers(at(&places).into_iter()),
             What::ReverseIndex => numbers(at(&places).into_iter().map(|place| count - 1 - place)),
-            What::Rank => numbers(ranges.iter().cloned().flatten().collect::<Vec<_>>().into_iter()),
+            What::Rank => numbers(
+                ranges
+                    .iter()
+                    .cloned()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .into_iter(),
+            ),
             What::ReverseRank => numbers(reversed(&ranges, count).into_iter()),
             What::Count => Reply::number(places.len()),
             What::Value => values(
@@ -406,7 +429,6 @@ impl<'a> Selection<'_, 'a> {
             items: self.items,
         })
     }
-
 }
 
 /// The rank of every element: how many are smaller.

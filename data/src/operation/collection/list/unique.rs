@@ -38,7 +38,10 @@ impl Flags {
 
 /// The error of a value that is there already.
 pub(super) fn exists() -> OperationError {
-    OperationError::new(ResultCode::ELEMENT_EXISTS, "the value is in the list already")
+    OperationError::new(
+        ResultCode::ELEMENT_EXISTS,
+        "the value is in the list already",
+    )
 }
 
 /// Whether the list has an element that is equal, except at one place.
@@ -85,7 +88,9 @@ pub(super) fn additions<'v>(
     let get = |place: u32| values.get(place as usize).map_or(&[][..], |value| value);
     // The later ones of those that are equal among themselves.
     let mut order = sort::places(values.len());
-    sort::sort(&mut order, size, work, |a, b| element::compare(get(a), get(b)))?;
+    sort::sort(&mut order, size, work, |a, b| {
+        element::compare(get(a), get(b))
+    })?;
     let mut again = vec![false; values.len()];
     for pair in order.windows(2) {
         if let [before, this] = *pair
@@ -136,5 +141,9 @@ pub(super) fn additions<'v>(
             return Ok(None);
         }
     }
-    Ok(if conflict && kept.is_empty() { None } else { Some(kept) })
+    Ok(if conflict && kept.is_empty() {
+        None
+    } else {
+        Some(kept)
+    })
 }

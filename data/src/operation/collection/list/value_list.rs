@@ -24,7 +24,9 @@ pub(in super::super) fn split<'a>(
     let Ok(Token::List(count)) = reader.token() else {
         return Err(malformed("the values to look up are no list"));
     };
-    let (_, count) = reader.list_order(count).map_err(|_| element::unreadable())?;
+    let (_, count) = reader
+        .list_order(count)
+        .map_err(|_| element::unreadable())?;
     if count > MAX_VALUES {
         return Err(malformed("too many values to look up"));
     }
@@ -103,7 +105,9 @@ pub(super) fn select<'a>(
         }
     }
     let taken_ranks = || (0..count).filter(|rank| taken.get(*rank) == Some(&true));
-    let mut places: Vec<u32> = taken_ranks().map(|rank| sort::place(place_of(rank))).collect();
+    let mut places: Vec<u32> = taken_ranks()
+        .map(|rank| sort::place(place_of(rank)))
+        .collect();
     if !ordered {
         places.sort_unstable();
     }
@@ -113,12 +117,22 @@ pub(super) fn select<'a>(
     } else {
         places
     };
-    let at = || chosen_places.iter().map(|place| *place as usize).collect::<Vec<_>>();
+    let at = || {
+        chosen_places
+            .iter()
+            .map(|place| *place as usize)
+            .collect::<Vec<_>>()
+    };
     let in_request_order = ordered && !ret.inverted;
     let reply = match ret.what {
-        What::Index if in_request_order => {
-            numbers(found.iter().cloned().flatten().collect::<Vec<_>>().into_iter())
-        }
+        What::Index if in_request_order => numbers(
+            found
+                .iter()
+                .cloned()
+                .flatten()
+                .collect::<Vec<_>>()
+                .into_iter(),
+        ),
         What::ReverseIndex if in_request_order => numbers(reversed(&found, count).into_iter()),
         What::Index => numbers(at().into_iter()),
         What::Rank if ordered && ret.inverted => numbers(at().into_iter()),
@@ -133,7 +147,14 @@ pub(super) fn select<'a>(
         What::ReverseRank if ret.inverted => {
             numbers(reversed(&gaps(taken_ranks(), count), count).into_iter())
         }
-        What::Rank => numbers(found.iter().cloned().flatten().collect::<Vec<_>>().into_iter()),
+        What::Rank => numbers(
+            found
+                .iter()
+                .cloned()
+                .flatten()
+                .collect::<Vec<_>>()
+                .into_iter(),
+        ),
         What::ReverseRank if ordered => numbers(reversed(&found, count).into_iter()),
         What::ReverseRank => numbers(
             found

@@ -127,7 +127,9 @@ pub(super) fn by_values<'a>(
         }
     }
     let taken_ranks = || (0..count).filter(|rank| taken.get(*rank) == Some(&true));
-    let mut places: Vec<u32> = taken_ranks().map(|rank| sort::place(place_of(rank))).collect();
+    let mut places: Vec<u32> = taken_ranks()
+        .map(|rank| sort::place(place_of(rank)))
+        .collect();
     places.sort_unstable();
     let places = || places.iter().map(|place| *place as usize);
     let other_ranks = gaps(taken_ranks(), count);
@@ -141,9 +143,13 @@ pub(super) fn by_values<'a>(
     let by_request = map.keeps_value_order() && !ret.inverted;
     let reply = match ret.what {
         What::Nothing => Reply::Nil,
-        What::Index if by_request => {
-            numbers(found_ranks().into_iter().map(place_of).collect::<Vec<_>>().into_iter())
-        }
+        What::Index if by_request => numbers(
+            found_ranks()
+                .into_iter()
+                .map(place_of)
+                .collect::<Vec<_>>()
+                .into_iter(),
+        ),
         What::ReverseIndex if by_request => numbers(
             found_ranks()
                 .into_iter()
@@ -153,9 +159,13 @@ pub(super) fn by_values<'a>(
         ),
         What::Index => numbers(shown.into_iter()),
         What::ReverseIndex => numbers(shown.into_iter().map(|place| count - 1 - place)),
-        What::Rank if ret.inverted => {
-            numbers(other_ranks.into_iter().flatten().collect::<Vec<_>>().into_iter())
-        }
+        What::Rank if ret.inverted => numbers(
+            other_ranks
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .into_iter(),
+        ),
         What::ReverseRank if ret.inverted => numbers(reversed(&other_ranks, count).into_iter()),
         What::Rank => numbers(found_ranks().into_iter()),
         What::ReverseRank => numbers(found_ranks().into_iter().map(|rank| count - 1 - rank)),

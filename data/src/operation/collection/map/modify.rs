@@ -43,8 +43,9 @@ impl Flags {
                 "the key is in the map already",
             ));
         }
-        (!there && self.no_create)
-            .then(|| OperationError::new(ResultCode::ELEMENT_NOT_FOUND, "the key is not in the map"))
+        (!there && self.no_create).then(|| {
+            OperationError::new(ResultCode::ELEMENT_NOT_FOUND, "the key is not in the map")
+        })
     }
 }
 
@@ -136,7 +137,11 @@ fn put<'a>(
 ) -> Result<Done<'a>, OperationError> {
     let found = find(map, &key, work)?;
     if let Some(error) = flags.conflict(found.there) {
-        return if flags.no_fail { Ok(unchanged(map)) } else { Err(error) };
+        return if flags.no_fail {
+            Ok(unchanged(map))
+        } else {
+            Err(error)
+        };
     }
     let changed = pair_inserted(map, &found, key, value);
     let count = changed.count;
@@ -177,7 +182,9 @@ fn put_items<'a>(
             }
             continue;
         }
-        parts.push(Cow::Borrowed(map.body.get(from..found.start).unwrap_or_default()));
+        parts.push(Cow::Borrowed(
+            map.body.get(from..found.start).unwrap_or_default(),
+        ));
         parts.push(Cow::Owned(new_items.get(place).to_vec()));
         from = found.end;
         added += usize::from(!found.there);

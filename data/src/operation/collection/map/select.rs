@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::super::super::arguments::Arguments;
 use super::super::answer::{
-    Reply, Return, What, gaps, numbers, pairs, range, range_start, relative_range, rest, reversed, signed,
-    single, start_and_count, wrong_return,
+    Reply, Return, What, gaps, numbers, pairs, range, range_start, relative_range, rest, reversed,
+    signed, single, start_and_count, wrong_return,
 };
 use super::super::list::out_of_range;
 use super::super::sort;
@@ -141,11 +141,7 @@ fn one_by_place<'a>(
 }
 
 /// How many pairs come before this one in the order of values.
-fn rank_of(
-    map: &Stored<'_>,
-    place: usize,
-    work: &mut dyn Meter,
-) -> Result<usize, OperationError> {
+fn rank_of(map: &Stored<'_>, place: usize, work: &mut dyn Meter) -> Result<usize, OperationError> {
     let items = map.items(work)?;
     let value = items.value(place);
     let mut rank = 0;
@@ -341,7 +337,11 @@ impl<'a> Selection<'_, 'a> {
 
     fn key_interval(self, range: Range<usize>) -> Result<Selected<'a>, OperationError> {
         let unordered = !self.is_indexed();
-        if unordered && range.is_empty() && self.ret.what == What::ReverseIndexRange && !self.ret.inverted {
+        if unordered
+            && range.is_empty()
+            && self.ret.what == What::ReverseIndexRange
+            && !self.ret.inverted
+        {
             return Ok(Selected {
                 reply: start_and_count(signed(self.items.count - range.start), 0),
                 chosen: Vec::new(),
@@ -363,7 +363,10 @@ impl<'a> Selection<'_, 'a> {
     }
 
     /// A range of places.
-    pub(super) fn index_range(mut self, mut range: Range<usize>) -> Result<Selected<'a>, OperationError> {
+    pub(super) fn index_range(
+        mut self,
+        mut range: Range<usize>,
+    ) -> Result<Selected<'a>, OperationError> {
         let count = self.items.count;
         let mut ranges = vec![range.clone()];
         let mut inside = false;
@@ -384,7 +387,11 @@ impl<'a> Selection<'_, 'a> {
             What::ReverseIndex => numbers(reversed(&ranges, count).into_iter()),
             What::Rank | What::ReverseRank if total == count => numbers(places.into_iter()),
             What::Rank | What::ReverseRank => {
-                let ranks = if total == 0 { Vec::new() } else { self.ranks()? };
+                let ranks = if total == 0 {
+                    Vec::new()
+                } else {
+                    self.ranks()?
+                };
                 let reverse = self.ret.what == What::ReverseRank;
                 let ranks: Vec<usize> = places
                     .into_iter()
@@ -438,11 +445,11 @@ impl<'a> Selection<'_, 'a> {
         let reply = match self.ret.what {
             What::Nothing => Reply::Nil,
             What::Index => numbers(places.clone().into_iter()),
-            What::ReverseIndex => numbers(places.clone().into_iter().map(|place| count - 1 - place)),
-            What::Rank => numbers(range.clone().collect::<Vec<_>>().into_iter()),
-            What::ReverseRank => {
-                numbers(reversed(std::slice::from_ref(&range), count).into_iter())
+            What::ReverseIndex => {
+                numbers(places.clone().into_iter().map(|place| count - 1 - place))
             }
+            What::Rank => numbers(range.clone().collect::<Vec<_>>().into_iter()),
+            What::ReverseRank => numbers(reversed(std::slice::from_ref(&range), count).into_iter()),
             What::Count => Reply::number(range.len()),
             what if what.is_range() => {
                 start_and_count(range_start(what, &range, count), range.len())
@@ -494,18 +501,15 @@ impl<'a> Selection<'_, 'a> {
             What::Index => numbers(shown.into_iter()),
             What::ReverseIndex => numbers(shown.into_iter().map(|place| count - 1 - place)),
             What::Rank => numbers(ranks.clone().collect::<Vec<_>>().into_iter()),
-            What::ReverseRank => {
-                numbers(reversed(std::slice::from_ref(&ranks), count).into_iter())
-            }
+            What::ReverseRank => numbers(reversed(std::slice::from_ref(&ranks), count).into_iter()),
             What::Count => Reply::number(by_key.len()),
             what if what.is_range() && count == 0 => start_and_count(-1, 0),
             what if what.is_range() => {
                 start_and_count(range_start(what, &ranks, count), by_key.len())
             }
             What::Exists => Reply::Bool(!by_key.is_empty()),
-            What::OrderedMap => {
-                pairs(&self.items, by_key.clone().into_iter(), What::OrderedMap).unwrap_or(Reply::Nil)
-            }
+            What::OrderedMap => pairs(&self.items, by_key.clone().into_iter(), What::OrderedMap)
+                .unwrap_or(Reply::Nil),
             what => pairs(&self.items, shown.into_iter(), what).unwrap_or(Reply::Nil),
         };
         Ok(Selected {
@@ -527,7 +531,14 @@ impl<'a> Selection<'_, 'a> {
             What::Nothing => Reply::Nil,
             What::Index => numbers(places.into_iter()),
             What::ReverseIndex => numbers(places.into_iter().map(|place| count - 1 - place)),
-            What::Rank => numbers(ranks.iter().cloned().flatten().collect::<Vec<_>>().into_iter()),
+            What::Rank => numbers(
+                ranks
+                    .iter()
+                    .cloned()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .into_iter(),
+            ),
             What::ReverseRank => numbers(reversed(ranks, count).into_iter()),
             What::Count => Reply::number(places.len()),
             // The reference says whether the range itself is empty.
