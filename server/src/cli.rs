@@ -1,20 +1,23 @@
 //! The command line of `asd`: flags → config → node → run, and the signals that end it.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
+use clap::{Args, CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::launch::throw_away;
+use crate::launch::parent::Parent;
+use crate::launch::ready::PortFile;
 use crate::launch::throw_away::ThrowAway;
-use crate::launch::{Launched, Pidfile, Prepared, StartError};
+use crate::launch::{
+    Launched, Pidfile, Prepared, StartError, credentials, provision, ready, throw_away,
+};
 use crate::log::Log;
 
 /// How long the end waits for the last lines of the log.
@@ -25,19 +28,20 @@ const LAST_LINES_LIMIT: Duration = Duration::from_secs(1);
 /// Without --config-file it serves 127.0.0.1:3000 with one in-memory namespace `test`, and keeps registered modules in
 /// a directory of the user ($XDG_STATE_HOME/asd, usually ~/.local/state/asd).
 #[derive(Debug, Parser)]
-#[command(name = "asd", version, disable_help_subcommand = true)]
+#[command(
+    name = "asd",
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    infer_long_args = true
+)]
 struct Options {
     /// Configuration file, in the grammar of aerospike.conf
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'f', long, value_name = "FILE")]
     config_file: Option<PathBuf>,
 
     /// Print the built-in configuration, commented, to start one's own from
     #[arg(long)]
     print_default_config: bool,
-
-    /// Stay in the foreground. Accepted for compatibility: asd always does
-    #[arg(long)]
-    foreground: bool,
 
     /// Listen for clients on this port instead of the configured one (0: a free port, printed)
     #[arg(long, value_name = "PORT")]
@@ -47,6 +51,22 @@ struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     nodes: Option<u8>,
 
+    /// Register the .lua files of this directory before saying ready; a module that does not load refuses the start
+    #[arg(long, value_name = "DIR")]
+    modules: Option<PathBuf>,
+
+    /// Write addresses and process id as JSON to this file when clients are served; it is removed at the end
+    #[arg(long, value_name = "FILE")]
+    port_file: Option<PathBuf>,
+
+    /// Print that JSON as one line on stdout, instead of the lines for people
+    #[arg(long)]
+    ready_json: bool,
+
+    /// End, as after SIGTERM, when the process ends that has started this one
+    #[arg(long)]
+    end_with_parent: bool,
+
     /// Print a script that completes this program's options in a shell, and leave
     #[arg(long, value_name = "SHELL")]
     completions: Option<clap_complete::Shell>,
@@ -54,6 +74,47 @@ struct Options {
     /// Print the manual page, and leave
     #[arg(long)]
     manual: bool,
+
+    /// Print the edition and release that this server behaves like, and its own version
+    #[arg(long)]
+    version: bool,
+
+    #[command(flatten)]
+    compatible: CompatibleOptions,
+}
+
+/// What unit files and container images pass to the reference. Accepted, so that these start unchanged; each says what
+/// becomes of it.
+#[derive(Debug, Args)]
+struct CompatibleOptions {
+    /// Stay in the foreground: asd always does
+    #[arg(long)]
+    foreground: bool,
+
+    /// Run as a daemon in the foreground: asd always does
+    #[arg(long)]
+    fgdaemon: bool,
+
+    /// Start with empty indexes: asd always builds them anew
+    #[arg(long)]
+    cold_start: bool,
+
+    /// Log while the configuration is read: mistakes in it are always told
+    #[arg(long)]
+    early_verbose: bool,
+
+    /// Number of this instance among those of the machine; each needs a work-directory of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=15))]
+    instance: Option<u8>,
+}
+
+/// What `--version` prints: the line of the reference, by which scripts tell editions, then ours.
+fn version() -> String {
+    format!(
+        "Aerospike Community Edition build {}\nasd {}\n",
+        crate::info::identity::BUILD,
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// Texts that need no configuration.
@@ -67,6 +128,8 @@ fn asked_for(options: &Options) -> Option<Vec<u8>> {
         let page = clap_mangen::Man::new(Options::command());
         // Writing to memory does not fail.
         let _ = page.render(&mut text);
+    } else if options.version {
+        text.extend(version().bytes());
     } else {
         return None;
     }
@@ -110,19 +173,28 @@ fn start(options: &Options) -> Result<(), StartError> {
     if let Some(port) = options.port {
         first.network.set("service.port", &port.to_string())?;
     }
+    credentials::assume(first)?;
+    let parent = options
+        .end_with_parent
+        .then(Parent::of_this_process)
+        .transpose()?;
     let threads = usize::try_from(first.service.service_threads())?.max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
         .thread_name("asd")
         .build()?;
-    let result = runtime.block_on(serve(configs));
+    let result = runtime.block_on(serve(configs, options, parent));
     // Threads that still run an abandoned script must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(configs: Vec<Config>) -> Result<(), StartError> {
+async fn serve(
+    configs: Vec<Config>,
+    options: &Options,
+    parent: Option<Parent>,
+) -> Result<(), StartError> {
     // Handlers first: a signal that comes while modules load must not kill the process half-way.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -142,29 +214,62 @@ async fn serve(configs: Vec<Config>) -> Result<(), StartError> {
             }
         })
     };
-    if let Some(warning) = &first.warning {
-        warn!(target: "config", "{warning}");
+    for line in &first.ineffective {
+        warn!(target: "config", "{line}");
     }
+    let edition = version();
+    info!(target: "as", "<><><><><><><><><><>  {}  <><><><><><><><><><>", edition.trim().replace('\n', ", "));
+    let file = &first.file;
+    info!(target: "as", "process {} starts with {file}", std::process::id());
     let pidfile = first.service.pidfile();
     let starting = async {
-        match configs.len() {
-            1 => launch_alone(configs, &log).await,
-            _ => throw_away::launch(configs, &log).await,
+        let launched = match configs.len() {
+            1 => launch_alone(configs, &log).await?,
+            _ => throw_away::launch(configs, &log).await?,
+        };
+        if let (Some(folder), Some(first)) = (options.modules.clone(), launched.first()) {
+            let node = Arc::clone(&first.node);
+            let registering =
+                tokio::task::spawn_blocking(move || provision::register_folder(&node, &folder));
+            let count = registering.await??;
+            info!(target: "udf", "{count} modules registered from the directory of --modules");
+        }
+        Ok::<_, StartError>(launched)
+    };
+    let parent_ends = async {
+        match parent {
+            Some(parent) => parent.ended().await,
+            None => std::future::pending().await,
         }
     };
+    tokio::pin!(parent_ends);
     let launched = tokio::select! {
         launched = starting => launched?,
         // A node that waits for its cluster can be told to end.
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
+        () = &mut parent_ends => return Ok(()),
     };
     let _pidfile = pidfile.map(Pidfile::write).transpose()?;
-    announce(&launched);
+    for address in launched.iter().flat_map(|node| &node.addresses) {
+        info!(target: "as", "clients are served on {address}");
+    }
+    info!(target: "as", "{}", ready::READY);
+    let document = ready::document(&launched);
+    let port_file = options.port_file.as_deref();
+    let _port_file = port_file
+        .map(|path| PortFile::write(path, &document))
+        .transpose()?;
+    match options.ready_json {
+        true => ready::announce_document(&document),
+        false => ready::announce(&launched),
+    }
 
-    let signal_name = loop {
+    let reason = loop {
         tokio::select! {
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
+            _ = terminate.recv() => break "SIGTERM received",
+            _ = interrupt.recv() => break "SIGINT received",
+            () = &mut parent_ends => break "the parent process has ended",
             _ = hangup.recv() => {
                 if let Err(error) = log.reopen() {
                     warn!(target: "as", "{error}");
@@ -172,7 +277,7 @@ async fn serve(configs: Vec<Config>) -> Result<(), StartError> {
             }
         }
     };
-    info!(target: "as", "{signal_name} received, finishing calls in flight");
+    info!(target: "as", "{reason}, finishing calls in flight");
     let at_once = launched.len() > 1;
     let mut stopping = JoinSet::new();
     for node in launched {
@@ -200,33 +305,4 @@ async fn launch_alone(configs: Vec<Config>, log: &Log) -> Result<Vec<Launched>, 
         launched.push(prepared.start(log.clone()).await?);
     }
     Ok(launched)
-}
-
-/// Where it listens, where modules are kept, what to type next.
-fn announce(launched: &[Launched]) {
-    let Some(first) = launched.first() else {
-        return;
-    };
-    let addresses = launched
-        .iter()
-        .flat_map(|node| &node.addresses)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
-    let port = first.addresses.first().map_or(0, SocketAddr::port);
-    let mut out = io::stdout().lock();
-    let version = env!("CARGO_PKG_VERSION");
-    let _ = writeln!(
-        out,
-        "asd {version}: listening on {addresses}; modules in {}",
-        first.user_path
-    );
-    let _ = match launched.len() {
-        1 => writeln!(out, "try: asinfo -p {port} -v udf-list"),
-        nodes => writeln!(
-            out,
-            "one cluster of {nodes} nodes, gone with this process; try: asadm -p {port} -e info"
-        ),
-    };
-    let _ = out.flush();
 }

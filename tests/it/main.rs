@@ -14,6 +14,7 @@ mod cluster_tools;
 mod dependencies;
 mod durability;
 mod golden;
+mod launchers;
 mod lifecycle;
 mod load;
 mod official_client;

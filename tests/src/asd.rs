@@ -1,5 +1,6 @@
 //! Real server processes: a config file and a directory of their own each, port 0, killed when dropped.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +21,7 @@ pub struct Asd {
     service: String,
     network: String,
     mod_lua: String,
+    arguments: Vec<OsString>,
 }
 
 impl Asd {
@@ -35,6 +37,7 @@ impl Asd {
             service: String::new(),
             network: String::new(),
             mod_lua: String::new(),
+            arguments: Vec::new(),
         }
     }
 
@@ -80,6 +83,12 @@ impl Asd {
         self
     }
 
+    /// Adds a word to the command line.
+    pub fn argument(mut self, word: impl Into<OsString>) -> Self {
+        self.arguments.push(word.into());
+        self
+    }
+
     /// Where modules are kept.
     pub fn module_directory(&self) -> PathBuf {
         self.directory.join("lua")
@@ -90,7 +99,8 @@ impl Asd {
         self.directory.join("aerospike.conf")
     }
 
-    fn config(&self) -> String {
+    /// The text of that file.
+    pub fn text(&self) -> String {
         let directory = self.directory.display();
         let modules = self.module_directory();
         let namespace = |name: &str| {
@@ -130,12 +140,13 @@ impl Asd {
             }
         };
         command.arg("--config-file").arg(self.config_file());
+        command.args(&self.arguments);
         command
     }
 
     fn write_config(&self) -> Result<()> {
         std::fs::create_dir_all(&self.directory)
-            .and_then(|()| std::fs::write(self.config_file(), self.config()))
+            .and_then(|()| std::fs::write(self.config_file(), self.text()))
             .map_err(Error::io(format!(
                 "write a config file in {}",
                 self.directory.display()

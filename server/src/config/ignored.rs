@@ -1,16 +1,20 @@
-//! Keys that Aerospike's files hold and that change nothing here: they are accepted, and named in one warning.
+//! Keys that Aerospike's files hold and that change nothing here: they are accepted, and each has a line at start.
 //!
 //! They belong to features of the enterprise edition, to storage on devices, or to older servers whose files should
 //! still load. A name that ends in `.` stands for everything below that block.
 
 use super::table::Section;
 
-/// Sections that are accepted as a whole.
-pub(crate) const SECTIONS: &[&str] = &["security", "xdr", "cluster"];
+/// Sections that are accepted as a whole, and what becomes of them.
+pub(crate) const SECTIONS: &[(&str, &str)] = &[
+    ("xdr", "nothing is shipped to other clusters"),
+    (
+        "cluster",
+        "a section of older servers; nothing of it is here",
+    ),
+];
 
 const SERVICE: &[&str] = &[
-    "user",
-    "group",
     "paxos-single-replica-limit",
     "paxos-protocol",
     "paxos-recovery-policy",
@@ -95,7 +99,6 @@ const SERVICE: &[&str] = &[
 
 const NETWORK: &[&str] = &[
     "info.",
-    "tls.",
     "service.external-address",
     "service.reuse-address",
     "service.network-interface-name",
@@ -179,16 +182,20 @@ const SET: &[&str] = &[
 
 const MOD_LUA: &[&str] = &["system-path"];
 
-/// Whether a key is accepted without effect.
-pub(crate) fn contains(section: Section, name: &str) -> bool {
-    let names = match section {
+/// The keys of a section that are accepted without effect.
+pub(crate) fn names(section: Section) -> &'static [&'static str] {
+    match section {
         Section::Service => SERVICE,
         Section::Network => NETWORK,
         Section::Namespace => NAMESPACE,
         Section::Set => SET,
         Section::ModLua => MOD_LUA,
-    };
-    names
+    }
+}
+
+/// Whether a key is accepted without effect.
+pub(crate) fn contains(section: Section, name: &str) -> bool {
+    names(section)
         .iter()
         .any(|known| *known == name || (known.ends_with('.') && name.starts_with(known)))
 }

@@ -3,17 +3,20 @@
 //! The order of things: [`table`] says what exists, the parser takes a file apart, the reader checks each key against the
 //! table and gives typed views, and info commands report and change the same values.
 
+pub mod consequence;
 mod error;
 mod ignored;
 mod listen;
 pub mod node_id;
 mod parser;
+mod refused;
 mod resolve;
 mod sections;
 mod setting;
 pub mod table;
 mod values;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -45,11 +48,28 @@ pub struct Config {
     pub namespaces: Vec<NamespaceSettings>,
     /// Log sinks in the order of the file.
     pub logging: Vec<LogSink>,
-    /// One sentence that names every key that was accepted without effect.
-    pub warning: Option<String>,
+    /// A line for each key that was accepted without effect: `FILE:LINE: KEY: without effect: CONSEQUENCE`.
+    pub ineffective: Vec<String>,
+    /// Name of the user to become when started as root (`user`).
+    pub user: Option<String>,
+    /// Name of the group to become when started as root (`group`).
+    pub group: Option<String>,
+    /// The file as it was named.
+    pub file: String,
+    /// Lines of the keys that the file sets, by their full names.
+    places: BTreeMap<String, usize>,
 }
 
 impl Config {
+    /// Where a key stands, for messages: `FILE:LINE: KEY`; only the key when the file does not set it.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> String {
+        match self.places.get(key) {
+            Some(line) => format!("{}:{line}: {key}", self.file),
+            None => key.to_owned(),
+        }
+    }
+
     /// Reads a file.
     ///
     /// # Errors

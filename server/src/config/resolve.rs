@@ -1,13 +1,13 @@
 //! From the statements of a file to typed settings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::parser::{self, Statement};
 use super::sections::{ModLuaSettings, NamespaceSettings, NetworkSettings, ServiceSettings};
 use super::setting::Support;
 use super::table::Section;
 use super::values::Values;
-use super::{Config, ConfigError, ignored};
+use super::{Config, ConfigError, consequence, ignored, refused};
 use crate::config::node_id::NodeId;
 use crate::log::Level;
 use crate::log::target::{LogSink, LogTarget};
@@ -38,6 +38,9 @@ pub(crate) fn resolve(file: &str, text: &str) -> Result<Config, ConfigError> {
     Reader {
         file,
         ineffective: Vec::new(),
+        places: BTreeMap::new(),
+        user: None,
+        group: None,
     }
     .config(&statements)
 }
@@ -64,8 +67,12 @@ fn wrong_text(section: Section, name: &str, word: &str) -> Option<&'static str> 
 
 struct Reader<'a> {
     file: &'a str,
-    /// `key (line n)` of what was accepted without effect.
+    /// A line for each key that was accepted without effect: place, key, what becomes of it.
     ineffective: Vec<String>,
+    /// Lines of the keys that have an effect.
+    places: BTreeMap<String, usize>,
+    user: Option<String>,
+    group: Option<String>,
 }
 
 impl Reader<'_> {
@@ -96,14 +103,19 @@ impl Reader<'_> {
                     }
                     namespaces.push(namespace);
                 }
-                _ if ignored::SECTIONS.contains(&key) => self.note(key, statement),
-                _ => {
-                    return Err(self.refuse(
-                        statement,
-                        key,
-                        "unknown section: expected service, logging, network, namespace or mod-lua",
-                    ));
+                _ if let Some(reason) = refused::section(key) => {
+                    return Err(self.refuse(statement, key, reason));
                 }
+                _ => match ignored::SECTIONS.iter().find(|(name, _)| *name == key) {
+                    Some((_, consequence)) => self.note(key, statement, consequence),
+                    None => {
+                        return Err(self.refuse(
+                            statement,
+                            key,
+                            "unknown section: expected service, logging, network, namespace or mod-lua",
+                        ));
+                    }
+                },
             }
         }
         if !statements
@@ -125,20 +137,17 @@ impl Reader<'_> {
                 ),
             });
         }
-        let warning = (!self.ineffective.is_empty()).then(|| {
-            format!(
-                "{}: accepted without effect: {}",
-                self.file,
-                self.ineffective.join(", ")
-            )
-        });
         Ok(Config {
             service,
             network,
             mod_lua,
             namespaces,
             logging,
-            warning,
+            ineffective: self.ineffective,
+            file: self.file.to_owned(),
+            places: self.places,
+            user: self.user,
+            group: self.group,
         })
     }
 
@@ -236,8 +245,11 @@ impl Reader<'_> {
         let full = format!("{path}: {name}");
         if let Some(block) = &statement.block {
             let below = format!("{name}.");
+            if let Some(reason) = refused::setting(section, &name, "") {
+                return Err(self.refuse(statement, &full, reason));
+            }
             if ignored::contains(section, &below) && !BLOCK_WITH_WORD.contains(&name.as_str()) {
-                self.note(&full, statement);
+                self.without_effect(section, &name, &full, statement)?;
                 return Ok(());
             }
             if BLOCK_WITH_WORD.contains(&name.as_str()) {
@@ -268,9 +280,23 @@ impl Reader<'_> {
         full: &str,
         seen: &mut BTreeSet<String>,
     ) -> Result<(), ConfigError> {
+        if let (Section::Service, "user" | "group", [word]) =
+            (section, name, statement.words.as_slice())
+        {
+            let to = if name == "user" {
+                &mut self.user
+            } else {
+                &mut self.group
+            };
+            if to.replace(word.clone()).is_some() {
+                return Err(self.refuse(statement, full, "stands twice"));
+            }
+            self.places.insert(full.to_owned(), statement.line);
+            return Ok(());
+        }
         let Some((at, setting)) = values.find(name) else {
             if ignored::contains(section, name) {
-                self.note(full, statement);
+                self.without_effect(section, name, full, statement)?;
                 return Ok(());
             }
             return Err(self.refuse(statement, full, "unknown key"));
@@ -302,17 +328,22 @@ impl Reader<'_> {
         if let Some(reason) = wrong_text(section, name, &word) {
             return Err(self.refuse(statement, full, reason));
         }
+        if let Some(reason) = refused::setting(section, name, &word) {
+            return Err(self.refuse(statement, full, reason));
+        }
+        self.places.entry(full.to_owned()).or_insert(statement.line);
         if name == "storage-engine" && word != "memory" {
             // What is reported is what is done: records are kept in memory.
             values
                 .set(at, "memory")
                 .map_err(|error| self.refuse(statement, full, &error.to_string()))?;
-            self.ineffective.push(format!(
-                "{full} {word} (line {}; records are kept in memory only)",
-                statement.line
-            ));
+            self.note(
+                &format!("{full} {word}"),
+                statement,
+                "records are kept in memory only",
+            );
         } else if setting.support == Support::Reported && word != setting.default {
-            self.note(full, statement);
+            self.without_effect(section, name, full, statement)?;
         }
         Ok(())
     }
@@ -327,7 +358,7 @@ impl Reader<'_> {
                 ("console", []) => LogTarget::Console,
                 ("file", [path]) => LogTarget::File(path.into()),
                 ("syslog", []) => {
-                    self.note("logging: syslog", sink);
+                    self.note("logging: syslog", sink, "nothing is sent to syslog");
                     continue;
                 }
                 ("file", words) => {
@@ -370,9 +401,28 @@ impl Reader<'_> {
             .ok_or_else(|| self.refuse(statement, path, "expected `{`"))
     }
 
-    fn note(&mut self, key: &str, statement: &Statement) {
-        self.ineffective
-            .push(format!("{key} (line {})", statement.line));
+    /// Remembers a key that is accepted without effect.
+    ///
+    /// # Errors
+    /// The table of consequences lacks it.
+    fn without_effect(
+        &mut self,
+        section: Section,
+        name: &str,
+        full: &str,
+        statement: &Statement,
+    ) -> Result<(), ConfigError> {
+        let consequence = consequence::of(section, name)
+            .ok_or_else(|| self.refuse(statement, full, "is accepted by no rule"))?;
+        self.note(full, statement, consequence);
+        Ok(())
+    }
+
+    fn note(&mut self, key: &str, statement: &Statement, consequence: &str) {
+        let (file, line) = (self.file, statement.line);
+        self.ineffective.push(format!(
+            "{file}:{line}: {key}: without effect: {consequence}"
+        ));
     }
 
     fn refuse(&self, statement: &Statement, key: &str, message: &str) -> ConfigError {

@@ -9,7 +9,7 @@ use super::fields::{Fields, text};
 use super::{Call, find, table};
 
 /// The release of the reference whose behaviour this server has; clients decide by it what they may send.
-pub(super) const BUILD: &str = "8.1.2.0";
+pub(crate) const BUILD: &str = "8.1.2.0";
 const EDITION: &str = "Aerospike Community Edition";
 /// Number that nodes of one cluster compare.
 pub(super) const COMPATIBILITY_ID: u32 = 15;

@@ -12,7 +12,7 @@ mod config;
 mod distribution;
 mod dump;
 mod fields;
-mod identity;
+pub(crate) mod identity;
 mod jobs;
 mod latencies;
 mod logs;

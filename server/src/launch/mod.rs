@@ -1,5 +1,9 @@
 //! One node, from its configuration to its last answer.
 
+pub(crate) mod credentials;
+pub(crate) mod parent;
+pub(crate) mod provision;
+pub(crate) mod ready;
 pub(crate) mod throw_away;
 
 use std::io;
@@ -44,7 +48,12 @@ impl Prepared {
     /// An address is in use, unknown, or not of this machine.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
-        for address in config.network.service_sockets()? {
+        let at = |key: &str| {
+            let place = config.place_of(key);
+            move |error: io::Error| StartError::from(format!("{place}: {error}"))
+        };
+        let addresses = config.network.service_sockets();
+        for address in addresses.map_err(at("network: service.address"))? {
             listeners.push(Listener::bind(address, PortKind::Service)?);
         }
         if config.network.service_port() == 0
@@ -54,7 +63,8 @@ impl Prepared {
             let port = first.address().port().to_string();
             config.network.set("service.port", &port)?;
         }
-        for address in config.network.admin_sockets()? {
+        let addresses = config.network.admin_sockets();
+        for address in addresses.map_err(at("network: admin.address"))? {
             listeners.push(Listener::bind(address, PortKind::Admin)?);
         }
         let name = config.service.cluster_name();

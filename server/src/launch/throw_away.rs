@@ -1,12 +1,13 @@
 //! A cluster of several nodes in one process (`asd --nodes N`), for developers and CI: free ports, state in a temporary
 //! directory that is removed at the end.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::cluster::{ClusterSockets, SocketsError};
@@ -26,24 +27,38 @@ const FORM_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two looks at whether they have.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
+/// How directories of throw-away state begin.
+const PREFIX: &str = "asd-throw-away-";
+
+/// The file in such a directory that its process holds locked for as long as it lives.
+const LOCK: &str = "lock";
+
 /// The directory of all nodes, removed when this is dropped.
 pub(crate) struct ThrowAway {
-    directory: PathBuf,
+    directory: TempDir,
+    /// Held locked: tells others that the directory is in use.
+    _lock: File,
     nodes: u8,
 }
 
 impl ThrowAway {
-    /// Makes the directory.
+    /// Makes the directory, after removing those that processes left behind which were killed.
     ///
     /// # Errors
     /// It cannot be made.
     pub(crate) fn new(nodes: u8) -> io::Result<Self> {
-        let name = format!("asd-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        // What an earlier process of the same number left behind.
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory)?;
-        Ok(Self { directory, nodes })
+        let parent = std::env::temp_dir();
+        sweep(&parent);
+        let directory = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(&parent)?;
+        let lock = File::create_new(directory.path().join(LOCK))?;
+        lock.lock()?;
+        Ok(Self {
+            directory,
+            _lock: lock,
+            nodes,
+        })
     }
 
     /// The configurations of the nodes: the file's, or the built-in one, in directories of their own.
@@ -53,17 +68,36 @@ impl ThrowAway {
     pub(crate) fn configs(&self, file: Option<&Path>) -> Result<Vec<Config>, ConfigError> {
         (1..=self.nodes)
             .map(|number| {
-                let directory = self.directory.join(format!("node-{number}"));
+                let directory = self.directory.path().join(format!("node-{number}"));
                 Config::throw_away(file, &directory)
             })
             .collect()
     }
 }
 
-impl Drop for ThrowAway {
-    fn drop(&mut self) {
-        // Whoever has a file open there keeps it; nothing else depends on it.
-        let _ = fs::remove_dir_all(&self.directory);
+/// Removes the directories whose process is gone: it was killed and could not do so itself.
+///
+/// What is in use, cannot be opened or belongs to somebody else is left alone. A directory without its lock file may
+/// be one that is being made, and stays too.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(PREFIX));
+        let directory = entry.path();
+        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        if let Ok(lock) = File::open(directory.join(LOCK))
+            && lock.try_lock().is_ok()
+            && let Err(error) = fs::remove_dir_all(&directory)
+        {
+            tracing::warn!(target: "as", "old throw-away state {} stays: {error}", directory.display());
+        }
     }
 }
 
@@ -116,4 +150,36 @@ pub(crate) async fn launch(configs: Vec<Config>, log: &Log) -> Result<Vec<Launch
 async fn sockets(cluster_name: String) -> Result<ClusterSockets, SocketsError> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     ClusterSockets::bind(cluster_name, free, free, Vec::new(), INTERVAL, TIMEOUT).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_of_dead_processes_is_swept_up_and_that_of_living_ones_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let made = |name: &str| {
+            let directory = parent.path().join(name);
+            fs::create_dir(&directory).unwrap();
+            File::create(directory.join(LOCK)).unwrap()
+        };
+        let living = made("asd-throw-away-living");
+        living.lock().unwrap();
+        drop(made("asd-throw-away-dead"));
+        drop(made("somebody-elses"));
+        fs::create_dir(parent.path().join("asd-throw-away-being-made")).unwrap();
+        sweep(parent.path());
+        let mut left: Vec<_> = fs::read_dir(parent.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let expected = [
+            "asd-throw-away-being-made",
+            "asd-throw-away-living",
+            "somebody-elses",
+        ];
+        assert_eq!(left, expected);
+    }
 }

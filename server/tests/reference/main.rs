@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use server::config::consequence;
 use server::config::table::{SECTIONS, Section};
 use server::config::{Change, Kind, Setting, Support};
 use server::info::{Class, InfoCommand, Permission, table};
@@ -64,12 +65,19 @@ fn heading(section: Section) -> &'static str {
     }
 }
 
-fn settings(out: &mut String, settings: &[Setting]) {
+fn settings(out: &mut String, section: Section, settings: &[Setting]) {
     out.push_str("| setting | values | default | dynamic | what it does |\n| --- | --- | --- | --- | --- |\n");
-    let mut reported = Vec::new();
+    // Settings by what becomes of them, in the order of the table.
+    let mut reported: Vec<(&str, Vec<String>)> = Vec::new();
     for setting in settings {
         match setting.support {
-            Support::Reported => reported.push(format!("`{}`", setting.name)),
+            Support::Reported => {
+                let sentence = consequence::of(section, setting.name).unwrap_or("?");
+                match reported.iter_mut().find(|(of, _)| *of == sentence) {
+                    Some((_, names)) => names.push(format!("`{}`", setting.name)),
+                    None => reported.push((sentence, vec![format!("`{}`", setting.name)])),
+                }
+            }
             Support::Works(sentence) => {
                 let default = match setting.default {
                     "" => String::new(),
@@ -89,10 +97,10 @@ fn settings(out: &mut String, settings: &[Setting]) {
         }
     }
     if !reported.is_empty() {
-        out.push_str(&format!(
-            "\nKept and reported, without effect: {}.\n",
-            reported.join(", ")
-        ));
+        out.push_str("\n| kept and reported, without effect | because |\n| --- | --- |\n");
+        for (sentence, names) in reported {
+            out.push_str(&format!("| {} | {} |\n", names.join(", "), cell(sentence)));
+        }
     }
 }
 
@@ -117,12 +125,13 @@ fn reference() -> String {
     out.push_str(
         "\n## Settings\n\n\
          The grammar and the names are those of `aerospike.conf`; `asd --print-default-config` prints a commented file to\n\
-         start from. Numbers take `K M G T P`, times `s m h d`. Unknown keys are refused with file, line and key; keys that\n\
-         have no effect here are accepted and named in one warning. `dynamic`: `set-config` changes it while the server runs.\n",
+         start from. Numbers take `K M G T P`, times `s m h d`. Unknown keys, and what cannot be\n\
+         served (`security`, TLS, strong consistency), are refused with file, line and key; keys that have no effect here are\n\
+         accepted, and each has a line with its consequence in the log of the start. `dynamic`: `set-config` changes it while the server runs.\n",
     );
     for (section, table) in SECTIONS {
         out.push_str(&format!("\n### `{}`\n\n", heading(*section)));
-        settings(&mut out, table);
+        settings(&mut out, *section, table);
     }
     out
 }

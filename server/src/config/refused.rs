@@ -1,0 +1,29 @@
+//! What a configuration may ask for that is not served here and that nobody should believe to be there: the start is
+//! refused, instead of running without it.
+
+use super::table::Section;
+
+const TLS: &str =
+    "this server has no TLS: clients would send in the clear what the file wants encrypted";
+
+/// Why a whole section refuses the start.
+pub(crate) fn section(name: &str) -> Option<&'static str> {
+    (name == "security").then_some(
+        "this server has no users and logins: everybody who reaches it could do everything",
+    )
+}
+
+/// Why a setting with this value refuses the start.
+pub(crate) fn setting(section: Section, name: &str, value: &str) -> Option<&'static str> {
+    match (section, name) {
+        (Section::Network, "tls") => Some(TLS),
+        (
+            Section::Network,
+            "service.tls-port" | "admin.tls-port" | "heartbeat.tls-port" | "fabric.tls-port",
+        ) => (value != "0").then_some(TLS),
+        (Section::Namespace, "strong-consistency") => (value == "true").then_some(
+            "this server has no strong consistency: a split of the cluster can undo writes",
+        ),
+        _ => None,
+    }
+}
