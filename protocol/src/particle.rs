@@ -280,7 +280,7 @@ impl<'a> ParticleRef<'a> {
     ///
     /// Integers become 8 bytes, bools must be 0 or 1, lists and maps are normalised (see [`msgpack::normalize`]),
     /// sketches must be well-formed. GeoJSON loses its cells, and its text is not looked at: that is the matter of those
-    /// who know geometry. Nil stays nil.
+    /// who know geometry. Nil stays nil, whatever bytes come with it.
     ///
     /// Errors: [`ParticleError`], whose [`ParticleError::result_code`] is the answer.
     pub fn normalize(self) -> Result<Particle, ParticleError> {
@@ -289,8 +289,7 @@ impl<'a> ParticleRef<'a> {
             size: self.data.len(),
         };
         match self.kind {
-            ParticleType::NIL if self.data.is_empty() => Ok(Particle::NIL),
-            ParticleType::NIL => Err(malformed),
+            ParticleType::NIL => Ok(Particle::NIL),
             ParticleType::INTEGER => self.as_integer().map(Particle::integer).ok_or(malformed),
             ParticleType::FLOAT if self.data.len() == 8 => Ok(self.to_particle()),
             ParticleType::FLOAT => Err(malformed),

@@ -76,25 +76,18 @@ fn next(
     right: &mut Reader<'_>,
     depth: usize,
 ) -> Result<Ordering, MsgpackError> {
-    let unsigned = (
-        left.rest().first() == Some(&0xcf),
-        right.rest().first() == Some(&0xcf),
-    );
+    let large = (left.at_large_unsigned(), right.at_large_unsigned());
     let (a, b) = (left.token()?, right.token()?);
-    let ranks = (
-        Rank::of(&a).ok_or(MsgpackError::Order)?,
-        Rank::of(&b).ok_or(MsgpackError::Order)?,
-    );
+    // Behind the first place it is an extension like any other.
+    let rank = |token| Rank::of(token).unwrap_or(Rank::Extension);
+    let ranks = (rank(&a), rank(&b));
     if ranks.0 != ranks.1 {
         return Ok(ranks.0.cmp(&ranks.1));
     }
     Ok(match (a, b) {
         (Token::Bool(a), Token::Bool(b)) => a.cmp(&b),
-        (Token::Integer(a), Token::Integer(b)) => {
-            // An unsigned integer of 2^63 or more has wrapped, and is above all others.
-            let large = (unsigned.0 && a < 0, unsigned.1 && b < 0);
-            large.0.cmp(&large.1).then(a.cmp(&b))
-        }
+        // Two that wrapped are in the same order as what they were.
+        (Token::Integer(a), Token::Integer(b)) => large.0.cmp(&large.1).then(a.cmp(&b)),
         (Token::Text(a), Token::Text(b)) => a.cmp(b),
         (Token::List(a), Token::List(b)) => {
             let depth = deeper(depth)?;
@@ -123,14 +116,21 @@ fn next(
             }
             Ordering::Equal
         }
-        (Token::Extension { kind: a, data: x }, Token::Extension { kind: b, data: y }) => {
-            (a, x).cmp(&(b, y))
-        }
+        (a, b) if ranks.0 >= Rank::Extension => extension(&a).cmp(&extension(&b)),
         (a, b) => match (float(&a), float(&b)) {
             (Some(a), Some(b)) => a.total_cmp(&b),
             _ => Ordering::Equal,
         },
     })
+}
+
+/// Type and data; metadata has none.
+fn extension<'a>(token: &Token<'a>) -> (u8, &'a [u8]) {
+    match token {
+        Token::Extension { kind, data } => (*kind, data),
+        Token::Order(kind) => (*kind, &[]),
+        _ => (0, &[]),
+    }
 }
 
 fn float(token: &Token<'_>) -> Option<f64> {

@@ -2,9 +2,10 @@ use std::cmp::Ordering;
 
 use crate::limits::MAX_DEPTH;
 use crate::msgpack::{
-    MsgpackError, Rank, Reader, Token, compare, order, write_bool, write_float, write_integer,
+    MsgpackError, Reader, Token, compare, order, write_bool, write_float, write_integer,
     write_list_header, write_map_header, write_nil, write_order,
 };
+use crate::particle::ParticleType;
 
 /// What a particle says that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +20,19 @@ pub enum Collection {
 ///
 /// | input | result |
 /// |-------|--------|
-/// | over-long heads, lengths, integers; the bin family | the smallest form of the str family and of integers |
-/// | a map without order, at any depth | sorted by key, without metadata |
-/// | order flags 0 or only [`order::PRESERVE`] | the same |
-/// | a map or list that says it is ordered, and is | kept; [`order::PERSIST_INDEX`] is taken off |
-/// | one that says so and is not | [`MsgpackError::Unsorted`] |
+/// | over-long heads, lengths, integers, extensions; the bin family | the smallest form of the str family and so on |
+/// | unsigned integers above `i64::MAX` | kept |
+/// | an extension in first place, of any form but `d4` and `d6` | metadata: its type is the flags, its data, and in a map its value, are dropped |
+/// | a list with flag [`order::KEY`], sorted | kept, with this flag |
+/// | a map with flags [`order::KEY`] or [`order::VALUE`] or both | kept, with these flags |
+/// | other flags, or no metadata | without metadata |
+/// | pairs of a map without [`order::KEY`], at any depth | sorted by key |
+/// | [`order::KEY`], and not sorted | [`MsgpackError::Unsorted`] |
 /// | a key twice, or of a type other than integer, string, blob | error |
 /// | bytes after the value, too few bytes, a list for a map, no bytes at all | error |
-/// | wildcard, infinity, other extensions; metadata that is not at the start | error |
+/// | wildcard, infinity, `d6` | error |
+/// | other extensions behind the first place | kept |
+/// | one that would be taken for metadata where metadata was dropped in front of it | error |
 ///
 /// Every error is answered with result 1. Strings whose type byte is unknown, or missing, are kept; so are floats of 4
 /// bytes. The output is never longer than the input.
@@ -54,12 +60,12 @@ pub fn normalize_value(bytes: &[u8]) -> Result<Vec<u8>, MsgpackError> {
 }
 
 fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), MsgpackError> {
-    let unsigned = reader.rest().first() == Some(&0xcf);
+    let large = reader.at_large_unsigned();
+    let fixed4 = reader.rest().first() == Some(&FIXED_4);
     match reader.token()? {
         Token::Nil => write_nil(out),
         Token::Bool(value) => write_bool(out, value),
-        // An unsigned integer of 2^63 or more has wrapped, and is kept as it was written.
-        Token::Integer(value @ ..0) if unsigned => {
+        Token::Integer(value) if large => {
             out.push(0xcf);
             out.extend_from_slice(&value.to_be_bytes());
         }
@@ -76,10 +82,41 @@ fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(),
         Token::List(_) | Token::Map(_) if depth >= MAX_DEPTH => return Err(MsgpackError::Depth),
         Token::List(count) => list(reader, out, count, depth + 1)?,
         Token::Map(count) => map(reader, out, count, depth + 1)?,
-        Token::Extension { .. } => return Err(MsgpackError::Extension),
-        Token::Order(_) => return Err(MsgpackError::Order),
+        Token::Extension {
+            kind: 0xff,
+            data: [0 | 1],
+        } => return Err(MsgpackError::Extension),
+        Token::Extension { .. } if fixed4 => return Err(MsgpackError::Extension),
+        Token::Extension { kind, data } => extension(out, kind, data),
+        Token::Order(kind) => extension(out, kind, &[]),
     }
     Ok(())
+}
+
+/// Lead byte of an extension with data of 4 bytes, which the reference does not read.
+const FIXED_4: u8 = 0xd6;
+
+/// Writes an extension in its smallest form, but for data of 4 bytes.
+fn extension(out: &mut Vec<u8>, kind: u8, data: &[u8]) {
+    match (data.len(), u8::try_from(data.len()), u16::try_from(data.len())) {
+        (1, ..) => out.push(0xd4),
+        (2, ..) => out.push(0xd5),
+        (8, ..) => out.push(0xd7),
+        (16, ..) => out.push(0xd8),
+        (_, Ok(size), _) => out.extend_from_slice(&[0xc7, size]),
+        (_, _, Ok(size)) => {
+            out.push(0xc8);
+            out.extend_from_slice(&size.to_be_bytes());
+        }
+        (size, ..) => {
+            out.push(0xc9);
+            // A frame is smaller.
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            out.extend_from_slice(&size.to_be_bytes());
+        }
+    }
+    out.push(kind);
+    out.extend_from_slice(data);
 }
 
 fn list(
@@ -90,6 +127,9 @@ fn list(
 ) -> Result<(), MsgpackError> {
     let (flags, count) = reader.list_order(count)?;
     let ordered = flags & order::KEY != 0;
+    if !ordered && count > 0 && reader.at_metadata() {
+        return Err(MsgpackError::Order);
+    }
     write_list_header(out, count + usize::from(ordered));
     if ordered {
         write_order(out, order::KEY);
@@ -115,13 +155,10 @@ fn map(
     depth: usize,
 ) -> Result<(), MsgpackError> {
     let (flags, count) = reader.map_order(count)?;
-    let flags = match flags & (order::KEY | order::VALUE) {
-        order::VALUE => return Err(MsgpackError::Order),
-        flags => flags,
-    };
-    let ordered = flags != 0;
-    write_map_header(out, count + usize::from(ordered));
-    if ordered {
+    let flags = flags & (order::KEY | order::VALUE);
+    let ordered = flags & order::KEY != 0;
+    write_map_header(out, count + usize::from(flags != 0));
+    if flags != 0 {
         write_order(out, flags);
         write_nil(out);
     }
@@ -150,12 +187,14 @@ fn map(
 }
 
 fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), MsgpackError> {
+    const TEXTS: [u8; 2] = [ParticleType::STRING.0, ParticleType::BLOB.0];
     let mut ahead = *reader;
-    match Rank::of(&ahead.token()?) {
-        Some(Rank::Integer | Rank::String | Rank::Blob) => value(reader, out, MAX_DEPTH),
-        Some(Rank::Extension | Rank::Wildcard | Rank::Infinity) => Err(MsgpackError::Extension),
-        Some(_) => Err(MsgpackError::Key),
-        None => Err(MsgpackError::Order),
+    match ahead.token()? {
+        Token::Integer(_) => value(reader, out, MAX_DEPTH),
+        Token::Text([kind, ..]) if TEXTS.contains(kind) => value(reader, out, MAX_DEPTH),
+        Token::Extension { .. } => Err(MsgpackError::Extension),
+        Token::Order(_) => Err(MsgpackError::Order),
+        _ => Err(MsgpackError::Key),
     }
 }
 

@@ -9,7 +9,7 @@ pub enum Token<'a> {
     Nil,
     /// A truth value.
     Bool(bool),
-    /// An integer; unsigned ones above `i64::MAX` have wrapped.
+    /// An integer; unsigned ones above `i64::MAX` have wrapped. [`super::compare`] orders those last.
     Integer(i64),
     /// A double.
     Double(f64),
@@ -201,37 +201,50 @@ impl<'a> Reader<'a> {
 
     /// Takes the order metadata of a list whose head has just been read. Gives its flags (0 without metadata) and how
     /// many elements follow.
+    ///
+    /// An extension in first place is metadata whatever its data, which means nothing; its type is the flags. One of a
+    /// single byte is an element like any other.
     pub fn list_order(&mut self, count: usize) -> Result<(u8, usize), MsgpackError> {
-        let mut ahead = *self;
-        match (count, ahead.cursor.peek()) {
-            (1.., Some(0xc7)) => match ahead.token()? {
-                Token::Order(flags) => {
-                    *self = ahead;
-                    Ok((flags, count - 1))
-                }
-                _ => Ok((0, count)),
-            },
-            _ => Ok((0, count)),
+        match self.metadata(count)? {
+            Some(flags) => Ok((flags, count - 1)),
+            None => Ok((0, count)),
         }
     }
 
     /// Takes the order metadata of a map whose head has just been read. Gives its flags (0 without metadata) and how
-    /// many pairs follow.
+    /// many pairs follow. The value that belongs to the metadata means nothing.
     pub fn map_order(&mut self, count: usize) -> Result<(u8, usize), MsgpackError> {
-        let mut ahead = *self;
-        match (count, ahead.cursor.peek()) {
-            (1.., Some(0xc7)) => match ahead.token()? {
-                Token::Order(flags) => {
-                    if ahead.token()? != Token::Nil {
-                        return Err(MsgpackError::Order);
-                    }
-                    *self = ahead;
-                    Ok((flags, count - 1))
-                }
-                _ => Ok((0, count)),
-            },
-            _ => Ok((0, count)),
+        match self.metadata(count)? {
+            Some(flags) => {
+                self.value()?;
+                Ok((flags, count - 1))
+            }
+            None => Ok((0, count)),
         }
+    }
+
+    /// Whether an extension that can be metadata comes next.
+    pub(crate) fn at_metadata(&self) -> bool {
+        matches!(
+            self.cursor.peek(),
+            Some(0xc7 | 0xc8 | 0xc9 | 0xd5 | 0xd7 | 0xd8)
+        )
+    }
+
+    /// The flags of the metadata that comes next.
+    fn metadata(&mut self, count: usize) -> Result<Option<u8>, MsgpackError> {
+        if count == 0 || !self.at_metadata() {
+            return Ok(None);
+        }
+        match self.token()? {
+            Token::Order(flags) | Token::Extension { kind: flags, .. } => Ok(Some(flags)),
+            _ => Err(MsgpackError::Order),
+        }
+    }
+
+    /// Whether an integer comes next that only an unsigned one of 64 bits holds: as a signed one it has wrapped.
+    pub(crate) fn at_large_unsigned(&self) -> bool {
+        matches!(self.rest(), [0xcf, 0x80..=0xff, ..])
     }
 }
 

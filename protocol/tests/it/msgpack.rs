@@ -200,6 +200,51 @@ fn stored_collections_have_the_servers_form() {
             "92 c7 00 01 01",
         ),
         ("ordered and empty", map, "81 c7 00 01 c0", "81 c7 00 01 c0"),
+        (
+            "unsigned keys above the signed range come last",
+            map,
+            "82 cf ff ff ff ff ff ff ff ff 01 05 02",
+            "82 05 02 cf ff ff ff ff ff ff ff ff 01",
+        ),
+        (
+            "order with data",
+            list,
+            "93 c7 03 01 37 38 39 01 02",
+            "93 c7 00 01 01 02",
+        ),
+        (
+            "order in another form",
+            list,
+            "92 d5 01 00 00 07",
+            "92 c7 00 01 07",
+        ),
+        ("order of lists is one bit", list, "92 c7 00 02 07", "91 07"),
+        ("all bits", map, "81 c7 00 ff 07", "81 c7 00 03 c0"),
+        (
+            "value order does without sorted keys",
+            map,
+            "83 c7 00 02 c0 02 00 01 00",
+            "83 c7 00 02 c0 01 00 02 00",
+        ),
+        (
+            "order with a value other than nil",
+            map,
+            "82 c7 00 01 a2 03 61 01 00",
+            "82 c7 00 01 c0 01 00",
+        ),
+        (
+            "order behind the first place is an element",
+            list,
+            "92 01 c9 00 00 00 00 01",
+            "92 01 c7 00 01",
+        ),
+        (
+            "an extension of one byte is an element",
+            list,
+            "91 d4 01 00",
+            "91 d4 01 00",
+        ),
+        ("extension as value", map, "81 01 c7 01 01 ff", "81 01 d4 01 ff"),
     ];
     for (what, kind, input, stored) in cases {
         let found = normalize(&hex::bytes(input), kind);
@@ -272,21 +317,9 @@ fn rejects_collections_that_cannot_be_stored() {
             Unsorted,
         ),
         (
-            "value order without key order",
-            map,
-            "82 c7 00 02 c0 01 00",
-            Order,
-        ),
-        (
-            "order whose value is not nil",
-            map,
-            "82 c7 00 01 01 01 00",
-            Order,
-        ),
-        (
-            "order in the middle of a list",
+            "order that would come to the first place",
             list,
-            "92 01 c7 00 01",
+            "92 c7 00 00 c7 00 01",
             Order,
         ),
         (
@@ -297,7 +330,10 @@ fn rejects_collections_that_cannot_be_stored() {
         ),
         ("wildcard", list, "91 d4 ff 00", Extension),
         ("infinity", list, "91 d4 ff 01", Extension),
-        ("other extension", list, "91 d5 01 00 00", Extension),
+        ("extension of 4 bytes", list, "91 d6 00 00 00 00 00", Extension),
+        ("key extension", map, "81 d4 00 00 01", Extension),
+        ("key text without type byte", map, "81 a0 01", Key),
+        ("key blob of a language", map, "81 a2 0c 61 01", Key),
     ];
     for (what, kind, input, error) in cases {
         assert_eq!(normalize(&hex::bytes(input), kind), Err(error), "{what}");

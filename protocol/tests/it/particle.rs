@@ -43,6 +43,7 @@ fn request_values_take_their_stored_form() {
         ("true", 17, "01", "01"),
         ("false", 17, "00", "00"),
         ("nil", 0, "", ""),
+        ("nil with bytes", 0, "00", ""),
         ("list", 20, "dc 00 01 cc 05", "91 05"),
         ("map", 19, "82 02 00 01 00", "82 01 00 02 00"),
     ];
@@ -70,7 +71,19 @@ fn rejects_values_with_the_code_that_servers_use() {
         ("float of 4 bytes", 2, "00 00 00 00", ResultCode::PARAMETER),
         ("bool of 2", 17, "02", ResultCode::PARAMETER),
         ("bool of 2 bytes", 17, "00 01", ResultCode::PARAMETER),
-        ("nil with bytes", 0, "00", ResultCode::PARAMETER),
+        ("hll without registers", 18, "00 04 00", ResultCode::PARAMETER),
+        (
+            "hll with a byte too many",
+            18,
+            "00 04 00 00 00 00 00 00 00 00 00 00 01 02 03 04 05 06 07 08 09 0a 0b 0c",
+            ResultCode::PARAMETER,
+        ),
+        (
+            "hll of 3 index bits",
+            18,
+            "00 03 00 00 00 00 00 00 00 00 00 00 01 02 03 04 05",
+            ResultCode::PARAMETER,
+        ),
         ("type 5", 5, "00", ResultCode::PARAMETER),
         ("type 6", 6, "00", ResultCode::PARAMETER),
         ("type 255", 255, "", ResultCode::PARAMETER),
