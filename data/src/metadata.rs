@@ -21,3 +21,19 @@ pub struct Metadata<'a> {
     /// Bytes that it counts for in statistics and limits.
     pub size: u64,
 }
+
+impl<'a> Metadata<'a> {
+    /// That of a record that is being made.
+    #[must_use]
+    pub fn of_new(digest: &'a Digest, set: &'a [u8]) -> Self {
+        Self {
+            digest,
+            set,
+            key: None,
+            generation: 0,
+            void_time: 0,
+            last_update_ms: 0,
+            size: 0,
+        }
+    }
+}

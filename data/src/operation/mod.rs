@@ -71,10 +71,9 @@ pub struct Limits {
 }
 
 /// What surrounds the bins of the record that operations go over.
-#[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
-    /// What each operation may take.
-    pub limits: Limits,
+    /// Under what each operation runs.
+    pub environment: Environment<'a>,
     /// What is known of the record besides its bins, as it was before the request.
     pub metadata: Metadata<'a>,
     /// The time, in milliseconds since 2010-01-01 UTC.
@@ -128,6 +127,8 @@ pub enum Operation<'a> {
     Touch,
     /// All bins go.
     RemoveAll,
+    /// Lists, maps, bits and sketches.
+    Call(Call<'a>),
 }
 
 /// One operation of a request, with its place.
@@ -173,18 +174,21 @@ fn operation<'a>(op: &Op<'a>, get_all: bool) -> Result<Operation<'a>, OperationE
         OpCode::PREPEND => Operation::Prepend(operand),
         OpCode::TOUCH => Operation::Touch,
         OpCode::DELETE_ALL => Operation::RemoveAll,
-        code if code.is_known() => {
+        OpCode::EXP_READ | OpCode::EXP_MODIFY => {
             return Err(OperationError::new(
                 ResultCode::UNSUPPORTED_FEATURE,
-                format!("operation {} is not done here", code.0),
+                "expressions are not evaluated",
             ));
         }
-        code => {
-            return Err(OperationError::new(
-                ResultCode::PARAMETER,
-                format!("there is no operation {}", code.0),
-            ));
-        }
+        code => match Call::parse(code, operand) {
+            Some(call) => Operation::Call(call),
+            None => {
+                return Err(OperationError::new(
+                    ResultCode::PARAMETER,
+                    format!("there is no operation {}", code.0),
+                ));
+            }
+        },
     })
 }
 
@@ -199,8 +203,9 @@ impl Operation<'_> {
     pub fn apply(
         &self,
         bin: Option<ParticleRef<'_>>,
-        limits: &Limits,
+        environment: &mut Environment<'_>,
     ) -> Result<Applied, OperationError> {
+        let limits = &environment.limits;
         let change = match self {
             Self::Read => {
                 return Ok(Applied {
@@ -224,6 +229,7 @@ impl Operation<'_> {
                 })?
             }
             Self::ReadAll | Self::RemoveAll | Self::Touch => Change::Keep,
+            Self::Call(call) => return call.apply(bin, environment),
         };
         Ok(Applied {
             change,

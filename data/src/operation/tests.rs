@@ -4,22 +4,24 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::*;
+use crate::work::Unmetered;
 
-const AROUND: Surroundings<'_> = Surroundings {
-    limits: Limits {
-        max_particle_bytes: 1 << 27,
-    },
-    metadata: Metadata {
-        digest: &Digest([7; 20]),
-        set: b"demo",
-        key: None,
-        generation: 1,
-        void_time: 0,
-        last_update_ms: 5_000,
-        size: 64,
-    },
-    now_ms: 6_000,
+const LIMITS: Limits = Limits {
+    max_particle_bytes: 1 << 27,
 };
+const METADATA: Metadata<'_> = Metadata {
+    digest: &Digest([7; 20]),
+    set: b"demo",
+    key: None,
+    generation: 1,
+    void_time: 0,
+    last_update_ms: 5_000,
+    size: 64,
+};
+
+/// What ops answer: op, bin, value.
+type Answers = Vec<(u8, String, Particle)>;
+type NamedBins = Vec<(String, Particle)>;
 
 fn name(text: &str) -> BinName {
     BinName::new(text.as_bytes()).unwrap()
@@ -44,20 +46,30 @@ fn run(
     bins: &[(&str, Particle)],
     ops: &[(OpCode, &str, Particle)],
     respond_all: bool,
-) -> Result<(Vec<(u8, String, Particle)>, Vec<(String, Particle)>), ResultCode> {
+) -> Result<(Answers, NamedBins), ResultCode> {
     let stored = bins
         .iter()
         .map(|(bin, value)| (name(bin), value.as_ref()))
         .collect::<Vec<_>>();
     let mut working = Working::of(stored.into_iter(), ops.len());
     let mut answers = Vec::new();
+    let mut work = Unmetered::default();
+    let mut surroundings = Surroundings {
+        environment: Environment {
+            limits: LIMITS,
+            work: &mut work,
+            expressions: None,
+        },
+        metadata: METADATA,
+        now_ms: 6_000,
+    };
     for (code, bin, value) in ops {
         let checked = check(&op(*code, bin, value.as_ref()), true).map_err(|error| error.code)?;
         let answer = |code: OpCode, bin: &BinName, value: ParticleRef<'_>| {
             answers.push((code.0, bin.to_string(), value.to_particle()));
         };
         working
-            .apply(&checked, &AROUND, respond_all, answer)
+            .apply(&checked, &mut surroundings, respond_all, answer)
             .map_err(|error| error.code)?;
     }
     let bins = working

@@ -140,12 +140,14 @@ impl<'r> Working<'r> {
     pub fn apply(
         &mut self,
         checked: &Checked<'_>,
-        surroundings: &Surroundings<'_>,
+        surroundings: &mut Surroundings<'_>,
         respond_all: bool,
         mut answer: impl FnMut(OpCode, &BinName, ParticleRef<'_>),
     ) -> Result<(), OperationError> {
         let Checked { code, bin, .. } = checked;
         let operation = checked.operation.as_ref().map_err(OperationError::clone)?;
+        let work = &mut *surroundings.environment.work;
+        work.steps(1)?;
         match operation {
             Operation::Read => {
                 let place = self.place(bin);
@@ -158,6 +160,7 @@ impl<'r> Working<'r> {
                 return Ok(());
             }
             Operation::ReadAll => {
+                work.steps(self.slots.len())?;
                 for slot in &self.slots {
                     answer(*code, &slot.name, slot.value.as_ref());
                 }
@@ -172,7 +175,7 @@ impl<'r> Working<'r> {
                 let place = self.place(bin);
                 let value = place.and_then(|place| self.slots.get(place));
                 let value = value.map(|slot| slot.value.as_ref());
-                let applied = operation.apply(value, &surroundings.limits)?;
+                let applied = operation.apply(value, &mut surroundings.environment)?;
                 self.change(place, *bin, applied.change)?;
                 if let Some(reply) = &applied.reply {
                     answer(*code, bin, reply.as_ref());

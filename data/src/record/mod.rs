@@ -7,7 +7,8 @@ pub mod policy;
 mod set;
 mod stored;
 
-pub use bin::{Bin, BinName};
+pub use crate::bin::BinName;
+pub use bin::Bin;
 pub use set::{Set, Usage};
 pub use stored::Record;
 

@@ -48,6 +48,20 @@ impl TtlRules {
     }
 }
 
+/// Largest request ttl of a read: it is a percentage.
+const READ_TTL_MAX: u32 = 100;
+
+/// Whether a read may state this ttl, for a record of this void-time: it says in percent when a read makes the record live
+/// longer, 0 for the default, [`TTL_NEVER`] for never. Of a record that lives for ever it is not looked at.
+///
+/// Errors: 4.
+pub fn read_ttl_permits(ttl: u32, void_time: u32) -> Result<(), ResultCode> {
+    if void_time != 0 && ttl > READ_TTL_MAX && ttl != TTL_NEVER {
+        return Err(ResultCode::PARAMETER);
+    }
+    Ok(())
+}
+
 /// Whether a record counts as missing because of its void-time. `now` in seconds since 2010-01-01 UTC.
 #[must_use]
 pub fn is_expired(void_time: u32, now: u32) -> bool {
@@ -65,11 +79,11 @@ pub fn next_generation(current: Option<u16>) -> u16 {
 
 /// Whether a write with these flags and this expected generation may go on. A missing record counts as generation 0.
 ///
-/// Only the lower 16 bits of `expected` count, as generations have no more.
+/// All 32 bits of `expected` count, though generations have 16: what is larger equals none and is greater than all. With
+/// both flags the generation must be equal.
 #[must_use]
 pub fn generation_permits(flags: Info2, expected: u32, current: Option<u16>) -> bool {
-    let current = current.unwrap_or(0);
-    let expected = (expected & 0xffff) as u16;
+    let current = u32::from(current.unwrap_or(0));
     if flags.contains(Info2::GENERATION) {
         expected == current
     } else if flags.contains(Info2::GENERATION_GT) {
@@ -128,6 +142,24 @@ mod tests {
     }
 
     #[test]
+    fn the_ttl_of_a_read_is_a_percentage_of_a_life_that_ends() {
+        for (ttl, void_time, fits) in [
+            (0, 10, true),
+            (100, 10, true),
+            (101, 10, false),
+            (TTL_KEEP, 10, false),
+            (TTL_NEVER, 10, true),
+            (101, 0, true),
+        ] {
+            assert_eq!(
+                read_ttl_permits(ttl, void_time).is_ok(),
+                fits,
+                "{ttl} of {void_time}"
+            );
+        }
+    }
+
+    #[test]
     fn a_record_is_missing_from_the_second_after_its_void_time() {
         for (void_time, now, expired) in [
             (0, 10, false),
@@ -164,7 +196,9 @@ mod tests {
             (equal, 5, None, false),
             (equal, 5, Some(5), true),
             (equal, 4, Some(5), false),
-            (equal, 0x1_0005, Some(5), true),
+            (equal, 0x1_0005, Some(5), false),
+            (greater, 0x1_0005, Some(5), true),
+            (greater, 0x1_0000, None, true),
             (greater, 5, None, true),
             (greater, 0, None, false),
             (greater, 5, Some(4), true),

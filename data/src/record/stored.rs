@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use protocol::particle::{Particle, ParticleType};
+use protocol::key::Digest;
+use protocol::particle::{Particle, ParticleRef, ParticleType};
 
 use super::{Bin, Set};
+use crate::bin::Bins;
+use crate::metadata::Metadata;
 
 /// One version of a stored record. Never changed: a write stores another.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,20 @@ impl Record {
         self.bins.iter().find(|bin| bin.name.as_bytes() == name)
     }
 
+    /// What is known of the record besides its bins.
+    #[must_use]
+    pub fn metadata<'a>(&'a self, digest: &'a Digest) -> Metadata<'a> {
+        Metadata {
+            digest,
+            set: self.set_name().as_bytes(),
+            key: self.key.as_ref().map(Particle::as_ref),
+            generation: self.generation,
+            void_time: self.void_time,
+            last_update_ms: self.last_update_ms,
+            size: self.size(),
+        }
+    }
+
     /// Bytes that the record counts for, in limits and statistics; a multiple of 16.
     ///
     /// This is the size of a compact layout, not what the allocator gave: it must not depend on how a version came
@@ -57,6 +74,12 @@ impl Record {
             .sum();
         let size = FIXED_SIZE + set + key + void_time + bins;
         u64::try_from(size.next_multiple_of(SIZE_UNIT)).unwrap_or(u64::MAX)
+    }
+}
+
+impl Bins for Record {
+    fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>> {
+        Self::bin(self, name).map(|bin| bin.particle.as_ref())
     }
 }
 

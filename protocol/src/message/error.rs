@@ -14,9 +14,6 @@ pub enum ParseError {
     /// An op whose size is too small for its parts or reaches beyond the message.
     #[error("op {0} of the message is malformed")]
     Op(u16),
-    /// A bin name above the limit.
-    #[error("bin name of {0} bytes is too long")]
-    BinName(u8),
     /// More ops than a request may have.
     #[error("{0} ops in one request are too many")]
     TooManyOps(u16),
@@ -34,9 +31,6 @@ pub enum ParseError {
 impl ParseError {
     /// The code with which a server answers.
     pub fn result_code(self) -> ResultCode {
-        match self {
-            Self::BinName(_) => ResultCode::BIN_NAME,
-            _ => ResultCode::PARAMETER,
-        }
+        ResultCode::PARAMETER
     }
 }

@@ -210,14 +210,14 @@ impl<'a> Fields<'a> {
         Ok(self.array(FieldType::MAX_RECORDS)?.map(u64::from_be_bytes))
     }
 
-    /// Partitions that a query reads from the start; empty when the field is absent. Range and repetition are not checked.
-    pub fn partition_ids(
-        &self,
-    ) -> Result<impl ExactSizeIterator<Item = u16> + use<'a>, ParseError> {
-        Ok(self
-            .chunks(FieldType::PID_ARRAY)?
-            .iter()
-            .map(|bytes| u16::from_le_bytes(*bytes)))
+    /// Partitions that a query reads from the start; empty when the field is absent. Range and repetition are not checked,
+    /// and an odd byte at the end is not looked at.
+    pub fn partition_ids(&self) -> impl ExactSizeIterator<Item = u16> + use<'a> {
+        let (chunks, _odd) = self
+            .get(FieldType::PID_ARRAY)
+            .unwrap_or(&[])
+            .as_chunks::<2>();
+        chunks.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
     /// Records after which a query goes on in their partitions; empty when the field is absent.
@@ -284,10 +284,11 @@ impl<'a> Fields<'a> {
         self.get(FieldType::FILTER_EXP)
     }
 
-    /// Rows of a batch, from either of the two fields.
+    /// Rows of a batch, from either of the two fields; of several the last counts.
     pub fn batch(&self) -> Option<&'a [u8]> {
-        self.get(FieldType::BATCH_INDEX)
-            .or_else(|| self.get(FieldType::BATCH_WITH_SET))
+        const KINDS: [FieldType; 2] = [FieldType::BATCH_INDEX, FieldType::BATCH_WITH_SET];
+        let fields = self.iter().filter(|field| KINDS.contains(&field.kind));
+        fields.last().map(|field| field.data)
     }
 
     /// Bins that a query projects, in the form of older clients; empty when the field is absent.

@@ -3,7 +3,7 @@
 //! ```
 
 use crate::cursor::{Cursor, length};
-use crate::limits::{MAX_BIN_NAME, MAX_OPS};
+use crate::limits::MAX_OPS;
 use crate::message::ParseError;
 use crate::particle::{ParticleRef, ParticleType};
 
@@ -67,7 +67,8 @@ pub struct Op<'a> {
     pub particle: ParticleType,
     /// Bit 0: a time of 8 bytes stood after the name (it is skipped). Otherwise 0.
     pub flags: u8,
-    /// Bin name; bytes, because nothing says that it is UTF-8.
+    /// Bin name; bytes, because nothing says that it is UTF-8. Up to 255 of them: whether a bin can have the name is for
+    /// who looks for it to say.
     pub name: &'a [u8],
     /// Bytes of the value.
     pub value: &'a [u8],
@@ -75,6 +76,18 @@ pub struct Op<'a> {
 
 impl<'a> Op<'a> {
     const HAS_LUT: u8 = 0x01;
+
+    /// The op that reads a bin.
+    #[must_use]
+    pub fn reading(name: &'a [u8]) -> Self {
+        Self {
+            op: OpCode::READ,
+            particle: ParticleType::NIL,
+            flags: 0,
+            name,
+            value: &[],
+        }
+    }
 
     /// Type and bytes of the value together.
     pub fn particle_ref(&self) -> ParticleRef<'a> {
@@ -85,13 +98,7 @@ impl<'a> Op<'a> {
     }
 
     fn read(cursor: &mut Cursor<'a>, index: u16) -> Result<Self, ParseError> {
-        let op = Self::split(cursor).ok_or(ParseError::Op(index))?;
-        if op.name.len() > MAX_BIN_NAME {
-            return Err(ParseError::BinName(
-                u8::try_from(op.name.len()).unwrap_or(u8::MAX),
-            ));
-        }
-        Ok(op)
+        Self::split(cursor).ok_or(ParseError::Op(index))
     }
 
     fn split(cursor: &mut Cursor<'a>) -> Option<Self> {

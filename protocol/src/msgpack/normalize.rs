@@ -82,9 +82,10 @@ fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(),
         Token::List(_) | Token::Map(_) if depth >= MAX_DEPTH => return Err(MsgpackError::Depth),
         Token::List(count) => list(reader, out, count, depth + 1)?,
         Token::Map(count) => map(reader, out, count, depth + 1)?,
+        // Wildcard, infinity, and what has no meaning beside them.
         Token::Extension {
             kind: 0xff,
-            data: [0 | 1],
+            data: [_],
         } => return Err(MsgpackError::Extension),
         Token::Extension { .. } if fixed4 => return Err(MsgpackError::Extension),
         Token::Extension { kind, data } => extension(out, kind, data),
@@ -98,7 +99,11 @@ const FIXED_4: u8 = 0xd6;
 
 /// Writes an extension in its smallest form, but for data of 4 bytes.
 fn extension(out: &mut Vec<u8>, kind: u8, data: &[u8]) {
-    match (data.len(), u8::try_from(data.len()), u16::try_from(data.len())) {
+    match (
+        data.len(),
+        u8::try_from(data.len()),
+        u16::try_from(data.len()),
+    ) {
         (1, ..) => out.push(0xd4),
         (2, ..) => out.push(0xd5),
         (8, ..) => out.push(0xd7),

@@ -244,7 +244,12 @@ fn stored_collections_have_the_servers_form() {
             "91 d4 01 00",
             "91 d4 01 00",
         ),
-        ("extension as value", map, "81 01 c7 01 01 ff", "81 01 d4 01 ff"),
+        (
+            "extension as value",
+            map,
+            "81 01 c7 01 01 ff",
+            "81 01 d4 01 ff",
+        ),
     ];
     for (what, kind, input, stored) in cases {
         let found = normalize(&hex::bytes(input), kind);
@@ -330,7 +335,12 @@ fn rejects_collections_that_cannot_be_stored() {
         ),
         ("wildcard", list, "91 d4 ff 00", Extension),
         ("infinity", list, "91 d4 ff 01", Extension),
-        ("extension of 4 bytes", list, "91 d6 00 00 00 00 00", Extension),
+        (
+            "extension of 4 bytes",
+            list,
+            "91 d6 00 00 00 00 00",
+            Extension,
+        ),
         ("key extension", map, "81 d4 00 00 01", Extension),
         ("key text without type byte", map, "81 a0 01", Key),
         ("key blob of a language", map, "81 a2 0c 61 01", Key),

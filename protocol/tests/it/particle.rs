@@ -71,7 +71,12 @@ fn rejects_values_with_the_code_that_servers_use() {
         ("float of 4 bytes", 2, "00 00 00 00", ResultCode::PARAMETER),
         ("bool of 2", 17, "02", ResultCode::PARAMETER),
         ("bool of 2 bytes", 17, "00 01", ResultCode::PARAMETER),
-        ("hll without registers", 18, "00 04 00", ResultCode::PARAMETER),
+        (
+            "hll without registers",
+            18,
+            "00 04 00",
+            ResultCode::PARAMETER,
+        ),
         (
             "hll with a byte too many",
             18,

@@ -214,7 +214,7 @@ const TABLE: &[InfoCommand] = &[
     absent("tip-clear", dump::tip, SYS, "tip-clear:[host-port-list=H:P,…]: removes nodes from the mesh"),
     slow("truncate", truncate::truncate, TRUNCATE, "truncate:namespace=NS;set=S[;lut=N]: removes the records of a set last written before N, in ns since 1970, or now"),
     slow("truncate-namespace", truncate::truncate_namespace, TRUNCATE, "truncate-namespace:namespace=NS[;lut=N]: removes the records of a namespace"),
-    works("truncate-namespace-undo", truncate::undo, TRUNCATE, "truncate-namespace-undo:namespace=NS: ok; removed records are gone"),
+    works("truncate-namespace-undo", truncate::undo_namespace, TRUNCATE, "truncate-namespace-undo:namespace=NS: ok; removed records are gone"),
     works("truncate-undo", truncate::undo, TRUNCATE, "truncate-undo:namespace=NS;set=S: ok; removed records are gone"),
     works("udf-clear-cache", udf::clear_cache, UDF, "makes every module's contexts anew"),
     works("udf-get", udf::get, NONE, "udf-get:filename=F: a module as type=LUA;content=BASE64;"),

@@ -27,7 +27,7 @@ use crate::transaction::function::Names;
 use crate::transaction::plan::Plan;
 use crate::transaction::reply;
 use crate::transaction::reply::{ReplyStream, ReplyTo};
-use crate::transaction::request::{Origin, Request};
+use crate::transaction::request::{Origin, Request, SentSet};
 use crate::transaction::services::Functions;
 use crate::transaction::{single, write};
 use data::record::Record;
@@ -118,7 +118,7 @@ fn begin(
         rate if most != 0 && rate > most => return Err(ResultCode::PARAMETER),
         rate => rate,
     };
-    let kind = match Task::of(request, kind)? {
+    let kind = match &Task::of(request, kind)? {
         Task::Call(names) => {
             let text = |name| String::from_utf8_lossy(name).into_owned();
             JobKind::BackgroundUdf {
@@ -126,32 +126,35 @@ fn begin(
                 function: text(names.function),
             }
         }
-        Task::Write => JobKind::BackgroundOperations,
+        Task::Write(_) => JobKind::BackgroundOperations,
     };
     let spec = job::spec(namespace, request, kind, rate, output.peer())?;
     job::begin(services, spec, false)
 }
 
 /// What is done to each record.
-#[derive(Clone, Copy)]
 enum Task<'a> {
     Call(Names<'a>),
-    Write,
+    /// Operations, or why no record takes them: that is not looked at before there is one.
+    Write(Result<Plan<'a>, ResultCode>),
 }
 
 impl<'a> Task<'a> {
-    /// Errors: 4 for a call without names, and for operations that are none or read; others for operations that no
-    /// record takes.
+    /// Errors: 4 for a call without names, and for operations that are none or read.
     fn of(request: &Request<'a>, kind: Kind) -> Result<Self, ResultCode> {
         if kind != Kind::Operations {
             return function::names(request).map(Self::Call);
         }
         let reads = request.header.info1.contains(Info1::READ)
             || request.ops.iter().any(|op| op.op.is_read());
-        if reads {
+        if reads || request.ops.is_empty() {
             return Err(ResultCode::PARAMETER);
         }
-        Plan::of(request).map(|_| Self::Write)
+        // Such a query makes no records.
+        Ok(Self::Write(Plan::of(request).map(|plan| Plan {
+            must_exist: true,
+            ..plan
+        })))
     }
 }
 
@@ -217,7 +220,7 @@ impl<F: Functions + 'static> Background<F> {
                     if !self.wait_for_turn().await {
                         return;
                     }
-                    self.work_on(&request, task, digest, record, &mut reply)
+                    self.work_on(&request, &task, digest, record, &mut reply)
                         .await;
                     reply.clear();
                 }
@@ -258,7 +261,7 @@ impl<F: Functions + 'static> Background<F> {
     async fn work_on(
         &self,
         request: &Request<'_>,
-        task: Task<'_>,
+        task: &Task<'_>,
         digest: &Digest,
         record: &Record,
         reply: &mut BytesMut,
@@ -266,10 +269,10 @@ impl<F: Functions + 'static> Background<F> {
         let namespace = &self.namespace;
         let begun = Instant::now();
         let request = Request {
-            set: Some(record.set_name()),
+            set: SentSet::of_record(record.set_name()),
             origin: Origin::Background,
             deadline: begun + self.call_limit,
-            ..*request
+            ..request.clone()
         };
         let reply = ReplyTo::single(reply);
         self.job.active.fetch_add(1, Ordering::Relaxed);
@@ -277,9 +280,10 @@ impl<F: Functions + 'static> Background<F> {
             _ if single::sender_is_refused(namespace, &request) => ResultCode::FORBIDDEN.into(),
             Task::Call(names) => {
                 let functions = &self.functions;
-                function::run(functions, namespace, digest, &request, &names, reply).await
+                function::run(functions, namespace, digest, &request, names, reply).await
             }
-            Task::Write => self.write(&request, digest, reply).await,
+            Task::Write(Ok(plan)) => self.write(&request, plan, digest, reply).await,
+            Task::Write(Err(code)) => (*code).into(),
         };
         self.job.active.fetch_sub(1, Ordering::Relaxed);
         let counts = &self.job.counts;
@@ -292,20 +296,19 @@ impl<F: Functions + 'static> Background<F> {
         }
         let kind = match task {
             Task::Call(_) => count::Kind::Function,
-            Task::Write => count::Kind::Write,
+            Task::Write(_) => count::Kind::Write,
         };
         count::finished(namespace, request.origin, kind, result, begun.elapsed());
     }
 
     /// Does the operations on a record, if it is still there.
-    async fn write(&self, request: &Request<'_>, digest: &Digest, reply: ReplyTo<'_>) -> Done {
-        let plan = match Plan::of(request) {
-            Ok(plan) => Plan {
-                must_exist: true,
-                ..plan
-            },
-            Err(code) => return code.into(),
-        };
+    async fn write(
+        &self,
+        request: &Request<'_>,
+        plan: &Plan<'_>,
+        digest: &Digest,
+        reply: ReplyTo<'_>,
+    ) -> Done {
         let namespace = &self.namespace;
         let pending_limit = namespace.settings.transaction_pending_limit();
         let lock = namespace

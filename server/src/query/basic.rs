@@ -3,9 +3,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
+use data::filter::{Filter, Holds};
+use data::operation::{self, Checked};
 use protocol::header::{MessageType, OpenFrame};
 use protocol::key::Digest;
-use protocol::message::{BodyWriter, Info1, Info3, MessageHeader, OpCode};
+use protocol::message::{BodyWriter, FieldType, Info1, Info2, Info3, MessageHeader, Op};
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
@@ -14,10 +16,11 @@ use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::Placement;
-use crate::transaction::read::write_all;
+use crate::transaction::read::{Reader, write_all};
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
-use crate::transaction::request::Request;
+use crate::transaction::request::{Request, SentSet};
+use crate::transaction::work::Work;
 use data::record::Record;
 
 /// Time that a short query may take when the request states none.
@@ -25,6 +28,9 @@ const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// A frame of records is sent when it has grown to this.
 const FLUSH_BYTES: usize = 1 << 20;
+
+/// Time within which what is done to one page of records must end.
+const LONG_TIME_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Time that a query waits for records that are on their way to this node.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(10);
@@ -39,6 +45,20 @@ struct Start {
     after: Option<Digest>,
 }
 
+/// What is sent of a record.
+#[derive(Debug)]
+enum Wanted<'a> {
+    /// No bins.
+    Nothing,
+    /// All of them.
+    All,
+    /// What these operations answer. A record for which none answers, or one fails, is not sent.
+    Read {
+        steps: Vec<Checked<'a>>,
+        respond_all: bool,
+    },
+}
+
 /// A checked query over the primary index.
 #[derive(Debug)]
 struct Query<'a> {
@@ -46,12 +66,8 @@ struct Query<'a> {
     starts: Vec<Start>,
     /// Only this set; `None` is the whole namespace.
     set: Option<&'a str>,
-    /// Bins to return; empty is all of them.
-    bins: Vec<&'a [u8]>,
-    /// Records without their bins.
-    no_bins: bool,
-    /// The filter of the request is constant, so it keeps every record or none.
-    keep: bool,
+    wanted: Wanted<'a>,
+    filter: Option<Arc<Result<Filter, ResultCode>>>,
     max_records: u64,
     records_per_second: u32,
     short: bool,
@@ -127,13 +143,17 @@ impl<'a> Query<'a> {
     fn of(request: &Request<'a>, received: Instant) -> Result<Self, ResultCode> {
         let (header, fields) = (&request.header, &request.fields);
         let malformed = |_| ResultCode::PARAMETER;
-        let bins = projection(request)?;
+        if request.set == SentSet::Unfit {
+            return Err(ResultCode::PARAMETER);
+        }
+        request.check_filter_form()?;
+        let wanted = wanted(request)?;
         if fields.index_range().map_err(malformed)?.is_some() {
             return Err(ResultCode::SINDEX_NOT_FOUND);
         }
         let short = header.info1.contains(Info1::SHORT_QUERY);
         let records_per_second = job::rate(request)?;
-        if short && records_per_second != 0 {
+        if short && fields.has(FieldType::RECORDS_PER_SECOND) {
             return Err(ResultCode::PARAMETER);
         }
         let starts = starts(request)?;
@@ -148,10 +168,9 @@ impl<'a> Query<'a> {
         let requested = (starts.len() - resumed, resumed);
         Ok(Self {
             starts,
-            set: request.set.filter(|set| !set.is_empty()),
-            bins,
-            no_bins: header.info1.contains(Info1::GET_NO_BINS),
-            keep: request.check_filter().is_ok(),
+            set: job::set(request),
+            wanted,
+            filter: request.filter.clone(),
             max_records: fields.max_records().map_err(malformed)?.unwrap_or(0),
             records_per_second,
             short,
@@ -172,7 +191,7 @@ impl<'a> Query<'a> {
         let unknown_set = self
             .set
             .is_some_and(|set| namespace.sets().get(set).is_none());
-        if unknown_set || !self.keep {
+        if unknown_set {
             return Ok(ResultCode::OK);
         }
         let mut sent = 0;
@@ -230,6 +249,7 @@ impl<'a> Query<'a> {
             return Ok(false);
         }
         let now_ms = namespace.now_ms();
+        let mut work = Work::until(self.deadline.unwrap_or(begun + LONG_TIME_LIMIT));
         let mut rest = page.iter();
         loop {
             let out = output.buffer();
@@ -238,12 +258,13 @@ impl<'a> Query<'a> {
             let mut full = false;
             let mut at_end = true;
             for (digest, record) in rest.by_ref() {
-                if self.wants(namespace, record, now_ms)
-                    && self.write(namespace, digest, record, out)
-                {
+                if self.wants(namespace, digest, record, job, now_ms) {
+                    // A record counts before it is looked at for the bins that are wanted.
                     *sent += 1;
-                    job.counts.succeeded.inc();
                     full = self.max_records != 0 && *sent >= self.max_records;
+                    if self.write(namespace, digest, record, &mut work, out) {
+                        job.counts.succeeded.inc();
+                    }
                 }
                 if full || frame.body_len(out) >= FLUSH_BYTES {
                     at_end = false;
@@ -266,21 +287,48 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn wants(&self, namespace: &Namespace, record: &Record, now_ms: u64) -> bool {
-        self.set.is_none_or(|set| set == record.set_name()) && namespace.is_live(record, now_ms)
+    fn wants(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+        record: &Record,
+        job: &Job,
+        now_ms: u64,
+    ) -> bool {
+        if self.set.is_some_and(|set| set != record.set_name())
+            || !namespace.is_live(record, now_ms)
+        {
+            return false;
+        }
+        let Some(Ok(filter)) = self.filter.as_deref() else {
+            return true;
+        };
+        let metadata = record.metadata(digest);
+        let without_bins = filter.holds(&metadata, None, now_ms);
+        if without_bins == Holds::No {
+            job.counts.filtered_meta.inc();
+            return false;
+        }
+        let holds = without_bins == Holds::Yes
+            || filter.holds(&metadata, Some(record), now_ms) == Holds::Yes;
+        if !holds {
+            job.counts.filtered_bins.inc();
+        }
+        holds
     }
 
-    /// Writes a record; false when it has none of the wanted bins.
+    /// Writes a record; false when nothing of it is wanted, or an operation fails on it.
     fn write(
         &self,
         namespace: &Namespace,
         digest: &Digest,
         record: &Record,
+        work: &mut Work,
         out: &mut BytesMut,
     ) -> bool {
         let start = out.len();
         let header = MessageHeader {
-            info1: if self.no_bins {
+            info1: if matches!(self.wanted, Wanted::Nothing) {
                 Info1::GET_NO_BINS
             } else {
                 Info1::NONE
@@ -297,18 +345,20 @@ impl<'a> Query<'a> {
         if let Some(key) = &record.key {
             message.key(key.as_ref());
         }
-        let written = match (self.no_bins, self.bins.is_empty()) {
-            (true, _) => true,
-            (false, true) => {
+        let written = match &self.wanted {
+            Wanted::Nothing => true,
+            Wanted::All => {
                 write_all(&mut message, record);
                 true
             }
-            (false, false) => {
-                let found = self.bins.iter().filter_map(|name| record.bin(name));
-                found.fold(false, |_, bin| {
-                    message.op(OpCode::READ, bin.name.as_bytes(), bin.particle.as_ref());
-                    true
-                })
+            Wanted::Read { steps, respond_all } => {
+                let before = message.written();
+                let mut reader = Reader::new(record, steps.len(), *respond_all, work);
+                steps
+                    .iter()
+                    .try_for_each(|step| reader.answer(step, &mut message))
+                    .is_ok()
+                    && message.written() > before
             }
         };
         // What is stored fits a message: names, sizes and the number of bins were checked when it was.
@@ -340,22 +390,47 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The bins that are asked for, by ops or in the form of older clients.
-fn projection<'a>(request: &Request<'a>) -> Result<Vec<&'a [u8]>, ResultCode> {
-    let listed: Vec<_> = request
+/// What is asked for, by operations or in the form of older clients.
+///
+/// Errors: 4 for operations that do not read, for names that no bin has, and for both forms at once.
+fn wanted<'a>(request: &Request<'a>) -> Result<Wanted<'a>, ResultCode> {
+    let listed = request
         .fields
         .bin_list()
-        .map_err(|_| ResultCode::PARAMETER)?
-        .collect();
-    let only_reads = request.ops.iter().all(|op| op.op == OpCode::READ);
-    if !only_reads || (!listed.is_empty() && !request.ops.is_empty()) {
+        .map_err(|_| ResultCode::PARAMETER)?;
+    if request.header.info1.contains(Info1::GET_NO_BINS) {
+        return Ok(Wanted::Nothing);
+    }
+    let by_list = request.fields.has(FieldType::QUERY_BINLIST);
+    if by_list && !request.ops.is_empty() {
         return Err(ResultCode::PARAMETER);
     }
-    Ok(if listed.is_empty() {
-        request.ops.iter().map(|op| op.name).collect()
-    } else {
+    let steps: Vec<_> = if by_list {
+        // A name that no bin has is one of a bin that is not there.
         listed
+            .filter_map(|name| check(&Op::reading(name)).ok())
+            .collect()
+    } else {
+        request
+            .ops
+            .iter()
+            .map(|op| check(&op))
+            .collect::<Result<_, _>>()?
+    };
+    if steps.is_empty() && !by_list {
+        return Ok(Wanted::All);
+    }
+    Ok(Wanted::Read {
+        steps,
+        respond_all: request.header.info2.contains(Info2::RESPOND_ALL_OPS),
     })
+}
+
+fn check<'a>(op: &Op<'a>) -> Result<Checked<'a>, ResultCode> {
+    if !op.op.is_read() {
+        return Err(ResultCode::PARAMETER);
+    }
+    operation::check(op, false).map_err(|_| ResultCode::PARAMETER)
 }
 
 /// Tells the client to read a partition elsewhere, or later. A frame of its own.
@@ -375,8 +450,13 @@ fn unavailable(partition: u16, out: &mut BytesMut) {
 /// The partitions to read, each once.
 fn starts(request: &Request<'_>) -> Result<Vec<Start>, ResultCode> {
     let malformed = |_| ResultCode::PARAMETER;
-    let whole = request.fields.partition_ids().map_err(malformed)?;
+    let whole = request.fields.partition_ids();
     let resumed = request.fields.resume_digests().map_err(malformed)?;
+    let no_partition = request.fields.has(FieldType::PID_ARRAY) && whole.len() == 0;
+    let no_digest = request.fields.has(FieldType::BVAL_ARRAY) && resumed.len() == 0;
+    if no_partition || no_digest {
+        return Err(ResultCode::PARAMETER);
+    }
     if whole.len() + resumed.len() > usize::from(PARTITIONS) {
         return Err(ResultCode::PARAMETER);
     }

@@ -12,7 +12,7 @@ use crate::query::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::reply::ReplyStream;
-use crate::transaction::request::Request;
+use crate::transaction::request::{Request, SentSet};
 
 /// Time that a client may block a send when the request states none, ms.
 pub(crate) const SOCKET_TIMEOUT_MS: u32 = 10_000;
@@ -63,9 +63,13 @@ pub(crate) fn admit(
     if request.header.info1.contains(Info1::SHORT_QUERY) {
         return Err(ResultCode::PARAMETER);
     }
+    if request.set == SentSet::Unfit {
+        return Err(ResultCode::PARAMETER);
+    }
     if kind == Kind::Aggregation && request.filter.is_some() {
         return Err(ResultCode::UNSUPPORTED_FEATURE);
     }
+    request.check_filter_form()?;
     let range = request
         .fields
         .index_range()
@@ -81,7 +85,10 @@ pub(crate) fn admit(
 
 /// The set that a query is about; none for the whole namespace.
 pub(crate) fn set<'a>(request: &Request<'a>) -> Option<&'a str> {
-    request.set.filter(|set| !set.is_empty())
+    match request.set {
+        SentSet::Named(set) => Some(set),
+        SentSet::None | SentSet::Unfit => None,
+    }
 }
 
 /// A job over all partitions, with the number and limits that the request states.
@@ -101,11 +108,13 @@ pub(crate) fn spec(
         set: set(request).map(str::to_owned),
         requested: None,
         records_per_second,
-        socket_timeout_ms: request
-            .fields
-            .socket_timeout()
-            .map_err(malformed)?
-            .unwrap_or(SOCKET_TIMEOUT_MS),
+        socket_timeout_ms: match request.fields.socket_timeout() {
+            Ok(Some(timeout)) => timeout,
+            Ok(None) => SOCKET_TIMEOUT_MS,
+            // What has no reply does not look at it.
+            Err(_) if kind.is_background() => SOCKET_TIMEOUT_MS,
+            Err(_) => return Err(ResultCode::PARAMETER),
+        },
         from,
         kind,
         partitions: u64::from(PARTITIONS),

@@ -33,6 +33,17 @@ pub enum JobKind {
     BackgroundOperations,
 }
 
+impl JobKind {
+    /// Whether nobody waits for what it does.
+    #[must_use]
+    pub fn is_background(&self) -> bool {
+        matches!(
+            self,
+            Self::BackgroundUdf { .. } | Self::BackgroundOperations
+        )
+    }
+}
+
 /// What is known about a job when it begins.
 #[derive(Clone, Debug)]
 pub struct JobSpec {

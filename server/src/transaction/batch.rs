@@ -1,4 +1,5 @@
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
@@ -6,13 +7,15 @@ use protocol::header::{MessageType, OpenFrame};
 use protocol::message::{BatchFlags, BatchRow, BatchRows, Message, MessageHeader};
 use protocol::result_code::ResultCode;
 
-use super::filter::Filter;
 use super::forward::{self, Elsewhere, Row};
 use super::placement::{Done, Passage, Placement};
 use super::reply::{self, ReplyStream, ReplyTo};
-use super::request::Request;
+use super::request::{Request, parse_filter};
 use super::single::{self, Target};
+use super::work::Work;
 use super::{Sender, Services};
+use data::filter::Filter;
+use data::work::Meter;
 
 /// Time limit of a batch that states none.
 const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -20,10 +23,22 @@ const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
 /// A frame of rows is sent when it has grown to this.
 const FLUSH_BYTES: usize = 1 << 20;
 
-/// Rows after which other tasks get a chance.
-const ROWS_PER_TURN: u32 = 128;
+/// Most bytes of answers that are kept back until all rows have run.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+
+/// Work of a row besides its ops, in steps: some microseconds.
+const ROW_STEPS: usize = 64;
 
 /// Answers a batch: one message a row in the order of the request, then one that ends the reply.
+///
+/// All rows run, also those behind one that fails; what is answered then depends on the flags of the batch:
+///
+/// | flags | rows | last message |
+/// |---|---|---|
+/// | RESPOND_ALL | all | 0 |
+/// | RETURN_ERROR_ROWS alone | all | code of the failing row with the highest place |
+/// | neither | none, if one fails | that code |
+/// | any, but a row is malformed or names no namespace of this node | none; those before it have run | 4 |
 ///
 /// Rows run one after the other; a client spreads a batch over the connections of several nodes, and rows of one request
 /// that wait for the same record would only queue behind each other.
@@ -60,11 +75,14 @@ pub(crate) async fn answer(
     Ok(())
 }
 
+/// A filter for all rows, or what is wrong with it.
+type SharedFilter = Arc<Result<Filter, ResultCode>>;
+
 /// Refuses a batch as a whole, or finds its rows.
 fn begin<'a>(
     services: &impl Services,
     message: &Message<'a>,
-) -> Result<(BatchRows<'a>, Option<Filter>), ResultCode> {
+) -> Result<(BatchRows<'a>, Option<SharedFilter>), ResultCode> {
     let data = message.fields.batch().ok_or(ResultCode::PARAMETER)?;
     let rows = BatchRows::parse(data).map_err(|error| error.result_code())?;
     if rows.count == 0 {
@@ -74,7 +92,7 @@ fn begin<'a>(
     if limit != 0 && rows.count > limit {
         return Err(ResultCode::BATCH_MAX_REQUESTS);
     }
-    let filter = message.fields.filter_exp().map(Filter::parse).transpose()?;
+    let filter = message.fields.filter_exp().map(parse_filter).map(Arc::new);
     Ok((rows, filter))
 }
 
@@ -105,22 +123,56 @@ impl Clock {
     }
 }
 
+/// What becomes of the answers to rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    /// They are sent as they come.
+    Sent,
+    /// They are kept until all rows have run, and forgotten when one of them fails.
+    Kept,
+    /// They are not wanted.
+    Forgotten,
+}
+
+impl Answers {
+    fn of(services: &impl Services, rows: &BatchRows<'_>) -> Self {
+        let sound = |row: Result<BatchRow<'_>, _>| {
+            let row = row.ok()?;
+            let name = row.fields.namespace().ok().flatten()?;
+            services.namespace(name)
+        };
+        if !rows.clone().all(|row| sound(row).is_some()) {
+            Self::Forgotten
+        } else if rows
+            .flags
+            .intersects(BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS)
+        {
+            Self::Sent
+        } else {
+            Self::Kept
+        }
+    }
+}
+
 /// Runs the rows; the code is that of the whole batch.
 async fn run(
     services: &impl Services,
     message: &Message<'_>,
     rows: BatchRows<'_>,
     mut elsewhere: Elsewhere,
-    filter: Option<Filter>,
+    filter: Option<SharedFilter>,
     clock: Clock,
     output: &mut impl ReplyStream,
 ) -> io::Result<ResultCode> {
     let flags = rows.flags;
+    let mut answers = Answers::of(services, &rows);
+    let begin = output.buffer().len();
     let mut frame = None;
     let mut result = ResultCode::OK;
+    let mut work = Work::until(clock.deadline);
     for (number, row) in (0_u32..).zip(rows) {
         let now = Instant::now();
-        if now > clock.deadline {
+        if now > clock.deadline || work.rest().await.is_err() {
             result = ResultCode::TIMEOUT;
             break;
         }
@@ -134,7 +186,10 @@ async fn run(
         let code = loop {
             let done = match elsewhere.take(number) {
                 Some(answered) => Some(write_row(answered, row.index, out).into()),
-                None => answer_row(services, &row, filter, now, clock.row_deadline(now), out).await,
+                None => {
+                    let deadline = clock.row_deadline(now);
+                    answer_row(services, &row, filter.as_ref(), now, deadline, out).await
+                }
             };
             match done {
                 Some(Done::Answered(code)) => break Some(code),
@@ -149,24 +204,30 @@ async fn run(
             result = ResultCode::PARAMETER;
             break;
         };
-        if is_failure(code) {
-            if !flags.contains(BatchFlags::RETURN_ERROR_ROWS) {
-                out.truncate(before);
-            }
-            if !flags.contains(BatchFlags::RESPOND_ALL) {
-                result = code;
-                break;
+        // What a row takes at least, and for each of its ops. The clock is looked at before the next row.
+        let _ = work.steps(ROW_STEPS + row.ops.len());
+        if is_failure(code) && !flags.contains(BatchFlags::RESPOND_ALL) {
+            result = code;
+            if answers == Answers::Kept {
+                answers = Answers::Forgotten;
             }
         }
-        if open.body_len(out) >= FLUSH_BYTES {
-            close(frame.take(), out);
-            output.flush().await?;
-        }
-        if number % ROWS_PER_TURN == ROWS_PER_TURN - 1 {
-            tokio::task::yield_now().await;
+        match answers {
+            Answers::Forgotten => out.truncate(before),
+            Answers::Sent if open.body_len(out) >= FLUSH_BYTES => {
+                close(frame.take(), out);
+                output.flush().await?;
+            }
+            // So much is not kept: whoever asks for it gets it, and hears of a failure at the end.
+            Answers::Kept if open.body_len(out) >= MAX_KEPT_BYTES => answers = Answers::Sent,
+            Answers::Sent | Answers::Kept => {}
         }
     }
-    close(frame, output.buffer());
+    let out = output.buffer();
+    close(frame, out);
+    if answers == Answers::Forgotten {
+        out.truncate(begin);
+    }
     Ok(result)
 }
 
@@ -174,7 +235,7 @@ async fn run(
 async fn answer_row(
     services: &impl Services,
     row: &BatchRow<'_>,
-    filter: Option<Filter>,
+    filter: Option<&SharedFilter>,
     now: Instant,
     deadline: Instant,
     out: &mut BytesMut,

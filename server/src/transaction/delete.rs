@@ -2,7 +2,7 @@ use protocol::key::Digest;
 use protocol::message::Info2;
 use protocol::result_code::ResultCode;
 
-use super::reply::{Outcome, ReplyTo};
+use super::reply::ReplyTo;
 use super::request::Request;
 use crate::record::Namespace;
 use data::record::{Record, policy};
@@ -15,7 +15,7 @@ pub(crate) fn precheck(request: &Request<'_>) -> Result<(), ResultCode> {
     Ok(())
 }
 
-/// Answers a delete. The caller holds the record's lock.
+/// Answers a delete. The caller holds the record's lock. No reply says anything of the record.
 pub(crate) fn answer(
     namespace: &Namespace,
     digest: &Digest,
@@ -25,17 +25,22 @@ pub(crate) fn answer(
     let Some(record) = namespace.find(digest) else {
         return reply.plain(ResultCode::NOT_FOUND.into());
     };
-    if let Err(code) = check(request, &record) {
-        return reply.plain(Outcome::about(&record, code));
+    if let Err(code) = check(namespace, digest, request, &record) {
+        return reply.plain(code.into());
     }
     namespace.remove(digest);
     reply.plain(ResultCode::OK.into())
 }
 
-fn check(request: &Request<'_>, record: &Record) -> Result<(), ResultCode> {
+fn check(
+    namespace: &Namespace,
+    digest: &Digest,
+    request: &Request<'_>,
+    record: &Record,
+) -> Result<(), ResultCode> {
     let header = &request.header;
     if !policy::generation_permits(header.info2, header.generation, Some(record.generation)) {
         return Err(ResultCode::GENERATION);
     }
-    request.check_reader(record)
+    request.check_reader(digest, record, || namespace.now_ms())
 }

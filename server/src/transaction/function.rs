@@ -131,11 +131,12 @@ async fn call<C: FunctionContext>(
         // It went since it was found; such a query makes no records.
         return reply.plain(ResultCode::NOT_FOUND.into());
     }
-    let key = match check(request, existing) {
-        Ok(key) => key,
+    let checked =
+        check(namespace, digest, request, existing).and_then(|key| Ok((key, request.set_name()?)));
+    let (key, set) = match checked {
+        Ok(checked) => checked,
         Err(code) => return reply.plain(about(existing, code)),
     };
-    let set = request.set_name();
     let record = RecordView {
         digest: *digest,
         set: set_name(set, existing),
@@ -176,7 +177,12 @@ async fn call<C: FunctionContext>(
     if let Some(code) = ended.pending_error {
         return reply.plain(about(existing, code));
     }
-    match commit(namespace, digest, request, existing, key, ended.change) {
+    let commit = Commit {
+        set,
+        key,
+        change: ended.change,
+    };
+    match commit.run(namespace, digest, request, existing) {
         Ok((outcome, ran)) => {
             count::ran(&namespace.stats, request.origin, ran);
             write_bin(reply, outcome, SUCCESS, value.as_ref())
@@ -195,10 +201,15 @@ fn set_name(named: &str, existing: Option<&Record>) -> Option<Arc<str>> {
 }
 
 /// The checks that need the record; gives the key that a write would store.
-fn check(request: &Request<'_>, existing: Option<&Record>) -> Result<Option<Particle>, ResultCode> {
+fn check(
+    namespace: &Namespace,
+    digest: &Digest,
+    request: &Request<'_>,
+    existing: Option<&Record>,
+) -> Result<Option<Particle>, ResultCode> {
     if let Some(record) = existing {
         request.check_set(record)?;
-        request.check_filter()?;
+        request.check_filter(digest, record, || namespace.now_ms())?;
         request.check_key(record)?;
         // As the real server has it: such a record can be called on, but its key cannot be looked at.
         if record.bins.len() > MAX_UDF_BINS && request.fields.has(FieldType::KEY) {
@@ -208,56 +219,72 @@ fn check(request: &Request<'_>, existing: Option<&Record>) -> Result<Option<Part
     request.key_to_store(existing)
 }
 
-/// Stores what the function did; gives what the reply says about the record, and what to count.
-fn commit(
-    namespace: &Namespace,
-    digest: &Digest,
-    request: &Request<'_>,
-    existing: Option<&Record>,
+/// What a function did, to be stored.
+struct Commit<'a> {
+    /// The set that the request names.
+    set: &'a str,
     key: Option<Particle>,
     change: RecordChange,
-) -> Result<(Outcome, Ran), ResultCode> {
-    let (bins, ttl, drop_key) = match change {
-        RecordChange::None => return Ok((about(existing, ResultCode::OK), Ran::Read)),
-        RecordChange::Write {
+}
+
+impl Commit<'_> {
+    /// Stores it; gives what the reply says about the record, and what to count.
+    fn run(
+        self,
+        namespace: &Namespace,
+        digest: &Digest,
+        request: &Request<'_>,
+        existing: Option<&Record>,
+    ) -> Result<(Outcome, Ran), ResultCode> {
+        let (bins, ttl, drop_key) = match self.change {
+            RecordChange::None => return Ok((about(existing, ResultCode::OK), Ran::Read)),
+            RecordChange::Write {
+                bins,
+                ttl,
+                drop_key,
+            } => (bins, ttl, drop_key),
+            RecordChange::Delete => (Vec::new(), None, false),
+        };
+        // A ttl that is refused is refused even where the record goes.
+        let now_ms = namespace.now_ms();
+        let void_time = namespace.ttl_rules(self.set).void_time(
+            ttl.unwrap_or(request.header.record_ttl),
+            existing.map(|record| record.void_time),
+            seconds(now_ms),
+        )?;
+        let generation = policy::next_generation(existing.map(|record| record.generation));
+        if bins.is_empty() {
+            if existing.is_none() {
+                return Err(ResultCode::NOT_FOUND);
+            }
+            if request.header.info2.contains(Info2::DURABLE_DELETE) {
+                return Err(ResultCode::ENTERPRISE_ONLY);
+            }
+            namespace.remove(digest);
+            // The reply says what would have been stored.
+            let outcome = Outcome {
+                result: ResultCode::OK,
+                generation,
+                void_time,
+            };
+            return Ok((outcome, Ran::Delete));
+        }
+        let set = namespace
+            .set_for_write(self.set, existing)
+            .map_err(StoreError::result_code)?;
+        let record = Record {
             bins,
-            ttl,
-            drop_key,
-        } => (bins, ttl, drop_key),
-        RecordChange::Delete => (Vec::new(), None, false),
-    };
-    // A ttl that is refused is refused even where the record goes.
-    let now_ms = namespace.now_ms();
-    let void_time = namespace.ttl_rules(request.set_name()).void_time(
-        ttl.unwrap_or(request.header.record_ttl),
-        existing.map(|record| record.void_time),
-        seconds(now_ms),
-    )?;
-    if bins.is_empty() {
-        if existing.is_none() {
-            return Err(ResultCode::NOT_FOUND);
-        }
-        if request.header.info2.contains(Info2::DURABLE_DELETE) {
-            return Err(ResultCode::ENTERPRISE_ONLY);
-        }
-        namespace.remove(digest);
-        return Ok((Outcome::of(ResultCode::OK), Ran::Delete));
+            generation,
+            void_time,
+            last_update_ms: now_ms,
+            set,
+            key: if drop_key { None } else { self.key },
+        };
+        let record = namespace
+            .store(digest, record)
+            .map_err(StoreError::result_code)?;
+        Ok((Outcome::about(&record, ResultCode::OK), Ran::Write))
     }
-    let set = namespace
-        .set_for_write(request.set_name(), existing)
-        .map_err(StoreError::result_code)?;
-    let record = Record {
-        bins,
-        generation: policy::next_generation(existing.map(|record| record.generation)),
-        void_time,
-        last_update_ms: now_ms,
-        set,
-        key: if drop_key { None } else { key },
-    };
-    let record = namespace
-        .store(digest, record)
-        .map_err(StoreError::result_code)?;
-    Ok((Outcome::about(&record, ResultCode::OK), Ran::Write))
 }
 
 fn about(existing: Option<&Record>, result: ResultCode) -> Outcome {

@@ -14,7 +14,6 @@
 pub(crate) mod batch;
 pub(crate) mod count;
 mod delete;
-pub(crate) mod filter;
 pub(crate) mod forward;
 pub(crate) mod function;
 pub mod functions;
@@ -25,11 +24,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod services;
 pub(crate) mod single;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the loops over ops and rows take it next")
-)]
-mod work;
+pub(crate) mod work;
 pub(crate) mod write;
 
 use std::time::Duration;

@@ -1,19 +1,15 @@
+use data::operation::{self, Checked, Environment, NameIndex, Operation};
 use protocol::key::Digest;
-use protocol::message::{BodyWriter, Info1, Info2, OpCode};
+use protocol::message::{BodyWriter, Info1, Info2, Info3, OpCode};
 use protocol::particle::ParticleRef;
 use protocol::result_code::ResultCode;
 
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
+use super::work::Work;
+use super::write::LIMITS;
 use crate::record::Namespace;
-use data::record::Record;
-
-/// Which bins are asked for.
-enum Wanted {
-    None,
-    All,
-    Named,
-}
+use data::record::{Bin, Record, policy};
 
 /// Answers a read. Never waits: it sees the version that was stored last.
 pub(crate) fn answer(
@@ -22,55 +18,33 @@ pub(crate) fn answer(
     request: &Request<'_>,
     reply: ReplyTo<'_>,
 ) -> ResultCode {
-    let wanted = match wanted(request) {
-        Ok(wanted) => wanted,
-        Err(code) => return reply.plain(code.into()),
-    };
+    let header = &request.header;
+    // Linearised reads need a namespace of strong consistency.
+    if header.info3.contains(Info3::SC_READ_TYPE) && !header.info3.contains(Info3::SC_READ_RELAX) {
+        return reply.plain(ResultCode::ENTERPRISE_ONLY.into());
+    }
     let Some(record) = namespace.find(digest) else {
         return reply.plain(ResultCode::NOT_FOUND.into());
     };
-    if let Err(code) = request.check_reader(&record) {
+    let checked = request
+        .check_reader(digest, &record, || namespace.now_ms())
+        .and_then(|()| policy::read_ttl_permits(header.record_ttl, record.void_time));
+    if let Err(code) = checked {
         return reply.plain(Outcome::about(&record, code));
     }
     let found = Outcome::about(&record, ResultCode::OK);
-    match wanted {
-        Wanted::None => reply.plain(found),
-        Wanted::All => reply.write(|message| {
+    if header.info1.contains(Info1::GET_NO_BINS) {
+        return reply.plain(found);
+    }
+    reply.write(|message| {
+        if header.info1.contains(Info1::GET_ALL) {
             write_all(message, &record);
-            Ok(found)
-        }),
-        Wanted::Named => reply.write(|message| {
-            let respond_all = request.header.info2.contains(Info2::RESPOND_ALL_OPS);
-            for op in request.ops.iter() {
-                write_named(message, &record, op.name, respond_all);
-                check_size(message).map_err(|code| Outcome::about(&record, code))?;
-            }
-            Ok(found)
-        }),
-    }
-}
-
-fn wanted(request: &Request<'_>) -> Result<Wanted, ResultCode> {
-    let info1 = request.header.info1;
-    if info1.contains(Info1::GET_NO_BINS) {
-        return Ok(Wanted::None);
-    }
-    if info1.contains(Info1::GET_ALL) {
-        return Ok(Wanted::All);
-    }
-    if request.ops.is_empty() {
-        return Err(ResultCode::PARAMETER);
-    }
-    for op in request.ops.iter() {
-        if op.op != OpCode::READ {
-            return Err(if op.op.is_read() {
-                ResultCode::UNSUPPORTED_FEATURE
-            } else {
-                ResultCode::PARAMETER
-            });
+            return Ok(found);
         }
-    }
-    Ok(Wanted::Named)
+        write_named(message, request, &record)
+            .map(|()| found)
+            .map_err(|code| Outcome::about(&record, code))
+    })
 }
 
 /// Writes every bin in storage order.
@@ -80,15 +54,101 @@ pub(crate) fn write_all(message: &mut BodyWriter<'_>, record: &Record) {
     }
 }
 
-/// Writes one bin; a missing one is left out, or is nil where every op gets an answer.
-fn write_named(message: &mut BodyWriter<'_>, record: &Record, name: &[u8], respond_all: bool) {
-    match record.bin(name) {
-        Some(bin) => {
-            message.op(OpCode::READ, name, bin.particle.as_ref());
-        }
-        None if respond_all => {
-            message.op(OpCode::READ, name, ParticleRef::NIL);
-        }
-        None => {}
+/// Writes what each op of a request reads.
+///
+/// Errors: 4 where there is no op, or one that does not read; 21 for a name that no bin has.
+fn write_named(
+    message: &mut BodyWriter<'_>,
+    request: &Request<'_>,
+    record: &Record,
+) -> Result<(), ResultCode> {
+    if request.ops.is_empty() {
+        return Err(ResultCode::PARAMETER);
     }
+    let respond_all = request.header.info2.contains(Info2::RESPOND_ALL_OPS);
+    let mut work = Work::until(request.deadline);
+    let mut reader = Reader::new(record, request.ops.len(), respond_all, &mut work);
+    for op in request.ops.iter() {
+        if !op.op.is_read() {
+            return Err(ResultCode::PARAMETER);
+        }
+        let checked = operation::check(&op, false).map_err(refused)?;
+        reader.answer(&checked, message)?;
+    }
+    Ok(())
+}
+
+/// Does reading operations on a record.
+pub(crate) struct Reader<'r> {
+    bins: &'r [Bin],
+    index: Option<NameIndex>,
+    respond_all: bool,
+    environment: Environment<'r>,
+}
+
+impl<'r> Reader<'r> {
+    /// For so many operations. With `respond_all` each of them answers, if need be nil.
+    pub(crate) fn new(
+        record: &'r Record,
+        operations: usize,
+        respond_all: bool,
+        work: &'r mut Work,
+    ) -> Self {
+        let bins = &record.bins;
+        Self {
+            bins,
+            index: NameIndex::is_worth_it(operations, bins.len())
+                .then(|| NameIndex::of(bins.iter().map(|bin| bin.name))),
+            respond_all,
+            environment: Environment {
+                limits: LIMITS,
+                work,
+                expressions: None,
+            },
+        }
+    }
+
+    /// Does an operation and writes its answer; a missing bin is left out, or is nil where each operation answers.
+    ///
+    /// Errors: the operation fails, or the reply has become too large.
+    pub(crate) fn answer(
+        &mut self,
+        checked: &Checked<'_>,
+        message: &mut BodyWriter<'_>,
+    ) -> Result<(), ResultCode> {
+        self.environment.work.steps(1)?;
+        let bin = match &self.index {
+            Some(index) => index
+                .place(&checked.bin)
+                .and_then(|place| self.bins.get(place)),
+            None => self.bins.iter().find(|bin| bin.name == checked.bin),
+        };
+        let value = bin.map(|bin| bin.particle.as_ref());
+        let operation = checked.operation.as_ref().map_err(|error| error.code)?;
+        let name = checked.bin.as_bytes();
+        match (operation, value) {
+            // Without a copy in between.
+            (Operation::Read, Some(value)) => {
+                message.op(checked.code, name, value);
+            }
+            _ => {
+                let applied = operation.apply(value, &mut self.environment);
+                match applied.map_err(refused)?.reply {
+                    Some(value) => {
+                        message.op(checked.code, name, value.as_ref());
+                    }
+                    None if self.respond_all => {
+                        message.op(checked.code, name, ParticleRef::NIL);
+                    }
+                    None => {}
+                }
+            }
+        }
+        check_size(message)
+    }
+}
+
+fn refused(error: operation::OperationError) -> ResultCode {
+    tracing::debug!(target: "rw", "{error}");
+    error.code
 }

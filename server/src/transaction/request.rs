@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::key::Digest;
@@ -6,7 +7,7 @@ use protocol::message::{BatchRow, FieldType, Fields, Message, MessageHeader, Ops
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
-use super::filter::Filter;
+use data::filter::{Filter, Holds};
 use data::record::Record;
 
 /// Whether a command stands alone, is a row of a batch or is done by a background query; they are counted apart.
@@ -18,20 +19,58 @@ pub(crate) enum Origin {
 }
 
 /// One command on one record, with its fields at hand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) header: MessageHeader,
     pub(crate) fields: Fields<'a>,
     pub(crate) ops: Ops<'a>,
     pub(crate) namespace: Option<&'a str>,
-    /// `Some("")` says that the record is in no set.
-    pub(crate) set: Option<&'a str>,
+    pub(crate) set: SentSet<'a>,
     pub(crate) digest: Option<Digest>,
     pub(crate) key: Option<SentKey<'a>>,
-    pub(crate) filter: Option<Filter>,
+    /// What is wrong with it counts only where it would be asked, for records that exist.
+    pub(crate) filter: Option<Arc<Result<Filter, ResultCode>>>,
     /// When the caller stops waiting.
     pub(crate) deadline: Instant,
     pub(crate) origin: Origin,
+}
+
+/// The set that a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SentSet<'a> {
+    /// No field, or an empty one.
+    None,
+    /// This one.
+    Named(&'a str),
+    /// A name that no set can have: more than 63 bytes, a zero byte, or no text. No record is in it.
+    Unfit,
+}
+
+impl<'a> SentSet<'a> {
+    fn of(data: &'a [u8]) -> Self {
+        match std::str::from_utf8(data) {
+            Ok("") => Self::None,
+            Ok(name) if name.len() <= MAX_SET_NAME && !data.contains(&0) => Self::Named(name),
+            _ => Self::Unfit,
+        }
+    }
+
+    /// The set of a record, `""` for one in none.
+    pub(crate) fn of_record(name: &'a str) -> Self {
+        match name {
+            "" => Self::None,
+            name => Self::Named(name),
+        }
+    }
+
+    /// Whether this is the set of that name, `""` for records in none.
+    pub(crate) fn is(self, name: &str) -> bool {
+        match self {
+            Self::None => name.is_empty(),
+            Self::Named(sent) => sent == name,
+            Self::Unfit => false,
+        }
+    }
 }
 
 /// Data of a KEY field, unchecked: a type byte and the key's bytes.
@@ -53,12 +92,12 @@ impl<'a> Request<'a> {
     /// The command of a batch row; the filter of the batch counts where the row has none.
     pub(crate) fn of_row(
         row: &BatchRow<'a>,
-        filter: Option<Filter>,
+        filter: Option<&Arc<Result<Filter, ResultCode>>>,
         deadline: Instant,
     ) -> Result<Self, ResultCode> {
         let mut request = Self::new(row.header, row.fields, row.ops, deadline, Origin::Batch)?;
         request.digest = Some(row.digest);
-        request.filter = request.filter.or(filter);
+        request.filter = request.filter.or_else(|| filter.cloned());
         Ok(request)
     }
 
@@ -74,7 +113,7 @@ impl<'a> Request<'a> {
             fields,
             ops,
             namespace: None,
-            set: None,
+            set: SentSet::None,
             digest: None,
             key: None,
             filter: None,
@@ -88,14 +127,14 @@ impl<'a> Request<'a> {
                 FieldType::NAMESPACE => {
                     request.namespace = request.namespace.or(std::str::from_utf8(data).ok())
                 }
-                FieldType::SET if request.set.is_none() => request.set = Some(set_name(data)?),
+                FieldType::SET if request.set == SentSet::None => request.set = SentSet::of(data),
                 FieldType::DIGEST if request.digest.is_none() => {
                     request.digest =
                         Some(Digest(data.try_into().map_err(|_| ResultCode::PARAMETER)?));
                 }
                 FieldType::KEY => request.key = request.key.or(Some(SentKey(data))),
                 FieldType::FILTER_EXP if request.filter.is_none() => {
-                    request.filter = Some(Filter::parse(data)?)
+                    request.filter = Some(Arc::new(parse_filter(data)));
                 }
                 _ => {}
             }
@@ -104,22 +143,33 @@ impl<'a> Request<'a> {
     }
 
     /// The set that a record written by this request is in, `""` for none.
-    pub(crate) fn set_name(&self) -> &'a str {
-        self.set.unwrap_or("")
+    ///
+    /// Errors: 4 for a name that no set can have.
+    pub(crate) fn set_name(&self) -> Result<&'a str, ResultCode> {
+        match self.set {
+            SentSet::None => Ok(""),
+            SentSet::Named(name) => Ok(name),
+            SentSet::Unfit => Err(ResultCode::PARAMETER),
+        }
     }
 
     /// The checks that an existing record must pass for a read or a plain delete, which may leave out the set.
-    pub(crate) fn check_reader(&self, record: &Record) -> Result<(), ResultCode> {
-        if self.set.is_some_and(|set| set != record.set_name()) {
+    pub(crate) fn check_reader(
+        &self,
+        digest: &Digest,
+        record: &Record,
+        now_ms: impl FnOnce() -> u64,
+    ) -> Result<(), ResultCode> {
+        if self.set != SentSet::None && !self.set.is(record.set_name()) {
             return Err(ResultCode::PARAMETER);
         }
-        self.check_filter()?;
+        self.check_filter(digest, record, now_ms)?;
         self.check_key(record)
     }
 
     /// A write must name the record's set.
     pub(crate) fn check_set(&self, record: &Record) -> Result<(), ResultCode> {
-        if self.set_name() == record.set_name() {
+        if self.set.is(record.set_name()) {
             Ok(())
         } else {
             Err(ResultCode::PARAMETER)
@@ -127,10 +177,27 @@ impl<'a> Request<'a> {
     }
 
     /// The filter must hold for an existing record.
-    pub(crate) fn check_filter(&self) -> Result<(), ResultCode> {
-        match self.filter {
-            Some(Filter::Constant(false)) => Err(ResultCode::FILTERED_OUT),
-            Some(Filter::Constant(true)) | None => Ok(()),
+    pub(crate) fn check_filter(
+        &self,
+        digest: &Digest,
+        record: &Record,
+        now_ms: impl FnOnce() -> u64,
+    ) -> Result<(), ResultCode> {
+        let Some(filter) = &self.filter else {
+            return Ok(());
+        };
+        let filter = filter.as_ref().as_ref().map_err(|code| *code)?;
+        match filter.holds(&record.metadata(digest), Some(record), now_ms()) {
+            Holds::Yes => Ok(()),
+            Holds::No | Holds::Unknown => Err(ResultCode::FILTERED_OUT),
+        }
+    }
+
+    /// A filter, if there is one, must be one.
+    pub(crate) fn check_filter_form(&self) -> Result<(), ResultCode> {
+        match self.filter.as_deref() {
+            Some(Err(code)) => Err(*code),
+            Some(Ok(_)) | None => Ok(()),
         }
     }
 
@@ -144,7 +211,8 @@ impl<'a> Request<'a> {
 
     /// The key that a write stores: the one that is stored already, else the one sent.
     ///
-    /// Errors: 16 for a field without a single byte, 4 for a type that no key has.
+    /// Errors: 16 for a field without a single byte, and for an integer of other than 8 bytes. Other types are not looked
+    /// into.
     pub(crate) fn key_to_store(
         &self,
         existing: Option<&Record>,
@@ -156,11 +224,12 @@ impl<'a> Request<'a> {
     }
 }
 
-fn set_name(data: &[u8]) -> Result<&str, ResultCode> {
-    if data.len() > MAX_SET_NAME {
-        return Err(ResultCode::PARAMETER);
-    }
-    std::str::from_utf8(data).map_err(|_| ResultCode::PARAMETER)
+/// Checks a filter of a request; what is wrong with it is logged.
+pub(crate) fn parse_filter(data: &[u8]) -> Result<Filter, ResultCode> {
+    Filter::parse(data).map_err(|error| {
+        tracing::debug!(target: "exp", "{error}");
+        error.code
+    })
 }
 
 impl SentKey<'_> {
@@ -176,10 +245,8 @@ impl SentKey<'_> {
             .split_first()
             .ok_or(ResultCode::UNSUPPORTED_FEATURE)?;
         let kind = ParticleType(*kind);
-        match kind {
-            ParticleType::INTEGER | ParticleType::FLOAT | ParticleType::STRING => {}
-            kind if kind.is_blob() => {}
-            _ => return Err(ResultCode::PARAMETER),
+        if kind == ParticleType::INTEGER && data.len() != 8 {
+            return Err(ResultCode::UNSUPPORTED_FEATURE);
         }
         Ok(ParticleRef::new(kind, data).to_particle())
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::key::Digest;
-use protocol::message::{Info1, Info2};
+use protocol::message::{FieldType, Info1, Info2, Info4};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Kind};
@@ -54,6 +54,9 @@ pub(crate) async fn answer<S: Services>(
         _ if writes && sender_is_refused(namespace, request) => {
             reply.plain(ResultCode::FORBIDDEN.into()).into()
         }
+        _ if belongs_to_transaction(kind, request) => {
+            reply.plain(ResultCode::ENTERPRISE_ONLY.into())
+        }
         Kind::Read if header.info1.contains(Info1::READ) => {
             read::answer(namespace, target.digest, request, reply).into()
         }
@@ -83,7 +86,7 @@ async fn write<S: Services>(
         Ok(plan) => {
             let (namespace, digest) = (target.namespace, target.digest);
             locked(target, request, reply, |reply| {
-                write::answer(namespace, digest, request, plan, reply)
+                write::answer(namespace, digest, request, &plan, reply)
             })
             .await
         }
@@ -131,6 +134,19 @@ async fn locked<S: Services>(
         Ok(_lock) => change(reply),
         Err(error) => reply.plain(error.result_code().into()).into(),
     }
+}
+
+/// Whether a command is part of a transaction over several records, which the Community Edition does not have. Deletes and
+/// calls are done as if they were none.
+fn belongs_to_transaction(kind: Kind, request: &Request<'_>) -> bool {
+    const READS: Info4 = Info4::MRT_VERIFY_READ;
+    const WRITES: Info4 = Info4::MRT_ROLL_FORWARD.union(Info4::MRT_ROLL_BACK);
+    let of_transaction = match kind {
+        Kind::Read => READS,
+        Kind::Write => WRITES,
+        Kind::Delete | Kind::Function => return false,
+    };
+    request.header.info4.intersects(of_transaction) || request.fields.has(FieldType::MRT_ID)
 }
 
 /// Whether the settings refuse writes of this kind of sender.

@@ -1,23 +1,32 @@
-use bytes::{BufMut, BytesMut};
+use data::bin::BinName;
+use data::metadata::Metadata;
+use data::operation::{Environment, Limits, Surroundings, Value, Working};
 use protocol::key::Digest;
-use protocol::message::{BodyWriter, Info2, OpCode};
-use protocol::particle::{Particle, ParticleRef, ParticleType};
+use protocol::limits::MAX_BODY_SIZE;
+use protocol::message::{BodyWriter, Info2};
+use protocol::particle::ParticleRef;
 use protocol::result_code::ResultCode;
 
-use super::plan::{Action, Plan, Step};
+use super::plan::Plan;
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
+use super::work::Work;
 use crate::record::Namespace;
-use data::record::{Bin, BinName, Record, policy, seconds};
+use data::record::{Bin, Record, policy, seconds};
+
+/// Most bytes of a value while operations go over it: those of a message. What is stored has smaller limits.
+pub(crate) const LIMITS: Limits = Limits {
+    max_particle_bytes: MAX_BODY_SIZE as usize,
+};
 
 /// Answers a write, or a mix of writes and reads. The caller holds the record's lock.
 ///
-/// Ops work on a copy of the bins, one after the other; the copy is stored when all of them have succeeded.
+/// Ops work on the bins one after the other; what has become of them is stored when all have succeeded.
 pub(crate) fn answer(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,
-    plan: Plan,
+    plan: &Plan<'_>,
     reply: ReplyTo<'_>,
 ) -> ResultCode {
     let now_ms = namespace.now_ms();
@@ -25,78 +34,123 @@ pub(crate) fn answer(
     let existing = stored
         .as_deref()
         .filter(|record| namespace.is_live(record, now_ms));
+    let about = |code| match existing {
+        Some(record) => Outcome::about(record, code),
+        None => Outcome::of(code),
+    };
     reply.write(|message| {
-        run(namespace, digest, request, plan, existing, now_ms, message).map_err(|code| {
-            match existing {
-                Some(record) => Outcome::about(record, code),
-                None => Outcome::of(code),
+        match run(namespace, digest, request, plan, existing, now_ms, message).map_err(about)? {
+            Wanted::Removed => {
+                namespace.remove(digest);
+                namespace.stats.deleted_last_bin.inc();
+                Ok(Outcome::of(ResultCode::OK))
             }
-        })
+            Wanted::Stored(record) => {
+                let stored = namespace.store(digest, record);
+                let record = stored.map_err(|error| about(error.result_code()))?;
+                Ok(Outcome::about(&record, ResultCode::OK))
+            }
+        }
     })
+}
+
+/// What is to become of the record.
+enum Wanted {
+    Stored(Record),
+    Removed,
 }
 
 fn run(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,
-    plan: Plan,
+    plan: &Plan<'_>,
     existing: Option<&Record>,
     now_ms: u64,
     message: &mut BodyWriter<'_>,
-) -> Result<Outcome, ResultCode> {
-    check(request, &plan, existing)?;
+) -> Result<Wanted, ResultCode> {
+    check(request, digest, plan, existing, now_ms)?;
+    let set_name = request.set_name()?;
     let key = request.key_to_store(existing)?;
-    let void_time = namespace.ttl_rules(request.set_name()).void_time(
+    let void_time = namespace.ttl_rules(set_name).void_time(
         request.header.record_ttl,
         existing.map(|record| record.void_time),
         seconds(now_ms),
     )?;
-    let bins = match existing {
-        Some(record) if !plan.replace => {
-            let mut bins = Vec::with_capacity(record.bins.len() + plan.steps.len());
-            bins.extend_from_slice(&record.bins);
-            bins
-        }
-        _ => Vec::with_capacity(plan.steps.len()),
+    let kept = existing.filter(|_| !plan.replace);
+    let bins = kept.map_or(&[][..], |record| &record.bins);
+    let bins = bins.iter().map(|bin| (bin.name, bin.particle.as_ref()));
+    let mut working = Working::of(bins, plan.steps.len());
+    let mut work = Work::until(request.deadline);
+    let mut surroundings = Surroundings {
+        environment: Environment {
+            limits: LIMITS,
+            work: &mut work,
+            expressions: None,
+        },
+        metadata: match existing {
+            Some(record) => record.metadata(digest),
+            None => Metadata::of_new(digest, set_name.as_bytes()),
+        },
+        now_ms,
     };
-    let mut working = Working { bins };
-    for step in plan.steps {
-        working.apply(step, plan.respond_all, message)?;
+    for step in &plan.steps {
+        let answer = |code, name: &BinName, value: ParticleRef<'_>| {
+            message.op(code, name.as_bytes(), value);
+        };
+        working
+            .apply(step, &mut surroundings, plan.respond_all, answer)
+            .map_err(|error| {
+                tracing::debug!(target: "rw", "{error}");
+                error.code
+            })?;
         check_size(message)?;
     }
-    if working.bins.is_empty() {
+    if working.is_empty() {
+        // A replaced record has no bins to lose.
+        if kept.is_none() {
+            return Err(ResultCode::NOT_FOUND);
+        }
         if request.header.info2.contains(Info2::DURABLE_DELETE) {
             return Err(ResultCode::ENTERPRISE_ONLY);
         }
-        if existing.is_none() {
-            return Err(ResultCode::NOT_FOUND);
-        }
-        namespace.remove(digest);
-        namespace.stats.deleted_last_bin.inc();
-        return Ok(Outcome::of(ResultCode::OK));
+        return Ok(Wanted::Removed);
     }
-    if let Some(code) = namespace.write_refusal(request.set_name(), existing) {
+    if let Some(code) = namespace.write_refusal(set_name, existing) {
         return Err(code);
     }
-    working.bins.shrink_to_fit();
+    let stored = |place: usize| kept.and_then(|record| record.bins.get(place));
+    let bins = working.into_bins().map(|(name, value)| Bin {
+        name,
+        particle: match &value {
+            // Its bytes are shared.
+            Value::Kept(place, _) => match stored(*place) {
+                Some(bin) => bin.particle.clone(),
+                None => value.into_particle(),
+            },
+            _ => value.into_particle(),
+        },
+    });
     let set = namespace
-        .set_for_write(request.set_name(), existing)
+        .set_for_write(set_name, existing)
         .map_err(|error| error.result_code())?;
-    let record = Record {
-        bins: working.bins,
+    Ok(Wanted::Stored(Record {
+        bins: bins.collect(),
         generation: policy::next_generation(existing.map(|record| record.generation)),
         void_time,
         last_update_ms: now_ms,
         set,
         key,
-    };
-    let record = namespace
-        .store(digest, record)
-        .map_err(|error| error.result_code())?;
-    Ok(Outcome::about(&record, ResultCode::OK))
+    }))
 }
 
-fn check(request: &Request<'_>, plan: &Plan, existing: Option<&Record>) -> Result<(), ResultCode> {
+fn check(
+    request: &Request<'_>,
+    digest: &Digest,
+    plan: &Plan<'_>,
+    existing: Option<&Record>,
+    now_ms: u64,
+) -> Result<(), ResultCode> {
     let header = &request.header;
     match existing {
         Some(_) if plan.create_only => return Err(ResultCode::RECORD_EXISTS),
@@ -111,125 +165,8 @@ fn check(request: &Request<'_>, plan: &Plan, existing: Option<&Record>) -> Resul
         return Err(ResultCode::GENERATION);
     }
     if let Some(record) = existing {
-        request.check_filter()?;
+        request.check_filter(digest, record, || now_ms)?;
         request.check_key(record)?;
     }
     Ok(())
-}
-
-/// The bins that a write works on.
-struct Working {
-    bins: Vec<Bin>,
-}
-
-impl Working {
-    /// Does one op and writes what it answers.
-    fn apply(
-        &mut self,
-        step: Step,
-        respond_all: bool,
-        message: &mut BodyWriter<'_>,
-    ) -> Result<(), ResultCode> {
-        let Step { op, name, action } = step;
-        match action {
-            Action::Read => {
-                match self.find(name) {
-                    Some(bin) => {
-                        message.op(op, name.as_bytes(), bin.particle.as_ref());
-                    }
-                    None if respond_all => {
-                        message.op(op, name.as_bytes(), ParticleRef::NIL);
-                    }
-                    None => {}
-                }
-                return Ok(());
-            }
-            Action::ReadAll => {
-                for bin in &self.bins {
-                    message.op(OpCode::READ, bin.name.as_bytes(), bin.particle.as_ref());
-                }
-                return Ok(());
-            }
-            Action::Write(particle) => self.set(name, particle),
-            Action::Remove => self.remove(name),
-            Action::Add(operand) => self.change(name, operand, add)?,
-            Action::Append(operand) => {
-                self.change(name, operand, |bin, tail| join(bin, bin, tail))?
-            }
-            Action::Prepend(operand) => {
-                self.change(name, operand, |bin, head| join(bin, head, bin))?
-            }
-            Action::DeleteAll => self.bins.clear(),
-            Action::Touch => {}
-        }
-        if respond_all {
-            message.op(op, name.as_bytes(), ParticleRef::NIL);
-        }
-        Ok(())
-    }
-
-    fn find(&mut self, name: BinName) -> Option<&mut Bin> {
-        self.bins.iter_mut().find(|bin| bin.name == name)
-    }
-
-    fn set(&mut self, name: BinName, particle: Particle) {
-        match self.find(name) {
-            Some(bin) => bin.particle = particle,
-            None => self.bins.push(Bin { name, particle }),
-        }
-    }
-
-    /// Removes the bin; the last one takes its place.
-    fn remove(&mut self, name: BinName) {
-        if let Some(position) = self.bins.iter().position(|bin| bin.name == name) {
-            self.bins.swap_remove(position);
-        }
-    }
-
-    /// Changes a bin by an operand of the same type; a missing bin becomes the operand.
-    fn change(
-        &mut self,
-        name: BinName,
-        operand: Particle,
-        how: impl FnOnce(&Particle, &Particle) -> Result<Particle, ResultCode>,
-    ) -> Result<(), ResultCode> {
-        match self.find(name) {
-            None => self.bins.push(Bin {
-                name,
-                particle: operand,
-            }),
-            Some(bin) if bin.particle.kind != operand.kind => {
-                return Err(ResultCode::INCOMPATIBLE_TYPE);
-            }
-            Some(bin) => bin.particle = how(&bin.particle, &operand)?,
-        }
-        Ok(())
-    }
-}
-
-/// The sum of two integers, which wraps, or of two doubles.
-fn add(bin: &Particle, operand: &Particle) -> Result<Particle, ResultCode> {
-    let (left, right) = (bin.as_ref(), operand.as_ref());
-    if bin.kind == ParticleType::INTEGER {
-        let sum = left
-            .as_integer()
-            .zip(right.as_integer())
-            .map(|(left, right)| left.wrapping_add(right));
-        return sum
-            .map(Particle::integer)
-            .ok_or(ResultCode::INCOMPATIBLE_TYPE);
-    }
-    let sum = left
-        .as_float()
-        .zip(right.as_float())
-        .map(|(left, right)| left + right);
-    sum.map(Particle::float)
-        .ok_or(ResultCode::INCOMPATIBLE_TYPE)
-}
-
-fn join(kind: &Particle, head: &Particle, tail: &Particle) -> Result<Particle, ResultCode> {
-    let mut joined = BytesMut::with_capacity(head.data.len() + tail.data.len());
-    joined.put_slice(&head.data);
-    joined.put_slice(&tail.data);
-    Ok(Particle::new(kind.kind, joined))
 }

@@ -109,7 +109,7 @@ async fn rows_are_commands_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_first_failure_ends_a_batch_that_does_not_want_all() {
+async fn all_rows_run_and_the_flags_say_which_are_answered() {
     let fails = || {
         Ok(Ask::put("a", int(1))
             .info3(Info3::UPDATE_ONLY)
@@ -119,10 +119,10 @@ async fn the_first_failure_ends_a_batch_that_does_not_want_all() {
     let create = |record| Ok(Ask::put("a", int(1)).record(record));
     // A missing record (2) is no failure; a wrong generation is.
     for (flags, expected) in [
-        (0x0c, (vec![(1, 2), (2, 0), (3, 3), (4, 0)], 0)),
-        (0x04, (vec![(1, 2), (2, 0), (4, 0)], 0)),
-        (0x08, (vec![(1, 2), (2, 0), (3, 3)], 3)),
-        (0x00, (vec![(1, 2), (2, 0)], 3)),
+        (0x0c, (vec![(1, 2), (2, 0), (3, 3), (4, 0), (5, 5)], 0)),
+        (0x04, (vec![(1, 2), (2, 0), (3, 3), (4, 0), (5, 5)], 0)),
+        (0x08, (vec![(1, 2), (2, 0), (3, 3), (4, 0), (5, 5)], 5)),
+        (0x00, (vec![], 5)),
     ] {
         let bench = Bench::new();
         let ask = batch(
@@ -132,9 +132,15 @@ async fn the_first_failure_ends_a_batch_that_does_not_want_all() {
                 (2, create(1)),
                 (3, fails()),
                 (4, create(2)),
+                (
+                    5,
+                    Ok(Ask::put("a", int(1)).record(2).info2(Info2::CREATE_ONLY)),
+                ),
             ],
         );
         assert_eq!(rows(&bench, &ask).await, expected, "flags {flags:#x}");
+        let got = bench.code(&Ask::get().record(2)).await;
+        assert_eq!(got, 0, "rows behind a failure run");
     }
 }
 
@@ -179,7 +185,7 @@ async fn broken_batches_are_refused_or_end_where_they_break() {
         (
             "unknown namespace",
             batch(0x0c, &[(0, get()), (1, elsewhere()), (2, get())]),
-            (vec![(0, 2)], 4),
+            (vec![], 4),
         ),
         ("cut row", outer(&whole[..whole.len() - 1]), (vec![], 4)),
         (
@@ -195,12 +201,12 @@ async fn broken_batches_are_refused_or_end_where_they_break() {
         (
             "repeat of a row with a key",
             batch(0x0c, &[(0, Ok(Ask::get().key("k1"))), (1, Err(2))]),
-            (vec![(0, 2)], 4),
+            (vec![], 4),
         ),
         (
-            "malformed filter",
+            "malformed filter, of no record",
             batch(0x0c, &[(0, get())]).filter(b"\x05"),
-            (vec![], 4),
+            (vec![(0, 2)], 0),
         ),
     ];
     for (what, ask, expected) in cases {

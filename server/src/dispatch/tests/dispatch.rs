@@ -54,11 +54,6 @@ async fn requests_need_a_namespace_a_digest_and_a_purpose() {
             Ask::new(Info1::NONE, Info2::NONE),
             4,
         ),
-        (
-            "read without ops or flags",
-            Ask::new(Info1::READ, Info2::NONE),
-            4,
-        ),
         ("write without ops", Ask::new(Info1::NONE, Info2::WRITE), 4),
         (
             "set name of 64 bytes",
@@ -69,12 +64,6 @@ async fn requests_need_a_namespace_a_digest_and_a_purpose() {
             "bin name of 16 bytes",
             Ask::put("1234567890123456", int(1)),
             21,
-        ),
-        ("filter that is no expression", Ask::get().filter(b""), 4),
-        (
-            "filter that is a call",
-            Ask::get().filter(b"\x93\x01\x02\x03"),
-            16,
         ),
         (
             "unknown op",

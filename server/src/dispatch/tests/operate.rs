@@ -142,9 +142,30 @@ async fn contradictions_are_refused_and_nothing_is_applied() {
             4,
         ),
         (
-            "empty name without all bins",
-            write().info1(Info1::READ).read(""),
+            "all bins beside a named one",
+            write()
+                .info1(Info1::READ | Info1::GET_ALL)
+                .read("")
+                .read("i"),
             4,
+        ),
+        (
+            "all bins twice",
+            write()
+                .info1(Info1::READ | Info1::GET_ALL)
+                .read("")
+                .read(""),
+            4,
+        ),
+        (
+            "all bins go in a replace",
+            write().info3(replace).op(OpCode::DELETE_ALL, "", int(1)),
+            4,
+        ),
+        (
+            "nothing but reads in a replace",
+            Ask::new(Info1::READ, Info2::WRITE).info3(replace).read("i"),
+            2,
         ),
         (
             "all bins with an answer to each op",
@@ -168,24 +189,6 @@ async fn contradictions_are_refused_and_nothing_is_applied() {
             "touch in a replace",
             write().info3(replace).op(OpCode::TOUCH, "", Particle::NIL),
             4,
-        ),
-        (
-            "list op",
-            write().op(
-                OpCode::CDT_MODIFY,
-                "l",
-                Particle::new(ParticleType::BLOB, &b"\x92\x01\x05"[..]),
-            ),
-            16,
-        ),
-        (
-            "sketch op",
-            write().op(
-                OpCode::HLL_MODIFY,
-                "l",
-                Particle::new(ParticleType::BLOB, &b"\x91\x00"[..]),
-            ),
-            16,
         ),
         (
             "a later op that fails",

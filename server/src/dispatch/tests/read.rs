@@ -73,7 +73,23 @@ async fn reads_that_fail_say_why() {
     let cases = [
         ("missing record", Ask::get().record(2), 2, 0),
         ("other set", Ask::get().set(Some("other")), 4, 1),
-        ("no set", Ask::get().set(Some("")), 4, 1),
+        ("no set", Ask::get().set(Some("")), 0, 1),
+        ("filter that is no expression", Ask::get().filter(b""), 4, 1),
+        (
+            "read without ops or flags",
+            Ask::new(Info1::READ, Info2::NONE),
+            4,
+            1,
+        ),
+        (
+            "read without ops or flags, missing record",
+            Ask::new(Info1::READ, Info2::NONE).record(2),
+            2,
+            0,
+        ),
+        ("name of 16 bytes", named(&["1234567890123456"]), 21, 1),
+        ("name with a zero byte", named(&["a\0"]), 21, 1),
+        ("ttl above a percentage", Ask::get().ttl(101), 4, 1),
         ("filter false", Ask::get().filter(b"\xc2"), 27, 1),
         ("filter true", Ask::get().filter(b"\xc3"), 0, 1),
         (
@@ -87,12 +103,9 @@ async fn reads_that_fail_say_why() {
             "write op",
             named(&["a"]).op(OpCode::WRITE, "a", int(1)),
             4,
-            0,
+            1,
         ),
-        ("list op", cdt(OpCode::CDT_READ), 16, 0),
-        ("expression op", cdt(OpCode::EXP_READ), 16, 0),
-        ("bit op", cdt(OpCode::BITS_READ), 16, 0),
-        ("sketch op", cdt(OpCode::HLL_READ), 16, 0),
+        ("expression op", cdt(OpCode::EXP_READ), 16, 1),
     ];
     for (what, ask, code, generation) in cases {
         let got = bench.ask(&ask).await;

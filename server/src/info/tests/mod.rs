@@ -196,16 +196,16 @@ fn answers() {
         ("truncate:set=x", "ERROR:20:missing 'namespace'"),
         (
             "truncate:namespace=test;set=x;lut=0",
-            "ERROR:4:bad 'lut' value 0",
+            "ERROR:4:would truncate to 0",
         ),
         (
             "truncate:namespace=test;set=x;lut=soon",
-            "ERROR:4:bad 'lut' value soon",
+            "ERROR:4:would truncate to 0",
         ),
         ("truncate-namespace:namespace=bar", "ok"),
         (
             "truncate-namespace:namespace=bar;lut=9999999999999999999",
-            "ERROR:4:`lut` is in the future",
+            "ERROR:4:would truncate in the future",
         ),
         ("truncate-undo:namespace=bar;set=x", "ok"),
         ("sindex", ""),
