@@ -55,7 +55,7 @@ pub(crate) async fn answer<S: Services>(
             reply.plain(ResultCode::FORBIDDEN.into()).into()
         }
         _ if belongs_to_transaction(kind, request) => {
-            reply.plain(ResultCode::ENTERPRISE_ONLY.into())
+            reply.plain(ResultCode::ENTERPRISE_ONLY.into()).into()
         }
         Kind::Read if header.info1.contains(Info1::READ) => {
             read::answer(namespace, target.digest, request, reply).into()
