@@ -5,11 +5,13 @@
 //! | [`bin`] | names of bins, and reading them by name |
 //! | [`metadata`] | what is known of a record besides its bins |
 //! | [`operation`] | what requests do to bins |
+//! | [`expression`] | questions about a record, in filters and operations |
 //! | [`filter`] | whether a request is about a record at all |
 //! | [`geo`] | GeoJSON, points in regions, cells of indexes |
 //! | [`particle`] | the form in which a value is stored |
 
 pub mod bin;
+pub mod expression;
 pub mod filter;
 pub mod geo;
 pub mod metadata;

@@ -16,7 +16,7 @@ mod arguments;
 mod bit;
 mod call;
 pub mod collection;
-mod element;
+pub(crate) mod element;
 mod growing;
 mod hll;
 pub mod path;

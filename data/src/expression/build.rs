@@ -1,0 +1,490 @@
+//! From bytes to a program: what is read, of which type it is, and in which order it is done.
+//!
+//! Expressions that are open stand on a list of [`Frame`]s, so nothing recurses.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use protocol::msgpack::{MsgpackError, Reader, Token};
+use protocol::particle::ParticleType;
+
+use super::frame::{Frame, State};
+use super::number::Arithmetic;
+use super::program::{CallTemplate, ChildPart, Comparison, Field, Instruction, Program, Span};
+use super::{Cause, ExpressionError, Kind, Pattern};
+use crate::bin::BinName;
+use crate::geo::Geometry;
+
+/// Most bytes of an expression, and sixteen times as many as it has steps: as the real server bounds its compiled form.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Most steps.
+const MAX_STEPS: usize = MAX_BYTES / 16;
+
+/// What has been built of an expression when it is complete.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Built {
+    pub(super) kind: Kind,
+    /// It is the operation `unknown` itself, which may stand for a value of any type in a condition's results.
+    pub(super) is_unknown: bool,
+}
+
+impl Built {
+    pub(super) fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            is_unknown: false,
+        }
+    }
+}
+
+/// What reading an element leads to.
+enum Read {
+    Complete(Built),
+    Open(Frame),
+}
+
+pub(super) struct Builder<'e> {
+    bytes: &'e [u8],
+    pub(super) reader: Reader<'e>,
+    pub(super) code: Vec<Instruction>,
+    pub(super) calls: Vec<CallTemplate>,
+    places: Vec<(Span, Geometry)>,
+    patterns: Vec<Pattern>,
+    /// Visible variables.
+    pub(super) names: HashMap<&'e [u8], (u32, Kind)>,
+    pub(super) variables: usize,
+    reads_bins: bool,
+    reads_metadata: bool,
+}
+
+/// Builds the expression that these bytes are, all of them.
+pub(super) fn build(bytes: &[u8]) -> Result<Program, ExpressionError> {
+    let mut builder = Builder {
+        bytes,
+        reader: Reader::new(bytes),
+        code: Vec::new(),
+        calls: Vec::new(),
+        places: Vec::new(),
+        patterns: Vec::new(),
+        names: HashMap::new(),
+        variables: 0,
+        reads_bins: false,
+        reads_metadata: false,
+    };
+    if bytes.len() > MAX_BYTES {
+        return Err(builder.error(Cause::TooLarge));
+    }
+    let built = builder.whole()?;
+    if !builder.reader.is_empty() {
+        return Err(builder.error(Cause::Trailing));
+    }
+    Ok(Program {
+        source: Bytes::copy_from_slice(bytes),
+        code: builder.code,
+        places: builder.places,
+        patterns: builder.patterns,
+        calls: builder.calls,
+        variables: builder.variables,
+        kind: built.kind,
+        reads_bins: builder.reads_bins,
+        reads_metadata: builder.reads_metadata,
+    })
+}
+
+impl<'e> Builder<'e> {
+    /// Where reading is.
+    pub(super) fn at(&self) -> usize {
+        self.bytes.len() - self.reader.rest().len()
+    }
+
+    pub(super) fn error(&self, cause: Cause) -> ExpressionError {
+        ExpressionError {
+            byte: self.at(),
+            cause,
+        }
+    }
+
+    fn unreadable(&self, error: MsgpackError) -> ExpressionError {
+        self.error(Cause::Msgpack(error))
+    }
+
+    pub(super) fn token(&mut self) -> Result<Token<'e>, ExpressionError> {
+        let mut ahead = self.reader;
+        let token = ahead.token().map_err(|error| self.unreadable(error))?;
+        self.reader = ahead;
+        Ok(token)
+    }
+
+    /// Steps over one value and says where it stands.
+    pub(super) fn skip(&mut self) -> Result<Span, ExpressionError> {
+        let start = self.at();
+        let mut ahead = self.reader;
+        ahead.value().map_err(|error| self.unreadable(error))?;
+        self.reader = ahead;
+        Ok(self.span(start))
+    }
+
+    /// From `start` to where reading is. Expressions are small enough for 32 bits.
+    pub(super) fn span(&self, start: usize) -> Span {
+        let number = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Span {
+            start: number(start),
+            end: number(self.at()),
+        }
+    }
+
+    pub(super) fn integer(&mut self) -> Result<i64, ExpressionError> {
+        match self.token()? {
+            Token::Integer(number) => Ok(number),
+            _ => Err(self.error(Cause::Argument("an integer"))),
+        }
+    }
+
+    /// A string without type byte: names and patterns.
+    pub(super) fn raw(&mut self) -> Result<&'e [u8], ExpressionError> {
+        match self.token()? {
+            Token::Text(text) => Ok(text),
+            _ => Err(self.error(Cause::Argument("a string"))),
+        }
+    }
+
+    fn bin_name(&mut self) -> Result<BinName, ExpressionError> {
+        let name = self.raw()?;
+        BinName::new(name).ok_or_else(|| self.error(Cause::Argument("the name of a bin")))
+    }
+
+    fn kind(&mut self) -> Result<Kind, ExpressionError> {
+        let number = self.integer()?;
+        Kind::of_number(number).ok_or_else(|| self.error(Cause::Argument("a type")))
+    }
+
+    pub(super) fn emit(&mut self, instruction: Instruction) -> Result<(), ExpressionError> {
+        if self.code.len() >= MAX_STEPS {
+            return Err(self.error(Cause::TooLarge));
+        }
+        self.code.push(instruction);
+        Ok(())
+    }
+
+    /// The number of the next instruction, for jumps to it.
+    pub(super) fn here(&self) -> u32 {
+        // There are at most MAX_STEPS.
+        u32::try_from(self.code.len()).unwrap_or(u32::MAX)
+    }
+
+    fn whole(&mut self) -> Result<Built, ExpressionError> {
+        let mut frames: Vec<Frame> = Vec::new();
+        loop {
+            let mut complete = match self.element()? {
+                Read::Complete(built) => Some(built),
+                Read::Open(frame) => {
+                    frames.push(frame);
+                    None
+                }
+            };
+            // A complete expression may complete those around it; a new one may have no inner expression.
+            loop {
+                let Some(frame) = frames.last_mut() else {
+                    match complete {
+                        Some(built) => return Ok(built),
+                        None => return Err(self.error(Cause::Code)),
+                    }
+                };
+                if let Some(built) = complete.take() {
+                    frame.accept(self, built)?;
+                }
+                match frame.advance(self)? {
+                    None => break,
+                    Some(built) => {
+                        frames.pop();
+                        complete = Some(built);
+                    }
+                }
+            }
+        }
+    }
+
+    fn element(&mut self) -> Result<Read, ExpressionError> {
+        let start = self.at();
+        let kind = match self.token()? {
+            Token::Nil => {
+                self.emit(Instruction::Nil)?;
+                Kind::Nil
+            }
+            Token::Bool(value) => {
+                self.emit(Instruction::Bool(value))?;
+                Kind::Bool
+            }
+            Token::Integer(value) => {
+                self.emit(Instruction::Integer(value))?;
+                Kind::Integer
+            }
+            Token::Double(value) => {
+                self.emit(Instruction::Float(value))?;
+                Kind::Float
+            }
+            Token::Float(value) => {
+                self.emit(Instruction::Float(value.into()))?;
+                Kind::Float
+            }
+            Token::Text(content) => self.text(content)?,
+            Token::Map(_) => {
+                self.reader = Reader::new(self.bytes.get(start..).unwrap_or_default());
+                let span = self.skip()?;
+                self.emit(Instruction::Map(span))?;
+                Kind::Map
+            }
+            Token::Extension {
+                kind: 0xff,
+                data: [0 | 1],
+            } => {
+                let span = self.span(start);
+                self.emit(Instruction::Special(span))?;
+                Kind::Special
+            }
+            Token::Extension { .. } | Token::Order(_) => {
+                return Err(self.error(Cause::Argument("a value")));
+            }
+            Token::List(0) => return Err(self.error(Cause::Code)),
+            Token::List(count) => return self.operation(count - 1),
+        };
+        Ok(Read::Complete(Built::of(kind)))
+    }
+
+    fn text(&mut self, content: &'e [u8]) -> Result<Kind, ExpressionError> {
+        let Some((kind, text)) = content.split_first() else {
+            return Err(self.error(Cause::Argument("a string with its type byte")));
+        };
+        let span = self.span(self.at() - text.len());
+        let kind = match ParticleType(*kind) {
+            ParticleType::STRING => Kind::String,
+            ParticleType::BLOB => Kind::Blob,
+            ParticleType::HLL => Kind::Sketch,
+            ParticleType::GEOJSON => {
+                let place = Geometry::parse(text).map_err(|error| self.error(Cause::Geo(error)))?;
+                let number = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+                self.places.push((span, place));
+                self.emit(Instruction::Place(number))?;
+                return Ok(Kind::GeoJson);
+            }
+            _ => return Err(self.error(Cause::Argument("a string, blob, sketch or GeoJSON"))),
+        };
+        self.emit(Instruction::Text(ParticleType(content.first().copied().unwrap_or(0)), span))?;
+        Ok(kind)
+    }
+
+    /// An operation with so many arguments.
+    fn operation(&mut self, count: usize) -> Result<Read, ExpressionError> {
+        let code = match self.token()? {
+            Token::Integer(code) => code,
+            _ => return Err(self.error(Cause::Code)),
+        };
+        let state = match code {
+            1..=6 => State::Compare { start: self.code.len(), first: None },
+            7 if count == 3 => {
+                let flags = self.integer()?;
+                let pattern = self.raw()?;
+                let pattern = Pattern::new(pattern, flags)
+                    .map_err(|error| self.error(Cause::Pattern(error)))?;
+                self.patterns.push(pattern);
+                return Ok(Read::Open(Frame::new(
+                    code,
+                    1,
+                    State::Matches(u32::try_from(self.patterns.len() - 1).unwrap_or(u32::MAX)),
+                )));
+            }
+            8 => State::Within,
+            9 => State::InList,
+            16 => State::Join { on: false, jumps: Vec::new() },
+            17 => State::Join { on: true, jumps: Vec::new() },
+            18 => State::Not,
+            19 => State::Exclusive,
+            101 => State::Entries(Instruction::MapKeys),
+            102 => State::Entries(Instruction::MapValues),
+            123 => State::conditional(),
+            125 => State::variables(),
+            127 if count == 4 => return self.call().map(Read::Open),
+            code => match Arithmetic::of_code(code) {
+                Some((operation, shape, _)) => State::Arithmetic { operation, shape, first: None },
+                None => return self.leaf(code, count).map(Read::Complete),
+            },
+        };
+        let frame = Frame::new(code, count, state);
+        if !frame.count_fits() {
+            return Err(self.error(Cause::Count));
+        }
+        Ok(Read::Open(frame))
+    }
+
+    /// Operations without expressions inside.
+    fn leaf(&mut self, code: i64, count: usize) -> Result<Built, ExpressionError> {
+        let expected = match code {
+            0 | 65..=74 | 100 => 0,
+            64 | 80 | 82 | 124 | 126 => 1,
+            81 | 122 => 2,
+            7 => 3,
+            127 => 4,
+            _ => return Err(self.error(Cause::Code)),
+        };
+        if count != expected {
+            return Err(self.error(Cause::Count));
+        }
+        let (instruction, kind) = match code {
+            0 => {
+                self.emit(Instruction::Unknown)?;
+                return Ok(Built {
+                    kind: Kind::Bool,
+                    is_unknown: true,
+                });
+            }
+            64 => {
+                // The low 32 bits, signed, without their sign.
+                #[expect(clippy::cast_possible_truncation, reason = "the upper bits do not count")]
+                let modulus = (self.integer()? as i32).unsigned_abs();
+                if modulus == 0 {
+                    return Err(self.error(Cause::Argument("a number other than 0")));
+                }
+                self.reads_metadata = true;
+                (Instruction::DigestModulo(modulus), Kind::Integer)
+            }
+            65..=74 => {
+                self.reads_metadata = true;
+                let (field, kind) = field(code);
+                (Instruction::Field(field), kind)
+            }
+            80 => {
+                let kind = self.kind()?;
+                if !matches!(kind, Kind::Integer | Kind::String | Kind::Blob) {
+                    return Err(self.error(Cause::Argument("the type of a key")));
+                }
+                self.reads_bins = true;
+                (Instruction::Key(kind), kind)
+            }
+            81 => {
+                let kind = self.kind()?;
+                self.reads_bins = true;
+                (Instruction::Bin(kind, self.bin_name()?), kind)
+            }
+            82 => {
+                self.reads_bins = true;
+                (Instruction::BinType(self.bin_name()?), Kind::Integer)
+            }
+            100 => (Instruction::Remove, Kind::Remove),
+            122 => {
+                let kind = self.kind()?;
+                let part = match self.integer()? {
+                    0 => ChildPart::Key,
+                    1 => ChildPart::Value,
+                    2 if kind == Kind::Integer => ChildPart::Index,
+                    _ => return Err(self.error(Cause::Argument("a built-in variable of this type"))),
+                };
+                (Instruction::Child(kind, part), kind)
+            }
+            124 => {
+                let name = self.raw()?;
+                let Some((place, kind)) = self.names.get(name).copied() else {
+                    return Err(self.error(Cause::Variable));
+                };
+                (Instruction::Load(place), kind)
+            }
+            126 => {
+                let start = self.at();
+                let span = self.skip()?;
+                let first = self.bytes.get(start..).unwrap_or_default();
+                if !crate::operation::element::is_list(first) {
+                    return Err(self.error(Cause::Argument("a list")));
+                }
+                (Instruction::List(span), Kind::List)
+            }
+            _ => return Err(self.error(Cause::Code)),
+        };
+        self.emit(instruction)?;
+        Ok(Built::of(kind))
+    }
+
+    /// The head of a list that is not empty.
+    pub(super) fn list(&mut self) -> Result<usize, ExpressionError> {
+        match self.token()? {
+            Token::List(count) if count > 0 => Ok(count),
+            _ => Err(self.error(Cause::Argument("a list with an operation"))),
+        }
+    }
+
+    /// A new variable's name: a letter or underscore, then also digits; not visible yet.
+    pub(super) fn name(&mut self) -> Result<Span, ExpressionError> {
+        let name = self.raw()?;
+        let fits = match name {
+            [first, rest @ ..] => {
+                (first.is_ascii_alphabetic() || *first == b'_')
+                    && rest
+                        .iter()
+                        .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            }
+            [] => false,
+        };
+        if !fits || self.names.contains_key(name) {
+            return Err(self.error(Cause::Variable));
+        }
+        Ok(self.span(self.at() - name.len()))
+    }
+
+    fn name_at(&self, span: Span) -> &'e [u8] {
+        self.bytes
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// Makes a variable visible and gives its place.
+    pub(super) fn define(&mut self, name: Span, kind: Kind) -> Result<u32, ExpressionError> {
+        let name = self.name_at(name);
+        let place = self.names.len();
+        self.variables = self.variables.max(place + 1);
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        // Its own value may have used the name for a variable that is gone by now.
+        match self.names.insert(name, (place, kind)) {
+            None => Ok(place),
+            Some(_) => Err(self.error(Cause::Variable)),
+        }
+    }
+
+    /// The name is free again.
+    pub(super) fn forget(&mut self, name: Span) {
+        let name = self.name_at(name);
+        self.names.remove(name);
+    }
+
+    /// Begins a call: its type and system.
+    fn call(&mut self) -> Result<Frame, ExpressionError> {
+        let kind = self.kind()?;
+        let system = self.integer()?;
+        Frame::call(self, kind, system)
+    }
+}
+
+fn field(code: i64) -> (Field, Kind) {
+    match code {
+        65 => (Field::DeviceSize, Kind::Integer),
+        66 => (Field::LastUpdate, Kind::Integer),
+        67 => (Field::SinceUpdate, Kind::Integer),
+        68 => (Field::VoidTime, Kind::Integer),
+        69 => (Field::TimeToLive, Kind::Integer),
+        70 => (Field::SetName, Kind::String),
+        71 => (Field::KeyExists, Kind::Bool),
+        72 => (Field::IsTombstone, Kind::Bool),
+        73 => (Field::MemorySize, Kind::Integer),
+        _ => (Field::RecordSize, Kind::Integer),
+    }
+}
+
+/// The comparison with this code.
+pub(super) fn comparison(code: i64) -> Comparison {
+    match code {
+        1 => Comparison::Equal,
+        2 => Comparison::NotEqual,
+        3 => Comparison::Greater,
+        4 => Comparison::GreaterOrEqual,
+        5 => Comparison::Less,
+        _ => Comparison::LessOrEqual,
+    }
+}

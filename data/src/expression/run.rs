@@ -1,0 +1,461 @@
+//! Running a program for one record.
+
+use std::cmp::Ordering;
+
+use protocol::msgpack::{self, Reader, Token};
+use protocol::particle::{ParticleRef, ParticleType};
+
+use super::nested::Nested;
+use super::program::{
+    CallTemplate, ChildPart, Comparison, Field, Instruction, Piece, Program,
+};
+use super::value::{Data, Value};
+use super::Kind;
+use crate::bin::Bins;
+use crate::geo::Geometry;
+use crate::metadata::Metadata;
+use crate::operation::path::Child;
+use crate::operation::{Call, Change, Environment, Limits, collection, element};
+use crate::work::{Meter, TimeIsUp};
+
+/// Seconds from 1970 to 2010, where the times of records begin.
+const EPOCH_SECONDS: i64 = 1_262_304_000;
+
+/// Units of work that a step takes.
+const STEP: usize = 10;
+
+/// What an expression is asked about.
+#[derive(Clone, Copy)]
+pub struct Context<'r> {
+    /// What is known of the record besides its bins.
+    pub metadata: Metadata<'r>,
+    /// Its bins; without them, they and the key are unknown.
+    pub bins: Option<&'r dyn Bins>,
+    /// The time, in milliseconds since 2010-01-01 UTC.
+    pub now_ms: u64,
+    /// What called operations may take.
+    pub limits: Limits,
+    /// The child of a list or map that a path operation looks at.
+    pub child: Option<Child<'r>>,
+    /// How many expressions this one runs inside of.
+    pub nesting: usize,
+}
+
+impl<'r> Context<'r> {
+    /// What a filter or operation is asked about.
+    #[must_use]
+    pub fn of_record(
+        metadata: Metadata<'r>,
+        bins: Option<&'r dyn Bins>,
+        now_ms: u64,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            metadata,
+            bins,
+            now_ms,
+            limits,
+            child: None,
+            nesting: 0,
+        }
+    }
+
+    fn bin(&self, kind: Kind, name: &[u8]) -> Value<'r> {
+        match self.bins.and_then(|bins| bins.bin(name)) {
+            Some(particle) => Value::of_particle(kind, particle),
+            None => Value::Unknown,
+        }
+    }
+
+    fn field(&self, field: Field) -> Value<'r> {
+        let metadata = &self.metadata;
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let void_time = || match metadata.void_time {
+            0 => None,
+            seconds => Some(i64::from(seconds)),
+        };
+        Value::Integer(match field {
+            // Records are kept in memory.
+            Field::DeviceSize => 0,
+            Field::MemorySize | Field::RecordSize => signed(metadata.size),
+            Field::LastUpdate => signed(metadata.last_update_ms)
+                .saturating_add(EPOCH_SECONDS * 1000)
+                .saturating_mul(1_000_000),
+            Field::SinceUpdate => signed(self.now_ms.saturating_sub(metadata.last_update_ms)),
+            Field::VoidTime => void_time().map_or(-1, |seconds| {
+                (seconds + EPOCH_SECONDS).saturating_mul(1_000_000_000)
+            }),
+            Field::TimeToLive => void_time().map_or(-1, |seconds| {
+                (seconds - signed(self.now_ms / 1000)).max(0)
+            }),
+            Field::SetName => {
+                return Value::Text(ParticleType::STRING, Data::Borrowed(metadata.set));
+            }
+            Field::KeyExists => return Value::Bool(metadata.key.is_some()),
+            Field::IsTombstone => return Value::Bool(false),
+        })
+    }
+
+    fn digest_modulo(&self, modulus: u32) -> Value<'r> {
+        let [.., a, b, c, d] = self.metadata.digest.0;
+        Value::Integer((u32::from_le_bytes([a, b, c, d]) % modulus.max(1)).into())
+    }
+
+    fn part(&self, kind: Kind, part: ChildPart) -> Value<'r> {
+        match (part, self.child) {
+            (ChildPart::Key, Some(Child::Pair { key, .. })) => Value::of_element(kind, key),
+            (ChildPart::Value, Some(Child::Pair { value, .. } | Child::Element { value, .. })) => {
+                Value::of_element(kind, value)
+            }
+            (ChildPart::Index, Some(Child::Element { index, .. })) => {
+                i64::try_from(index).map_or(Value::Unknown, Value::Integer)
+            }
+            _ => Value::Unknown,
+        }
+    }
+}
+
+/// Runs a program and gives its value.
+pub(super) fn run<'r>(
+    program: &'r Program,
+    context: &Context<'r>,
+    work: &mut dyn Meter,
+) -> Result<Value<'r>, TimeIsUp> {
+    work.spend(program.code.len().saturating_mul(STEP))?;
+    let mut stack: Vec<Value<'r>> = Vec::with_capacity(program.code.len().min(8));
+    let mut variables: Vec<Value<'r>> = vec![Value::Unknown; program.variables];
+    let mut at = 0;
+    while let Some(instruction) = program.code.get(at) {
+        at += 1;
+        let value = match instruction {
+            Instruction::Unknown => Value::Unknown,
+            Instruction::Nil => Value::Nil,
+            Instruction::Bool(value) => Value::Bool(*value),
+            Instruction::Integer(value) => Value::Integer(*value),
+            Instruction::Float(value) => Value::Float(*value),
+            Instruction::Text(kind, span) => {
+                Value::Text(*kind, Data::Borrowed(program.bytes(*span)))
+            }
+            Instruction::Place(number) => match program.places.get(*number as usize) {
+                Some((span, place)) => {
+                    Value::Place(Data::Borrowed(program.bytes(*span)), Some(place))
+                }
+                None => Value::Unknown,
+            },
+            Instruction::List(span) => Value::List(Data::Borrowed(program.bytes(*span))),
+            Instruction::Map(span) => Value::Map(Data::Borrowed(program.bytes(*span))),
+            Instruction::Special(span) => Value::Special(Data::Borrowed(program.bytes(*span))),
+            Instruction::Remove => Value::Remove,
+            Instruction::Bin(kind, name) => context.bin(*kind, name.as_bytes()),
+            Instruction::BinType(name) => match context.bins {
+                Some(bins) => Value::Integer(
+                    bins.bin(name.as_bytes())
+                        .map_or(0, |particle| particle.kind.0.into()),
+                ),
+                None => Value::Unknown,
+            },
+            Instruction::Key(kind) => match (context.bins, context.metadata.key) {
+                (Some(_), Some(key)) => Value::of_particle(*kind, key),
+                _ => Value::Unknown,
+            },
+            Instruction::Field(field) => context.field(*field),
+            Instruction::DigestModulo(modulus) => context.digest_modulo(*modulus),
+            Instruction::Child(kind, part) => context.part(*kind, *part),
+            Instruction::CompareBin(comparison, name, number) => {
+                match context.bin(Kind::Integer, name.as_bytes()) {
+                    Value::Integer(value) => {
+                        Value::Bool(comparison.holds(Some(value.cmp(number))))
+                    }
+                    _ => Value::Unknown,
+                }
+            }
+            Instruction::Compare(comparison) => {
+                let (right, left) = (pop(&mut stack), pop(&mut stack));
+                work.bytes(left.size().min(right.size()).saturating_mul(8))?;
+                match left.compare(&right) {
+                    Some(order) => Value::Bool(comparison.holds(order)),
+                    None => Value::Unknown,
+                }
+            }
+            Instruction::Matches(number) => match (pop(&mut stack), program.patterns.get(*number as usize)) {
+                (Value::Text(ParticleType::STRING, text), Some(pattern)) => {
+                    match pattern.is_match(&text, work)? {
+                        Some(found) => Value::Bool(found),
+                        None => Value::Unknown,
+                    }
+                }
+                _ => Value::Unknown,
+            },
+            Instruction::Within => {
+                let (right, left) = (pop(&mut stack), pop(&mut stack));
+                within(&left, &right, work)?
+            }
+            Instruction::InList => {
+                let (list, value) = (pop(&mut stack), pop(&mut stack));
+                in_list(&value, &list, work)?
+            }
+            Instruction::Decide { on, end } => {
+                if matches!(stack.last(), Some(Value::Bool(value)) if value == on) {
+                    at = *end as usize;
+                }
+                continue;
+            }
+            Instruction::Join { on, end } => {
+                let value = pop(&mut stack);
+                let below = pop(&mut stack);
+                match (below, value) {
+                    (_, Value::Bool(value)) if value == *on => {
+                        at = *end as usize;
+                        Value::Bool(*on)
+                    }
+                    (Value::Bool(_), Value::Bool(value)) => Value::Bool(value),
+                    _ => Value::Unknown,
+                }
+            }
+            Instruction::Not => match pop(&mut stack) {
+                Value::Bool(value) => Value::Bool(!value),
+                _ => Value::Unknown,
+            },
+            Instruction::Exclusive(count) => {
+                let from = stack.len().saturating_sub(*count as usize);
+                let value = exclusive(stack.get(from..).unwrap_or_default());
+                stack.truncate(from);
+                value
+            }
+            Instruction::Arithmetic(operation, count) => {
+                let from = stack.len().saturating_sub(*count as usize);
+                let value = operation.apply(stack.get(from..).unwrap_or_default());
+                stack.truncate(from);
+                value
+            }
+            Instruction::Store(place) => {
+                let value = pop(&mut stack);
+                if let Some(variable) = variables.get_mut(*place as usize) {
+                    *variable = value;
+                }
+                continue;
+            }
+            Instruction::Load(place) => match variables.get(*place as usize) {
+                Some(value) => value.clone(),
+                None => Value::Unknown,
+            },
+            Instruction::Branch { otherwise, end } => match pop(&mut stack) {
+                Value::Bool(true) => continue,
+                Value::Bool(false) => {
+                    at = *otherwise as usize;
+                    continue;
+                }
+                _ => {
+                    at = *end as usize;
+                    Value::Unknown
+                }
+            },
+            Instruction::Jump(target) => {
+                at = *target as usize;
+                continue;
+            }
+            Instruction::MapKeys => entries(&pop(&mut stack), true, work)?,
+            Instruction::MapValues => entries(&pop(&mut stack), false, work)?,
+            Instruction::Call(number) => match program.calls.get(*number as usize) {
+                Some(template) => {
+                    let on = pop(&mut stack);
+                    let from = stack.len().saturating_sub(template.arguments);
+                    let arguments = stack.split_off(from);
+                    call(program, context, template, on, &arguments, work)?
+                }
+                None => Value::Unknown,
+            },
+        };
+        stack.push(value);
+    }
+    Ok(pop(&mut stack))
+}
+
+/// The program was checked, so the stack holds what it takes.
+fn pop<'r>(stack: &mut Vec<Value<'r>>) -> Value<'r> {
+    stack.pop().unwrap_or(Value::Unknown)
+}
+
+impl Comparison {
+    fn holds(self, order: Option<Ordering>) -> bool {
+        match self {
+            Self::Equal => order == Some(Ordering::Equal),
+            Self::NotEqual => order != Some(Ordering::Equal),
+            Self::Greater => order == Some(Ordering::Greater),
+            Self::GreaterOrEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+            Self::Less => order == Some(Ordering::Less),
+            Self::LessOrEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+        }
+    }
+}
+
+fn exclusive(arguments: &[Value<'_>]) -> Value<'static> {
+    let mut found = 0;
+    for argument in arguments {
+        match argument {
+            Value::Bool(true) if found == 1 => return Value::Bool(false),
+            Value::Bool(true) => found += 1,
+            Value::Bool(false) => {}
+            _ => return Value::Unknown,
+        }
+    }
+    Value::Bool(found == 1)
+}
+
+fn within(
+    left: &Value<'_>,
+    right: &Value<'_>,
+    work: &mut dyn Meter,
+) -> Result<Value<'static>, TimeIsUp> {
+    let (Value::Place(a, x), Value::Place(b, y)) = (left, right) else {
+        return Ok(Value::Unknown);
+    };
+    // A corner takes about ten bytes and a hundred units.
+    work.spend((a.len() + b.len()).saturating_mul(10))?;
+    // What a script stored may be no geometry; it lies nowhere.
+    let parsed = |text: &[u8]| Geometry::parse(text).ok();
+    let found = match (x, y) {
+        (Some(x), Some(y)) => x.matches(y),
+        (Some(x), None) => parsed(b).is_some_and(|y| x.matches(&y)),
+        (None, Some(y)) => parsed(a).is_some_and(|x| x.matches(y)),
+        (None, None) => match (parsed(a), parsed(b)) {
+            (Some(x), Some(y)) => x.matches(&y),
+            _ => false,
+        },
+    };
+    Ok(Value::Bool(found))
+}
+
+fn in_list(
+    value: &Value<'_>,
+    list: &Value<'_>,
+    work: &mut dyn Meter,
+) -> Result<Value<'static>, TimeIsUp> {
+    let Value::List(data) = list else {
+        return Ok(Value::Unknown);
+    };
+    let mut wanted = Vec::with_capacity(value.size() + 9);
+    if !value.encode(&mut wanted) {
+        return Ok(Value::Unknown);
+    }
+    work.spend(data.len().saturating_mul(4))?;
+    let list = collection::visible(ParticleRef::new(ParticleType::LIST, data));
+    let mut reader = Reader::new(&list);
+    let Ok(Token::List(count)) = reader.token() else {
+        return Ok(Value::Unknown);
+    };
+    let Ok((_, count)) = reader.list_order(count) else {
+        return Ok(Value::Unknown);
+    };
+    for _ in 0..count {
+        let Ok(element) = reader.value() else {
+            return Ok(Value::Unknown);
+        };
+        match element::compare(&wanted, element) {
+            Ok(Ordering::Equal) => return Ok(Value::Bool(true)),
+            Ok(_) => {}
+            Err(_) => return Ok(Value::Unknown),
+        }
+    }
+    Ok(Value::Bool(false))
+}
+
+/// The keys of a map, or its values, as a list in stored order.
+fn entries(
+    map: &Value<'_>,
+    keys: bool,
+    work: &mut dyn Meter,
+) -> Result<Value<'static>, TimeIsUp> {
+    let Value::Map(data) = map else {
+        return Ok(Value::Unknown);
+    };
+    work.spend(data.len())?;
+    let map = collection::visible(ParticleRef::new(ParticleType::MAP, data));
+    Ok(match collect(&map, keys) {
+        Some(list) => Value::List(Data::Shared(list.into())),
+        None => Value::Unknown,
+    })
+}
+
+fn collect(map: &[u8], keys: bool) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(map);
+    let Ok(Token::Map(count)) = reader.token() else {
+        return None;
+    };
+    let (_, count) = reader.map_order(count).ok()?;
+    let mut out = Vec::with_capacity(map.len());
+    msgpack::write_list_header(&mut out, count);
+    for _ in 0..count {
+        let key = reader.value().ok()?;
+        let value = reader.value().ok()?;
+        out.extend_from_slice(if keys { key } else { value });
+    }
+    Some(out)
+}
+
+fn call<'r>(
+    program: &'r Program,
+    context: &Context<'r>,
+    template: &'r CallTemplate,
+    on: Value<'r>,
+    arguments: &[Value<'r>],
+    work: &mut dyn Meter,
+) -> Result<Value<'r>, TimeIsUp> {
+    let mut built = Vec::new();
+    let payload = match template.payload.as_slice() {
+        [Piece::Bytes(span)] => program.bytes(*span),
+        pieces => {
+            let mut arguments = arguments.iter();
+            for piece in pieces {
+                let encoded = match piece {
+                    Piece::Bytes(span) => {
+                        built.extend_from_slice(program.bytes(*span));
+                        true
+                    }
+                    Piece::Argument => arguments
+                        .next()
+                        .is_some_and(|argument| argument.encode(&mut built)),
+                };
+                if !encoded {
+                    return Ok(Value::Unknown);
+                }
+            }
+            work.bytes(built.len())?;
+            &built
+        }
+    };
+    let call = Call::of_payload(template.system, template.write, payload);
+    let mut expressions = Nested::within(context);
+    let mut environment = Environment {
+        limits: context.limits,
+        work: &mut *work,
+        expressions: Some(&mut expressions),
+    };
+    let applied = match &on {
+        Value::Nil => call.apply(None, &mut environment),
+        Value::Unknown => return Ok(Value::Unknown),
+        on => match on.with_particle(|bin| call.apply(Some(bin), &mut environment)) {
+            Some(applied) => applied,
+            None => return Ok(Value::Unknown),
+        },
+    };
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) if error.code == TimeIsUp.into() => return Err(TimeIsUp),
+        Err(_) => return Ok(Value::Unknown),
+    };
+    if !template.write {
+        return Ok(match (applied.reply, &on) {
+            // There is nothing to read where there is nothing.
+            (_, Value::Nil) => Value::Unknown,
+            (Some(particle), _) => Value::of_owned(template.kind, particle),
+            (None, _) if template.kind == Kind::Nil => Value::Nil,
+            (None, _) => Value::Unknown,
+        });
+    }
+    Ok(match applied.change {
+        Change::Set(particle) => Value::of_owned(template.kind, particle),
+        Change::Keep if on.kind() == Some(template.kind) => on,
+        _ => Value::Unknown,
+    })
+}
