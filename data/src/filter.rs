@@ -3,12 +3,19 @@
 //! A filter is checked once for a request and then asked about each record: first with what is known without its bins,
 //! which often decides, then with them.
 
-use protocol::msgpack::{MsgpackError, Reader, Token, skip_value};
 use protocol::result_code::ResultCode;
 
 use crate::bin::Bins;
+use crate::expression::{Context, Expression, Kind, Truth};
 use crate::metadata::Metadata;
-use crate::operation::OperationError;
+use crate::operation::{Limits, OperationError};
+use crate::work::{Meter, TimeIsUp, UnitsLeft};
+
+/// Most bytes of a value that a filter makes on its way.
+const MAX_VALUE_BYTES: usize = 8 << 20;
+
+/// Most work for one record where nobody counts it: about a tenth of a second.
+const MAX_UNITS: u64 = 100_000_000;
 
 /// What a filter says about a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,44 +31,55 @@ pub enum Holds {
 
 /// A checked filter, the data of a FILTER_EXP field.
 #[derive(Clone, Debug)]
-pub enum Filter {
-    /// Holds for every record, or for none.
-    Constant(bool),
+pub struct Filter {
+    expression: Expression,
 }
 
 impl Filter {
     /// Reads the bare msgpack of an expression.
     ///
     /// # Errors
-    /// 4 when it is malformed or cannot be a truth value, 16 for calls (msgpack lists), which are not evaluated yet.
-    /// Refusing is the safe answer: a filter that is ignored would write what it was to protect.
+    /// 4 when it is malformed or no truth value.
     pub fn parse(data: &[u8]) -> Result<Self, OperationError> {
-        let malformed = |error: MsgpackError| OperationError {
-            code: ResultCode::PARAMETER,
-            cause: format!("filter: {error}"),
-        };
-        skip_value(data).map_err(malformed)?;
-        match Reader::new(data).token().map_err(malformed)? {
-            Token::Bool(value) => Ok(Self::Constant(value)),
-            Token::List(_) => Err(OperationError {
-                code: ResultCode::UNSUPPORTED_FEATURE,
-                cause: "filter: calls are not evaluated".to_owned(),
-            }),
-            _ => Err(OperationError {
-                code: ResultCode::PARAMETER,
-                cause: "filter: not a truth value".to_owned(),
-            }),
+        let expression = Expression::parse(data)?;
+        if expression.kind() != Kind::Bool {
+            return Err(OperationError::new(
+                ResultCode::PARAMETER,
+                format!("filter of type {}", expression.kind().name()),
+            ));
         }
+        Ok(Self { expression })
     }
 
     /// Whether the filter holds for a record, at `now_ms` in milliseconds since 2010-01-01 UTC. Without `bins` it is
-    /// unknown where they would be needed.
+    /// unknown where they would be needed. What takes longer than a tenth of a second is unknown, too.
     #[must_use]
-    pub fn holds(&self, _metadata: &Metadata<'_>, _bins: Option<&dyn Bins>, _now_ms: u64) -> Holds {
-        match self {
-            Self::Constant(true) => Holds::Yes,
-            Self::Constant(false) => Holds::No,
-        }
+    pub fn holds(&self, metadata: &Metadata<'_>, bins: Option<&dyn Bins>, now_ms: u64) -> Holds {
+        let mut work = UnitsLeft(MAX_UNITS);
+        self.holds_within(metadata, bins, now_ms, &mut work)
+            .unwrap_or(Holds::Unknown)
+    }
+
+    /// The same, counting the work.
+    ///
+    /// # Errors
+    /// The time is up.
+    pub fn holds_within(
+        &self,
+        metadata: &Metadata<'_>,
+        bins: Option<&dyn Bins>,
+        now_ms: u64,
+        work: &mut dyn Meter,
+    ) -> Result<Holds, TimeIsUp> {
+        let limits = Limits {
+            max_particle_bytes: MAX_VALUE_BYTES,
+        };
+        let context = Context::of_record(*metadata, bins, now_ms, limits);
+        Ok(match self.expression.holds(&context, work)? {
+            Truth::Yes => Holds::Yes,
+            Truth::No => Holds::No,
+            Truth::Unknown => Holds::Unknown,
+        })
     }
 }
 
@@ -70,20 +88,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constants_are_understood_and_calls_refused() {
-        let cases: [(&[u8], Result<bool, ResultCode>); 7] = [
-            (b"\xc3", Ok(true)),
-            (b"\xc2", Ok(false)),
-            (b"\x93\x01\x02\x03", Err(ResultCode::UNSUPPORTED_FEATURE)),
-            (b"\x05", Err(ResultCode::PARAMETER)),
-            (b"", Err(ResultCode::PARAMETER)),
-            (b"\x93\x01", Err(ResultCode::PARAMETER)),
-            (b"\xc3\xc3", Err(ResultCode::PARAMETER)),
+    fn filters_are_expressions_of_truth_values() {
+        let cases: [(&[u8], Option<ResultCode>); 8] = [
+            (b"\xc3", None),
+            (b"\xc2", None),
+            (b"\x93\x01\x02\x03", None),
+            (b"\x05", Some(ResultCode::PARAMETER)),
+            (b"", Some(ResultCode::PARAMETER)),
+            (b"\x93\x01", Some(ResultCode::PARAMETER)),
+            (b"\xc3\xc3", Some(ResultCode::PARAMETER)),
+            (b"\x91\xc3", Some(ResultCode::PARAMETER)),
         ];
         for (data, expected) in cases {
-            let found = Filter::parse(data)
-                .map(|Filter::Constant(value)| value)
-                .map_err(|error| error.code);
+            let found = Filter::parse(data).err().map(|error| error.code);
             assert_eq!(found, expected, "{data:?}");
         }
     }

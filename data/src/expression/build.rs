@@ -270,7 +270,10 @@ impl<'e> Builder<'e> {
             }
             _ => return Err(self.error(Cause::Argument("a string, blob, sketch or GeoJSON"))),
         };
-        self.emit(Instruction::Text(ParticleType(content.first().copied().unwrap_or(0)), span))?;
+        self.emit(Instruction::Text(
+            ParticleType(content.first().copied().unwrap_or(0)),
+            span,
+        ))?;
         Ok(kind)
     }
 
@@ -281,7 +284,10 @@ impl<'e> Builder<'e> {
             _ => return Err(self.error(Cause::Code)),
         };
         let state = match code {
-            1..=6 => State::Compare { start: self.code.len(), first: None },
+            1..=6 => State::Compare {
+                start: self.code.len(),
+                first: None,
+            },
             7 if count == 3 => {
                 let flags = self.integer()?;
                 let pattern = self.raw()?;
@@ -296,8 +302,14 @@ impl<'e> Builder<'e> {
             }
             8 => State::Within,
             9 => State::InList,
-            16 => State::Join { on: false, jumps: Vec::new() },
-            17 => State::Join { on: true, jumps: Vec::new() },
+            16 => State::Join {
+                on: false,
+                jumps: Vec::new(),
+            },
+            17 => State::Join {
+                on: true,
+                jumps: Vec::new(),
+            },
             18 => State::Not,
             19 => State::Exclusive,
             101 => State::Entries(Instruction::MapKeys),
@@ -306,7 +318,11 @@ impl<'e> Builder<'e> {
             125 => State::variables(),
             127 if count == 4 => return self.call().map(Read::Open),
             code => match Arithmetic::of_code(code) {
-                Some((operation, shape, _)) => State::Arithmetic { operation, shape, first: None },
+                Some((operation, shape, _)) => State::Arithmetic {
+                    operation,
+                    shape,
+                    first: None,
+                },
                 None => return self.leaf(code, count).map(Read::Complete),
             },
         };
@@ -340,7 +356,10 @@ impl<'e> Builder<'e> {
             }
             64 => {
                 // The low 32 bits, signed, without their sign.
-                #[expect(clippy::cast_possible_truncation, reason = "the upper bits do not count")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the upper bits do not count"
+                )]
                 let modulus = (self.integer()? as i32).unsigned_abs();
                 if modulus == 0 {
                     return Err(self.error(Cause::Argument("a number other than 0")));
@@ -377,7 +396,9 @@ impl<'e> Builder<'e> {
                     0 => ChildPart::Key,
                     1 => ChildPart::Value,
                     2 if kind == Kind::Integer => ChildPart::Index,
-                    _ => return Err(self.error(Cause::Argument("a built-in variable of this type"))),
+                    _ => {
+                        return Err(self.error(Cause::Argument("a built-in variable of this type")));
+                    }
                 };
                 (Instruction::Child(kind, part), kind)
             }

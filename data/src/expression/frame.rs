@@ -231,7 +231,7 @@ impl Frame {
                 pending,
             } => {
                 let is_default = place + 1 == self.count;
-                if place % 2 == 0 && !is_default {
+                if place.is_multiple_of(2) && !is_default {
                     expect(builder, built, Kind::Bool)?;
                     *branch = Some(builder.code.len());
                     pending.push(builder.code.len());
@@ -312,7 +312,10 @@ impl Frame {
                 let operation = comparison(self.code);
                 // A bin on one side and a number on the other, each a single step.
                 let parts = builder.code.get(*start..).unwrap_or_default();
-                if let [Instruction::Bin(Kind::Integer, name), Instruction::Integer(value)] = *parts
+                if let [
+                    Instruction::Bin(Kind::Integer, name),
+                    Instruction::Integer(value),
+                ] = *parts
                     && first.is_some_and(|(middle, _)| middle == *start + 1)
                 {
                     builder.code.truncate(*start);
@@ -327,9 +330,8 @@ impl Frame {
             State::Join { jumps, .. } => {
                 let here = builder.here();
                 for jump in jumps {
-                    if let Some(
-                        Instruction::Decide { end, .. } | Instruction::Join { end, .. },
-                    ) = builder.code.get_mut(*jump)
+                    if let Some(Instruction::Decide { end, .. } | Instruction::Join { end, .. }) =
+                        builder.code.get_mut(*jump)
                     {
                         *end = here;
                     }

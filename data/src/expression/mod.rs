@@ -164,11 +164,7 @@ impl Expression {
     ///
     /// # Errors
     /// The time is up.
-    pub fn holds(
-        &self,
-        context: &Context<'_>,
-        work: &mut dyn Meter,
-    ) -> Result<Truth, TimeIsUp> {
+    pub fn holds(&self, context: &Context<'_>, work: &mut dyn Meter) -> Result<Truth, TimeIsUp> {
         if context.bins.is_none() && self.program.reads_bins && !self.program.reads_metadata {
             return Ok(Truth::Unknown);
         }

@@ -203,7 +203,7 @@ impl Arithmetic {
 
 /// Cuts off; what is out of range, or not a number, is the smallest integer.
 fn to_integer(value: f64) -> i64 {
-    if value >= -9_223_372_036_854_775_808.0 && value < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
         #[expect(clippy::cast_possible_truncation, reason = "that is the operation")]
         return value as i64;
     }

@@ -55,7 +55,9 @@ fn parse(payload: &[u8], allowed: i64) -> Result<(Expression, i64), OperationErr
         _ => 0,
     };
     if flags & !allowed != 0 {
-        return Err(refused(&format!("flags {flags:#x} are not those of the operation")));
+        return Err(refused(&format!(
+            "flags {flags:#x} are not those of the operation"
+        )));
     }
     let expression = Expression::parse(expression)?;
     if expression.kind() == Kind::Special {
@@ -65,7 +67,10 @@ fn parse(payload: &[u8], allowed: i64) -> Result<(Expression, i64), OperationErr
 }
 
 fn unknown() -> OperationError {
-    OperationError::new(ResultCode::OP_NOT_APPLICABLE, "the expression's value is unknown")
+    OperationError::new(
+        ResultCode::OP_NOT_APPLICABLE,
+        "the expression's value is unknown",
+    )
 }
 
 impl ReadExpression {

@@ -85,9 +85,15 @@ pub(super) enum Instruction {
     /// Pops a list, then a value.
     InList,
     /// After the first argument of `and` (false) or `or` (true): goes on at `end` if it decides.
-    Decide { on: bool, end: u32 },
+    Decide {
+        on: bool,
+        end: u32,
+    },
     /// After each further one: pops it and joins it with what is below; goes on at `end` if that decides.
-    Join { on: bool, end: u32 },
+    Join {
+        on: bool,
+        end: u32,
+    },
     Not,
     /// Pops so many.
     Exclusive(u32),
@@ -97,7 +103,10 @@ pub(super) enum Instruction {
     Store(u32),
     Load(u32),
     /// Pops a condition: goes on if true, at `otherwise` if false; if unknown, pushes that and goes on at `end`.
-    Branch { otherwise: u32, end: u32 },
+    Branch {
+        otherwise: u32,
+        end: u32,
+    },
     Jump(u32),
     MapKeys,
     MapValues,

@@ -5,12 +5,10 @@ use std::cmp::Ordering;
 use protocol::msgpack::{self, Reader, Token};
 use protocol::particle::{ParticleRef, ParticleType};
 
-use super::nested::Nested;
-use super::program::{
-    CallTemplate, ChildPart, Comparison, Field, Instruction, Piece, Program,
-};
-use super::value::{Data, Value};
 use super::Kind;
+use super::nested::Nested;
+use super::program::{CallTemplate, ChildPart, Comparison, Field, Instruction, Piece, Program};
+use super::value::{Data, Value};
 use crate::bin::Bins;
 use crate::geo::Geometry;
 use crate::metadata::Metadata;
@@ -85,9 +83,9 @@ impl<'r> Context<'r> {
             Field::VoidTime => void_time().map_or(-1, |seconds| {
                 (seconds + EPOCH_SECONDS).saturating_mul(1_000_000_000)
             }),
-            Field::TimeToLive => void_time().map_or(-1, |seconds| {
-                (seconds - signed(self.now_ms / 1000)).max(0)
-            }),
+            Field::TimeToLive => {
+                void_time().map_or(-1, |seconds| (seconds - signed(self.now_ms / 1000)).max(0))
+            }
             Field::SetName => {
                 return Value::Text(ParticleType::STRING, Data::Borrowed(metadata.set));
             }
@@ -163,9 +161,7 @@ pub(super) fn run<'r>(
             Instruction::Child(kind, part) => context.part(*kind, *part),
             Instruction::CompareBin(comparison, name, number) => {
                 match context.bin(Kind::Integer, name.as_bytes()) {
-                    Value::Integer(value) => {
-                        Value::Bool(comparison.holds(Some(value.cmp(number))))
-                    }
+                    Value::Integer(value) => Value::Bool(comparison.holds(Some(value.cmp(number)))),
                     _ => Value::Unknown,
                 }
             }
@@ -177,15 +173,17 @@ pub(super) fn run<'r>(
                     None => Value::Unknown,
                 }
             }
-            Instruction::Matches(number) => match (pop(&mut stack), program.patterns.get(*number as usize)) {
-                (Value::Text(ParticleType::STRING, text), Some(pattern)) => {
-                    match pattern.is_match(&text, work)? {
-                        Some(found) => Value::Bool(found),
-                        None => Value::Unknown,
+            Instruction::Matches(number) => {
+                match (pop(&mut stack), program.patterns.get(*number as usize)) {
+                    (Value::Text(ParticleType::STRING, text), Some(pattern)) => {
+                        match pattern.is_match(&text, work)? {
+                            Some(found) => Value::Bool(found),
+                            None => Value::Unknown,
+                        }
                     }
+                    _ => Value::Unknown,
                 }
-                _ => Value::Unknown,
-            },
+            }
             Instruction::Within => {
                 let (right, left) = (pop(&mut stack), pop(&mut stack));
                 within(&left, &right, work)?
@@ -361,11 +359,7 @@ fn in_list(
 }
 
 /// The keys of a map, or its values, as a list in stored order.
-fn entries(
-    map: &Value<'_>,
-    keys: bool,
-    work: &mut dyn Meter,
-) -> Result<Value<'static>, TimeIsUp> {
+fn entries(map: &Value<'_>, keys: bool, work: &mut dyn Meter) -> Result<Value<'static>, TimeIsUp> {
     let Value::Map(data) = map else {
         return Ok(Value::Unknown);
     };

@@ -1,1 +1,433 @@
+use protocol::key::Digest;
+use protocol::msgpack::{
+    write_bool, write_float, write_integer, write_list_header, write_map_header, write_nil,
+    write_text,
+};
+use protocol::particle::{ParticleRef, ParticleType};
+use serde_json::{Value as Json, json};
+
 use super::*;
+use crate::bin::Bins;
+use crate::metadata::Metadata;
+use crate::operation::Limits;
+use crate::work::{UnitsLeft, Unmetered};
+
+/// Writes an expression: `"$a"` is a string without type byte, as names are; `{"b": hex}` bytes as they stand.
+fn write(out: &mut Vec<u8>, json: &Json) {
+    match json {
+        Json::Null => write_nil(out),
+        Json::Bool(value) => write_bool(out, *value),
+        Json::Number(number) => match number.as_i64() {
+            Some(value) => write_integer(out, value),
+            None => write_float(out, number.as_f64().unwrap()),
+        },
+        Json::String(text) => match text.strip_prefix('$') {
+            Some(name) => {
+                out.push(0xd9);
+                out.push(u8::try_from(name.len()).unwrap());
+                out.extend_from_slice(name.as_bytes());
+            }
+            None => write_text(out, ParticleType::STRING, text.as_bytes()),
+        },
+        Json::Array(list) => {
+            write_list_header(out, list.len());
+            list.iter().for_each(|element| write(out, element));
+        }
+        Json::Object(map) => {
+            if let Some(Json::String(hex)) = map.get("b") {
+                out.extend(
+                    (0..hex.len() / 2)
+                        .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()),
+                );
+                return;
+            }
+            write_map_header(out, map.len());
+            for (key, value) in map {
+                write_text(out, ParticleType::STRING, key.as_bytes());
+                write(out, value);
+            }
+        }
+    }
+}
+
+fn encoded(json: &Json) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out, json);
+    out
+}
+
+/// A record: i 5, f 2.5, s "hello", t true, l [3, 1], g a point.
+struct Sample(Vec<(&'static str, Particle)>);
+
+impl Sample {
+    fn new() -> Self {
+        Self(vec![
+            ("i", Particle::integer(5)),
+            ("f", Particle::float(2.5)),
+            ("s", Particle::string("hello")),
+            ("t", Particle::bool(true)),
+            (
+                "l",
+                Particle::new(ParticleType::LIST, encoded(&json!([3, 1]))),
+            ),
+            (
+                "g",
+                crate::geo::stored(
+                    &Particle::geojson(br#"{"type":"Point","coordinates":[5,5]}"#).data,
+                )
+                .unwrap(),
+            ),
+        ])
+    }
+}
+
+impl Bins for Sample {
+    fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>> {
+        let found = self.0.iter().find(|(bin, _)| bin.as_bytes() == name);
+        found.map(|(_, particle)| particle.as_ref())
+    }
+}
+
+const DIGEST: Digest = Digest([7; 20]);
+
+fn metadata() -> Metadata<'static> {
+    Metadata {
+        digest: &DIGEST,
+        set: b"golden",
+        key: Some(ParticleRef::new(ParticleType::STRING, b"k")),
+        generation: 3,
+        void_time: 1000,
+        last_update_ms: 400_000,
+        size: 64,
+    }
+}
+
+fn context<'r>(bins: Option<&'r dyn Bins>) -> Context<'r> {
+    let limits = Limits {
+        max_particle_bytes: 1 << 20,
+    };
+    Context::of_record(metadata(), bins, 500_000, limits)
+}
+
+fn answer(json: &Json) -> Result<Answer, Cause> {
+    let sample = Sample::new();
+    let expression = Expression::parse(&encoded(json)).map_err(|error| error.cause)?;
+    Ok(expression
+        .evaluate(&context(Some(&sample)), &mut Unmetered::default())
+        .unwrap())
+}
+
+/// A value: what the expression gives. `"unknown"`: that; `"bad"`: it does not build.
+fn check(cases: Json) {
+    for case in cases.as_array().unwrap() {
+        let (expression, expected) = (&case[0], &case[1]);
+        let found = answer(expression);
+        let fits = match (&found, expected) {
+            (Err(_), Json::String(text)) => text == "bad",
+            (Ok(Answer::Unknown | Answer::Remove), Json::String(text)) => text == "unknown",
+            (Ok(Answer::Value(particle)), Json::Null) => particle.kind == ParticleType::NIL,
+            (Ok(Answer::Value(particle)), Json::Bool(value)) => {
+                particle.as_ref().as_bool() == Some(*value)
+            }
+            (Ok(Answer::Value(particle)), Json::Number(number)) => match number.as_i64() {
+                Some(value) => particle.as_ref().as_integer() == Some(value),
+                None => particle.as_ref().as_float() == number.as_f64(),
+            },
+            (Ok(Answer::Value(particle)), Json::String(text)) => {
+                particle.as_ref().as_string() == Some(text.as_bytes())
+            }
+            (Ok(Answer::Value(particle)), Json::Array(_)) => particle.data == encoded(expected),
+            _ => false,
+        };
+        assert!(fits, "{expression} gives {found:?} instead of {expected}");
+    }
+}
+
+#[test]
+fn metadata_is_known() {
+    check(json!([
+        [[64, 7], 117_901_063 % 7],
+        [[64, -7], 117_901_063 % 7],
+        [[64, 0], "bad"],
+        [[65], 0],
+        [[66], (1_262_304_000_000_i64 + 400_000) * 1_000_000],
+        [[67], 100_000],
+        [[68], (1_262_304_000_i64 + 1000) * 1_000_000_000],
+        [[69], 500],
+        [[70], "golden"],
+        [[71], true],
+        [[72], false],
+        [[73], 64],
+        [[74], 64],
+        [[75], "bad"],
+        [[80, 3], "k"],
+        [[80, 2], "unknown"],
+        [[80, 4], "bad"],
+    ]));
+}
+
+#[test]
+fn types_are_checked_when_an_expression_is_built() {
+    check(json!([
+        [[1, [81, 2, "$i"], 5], true],
+        [[1, [81, 2, "$i"], "x"], "bad"],
+        [[1, [0], 5], "bad"],
+        [[1, 5], "bad"],
+        [[1, 5, 5, 5], "bad"],
+        [[16, true], "bad"],
+        [[16, true, 1], "bad"],
+        [[20, 1, 2.5], "bad"],
+        [[20], "bad"],
+        [[24, 2, 2], "bad"],
+        [[40, 1, 1], "bad"],
+        [[1, [81, 8, "$g"], [81, 8, "$g"]], "bad"],
+        [[1, [100], [100]], "bad"],
+        [[1, {"b": "d4ff00"}, {"b": "d4ff00"}], "bad"],
+        [[123, true, 1], "bad"],
+        [[123, true, 1, "a"], "bad"],
+        [[123, true, 1, [0]], 1],
+        [[123, false, 1, [0]], "unknown"],
+        [[125, "$x", 5, [20, [124, "$x"], 1]], 6],
+        [[125, "$x", [124, "$x"], 1], "bad"],
+        [[125, "$x", 1, [125, "$x", 2, 3]], "bad"],
+        [[20, [125, "$x", 1, [124, "$x"]], [125, "$x", 2, [124, "$x"]]], 3],
+        [[125, "$x", [125, "$y", 1, [124, "$y"]], "$y", 2, [20, [124, "$x"], [124, "$y"]]], 3],
+        [[125, "$1x", 5, 6], "bad"],
+        [[126, [1, 2]], [1, 2]],
+        [[126, 5], "bad"],
+        [[1, 2], "bad"],
+        [[], "bad"],
+        [[128, 1], "bad"],
+        [[-1, 1], "bad"],
+        [{"b": "a0"}, "bad"],
+        [{"b": "c7000100"}, "bad"],
+        [[81, 10, "$i"], "bad"],
+        [[81, 2, "$0123456789abcdef"], "bad"],
+        [[7, 1, "$(", "x"], "bad"],
+        [{"b": "a3177b7d"}, "bad"],
+    ]));
+}
+
+#[test]
+fn unknown_goes_as_far_as_it_must() {
+    let unknown = json!([1, [81, 2, "$none"], 5]);
+    check(json!([
+        [[81, 3, "$i"], "unknown"],
+        [[82, "$none"], 0],
+        [[82, "$l"], 20],
+        [[16, unknown, false], false],
+        [[16, unknown, true], "unknown"],
+        [[16, false, unknown], false],
+        [[16, unknown, unknown, false, unknown], false],
+        [[17, unknown, true], true],
+        [[17, unknown, false], "unknown"],
+        [[17, true, unknown], true],
+        [[18, unknown], "unknown"],
+        [[19, true, true, unknown], false],
+        [[19, true, unknown, true], "unknown"],
+        [[19, false, true], true],
+        [[123, unknown, 1, 2], "unknown"],
+        [[123, false, [81, 2, "$none"], true, 7, 8], 7],
+        [[125, "$x", [81, 2, "$none"], 7], 7],
+        [[20, 1, [81, 2, "$none"]], "unknown"],
+        [[23, 1, 0], "unknown"],
+        [[26, 1, 0], "unknown"],
+        [[3, [126, [{"a": 1}]], [126, [{"a": 1}]]], "unknown"],
+        [[3, [126, [2, {"a": 1}]], [126, [1, {"a": 1}]]], true],
+        [[9, [126, [1]], [126, [[1], 2]]], true],
+        [[9, 3, [81, 4, "$l"]], true],
+        [[9, 3.5, [81, 4, "$l"]], false],
+        [[122, 2, 1], "unknown"],
+        [[100], "unknown"],
+    ]));
+}
+
+#[test]
+fn numbers_are_those_of_64_bits() {
+    let (least, most) = (i64::MIN, i64::MAX);
+    check(json!([
+        [[20, most, 1], least],
+        [[21, 5], -5],
+        [[21, 10, 3, 2], 5],
+        [[22, most, 2], -2],
+        [[23, -7, 2], -3],
+        [[23, 2], 0],
+        [[26, -7, 2], -1],
+        // These two stop the real server.
+        [[23, least, -1], least],
+        [[26, least, -1], 0],
+        [[27, least], least],
+        [[30, -2.9], -2],
+        [[30, 1e300], least],
+        [[31, 3], 3.0],
+        [[32, 12, 10], 8],
+        [[34, 12, 10, 1], 7],
+        [[35, 0], -1],
+        [[36, 1, 65], 2],
+        [[37, -8, 1], 9_223_372_036_854_775_804_i64],
+        [[38, -8, 1], -4],
+        [[39, -1], 64],
+        [[40, 1, true], 63],
+        [[40, 0, true], -1],
+        [[41, 1, false], 62],
+        [[50, 3, 1, 2], 1],
+        [[51, 1.5, 2.5], 2.5],
+        [[25, 8.0, 2.0], 3.0],
+        [[28, -1.5], -2.0],
+    ]));
+}
+
+#[test]
+fn bins_are_compared_in_one_step_only_where_nothing_jumps_between() {
+    check(json!([
+        [[3, [81, 2, "$i"], 4], true],
+        [[1, [123, true, 1, [81, 2, "$i"]], 5], false],
+        [[1, [123, false, 1, [81, 2, "$i"]], 5], true],
+        [[1, [20, [81, 2, "$i"]], 5], true],
+        [[1, 5, [81, 2, "$i"]], true],
+    ]));
+}
+
+#[test]
+fn places_lie_in_regions() {
+    let geo = |text: &str| {
+        let mut out = Vec::new();
+        write_text(&mut out, ParticleType::GEOJSON, text.as_bytes());
+        json!({ "b": out.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
+    };
+    let around = geo(r#"{"type":"AeroCircle","coordinates":[[5,5],1000]}"#);
+    let elsewhere = geo(r#"{"type":"AeroCircle","coordinates":[[50,5],1000]}"#);
+    check(json!([
+        [[8, [81, 8, "$g"], around], true],
+        [[8, around, [81, 8, "$g"]], true],
+        [[8, [81, 8, "$g"], elsewhere], false],
+        [[8, around, elsewhere], false],
+        [[8, [81, 8, "$none"], around], "unknown"],
+        [[8, around, 5], "bad"],
+    ]));
+}
+
+/// Without bins an expression tells what metadata tells, and never what bins contradict.
+#[test]
+fn metadata_alone_decides_what_it_can() {
+    let bin = json!([1, [81, 2, "$i"], 5]);
+    let cases = [
+        (json!([16, [3, [69], 100], bin]), Truth::Unknown, Truth::Yes),
+        (json!([16, [3, [69], 1000], bin]), Truth::No, Truth::No),
+        (json!([17, [3, [69], 100], bin]), Truth::Yes, Truth::Yes),
+        (json!([3, [69], 100]), Truth::Yes, Truth::Yes),
+        (bin, Truth::Unknown, Truth::Yes),
+        (json!([1, [80, 3], "k"]), Truth::Unknown, Truth::Yes),
+        (json!([1, [82, "$none"], 0]), Truth::Unknown, Truth::Yes),
+        (json!(false), Truth::No, Truth::No),
+    ];
+    let sample = Sample::new();
+    for (json, alone, together) in cases {
+        let expression = Expression::parse(&encoded(&json)).unwrap();
+        let ask = |bins| expression.holds(&context(bins), &mut Unmetered::default());
+        assert_eq!(ask(None), Ok(alone), "{json}");
+        assert_eq!(ask(Some(&sample)), Ok(together), "{json}");
+    }
+}
+
+/// A thousand levels take no stack; what is larger than the real server takes is refused, not tried.
+#[test]
+fn depth_and_size_are_bounded() {
+    let nested = |levels: usize| [&[0x92, 18].repeat(levels)[..], &[0xc3]].concat();
+    for levels in [1, 200, 50_000] {
+        let expression = Expression::parse(&nested(levels)).unwrap();
+        let truth = expression.holds(&context(None), &mut Unmetered::default());
+        assert_eq!(
+            truth,
+            Ok(if levels % 2 == 1 {
+                Truth::No
+            } else {
+                Truth::Yes
+            })
+        );
+        let mut little = UnitsLeft(levels as u64);
+        assert_eq!(expression.holds(&context(None), &mut little), Err(TimeIsUp));
+    }
+    let error = Expression::parse(&nested(100_000)).unwrap_err();
+    assert_eq!(error.cause, Cause::TooLarge);
+    let variables: Vec<Json> = (0..20_000)
+        .flat_map(|i| [json!(format!("$v{i}")), json!(i)])
+        .collect();
+    let json = Json::Array([vec![json!(125)], variables, vec![json!([124, "$v19999"])]].concat());
+    check(json!([[json, 19_999]]));
+}
+
+/// More than 16 arguments that are expressions stop the real server.
+#[test]
+fn a_call_has_at_most_16_arguments_that_are_expressions() {
+    let call = |count: usize| {
+        let mut arguments = vec![json!(19)];
+        arguments.extend(vec![json!([20, 1]); count]);
+        json!([127, 2, 0, arguments, [81, 4, "$l"]])
+    };
+    check(json!([[call(16), "unknown"], [call(17), "bad"]]));
+}
+
+/// Any bytes are an expression or are not, in bounded work, and no expression brings anything down.
+#[test]
+fn any_bytes_are_handled() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let whole = encoded(&json!([
+        16,
+        [3, [20, [81, 2, "$i"], 1], 5],
+        [7, 1, "$^h(.)\\1?", [81, 3, "$s"]],
+        [123, [1, [82, "$l"], 20], [9, 3, [81, 4, "$l"]], [71]],
+        [
+            125,
+            "$x",
+            [127, 2, 0, [19, 7, [20, 0]], [81, 4, "$l"]],
+            [1, [124, "$x"], 3]
+        ],
+        [127, 1, 0, [255, [16, 0], [19, 13, 0]], [81, 4, "$l"]],
+        [
+            1,
+            [
+                127,
+                4,
+                64,
+                [254, [4, [3, [122, 2, 1], 1]], 4, [100]],
+                [81, 4, "$l"]
+            ],
+            [126, [1]]
+        ],
+    ]));
+    assert!(Expression::parse(&whole).is_ok());
+    let sample = Sample::new();
+    let mut built = 0;
+    for _ in 0..30_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=next() % 4 {
+            let at = next() as usize % bytes.len();
+            match next() % 4 {
+                0 => bytes[at] = next() as u8,
+                1 => bytes.truncate(at.max(1)),
+                2 => bytes[at] = bytes[next() as usize % bytes.len()],
+                _ => {
+                    let from = next() as usize % bytes.len();
+                    let piece = bytes[from..(from + 9).min(bytes.len())].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+        }
+        if let Ok(expression) = Expression::parse(&bytes) {
+            built += 1;
+            let mut work = Unmetered::default();
+            expression
+                .evaluate(&context(Some(&sample)), &mut work)
+                .unwrap();
+            assert!(work.units < 10_000_000, "{} units", work.units);
+        }
+    }
+    assert!(built > 1000, "{built} were expressions");
+}

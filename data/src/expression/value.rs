@@ -313,8 +313,20 @@ fn next(
             }
             Ok(Ordering::Equal)
         }
-        (Token::Extension { kind: 0xff, data: [0] }, _)
-        | (_, Token::Extension { kind: 0xff, data: [0] }) => Err(MsgpackError::Extension),
+        (
+            Token::Extension {
+                kind: 0xff,
+                data: [0],
+            },
+            _,
+        )
+        | (
+            _,
+            Token::Extension {
+                kind: 0xff,
+                data: [0],
+            },
+        ) => Err(MsgpackError::Extension),
         _ => {
             let (a, b) = (left.value()?, right.value()?);
             crate::operation::element::compare(a, b).map_err(|_| MsgpackError::Kind)

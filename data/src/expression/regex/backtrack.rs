@@ -208,9 +208,8 @@ impl Program {
                                 (Some(from), Some(to)) => {
                                     let held = text.get(from..to).unwrap_or_default();
                                     steps += held.len() / 8;
-                                    let fits = text
-                                        .get(at..)
-                                        .is_some_and(|rest| rest.starts_with(held));
+                                    let fits =
+                                        text.get(at..).is_some_and(|rest| rest.starts_with(held));
                                     at += held.len();
                                     fits
                                 }

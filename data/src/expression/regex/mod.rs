@@ -139,11 +139,7 @@ impl Pattern {
     ///
     /// # Errors
     /// The time is up.
-    pub fn is_match(
-        &self,
-        text: &[u8],
-        work: &mut dyn Meter,
-    ) -> Result<Option<bool>, TimeIsUp> {
+    pub fn is_match(&self, text: &[u8], work: &mut dyn Meter) -> Result<Option<bool>, TimeIsUp> {
         let text = until_zero(text);
         match &self.engine {
             Engine::Linear(regex) => {

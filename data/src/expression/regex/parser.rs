@@ -149,7 +149,7 @@ impl Parser<'_> {
     }
 
     fn negated(&self, set: ByteSet) -> ByteSet {
-        ByteSet::of(|byte| !set.contains(byte) && !(self.options.newline && byte == b'\n'))
+        ByteSet::of(|byte| !(set.contains(byte) || self.options.newline && byte == b'\n'))
     }
 
     fn alternatives(&mut self, depth: usize) -> Result<Node, PatternError> {
@@ -201,9 +201,7 @@ impl Parser<'_> {
         let node = match token {
             Token::Byte(byte) => self.one(byte),
             Token::Set(set) => Node::Set(set),
-            Token::Any => Node::Set(ByteSet::of(|byte| {
-                !(self.options.newline && byte == b'\n')
-            })),
+            Token::Any => Node::Set(ByteSet::of(|byte| !(self.options.newline && byte == b'\n'))),
             Token::Bracket => Node::Set(self.bracket()?),
             Token::Open => self.group(depth)?,
             Token::Close if self.options.extended => self.one(b')'),
@@ -373,7 +371,11 @@ impl Parser<'_> {
                 byte
             })
         });
-        Ok(if negated { self.negated(folded) } else { folded })
+        Ok(if negated {
+            self.negated(folded)
+        } else {
+            folded
+        })
     }
 
     /// One byte, or a class that goes into the set: then none.

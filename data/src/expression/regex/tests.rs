@@ -1,5 +1,5 @@
 use super::*;
-use crate::work::{Unmetered, UnitsLeft};
+use crate::work::{UnitsLeft, Unmetered};
 
 fn unhex(text: &str) -> Vec<u8> {
     (0..text.len() / 2)
@@ -16,7 +16,10 @@ fn patterns_are_read_as_the_c_library_reads_them() {
     for line in include_str!("recorded.jsonl").lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         if let Some(list) = row["texts"].as_array() {
-            texts = list.iter().map(|text| unhex(text.as_str().unwrap())).collect();
+            texts = list
+                .iter()
+                .map(|text| unhex(text.as_str().unwrap()))
+                .collect();
             continue;
         }
         let pattern = unhex(row["p"].as_str().unwrap());
@@ -26,11 +29,13 @@ fn patterns_are_read_as_the_c_library_reads_them() {
             Err(_) => "bad".to_owned(),
             Ok(pattern) => texts
                 .iter()
-                .map(|text| match pattern.is_match(text, &mut Unmetered::default()) {
-                    Ok(Some(true)) => '1',
-                    Ok(Some(false)) => '0',
-                    _ => '?',
-                })
+                .map(
+                    |text| match pattern.is_match(text, &mut Unmetered::default()) {
+                        Ok(Some(true)) => '1',
+                        Ok(Some(false)) => '0',
+                        _ => '?',
+                    },
+                )
                 .collect(),
         };
         if found != expected {
@@ -42,7 +47,12 @@ fn patterns_are_read_as_the_c_library_reads_them() {
         }
     }
     assert!(cases > 1000);
-    assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {cases}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// The one difference that was found among 17,689 patterns: inside of a pattern, the C library lets `^` and `$` hold next
