@@ -168,6 +168,11 @@ pub(crate) fn has_special(value: &[u8]) -> bool {
     false
 }
 
+/// Whether the value is the wildcard or infinity, alone.
+pub(crate) fn is_special(value: &[u8]) -> bool {
+    matches!(value, [0xd4, 0xff, ..])
+}
+
 /// Whether the value is the wildcard, alone.
 pub(crate) fn is_wildcard(value: &[u8]) -> bool {
     value.starts_with(WILDCARD)

@@ -4,6 +4,7 @@
 //! ([`protocol::msgpack::normalize`]): smallest encodings, maps sorted by key; what is put in here is, too.
 
 mod answer;
+mod by_path;
 mod context;
 mod list;
 mod map;
@@ -53,7 +54,7 @@ pub(crate) fn apply(
         Payload::Nested { pairs, arguments } => {
             context::apply(pairs, arguments, write, bin, environment.work)
         }
-        Payload::Path(_) => Err(malformed("by path")),
+        Payload::Path(path) => by_path::apply(path, write, bin, environment),
     }
 }
 

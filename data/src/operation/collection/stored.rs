@@ -52,6 +52,15 @@ impl<'a> Stored<'a> {
         }
     }
 
+    /// What is in the making, with all its items in one piece.
+    pub(super) fn of_body(rebuilt: &Rebuilt<'_>, body: &'a [u8]) -> Self {
+        Self {
+            count: rebuilt.count,
+            body,
+            ..Self::empty(rebuilt.is_map, rebuilt.flags)
+        }
+    }
+
     /// Reads the head. `bytes` is exactly one value; `None` when it is neither list nor map.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (&lead, rest) = bytes.split_first()?;
