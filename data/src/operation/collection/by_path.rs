@@ -169,7 +169,11 @@ impl<'a> Walk<'_, '_, 'a> {
                         takes: Takes::One(_) | Takes::Keys(_),
                         condition: condition @ None,
                     }) => *condition = built,
-                    _ => return Err(malformed("a condition of the path stands in the wrong place")),
+                    _ => {
+                        return Err(malformed(
+                            "a condition of the path stands in the wrong place",
+                        ));
+                    }
                 }
                 continue;
             }
@@ -269,8 +273,13 @@ impl<'a> Walk<'_, '_, 'a> {
             Takes::One(step) => step.kind,
             Takes::Keys(_) => Kind::Map,
         };
-        if matches!((kind, container.is_map), (Kind::List, true) | (Kind::Map, false)) {
-            return Err(malformed("a step of the path is for lists and meets a map, or the reverse"));
+        if matches!(
+            (kind, container.is_map),
+            (Kind::List, true) | (Kind::Map, false)
+        ) {
+            return Err(malformed(
+                "a step of the path is for lists and meets a map, or the reverse",
+            ));
         }
         let (places, condition, unknown_is_false) = match &step.takes {
             Takes::All(_, built) => ((0..items.count).collect(), *built, false),
