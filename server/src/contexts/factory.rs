@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::modules::compiler::Compiler;
 use crate::modules::module::Module;
 use runtime::context::{Context, LoadFailure, LuaFactory, Retirement};
-use runtime::module::compile_failure::CompileFailure;
-use runtime::module::{Bytecode, Modules};
+use runtime::module::Modules;
 
 /// What a pool asks of a context.
 pub trait PooledContext: Send + 'static {
@@ -16,27 +16,10 @@ pub trait PooledContext: Send + 'static {
     fn memory_bytes(&self) -> usize;
 }
 
-/// Builds contexts and checks chunks. No method is called with a lock held.
-pub trait ContextFactory: Send + Sync + 'static {
+/// Compiles modules and builds contexts of them. No method is called with a lock held.
+pub trait ContextFactory: Compiler {
     /// What it builds.
     type Context: PooledContext;
-
-    /// Compiles the main chunk for the contexts of a module.
-    ///
-    /// # Errors
-    /// The chunk does not compile.
-    fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure>;
-
-    /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory.
-    ///
-    /// # Errors
-    /// The chunk does not compile, or its body fails or takes too much.
-    fn validate(
-        &self,
-        file_name: &str,
-        source: &[u8],
-        modules: Arc<dyn Modules>,
-    ) -> Result<(), CompileFailure>;
 
     /// Builds a context of `module`, ready to run. It asks `modules` whenever a script requires another module, for
     /// as long as it lives.
@@ -52,19 +35,6 @@ pub trait ContextFactory: Send + Sync + 'static {
 
 impl ContextFactory for LuaFactory {
     type Context = Context;
-
-    fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
-        self.compile(file_name, source)
-    }
-
-    fn validate(
-        &self,
-        file_name: &str,
-        source: &[u8],
-        modules: Arc<dyn Modules>,
-    ) -> Result<(), CompileFailure> {
-        self.validate(file_name, source, modules)
-    }
 
     fn create(
         &self,

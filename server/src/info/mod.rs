@@ -23,7 +23,8 @@ mod statistics;
 mod table;
 mod ticker;
 mod truncate;
-mod udf;
+pub mod udf;
+mod udf_status;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +38,6 @@ pub(crate) use addresses::{alternate as alternate_addresses, standard as standar
 pub use session::Session;
 pub use table::{Class, InfoCommand, Permission, table};
 pub use ticker::run_ticker;
-pub use udf::ModuleCommands;
 
 use crate::contexts::patience;
 use crate::node::Node;

@@ -18,9 +18,11 @@ use crate::cluster::records::{ClusterPlacement, Records, migrate};
 use crate::cluster::{Answers, Cluster, ClusterSockets, LocalNode, fabric, form, modules};
 use crate::config::Config;
 use crate::contexts::ServerHost;
-use crate::info::{ModuleCommands, alternate_addresses, run_ticker, standard_addresses};
+use crate::contexts::commands::ModuleCommands;
+use crate::contexts::service::Service;
+use crate::info::{alternate_addresses, run_ticker, standard_addresses};
 use crate::log::Log;
-use crate::modules::service::Service;
+use crate::modules::library::Library;
 use crate::modules::settings::UdfSettings;
 use crate::net::running::Running;
 use crate::net::server;
@@ -223,7 +225,7 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
 
 /// Has the registry note every hour that it is alive, and forget what was removed long ago.
 async fn run_keep_alive(functions: LuaFunctions) {
-    let mut interval = tokio::time::interval(Service::<LuaFactory>::KEEP_ALIVE);
+    let mut interval = tokio::time::interval(Library::KEEP_ALIVE);
     interval.tick().await;
     loop {
         interval.tick().await;

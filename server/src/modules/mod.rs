@@ -1,22 +1,23 @@
 //! Modules: which there are, on disk and on every node.
 //!
 //! ```text
-//! changes ─ names, registry ─ persistence
-//!                │ publishes
-//!           ModuleSet ◄── service ──► contexts
+//! library ─ registry ─┬─ catalogue ─ version
+//!    │ serves          └─ persistence
+//! ModuleSet
 //! ```
 
 pub mod catalogue;
 pub mod changes;
+pub mod compiler;
 mod failures;
 pub mod item;
 pub mod joining;
+pub mod library;
 pub mod module;
 pub mod names;
 pub mod persistence;
 pub mod registry;
 pub mod rollout;
-pub mod service;
 pub mod settings;
 #[cfg(test)]
 mod simulation;
@@ -24,13 +25,14 @@ pub mod status;
 pub mod version;
 
 pub use catalogue::{MAX_NAMES, Proposal, Stored};
-pub use changes::{ChangeError, Changes};
+pub use changes::ChangeError;
+pub use compiler::Compiler;
 pub use item::{ItemError, ModuleItem};
 pub use joining::{Joining, Standing};
+pub use library::{Library, Serving};
 pub use module::{Module, ModuleSet};
 pub use persistence::StoreError;
 pub use registry::{Prepared, PutError};
 pub use rollout::Rollout;
-pub use service::{AcquireError, ContextGuard, OpenError, Service};
 pub use settings::UdfSettings;
 pub use version::{ContentHash, Decision, Summaries, Summary, Version};

@@ -13,6 +13,7 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use thiserror::Error;
 
 use super::catalogue::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
+use super::compiler::Compiler;
 use super::item::ModuleItem;
 use super::module::Module;
 use super::names;
@@ -20,7 +21,6 @@ use super::persistence::{Store, StoreError, StoredItem};
 use super::settings::UdfSettings;
 use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
 use crate::clock;
-use crate::contexts::factory::ContextFactory;
 use runtime::module::compile_failure::CompileFailure;
 
 /// Source files are smaller than this, bytes; counted from the base64 length, padding included.
@@ -95,8 +95,8 @@ impl Versions {
 }
 
 /// A module of this content, compiled unless it is a native library. It is not validated.
-pub(crate) fn build_module<F: ContextFactory>(
-    factory: &F,
+pub(crate) fn build_module(
+    compiler: &dyn Compiler,
     versions: &Versions,
     file_name: &str,
     content64: &str,
@@ -105,7 +105,7 @@ pub(crate) fn build_module<F: ContextFactory>(
     let compiled = if names::is_native_library(file_name.as_bytes()) {
         Err("a native library has no chunk".into())
     } else {
-        factory
+        compiler
             .compile(file_name, &source)
             .map_err(|failure| String::from_utf8_lossy(&failure.message).into())
     };
@@ -120,9 +120,9 @@ pub(crate) fn build_module<F: ContextFactory>(
 
 impl Registry {
     /// Reads the registry and brings the copies in the module directory up to it.
-    pub(crate) fn open<F: ContextFactory>(
+    pub(crate) fn open(
         settings: &UdfSettings,
-        factory: &F,
+        compiler: &dyn Compiler,
         versions: &Versions,
     ) -> Result<Self, StoreError> {
         let (store, items) = Store::open(&settings.work_directory, &settings.user_path)?;
@@ -139,7 +139,7 @@ impl Registry {
                 );
                 continue;
             };
-            let module = build_module(factory, versions, file_name, content64, source);
+            let module = build_module(compiler, versions, file_name, content64, source);
             modules.insert(Arc::clone(file_name), Arc::new(module));
         }
         let mut registry = Self {

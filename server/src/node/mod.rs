@@ -17,7 +17,7 @@ use sha1::{Digest, Sha1};
 use crate::cluster::ClusterView;
 use crate::config::Config;
 use crate::config::node_id::NodeId;
-use crate::info::ModuleCommands;
+use crate::contexts::commands::ModuleCommands;
 use crate::log::Log;
 use crate::modules::settings::UdfSettings;
 use crate::node::buffers::Buffers;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runtime::context::LuaFactory;
 
 use super::{Call, CallOutcome, FunctionContext, Functions, StreamCall, StreamStep};
-use crate::modules::service::{AcquireError, ContextGuard, Service};
+use crate::contexts::service::{AcquireError, ContextGuard, Service};
 
 /// The registered modules and their contexts.
 #[derive(Clone)]

@@ -2,21 +2,22 @@
 
 use bytes::BytesMut;
 use protocol::info::{Command, Params};
+use server::contexts::commands::ModuleCommands;
 use server::contexts::factory::ContextFactory;
-use server::modules::changes as info;
-use server::modules::service::Service;
+use server::contexts::service::Service;
+use server::info::udf;
 
-type Handler<F> = fn(&Service<F>, &Params<'_>, &mut BytesMut);
+type Handler = fn(&dyn ModuleCommands, &Params<'_>, &mut BytesMut);
 
-fn handler<F: ContextFactory>(name: &str) -> Option<Handler<F>> {
+fn handler(name: &str) -> Option<Handler> {
     Some(match name {
-        "udf-put" => |service, params, out| info::udf_put(service, service, params, out),
-        "udf-get" => info::udf_get,
-        "udf-list" => info::udf_list,
-        "udf-remove" => |service, params, out| info::udf_remove(service, params, out),
-        "udf-clear-cache" => info::udf_clear_cache,
-        "udf-stats" => info::udf_stats,
-        "udf-status" => info::udf_status,
+        "udf-put" => udf::udf_put,
+        "udf-get" => udf::udf_get,
+        "udf-list" => udf::udf_list,
+        "udf-remove" => udf::udf_remove,
+        "udf-clear-cache" => udf::udf_clear_cache,
+        "udf-stats" => udf::udf_stats,
+        "udf-status" => udf::udf_status,
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use server::modules::service::Service;
+use server::contexts::service::Service;
 
 use crate::fake::{FakeFactory, settings};
 

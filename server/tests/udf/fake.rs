@@ -21,9 +21,10 @@ use runtime::context::{LoadFailure, Retirement};
 use runtime::module::compile_failure::CompileFailure;
 use runtime::module::{Bytecode, Modules};
 use server::contexts::factory::{ContextFactory, PooledContext};
+use server::contexts::service::{ContextGuard, Service};
+use server::modules::compiler::Compiler;
 use server::modules::module::Module;
 use server::modules::registry::PutError;
-use server::modules::service::{ContextGuard, Service};
 use server::modules::settings::UdfSettings;
 
 /// Any wait of a test ends by then.
@@ -145,9 +146,7 @@ fn load(
     Ok(())
 }
 
-impl ContextFactory for FakeFactory {
-    type Context = FakeContext;
-
+impl Compiler for FakeFactory {
     fn compile(&self, _file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
         if statements(source).any(|(verb, _)| verb == "invalid") {
             return Err(CompileFailure::without_position(b"invalid"));
@@ -170,6 +169,10 @@ impl ContextFactory for FakeFactory {
             _ => Ok(()),
         }
     }
+}
+
+impl ContextFactory for FakeFactory {
+    type Context = FakeContext;
 
     fn create(
         &self,

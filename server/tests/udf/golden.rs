@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use protocol::info::commands;
 use serde_json::Value;
 use server::contexts::factory::ContextFactory;
-use server::modules::service::Service;
+use server::contexts::service::Service;
 
 use crate::ask::answer;
 use crate::fake::Fixture;

@@ -1,8 +1,8 @@
 //! How contexts come and go.
 
 use runtime::context::CallEnd;
+use server::contexts::service::AcquireError;
 use server::contexts::stats::PoolCounts;
-use server::modules::service::AcquireError;
 
 use crate::fake::{CONTEXT_BYTES, Fixture, context};
 

@@ -4,9 +4,9 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use server::contexts::service::Service;
 use server::modules::persistence::StoreError;
 use server::modules::registry::PutError;
-use server::modules::service::Service;
 
 use crate::ask::ask;
 use crate::fake::{FakeFactory, Fixture};

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use server::clock::epoch_ms as now_ms;
+use server::contexts::service::Service;
 use server::modules::catalogue::Stored;
 use server::modules::item::{ItemError, ModuleItem};
 use server::modules::persistence::StoreError;
-use server::modules::service::Service;
 use server::modules::version::Version;
 use server::modules::version::{DAY_MS, ERA_MS, LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
 

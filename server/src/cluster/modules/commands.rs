@@ -1,17 +1,16 @@
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use protocol::info::Params;
 use tokio::runtime::Handle;
 
 use super::super::Cluster;
 use super::rollout::roll_out;
 use super::status;
-use crate::contexts::stats::UdfTotals;
-use crate::info::ModuleCommands;
-use crate::modules::changes::{ChangeError, Changes};
+use crate::contexts::commands::ModuleCommands;
+use crate::contexts::stats::{ModuleCounts, UdfTotals};
+use crate::modules::changes::ChangeError;
+use crate::modules::module::ModuleSet;
 use crate::modules::registry::PutError;
-use crate::modules::{changes as info, status as udf_status};
+use crate::modules::status::NodeModules;
 use crate::transaction::functions::LuaFunctions;
 
 /// The info commands on modules of a node in a cluster: changes go to every node, `udf-clear-cache` stays here.
@@ -33,8 +32,8 @@ impl ClusterModules {
     }
 }
 
-/// Both wait on the thread of a blocking command for what happens on the runtime.
-impl Changes for ClusterModules {
+/// Changes wait on the thread of a blocking command for what happens on the runtime.
+impl ModuleCommands for ClusterModules {
     fn put(&self, file_name: &str, content64: &str) -> Result<(), ChangeError> {
         let service = &self.functions.0;
         let prepared = service.prepare(file_name, content64)?;
@@ -52,37 +51,26 @@ impl Changes for ClusterModules {
             None => Ok(()),
         }
     }
-}
 
-impl ModuleCommands for ClusterModules {
-    fn put(&self, params: &Params<'_>, out: &mut BytesMut) {
-        info::udf_put(&self.functions.0, self, params, out);
+    fn allows_unsafe(&self) -> bool {
+        self.functions.0.allows_unsafe()
     }
 
-    fn get(&self, params: &Params<'_>, out: &mut BytesMut) {
-        self.functions.0.get(params, out);
+    fn modules(&self) -> Arc<ModuleSet> {
+        self.functions.0.modules()
     }
 
-    fn list(&self, params: &Params<'_>, out: &mut BytesMut) {
-        self.functions.0.list(params, out);
+    fn clear_cache(&self) {
+        self.functions.0.clear_cache();
     }
 
-    fn remove(&self, params: &Params<'_>, out: &mut BytesMut) {
-        info::udf_remove(self, params, out);
+    fn counts(&self) -> Vec<ModuleCounts> {
+        self.functions.0.counts()
     }
 
-    fn clear_cache(&self, params: &Params<'_>, out: &mut BytesMut) {
-        ModuleCommands::clear_cache(&*self.functions.0, params, out);
-    }
-
-    fn stats(&self, params: &Params<'_>, out: &mut BytesMut) {
-        self.functions.0.stats(params, out);
-    }
-
-    fn status(&self, params: &Params<'_>, out: &mut BytesMut) {
+    fn status(&self) -> Vec<NodeModules> {
         let asked = status::of_cluster(&self.cluster, &self.functions);
-        let nodes = self.runtime.block_on(asked);
-        udf_status::write(&nodes, params.get("filename"), out);
+        self.runtime.block_on(asked)
     }
 
     fn totals(&self) -> UdfTotals {

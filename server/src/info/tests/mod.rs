@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use protocol::info::Params;
 use protocol::key::Digest;
 use protocol::partition_map::PartitionMap;
 
 use self::recorded::recorded;
 use super::{
-    COMMANDS_MAX, Class, ModuleCommands, REQUEST_BYTES_MAX, Served, Session, answer, find, serve,
-    table, ticker,
+    COMMANDS_MAX, Class, REQUEST_BYTES_MAX, Served, Session, answer, find, serve, table, ticker,
 };
 use crate::cluster::partitions::Partitions;
 use crate::cluster::{ClusterView, Peer};
 use crate::config::Config;
 use crate::config::node_id::NodeId;
-use crate::contexts::stats::UdfTotals;
+use crate::contexts::commands::ModuleCommands;
+use crate::contexts::stats::{ModuleCounts, UdfTotals};
 use crate::log::Log;
+use crate::modules::changes::ChangeError;
+use crate::modules::module::ModuleSet;
+use crate::modules::status::NodeModules;
 use crate::node::Node;
 use data::record::Record;
 
@@ -60,25 +62,24 @@ namespace bar {
 struct NoModules;
 
 impl ModuleCommands for NoModules {
-    fn put(&self, _: &Params<'_>, out: &mut BytesMut) {
-        out.extend_from_slice(b"put");
+    fn put(&self, _: &str, _: &str) -> Result<(), ChangeError> {
+        Ok(())
     }
-    fn get(&self, _: &Params<'_>, out: &mut BytesMut) {
-        out.extend_from_slice(b"error=not_found");
+    fn remove(&self, _: &str) -> Result<(), ChangeError> {
+        Ok(())
     }
-    fn list(&self, _: &Params<'_>, _: &mut BytesMut) {}
-    fn remove(&self, _: &Params<'_>, out: &mut BytesMut) {
-        out.extend_from_slice(b"remove");
+    fn allows_unsafe(&self) -> bool {
+        false
     }
-    fn clear_cache(&self, _: &Params<'_>, out: &mut BytesMut) {
-        out.extend_from_slice(b"clear");
+    fn modules(&self) -> Arc<ModuleSet> {
+        Arc::default()
     }
-    fn status(&self, _: &Params<'_>, out: &mut BytesMut) {
-        out.extend_from_slice(b"status");
+    fn clear_cache(&self) {}
+    fn counts(&self) -> Vec<ModuleCounts> {
+        Vec::new()
     }
-
-    fn stats(&self, _: &Params<'_>, out: &mut BytesMut) {
-        out.extend_from_slice(b"stats");
+    fn status(&self) -> Vec<NodeModules> {
+        Vec::new()
     }
     fn totals(&self) -> UdfTotals {
         UdfTotals {
@@ -325,10 +326,10 @@ fn answers() {
         ),
         ("dump-cluster:", "ok"),
         ("dump-rw:", "ok"),
-        ("udf-put:filename=a.lua", "put"),
-        ("udf-remove:filename=a.lua", "remove"),
-        ("udf-clear-cache:", "clear"),
-        ("udf-stats", "stats"),
+        ("udf-put:filename=a.lua", "error=invalid_content_len"),
+        ("udf-remove:filename=a.lua", "ok"),
+        ("udf-clear-cache:", "ok"),
+        ("udf-stats", ""),
     ];
     for (command, expected) in cases {
         assert_eq!(ask(&node, command), expected, "{command}");
@@ -682,7 +683,7 @@ async fn what_has_not_begun_when_the_client_goes_is_not_done() {
         .await
         .unwrap();
     assert_eq!(ended, Served::Answered);
-    assert!(String::from_utf8_lossy(&out).ends_with("b.lua\tremove\n"));
+    assert!(String::from_utf8_lossy(&out).ends_with("b.lua\tok\n"));
 }
 
 #[tokio::test]

@@ -1,0 +1,433 @@
+//! The modules of a node with their pools, as one service.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use runtime::call::EXECUTION_ERROR;
+use runtime::context::{CallEnd, LoadFailure};
+use thiserror::Error;
+
+use super::factory::{ContextFactory, PooledContext as _};
+use super::pool::{Held, Pool, Taken};
+use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
+use super::warmer::Visits;
+use crate::modules::library::{Library, Serving};
+use crate::modules::module::{Module, ModuleSet, ModuleView};
+use crate::modules::names;
+use crate::modules::persistence::StoreError;
+use crate::modules::settings::UdfSettings;
+
+/// A context that became old while it was built is built again so often, then used as it is: the call began before
+/// the change was answered.
+const BUILD_ATTEMPTS: usize = 3;
+
+/// Why the service did not start.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The registry cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gave no thread.
+    #[error("cannot start the thread that builds contexts: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Why there is no context for a call. The text is what the caller reads.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum AcquireError {
+    /// No such module, or none that can be called.
+    #[error("{EXECUTION_ERROR}")]
+    NotFound,
+    /// The module is registered but does not load.
+    #[error("{EXECUTION_ERROR}: {0}")]
+    Load(String),
+}
+
+/// Modules and pools at one moment.
+struct Live<C> {
+    set: Arc<ModuleSet>,
+    pools: HashMap<Box<[u8]>, Arc<Pool<C>>>,
+}
+
+/// What is common to the service, its guards and the warmer.
+struct Shared<F: ContextFactory> {
+    factory: Arc<F>,
+    settings: UdfSettings,
+    live: ArcSwap<Live<F::Context>>,
+    visits: Visits,
+    /// Held while a set is replaced: the next one is made from it. Never held while a file is written.
+    publishing: Mutex<()>,
+    /// Counters of pools that are gone.
+    retired: Mutex<PoolCounts>,
+}
+
+/// Lends contexts to run the modules of its [`Library`], which it derefs to. Cheap to share behind an `Arc`.
+///
+/// Calls take and give back contexts without a lock that is common to all; nothing waits for a context that is being
+/// built but the call that needs it. A change is visible to every call that begins after the change was answered.
+pub struct Service<F: ContextFactory> {
+    library: Library,
+    shared: Arc<Shared<F>>,
+    warmer: Option<JoinHandle<()>>,
+}
+
+impl<F: ContextFactory> Deref for Service<F> {
+    type Target = Library;
+
+    fn deref(&self) -> &Library {
+        &self.library
+    }
+}
+
+impl<F: ContextFactory> Service<F> {
+    /// Reads the registry and starts to build contexts in the background.
+    ///
+    /// # Errors
+    /// The registry is damaged, a directory cannot be used, or no thread can be started.
+    pub fn open(settings: UdfSettings, factory: F) -> Result<Self, OpenError> {
+        let factory = Arc::new(factory);
+        let shared = Arc::new(Shared::new(settings.clone(), Arc::clone(&factory)));
+        let served = Arc::clone(&shared) as Arc<dyn Serving>;
+        let library = Library::open(settings, factory, served)?;
+        let warmer = if shared.settings.cache_enabled {
+            let shared = Arc::clone(&shared);
+            let spawned = thread::Builder::new()
+                .name("udf-warm".to_owned())
+                .spawn(move || shared.visits.run(|name| shared.warm_one(name)));
+            Some(spawned.map_err(OpenError::Thread)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            library,
+            shared,
+            warmer,
+        })
+    }
+
+    /// Has every context of every module built anew; does not block. No call that begins from now on runs in an older one.
+    pub fn clear_cache(&self) {
+        self.shared.publish(ModuleSet::cleared);
+    }
+
+    /// A context for one call of this module, by the name without extension.
+    ///
+    /// Takes an idle one, or builds one on this thread, which takes as long as the module's body does.
+    ///
+    /// # Errors
+    /// There is no such module, or it does not load.
+    pub fn acquire(&self, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+        match self.acquire_idle(name)? {
+            Some(guard) => Ok(guard),
+            None => self.shared.build_for_call(name),
+        }
+    }
+
+    /// Like [`acquire`](Self::acquire), but never builds a context: none means that one has to be built.
+    ///
+    /// # Errors
+    /// There is no such module, or it is known not to load.
+    pub fn acquire_idle(&self, name: &[u8]) -> Result<Option<ContextGuard<F>>, AcquireError> {
+        let live = self.shared.live.load();
+        let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
+        match pool.take(&live.set) {
+            Taken::Context(held) => Ok(Some(self.shared.guard(Arc::clone(pool), held))),
+            Taken::Failed(failure) => Err(AcquireError::Load(failure.reason)),
+            Taken::Miss => Ok(None),
+        }
+    }
+
+    /// Builds a context on this thread, after [`acquire_idle`](Self::acquire_idle) had none.
+    ///
+    /// # Errors
+    /// There is no such module, or it does not load.
+    pub fn build(&self, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+        self.shared.build_for_call(name)
+    }
+
+    /// Numbers of every module, in the order of `udf-list`.
+    #[must_use]
+    pub fn counts(&self) -> Vec<ModuleCounts> {
+        let live = self.shared.live.load();
+        live.set
+            .in_order()
+            .iter()
+            .map(|module| ModuleCounts {
+                file_name: module.file_name().to_owned(),
+                version: module.version(),
+                counts: module
+                    .name()
+                    .and_then(|name| live.pools.get(name.as_bytes()))
+                    .map(|pool| pool.counts())
+                    .unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Numbers of all modules together, since the start.
+    #[must_use]
+    pub fn totals(&self) -> UdfTotals {
+        let live = self.shared.live.load();
+        let mut pools = *self.shared.retired.lock();
+        for pool in live.pools.values() {
+            pools += pool.counts();
+        }
+        UdfTotals {
+            modules: live.set.in_order().len() as u64,
+            pools,
+        }
+    }
+
+    /// Waits until no context is being built ahead of need. False if that takes longer than `timeout`.
+    pub fn wait_until_warm(&self, timeout: Duration) -> bool {
+        self.shared.visits.wait_until_idle(timeout)
+    }
+}
+
+impl<F: ContextFactory> Drop for Service<F> {
+    fn drop(&mut self) {
+        self.shared.visits.stop();
+        if let Some(warmer) = self.warmer.take() {
+            let _ = warmer.join();
+        }
+    }
+}
+
+impl<F: ContextFactory> Serving for Shared<F> {
+    fn modules(&self) -> Arc<ModuleSet> {
+        Arc::clone(&self.live.load().set)
+    }
+
+    fn serve(&self, modules: Vec<Arc<Module>>) {
+        self.publish(|set| set.followed_by(modules));
+    }
+
+    fn ensure_loaded(&self, file_name: &str) {
+        let live = self.live.load();
+        let Some(pool) =
+            names::callable(file_name).and_then(|name| live.pools.get(name.as_bytes()))
+        else {
+            return;
+        };
+        pool.retry();
+        if self.settings.cache_enabled {
+            self.visits.ask(pool.name());
+        }
+    }
+}
+
+impl<F: ContextFactory> Shared<F> {
+    fn new(settings: UdfSettings, factory: Arc<F>) -> Self {
+        Self {
+            factory,
+            settings,
+            live: ArcSwap::from_pointee(Live {
+                set: Arc::default(),
+                pools: HashMap::new(),
+            }),
+            visits: Visits::default(),
+            publishing: Mutex::default(),
+            retired: Mutex::default(),
+        }
+    }
+
+    /// Puts the set after the one in force into its place, with a pool for every name that can be called, and has the
+    /// pools visited.
+    fn publish(&self, next: impl FnOnce(&ModuleSet) -> ModuleSet) {
+        let publishing = self.publishing.lock();
+        let old = self.live.load_full();
+        let set = next(&old.set);
+        let mut pools = HashMap::new();
+        for name in set.in_order().iter().filter_map(|module| module.name()) {
+            let pool = old.pools.get(name.as_bytes()).map_or_else(
+                || Arc::new(Pool::new(name, self.settings.max_idle_contexts)),
+                Arc::clone,
+            );
+            pools.insert(name.as_bytes().into(), pool);
+        }
+        let set = Arc::new(set);
+        let live = Arc::new(Live { set, pools });
+        self.live.store(Arc::clone(&live));
+        drop(publishing);
+        for (name, pool) in &old.pools {
+            if !live.pools.contains_key(name) {
+                // Its idle contexts are closed with it, on the thread that made the change.
+                let _ = pool.needs_one(&live.set, 0);
+                *self.retired.lock() += pool.counts().without_gauges();
+            }
+        }
+        if self.settings.cache_enabled {
+            for pool in live.pools.values() {
+                self.visits.ask(pool.name());
+            }
+        }
+    }
+
+    fn guard(
+        self: &Arc<Self>,
+        pool: Arc<Pool<F::Context>>,
+        held: Held<F::Context>,
+    ) -> ContextGuard<F> {
+        ContextGuard {
+            shared: Arc::clone(self),
+            pool,
+            taken_bytes: held.bytes,
+            held: Some(held),
+            end: None,
+        }
+    }
+
+    fn build_for_call(self: &Arc<Self>, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+        let mut attempt = 1;
+        loop {
+            let live = self.live.load_full();
+            let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
+            let built = self.build(&live.set, pool, name);
+            let current = self.live.load();
+            match built {
+                Ok(mut held) => {
+                    if attempt < BUILD_ATTEMPTS && !held.follow(&current.set) {
+                        attempt += 1;
+                        continue;
+                    }
+                    pool.built_for_call(held.bytes);
+                    return Ok(self.guard(Arc::clone(pool), held));
+                }
+                Err(failure) => {
+                    if attempt < BUILD_ATTEMPTS && current.set.epoch() != live.set.epoch() {
+                        attempt += 1;
+                        continue;
+                    }
+                    return Err(AcquireError::Load(failure.reason));
+                }
+            }
+        }
+    }
+
+    /// One visit of the warmer. True: the pool wants another one.
+    fn warm_one(&self, name: &Arc<str>) -> bool {
+        let live = self.live.load_full();
+        let Some(pool) = live.pools.get(name.as_bytes()) else {
+            return false;
+        };
+        if !pool.needs_one(&live.set, self.settings.initial_contexts) {
+            return false;
+        }
+        match self.build(&live.set, pool, name.as_bytes()) {
+            Ok(held) => {
+                pool.add_idle(held);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Builds one context. A failure is remembered by the pool, and logged when it is news.
+    fn build(
+        &self,
+        set: &Arc<ModuleSet>,
+        pool: &Pool<F::Context>,
+        name: &[u8],
+    ) -> Result<Held<F::Context>, LoadFailure> {
+        let view = Arc::new(ModuleView::new(Arc::clone(set), name));
+        let built = match set.of_name(name) {
+            // A bug of the factory harms the one call, not the pool and not the warmer.
+            Some(module) => catch_unwind(AssertUnwindSafe(|| {
+                self.factory.create(module, Arc::clone(&view) as _)
+            }))
+            .unwrap_or_else(|_| {
+                Err(LoadFailure {
+                    reason: "building a context panicked".to_owned(),
+                    transient: true,
+                })
+            }),
+            None => Err(LoadFailure {
+                reason: "the module was removed".to_owned(),
+                transient: true,
+            }),
+        };
+        match built {
+            Ok(context) => Ok(Held {
+                bytes: context.memory_bytes(),
+                context,
+                view,
+                epoch: set.epoch(),
+            }),
+            Err(failure) => {
+                if pool.failed(failure.clone(), view) {
+                    tracing::warn!(
+                        target: "udf",
+                        "module `{}` does not load: {}",
+                        pool.name(),
+                        failure.reason
+                    );
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// A context lent to one call. It goes back to its pool when dropped.
+pub struct ContextGuard<F: ContextFactory> {
+    shared: Arc<Shared<F>>,
+    pool: Arc<Pool<F::Context>>,
+    taken_bytes: usize,
+    held: Option<Held<F::Context>>,
+    end: Option<CallEnd>,
+}
+
+impl<F: ContextFactory> ContextGuard<F> {
+    /// Name of the module, without extension.
+    #[must_use]
+    pub fn module(&self) -> &str {
+        self.pool.name()
+    }
+
+    /// The context. It is there until the guard is dropped.
+    pub fn context(&mut self) -> Option<&mut F::Context> {
+        self.held.as_mut().map(|held| &mut held.context)
+    }
+
+    /// No module that the context uses has changed since it was acquired.
+    ///
+    /// Ask after a wait, for a record's lock say: a change that was answered meanwhile must be seen. If not, drop the
+    /// guard and acquire again.
+    pub fn is_current(&mut self) -> bool {
+        let live = self.shared.live.load();
+        self.held
+            .as_mut()
+            .is_some_and(|held| held.follow(&live.set))
+    }
+
+    /// Counts the call, when the guard is dropped.
+    pub fn ended(&mut self, end: CallEnd) {
+        self.end = Some(end);
+    }
+}
+
+impl<F: ContextFactory> Drop for ContextGuard<F> {
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let settings = &self.shared.settings;
+        let keep = settings.cache_enabled && !thread::panicking();
+        let live = self.shared.live.load();
+        let wanted = self.pool.give_back(
+            held,
+            self.taken_bytes,
+            self.end,
+            &live.set,
+            keep,
+            settings.initial_contexts,
+        );
+        if wanted && settings.cache_enabled {
+            self.shared.visits.ask(self.pool.name());
+        }
+    }
+}
