@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use protocol::info::Command;
 
 use super::StartError;
+use crate::info::udf::udf_put;
 use crate::node::Node;
 
 /// Registers every `*.lua` file of a folder, those that are required before those that require them. Blocks.
@@ -78,7 +79,7 @@ fn put(node: &Node, name: &str, source: &[u8]) -> Result<(), String> {
     );
     let command = Command::parse(line.as_bytes());
     let mut answer = BytesMut::new();
-    node.modules.put(&command.params, &mut answer);
+    udf_put(&*node.modules, &command.params, &mut answer);
     match &answer[..] {
         b"ok" => Ok(()),
         answer => Err(explained(&String::from_utf8_lossy(answer))),
