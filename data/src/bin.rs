@@ -15,6 +15,12 @@ pub struct BinName {
 }
 
 impl BinName {
+    /// The empty name, which is a name like others.
+    pub const EMPTY: Self = Self {
+        bytes: [0; MAX_BIN_NAME],
+        size: 0,
+    };
+
     /// `None` when the name has more than 15 bytes, or a zero byte.
     #[must_use]
     pub fn new(name: &[u8]) -> Option<Self> {

@@ -9,6 +9,7 @@
 //! | [`filter`] | whether a request is about a record at all |
 //! | [`geo`] | GeoJSON, points in regions, cells of indexes |
 //! | [`particle`] | the form in which a value is stored |
+//! | [`record`] | records as they are stored, and the rules about their life |
 
 pub mod bin;
 pub mod expression;

@@ -7,7 +7,7 @@ use protocol::key::Digest;
 use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 
-use data::record::{Bin, Record};
+use data::record::{Bin, StoredRecord};
 
 /// The first line of every failure to find or load a module, and the text of a result that cannot be sent.
 pub const EXECUTION_ERROR: &str = "UDF: Execution Error 1";
@@ -28,7 +28,7 @@ pub struct RecordView {
     /// The key that is stored or, failing that, was sent with this request.
     pub key: Option<Particle>,
     /// The stored version. None when there is none: never written, deleted, expired or truncated.
-    pub stored: Option<Arc<Record>>,
+    pub stored: Option<StoredRecord>,
     /// The namespace keeps its records in memory.
     pub in_memory: bool,
     /// The namespace keeps its records on a device.

@@ -1,8 +1,8 @@
 //! Stream UDFs over records that a test makes up, without a server around them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use data::record::{Parts, StoredRecord};
 use protocol::key::Digest;
 use protocol::particle::Particle;
 use protocol::value::Value;
@@ -12,26 +12,28 @@ use crate::call::RecordView;
 use crate::context::CallEnd;
 use crate::context::Context;
 use crate::stream::call::{StreamCall, StreamStep};
-use data::record::{Bin, BinName, Record};
 
 const LONG: Duration = Duration::from_secs(20);
 
 /// Records with bin `n`.
 fn records(numbers: impl IntoIterator<Item = i64>) -> Vec<RecordView> {
     let view = |(at, number)| {
-        let bin = Bin {
-            name: BinName::new(b"n").unwrap(),
-            particle: Particle::integer(number),
+        let parts = Parts {
+            digest: Digest([at; 20]),
+            token: 1,
+            generation: 1,
+            void_time: 0,
+            last_update_ms: 0,
+            set: "",
+            key: None,
         };
+        let value = Particle::integer(number);
+        let bins = [(&b"n"[..], value.as_ref())].into_iter();
         RecordView {
             digest: Digest([at; 20]),
             set: None,
             key: None,
-            stored: Some(Arc::new(Record {
-                bins: vec![bin],
-                generation: 1,
-                ..Record::default()
-            })),
+            stored: StoredRecord::new(&parts, bins, &mut Vec::new()).ok(),
             in_memory: true,
             persisted: false,
             write_refusal: None,

@@ -1,16 +1,21 @@
 //! Records as they are stored, and the rules about their life.
 //!
-//! A [`Record`] is immutable once stored: a write makes a new one.
+//! A [`StoredRecord`] is never changed: a write makes a new one. The bytes that it is are its [`form`], which is the same
+//! in memory, on disk and between nodes.
 
 mod bin;
+mod draft;
+pub mod form;
 pub mod policy;
 mod set;
 mod stored;
 
 pub use crate::bin::BinName;
 pub use bin::Bin;
+pub use draft::{Record, bins_of};
+pub use form::{BinRef, FormError, Parts};
 pub use set::{Set, Usage};
-pub use stored::Record;
+pub use stored::{StoredBins, StoredRecord};
 
 /// Whole seconds of a time in milliseconds.
 #[must_use]

@@ -15,7 +15,7 @@ impl Usage {
         self.objects.load(Ordering::Relaxed)
     }
 
-    /// Bytes of those records, see [`super::Record::size`].
+    /// Bytes of those records, see [`super::StoredRecord::size`].
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)

@@ -1,47 +1,250 @@
-use std::sync::Arc;
+use std::fmt;
 
-use protocol::key::Digest;
+use bytes::Bytes;
+use protocol::key::{DIGEST_SIZE, Digest};
 use protocol::particle::{Particle, ParticleRef, ParticleType};
+use triomphe::ThinArc;
 
-use super::{Bin, Set};
 use crate::bin::Bins;
 use crate::metadata::Metadata;
 
-/// One version of a stored record. Never changed: a write stores another.
-#[derive(Clone, Debug, Default)]
-pub struct Record {
-    /// Bins in storage order: that of their first write; removing one moves the last into its place. Not empty when
-    /// the record is stored, and no name occurs twice.
-    pub bins: Vec<Bin>,
-    /// Number of writes so far, from 1; 65535 is followed by 1.
-    pub generation: u16,
-    /// When it expires, in seconds since 2010-01-01 UTC; 0 never.
-    pub void_time: u32,
-    /// When it was last written, in milliseconds since 2010-01-01 UTC.
-    pub last_update_ms: u64,
-    /// The set that it is in.
-    pub set: Option<Arc<Set>>,
-    /// The key that the digest was made of, if a client had it stored.
-    pub key: Option<Particle>,
-}
+use super::form::{self, BinRef, FormError, Parts, Walk, at};
 
-/// Bytes that every stored record takes besides set, key and bins: digest, times, generation, lengths, marks.
-const FIXED_SIZE: usize = 36;
+/// One version of a record, as it is stored: one allocation, shared by those who hold it, never changed.
+///
+/// A handle is a pointer; a clone counts up. What is read is borrowed from the stored bytes, see [`form`].
+#[derive(Clone)]
+pub struct StoredRecord {
+    form: ThinArc<(), u8>,
+}
 
 /// Sizes are rounded up to this.
 const SIZE_UNIT: usize = 16;
 
-impl Record {
+/// Bytes that every record counts for besides set, key and bins.
+const FIXED_SIZE: usize = 36;
+
+impl StoredRecord {
+    /// Makes a version of its parts. `scratch` is room to write in; its content is lost.
+    ///
+    /// # Errors
+    /// A part is larger than the form can say.
+    pub fn new<'b>(
+        parts: &Parts<'_>,
+        bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Self, FormError> {
+        scratch.clear();
+        parts.write(bins, scratch)?;
+        Ok(Self {
+            form: ThinArc::from_header_and_slice((), scratch),
+        })
+    }
+
+    /// Takes bytes from outside of this process: a disk, another node.
+    ///
+    /// # Errors
+    /// They are not a record; see [`form::check`].
+    pub fn read(bytes: &[u8]) -> Result<Self, FormError> {
+        form::check(bytes)?;
+        Ok(Self {
+            form: ThinArc::from_header_and_slice((), bytes),
+        })
+    }
+
+    /// The bytes, to be written somewhere.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.form.slice
+    }
+
+    /// What is known of the record without its key and bins, to be kept while these are on a device.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        // Limits of records are far below 4 GiB, and so are they.
+        let size = u32::try_from(self.size()).unwrap_or(u32::MAX);
+        let mut outline = Vec::with_capacity(at::VARIABLE + 12);
+        let end = self.variable().map_or(at::VARIABLE, |(_, end)| end);
+        outline.extend_from_slice(self.as_bytes().get(..end).unwrap_or_default());
+        if let Some(mark) = outline.first_mut() {
+            *mark = (*mark | form::OUTLINE) & !form::HAS_KEY;
+        }
+        outline.extend_from_slice(&size.to_le_bytes());
+        Self {
+            form: ThinArc::from_header_and_slice((), &outline),
+        }
+    }
+
+    /// Whether key and bins are elsewhere: it is what [`StoredRecord::outline`] gave.
+    #[must_use]
+    pub fn is_outline(&self) -> bool {
+        self.mark() & form::OUTLINE != 0
+    }
+
+    /// The same version under another token.
+    #[must_use]
+    pub fn with_token(&self, token: u64) -> Self {
+        let mut bytes = self.as_bytes().to_vec();
+        if let Some(place) = bytes.get_mut(at::TOKEN..at::GENERATION) {
+            place.copy_from_slice(token.to_le_bytes().get(..6).unwrap_or_default());
+        }
+        Self {
+            form: ThinArc::from_header_and_slice((), &bytes),
+        }
+    }
+
+    /// Whether both are the same allocation.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.as_bytes().as_ptr(), other.as_bytes().as_ptr())
+    }
+
+    /// The same bytes in memory of its own.
+    #[must_use]
+    pub fn moved(&self) -> Self {
+        Self {
+            form: ThinArc::from_header_and_slice((), self.as_bytes()),
+        }
+    }
+
+    fn mark(&self) -> u8 {
+        self.as_bytes().first().copied().unwrap_or(0)
+    }
+
+    /// A part of fixed place, little-endian, with zeros behind it. Every form is that long: it was checked, or made here.
+    fn fixed<const N: usize>(&self, from: usize, to: usize) -> [u8; N] {
+        let mut whole = [0; N];
+        let part = self.as_bytes().get(from..to);
+        debug_assert!(part.is_some(), "a form has all its fixed parts");
+        if let (Some(part), Some(place)) = (part, whole.get_mut(..to - from)) {
+            place.copy_from_slice(part);
+        }
+        whole
+    }
+
+    /// Whether this is a version of the record of this digest, and if not, which way it lies in the order of digests.
+    #[must_use]
+    pub fn compare(&self, digest: &Digest) -> std::cmp::Ordering {
+        let own = self.as_bytes().get(at::DIGEST..at::TOKEN);
+        own.unwrap_or_default().cmp(&digest.0)
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest(self.fixed::<DIGEST_SIZE>(at::DIGEST, at::TOKEN))
+    }
+
+    /// Names this version: no other of the same digest had it, before or after a restart, and later ones have higher
+    /// ones. What "store if it is still this one" compares.
+    #[must_use]
+    pub fn token(&self) -> u64 {
+        u64::from_le_bytes(self.fixed(at::TOKEN, at::GENERATION))
+    }
+
+    /// Number of writes so far, from 1; 65535 is followed by 1.
+    #[must_use]
+    pub fn generation(&self) -> u16 {
+        u16::from_le_bytes(self.fixed(at::GENERATION, at::LAST_UPDATE))
+    }
+
+    /// When it was last written, in milliseconds since 2010-01-01 UTC.
+    #[must_use]
+    pub fn last_update_ms(&self) -> u64 {
+        u64::from_le_bytes(self.fixed(at::LAST_UPDATE, at::BINS))
+    }
+
+    /// Number of its bins, at least 1 when it is stored.
+    #[must_use]
+    pub fn bin_count(&self) -> usize {
+        u16::from_le_bytes(self.fixed(at::BINS, at::VARIABLE)).into()
+    }
+
+    /// When it expires, in seconds since 2010-01-01 UTC; 0 never.
+    #[must_use]
+    pub fn void_time(&self) -> u32 {
+        if self.mark() & form::HAS_VOID_TIME == 0 {
+            return 0;
+        }
+        u32::from_le_bytes(self.fixed(at::VARIABLE, at::VARIABLE + 4))
+    }
+
+    /// The set, and where it ends. An error is one of the form, which was checked when it came.
+    fn variable(&self) -> Result<(&str, usize), FormError> {
+        let mark = self.mark();
+        let mut walk = Walk {
+            bytes: self.as_bytes(),
+            offset: at::VARIABLE,
+        };
+        if mark & form::HAS_VOID_TIME != 0 {
+            walk.take(4)?;
+        }
+        let set = match mark & form::HAS_SET {
+            0 => "",
+            _ => walk.set()?,
+        };
+        Ok((set, walk.offset))
+    }
+
     /// Name of the set, `""` when it is in none.
     #[must_use]
     pub fn set_name(&self) -> &str {
-        self.set.as_ref().map_or("", |set| set.name())
+        self.variable().map_or("", |(set, _)| set)
     }
 
-    /// The bin of this name.
+    /// The key, if it is stored, and where the bins begin.
+    fn key_and_bins(&self) -> Result<(Option<ParticleRef<'_>>, usize), FormError> {
+        let (_, offset) = self.variable()?;
+        if self.mark() & form::HAS_KEY == 0 {
+            return Ok((None, offset));
+        }
+        let mut walk = Walk {
+            bytes: self.as_bytes(),
+            offset,
+        };
+        let key = walk.key()?;
+        Ok((Some(key), walk.offset))
+    }
+
+    /// The key that the digest was made of, if a client had it stored.
     #[must_use]
-    pub fn bin(&self, name: &[u8]) -> Option<&Bin> {
-        self.bins.iter().find(|bin| bin.name.as_bytes() == name)
+    pub fn key(&self) -> Option<ParticleRef<'_>> {
+        self.key_and_bins().ok().and_then(|(key, _)| key)
+    }
+
+    /// The bins in storage order: that of their first write; removing one moves the last into its place.
+    #[must_use]
+    pub fn bins(&self) -> StoredBins<'_> {
+        let begin = self.key_and_bins().map(|(_, offset)| offset);
+        debug_assert!(begin.is_ok(), "a form was checked when it came");
+        let left = match begin {
+            Ok(_) if !self.is_outline() => self.bin_count(),
+            _ => 0,
+        };
+        StoredBins {
+            walk: Walk {
+                bytes: self.as_bytes(),
+                offset: begin.unwrap_or(at::VARIABLE),
+            },
+            left,
+        }
+    }
+
+    /// The value of the bin of this name.
+    #[must_use]
+    pub fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>> {
+        let found = self.bins().find(|bin| bin.name == name);
+        found.map(|bin| bin.value)
+    }
+
+    /// The bins to work on, in storage order. Values stay where they are: a particle shares this record's bytes.
+    pub fn to_particles(&self) -> impl Iterator<Item = (&[u8], Particle)> {
+        let shared = Bytes::from_owner(self.clone());
+        // The owner is the same allocation, so each value lies in it.
+        self.bins().map(move |bin| {
+            let data = shared.slice_ref(bin.value.data);
+            (bin.name, Particle::new(bin.value.kind, data))
+        })
     }
 
     /// What is known of the record besides its bins.
@@ -50,81 +253,315 @@ impl Record {
         Metadata {
             digest,
             set: self.set_name().as_bytes(),
-            key: self.key.as_ref().map(Particle::as_ref),
-            generation: self.generation,
-            void_time: self.void_time,
-            last_update_ms: self.last_update_ms,
+            key: self.key(),
+            generation: self.generation(),
+            void_time: self.void_time(),
+            last_update_ms: self.last_update_ms(),
             size: self.size(),
         }
     }
 
     /// Bytes that the record counts for, in limits and statistics; a multiple of 16.
     ///
-    /// This is the size of a compact layout, not what the allocator gave: it must not depend on how a version came
-    /// to be. Source: golden case `record_meta/size_value` (two small bins in a set count for 64).
+    /// About what the form takes, counted as the reference does: an integer by the fewest bytes that hold it (golden
+    /// case `record_meta/size_value`: two small bins in a set of six letters count for 64).
     #[must_use]
     pub fn size(&self) -> u64 {
-        let set = self.set.as_ref().map_or(0, |set| 1 + set.name().len());
-        let key = self.key.as_ref().map_or(0, |key| 2 + key.data.len());
-        let void_time = if self.void_time == 0 { 0 } else { 4 };
-        let bins: usize = self
-            .bins
-            .iter()
-            .map(|bin| 2 + bin.name.as_bytes().len() + particle_size(&bin.particle))
+        if self.is_outline() {
+            let end = self.as_bytes().len();
+            return u32::from_le_bytes(self.fixed(end.saturating_sub(4), end)).into();
+        }
+        let set = match self.set_name().len() {
+            0 => 0,
+            length => 1 + length,
+        };
+        let key = self.key().map_or(0, |key| 2 + key.data.len());
+        let void_time = if self.void_time() == 0 { 0 } else { 4 };
+        let bins = self.bins();
+        let bins: usize = bins
+            .map(|bin| 2 + bin.name.len() + value_size(bin.value))
             .sum();
         let size = FIXED_SIZE + set + key + void_time + bins;
-        u64::try_from(size.next_multiple_of(SIZE_UNIT)).unwrap_or(u64::MAX)
+        size.next_multiple_of(SIZE_UNIT) as u64
     }
 }
 
-impl Bins for Record {
+/// Bytes that a value counts for: the fewest that hold an integer, others with a length in front.
+fn value_size(value: ParticleRef<'_>) -> usize {
+    match (value.kind, value.as_integer()) {
+        (ParticleType::INTEGER, Some(integer)) => match integer.cast_unsigned() {
+            0..=0xff => 1,
+            0x100..=0xffff => 2,
+            0x1_0000..=0xffff_ffff => 4,
+            _ => 8,
+        },
+        (ParticleType::FLOAT | ParticleType::BOOL, _) => value.data.len(),
+        _ => 4 + value.data.len(),
+    }
+}
+
+impl Bins for StoredRecord {
     fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>> {
-        Self::bin(self, name).map(|bin| bin.particle.as_ref())
+        Self::bin(self, name)
     }
 }
 
-/// Bytes of a value: the fewest that hold an integer, the others with a length in front.
-fn particle_size(particle: &Particle) -> usize {
-    match particle.kind {
-        ParticleType::INTEGER => {
-            let value = particle.as_ref().as_integer().unwrap_or(0).cast_unsigned();
-            match value {
-                0..=0xff => 1,
-                0x100..=0xffff => 2,
-                0x1_0000..=0xffff_ffff => 4,
-                _ => 8,
-            }
-        }
-        ParticleType::FLOAT | ParticleType::BOOL => particle.data.len(),
-        _ => 4 + particle.data.len(),
+impl AsRef<[u8]> for StoredRecord {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
+
+impl fmt::Debug for StoredRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StoredRecord")
+            .field("digest", &self.digest())
+            .field("token", &self.token())
+            .field("generation", &self.generation())
+            .field("void_time", &self.void_time())
+            .field("last_update_ms", &self.last_update_ms())
+            .field("set", &self.set_name())
+            .field("key", &self.key())
+            .field("bins", &self.bins().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// The bins of a record, one after the other.
+#[derive(Clone, Debug)]
+pub struct StoredBins<'a> {
+    walk: Walk<'a>,
+    left: usize,
+}
+
+impl<'a> Iterator for StoredBins<'a> {
+    type Item = BinRef<'a>;
+
+    fn next(&mut self) -> Option<BinRef<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let bin = self.walk.bin().ok();
+        debug_assert!(bin.is_some(), "a form was checked when it came");
+        bin
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for StoredBins<'_> {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::BinName;
+
+    /// A name and a value.
+    type Bin = (Vec<u8>, Particle);
+
+    fn bin(name: &str, particle: Particle) -> Bin {
+        (name.into(), particle)
+    }
+
+    fn bins_of(record: &StoredRecord) -> Vec<Bin> {
+        let bins = record.to_particles();
+        bins.map(|(name, particle)| (name.to_vec(), particle))
+            .collect()
+    }
+
+    fn plain() -> Parts<'static> {
+        Parts {
+            digest: Digest([7; 20]),
+            token: 3,
+            generation: 1,
+            void_time: 0,
+            last_update_ms: 5,
+            set: "",
+            key: None,
+        }
+    }
+
+    fn stored(parts: &Parts<'_>, bins: &[Bin]) -> StoredRecord {
+        let bins = bins
+            .iter()
+            .map(|(name, particle)| (&name[..], particle.as_ref()));
+        StoredRecord::new(parts, bins, &mut Vec::new()).unwrap()
+    }
+
+    fn of_many_kinds() -> (Parts<'static>, Vec<Bin>) {
+        let parts = Parts {
+            token: form::MAX_U48,
+            generation: u16::MAX,
+            void_time: u32::MAX,
+            last_update_ms: form::MAX_U48 - 1,
+            set: "a set",
+            key: Some(ParticleRef::new(ParticleType::STRING, b"key")),
+            ..plain()
+        };
+        let mut bins = vec![
+            bin("", Particle::string("text")),
+            bin("123456789012345", Particle::float(1.5)),
+            bin("flag", Particle::bool(true)),
+            bin(
+                "odd int",
+                Particle::new(ParticleType::INTEGER, &b"\x01\x02\x03"[..]),
+            ),
+            bin("odd bool", Particle::new(ParticleType::BOOL, &b""[..])),
+            bin("other", Particle::new(ParticleType(77), &b"\0\x01"[..])),
+            bin("large", Particle::string(vec![b'x'; 70_000])),
+        ];
+        for (at, value) in [
+            0,
+            1,
+            255,
+            256,
+            65_535,
+            65_536,
+            (1 << 32) - 1,
+            1 << 32,
+            -1,
+            i64::MIN,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            bins.push(bin(&format!("i{at}"), Particle::integer(value)));
+        }
+        (parts, bins)
+    }
+
+    #[test]
+    fn what_is_stored_is_read_as_it_was() {
+        let (parts, bins) = of_many_kinds();
+        let record = stored(&parts, &bins);
+        let again = StoredRecord::read(record.as_bytes()).unwrap();
+        assert_eq!(again.digest(), parts.digest);
+        assert_eq!(again.token(), parts.token);
+        assert_eq!(again.generation(), parts.generation);
+        assert_eq!(again.void_time(), parts.void_time);
+        assert_eq!(again.last_update_ms(), parts.last_update_ms);
+        assert_eq!(again.set_name(), parts.set);
+        assert_eq!(again.key(), parts.key);
+        assert_eq!(bins_of(&again), bins);
+        assert_eq!(again.bin(b"flag"), Some(Particle::bool(true).as_ref()));
+        assert!(again.bin(b"missing").is_none());
+        assert_eq!(again.with_token(9).token(), 9);
+        assert_eq!(bins_of(&again.with_token(9)), bins);
+    }
+
+    #[test]
+    fn every_other_length_is_refused() {
+        let (parts, bins) = of_many_kinds();
+        let (whole, small) = (stored(&parts, &bins), stored(&plain(), &bins[..3]));
+        for record in [whole, small] {
+            let bytes = record.as_bytes();
+            for end in (0..bytes.len().min(400)).chain([bytes.len() - 1]) {
+                assert!(StoredRecord::read(&bytes[..end]).is_err(), "{end} bytes");
+            }
+            assert!(StoredRecord::read(&[bytes, &[0]].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn another_version_and_nonsense_are_named() {
+        let mut bytes = stored(&plain(), &[bin("a", Particle::integer(1))])
+            .as_bytes()
+            .to_vec();
+        bytes[0] = 2;
+        assert_eq!(
+            StoredRecord::read(&bytes).map(drop),
+            Err(FormError::Version { found: 2 })
+        );
+        bytes[0] = 1;
+        let head = bytes.len() - 11;
+        bytes[head] = 0x31;
+        let refused = StoredRecord::read(&bytes).map(drop).unwrap_err();
+        assert_eq!(
+            refused,
+            FormError::Malformed {
+                part: "bin",
+                offset: head
+            }
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let long = "s".repeat(256);
+        let set = Parts {
+            set: &long,
+            ..plain()
+        };
+        let mut out = vec![1];
+        assert_eq!(
+            set.write(std::iter::empty::<(&[u8], _)>(), &mut out),
+            Err(FormError::TooLarge {
+                part: "name of the set",
+                size: 256
+            })
+        );
+        let name = [0; 16];
+        let bins = [(&name[..], ParticleRef::NIL)];
+        assert_eq!(
+            plain().write(bins.into_iter(), &mut out),
+            Err(FormError::TooLarge {
+                part: "name of a bin",
+                size: 16
+            })
+        );
+        assert_eq!(out, [1], "nothing is left behind");
+    }
+
+    #[test]
+    fn an_outline_knows_all_but_key_and_bins() {
+        let (parts, bins) = of_many_kinds();
+        let record = stored(&parts, &bins);
+        let outline = record.outline();
+        assert!(outline.is_outline() && !record.is_outline());
+        assert_eq!(outline.size(), record.size());
+        assert_eq!(
+            (outline.token(), outline.generation()),
+            (record.token(), record.generation())
+        );
+        assert_eq!(
+            (outline.void_time(), outline.set_name()),
+            (record.void_time(), "a set")
+        );
+        assert_eq!(outline.digest(), record.digest());
+        assert_eq!((outline.key(), outline.bins().count()), (None, 0));
+        assert!(outline.as_bytes().len() < 60);
+        assert!(StoredRecord::read(outline.as_bytes()).is_ok());
+    }
 
     #[test]
     fn size_follows_the_parts_in_steps_of_16() {
-        let bin = |name: &str, particle| Bin {
-            name: BinName::new(name.as_bytes()).unwrap(),
-            particle,
-        };
-        let golden = Record {
-            bins: vec![
+        let golden = stored(
+            &Parts {
+                set: "golden",
+                ..plain()
+            },
+            &[
                 bin("a", Particle::integer(1)),
                 bin("b", Particle::string("two")),
             ],
-            set: Some(Arc::new(Set::new("golden"))),
-            ..Record::default()
-        };
+        );
         assert_eq!(golden.size(), 64);
-        assert_eq!(Record::default().size(), 48);
-        let large = Record {
-            bins: vec![bin("a", Particle::string(vec![0; 1 << 20]))],
-            ..Record::default()
-        };
-        assert_eq!(large.size(), (1 << 20) + 48);
+        assert_eq!(stored(&plain(), &[]).size(), 48);
+        let large = [bin("a", Particle::string(vec![0; 1 << 20]))];
+        assert_eq!(stored(&plain(), &large).size(), (1 << 20) + 48);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_bytes_are_refused_or_read_without_harm(at in 0_usize..120, byte: u8) {
+            let (parts, bins) = of_many_kinds();
+            let mut bytes = stored(&parts, &bins[..5]).as_bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            if let Ok(record) = StoredRecord::read(&bytes) {
+                proptest::prop_assert!(record.bins().count() <= record.bin_count());
+                let _ = (record.key(), record.set_name(), record.size());
+            }
+        }
     }
 }

@@ -6,9 +6,8 @@
 
 use std::ffi::c_int;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use protocol::particle::Particle;
+use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
 use super::encode;
@@ -17,7 +16,7 @@ use crate::call::{MAX_TOUCHED_BINS, MAX_UDF_BINS, RecordChange, RecordView};
 use crate::machine::frame::{Body, Frame, Kind, Raise};
 use crate::machine::memory::{MAX_TEXT_BYTES, Memory};
 use crate::machine::object::{Class, Converted, Metamethods, Object};
-use data::record::{Bin, BinName, Record};
+use data::record::{Bin, BinName, StoredRecord, bins_of};
 
 const FUNCTIONS: [(&str, Body); 13] = [
     ("bin_names", bin_names),
@@ -55,21 +54,55 @@ enum Image {
     /// It does not exist.
     Absent,
     /// As it is stored.
-    Stored(Arc<Record>),
+    Stored(StoredRecord),
     /// These bins.
     Bins(Vec<Bin>),
 }
 
 impl Image {
-    fn of(stored: Option<&Arc<Record>>) -> Self {
-        stored.map_or(Self::Absent, |stored| Self::Stored(Arc::clone(stored)))
+    fn of(stored: Option<&StoredRecord>) -> Self {
+        stored.map_or(Self::Absent, |stored| Self::Stored(stored.clone()))
     }
 
-    fn bins(&self) -> Option<&[Bin]> {
+    fn exists(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
+    fn bin(&self, name: BinName) -> Option<ParticleRef<'_>> {
         match self {
             Self::Absent => None,
-            Self::Stored(record) => Some(&record.bins),
-            Self::Bins(bins) => Some(bins),
+            Self::Stored(record) => record.bin(name.as_bytes()),
+            Self::Bins(bins) => {
+                let found = bins.iter().find(|bin| bin.name == name);
+                found.map(|bin| bin.particle.as_ref())
+            }
+        }
+    }
+
+    fn names(&self) -> Option<Vec<BinName>> {
+        match self {
+            Self::Absent => None,
+            Self::Stored(record) => {
+                let names = record.bins();
+                Some(names.filter_map(|bin| BinName::new(bin.name)).collect())
+            }
+            Self::Bins(bins) => Some(bins.iter().map(|bin| bin.name).collect()),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Absent => 0,
+            Self::Stored(record) => record.bin_count(),
+            Self::Bins(bins) => bins.len(),
+        }
+    }
+
+    fn to_bins(&self) -> Vec<Bin> {
+        match self {
+            Self::Absent => Vec::new(),
+            Self::Stored(record) => bins_of(record),
+            Self::Bins(bins) => bins.clone(),
         }
     }
 }
@@ -154,7 +187,7 @@ impl RecordCall {
         self.view
             .stored
             .as_ref()
-            .is_some_and(|stored| stored.bins.len() > MAX_UDF_BINS)
+            .is_some_and(|stored| stored.bin_count() > MAX_UDF_BINS)
     }
 
     fn get(&mut self, memory: &Rc<Memory>, name: BinName) -> Option<Value> {
@@ -166,10 +199,11 @@ impl RecordCall {
             Some(Pending::Unusable) => return None,
             None => {}
         }
-        let bin = self.image.bins()?.iter().find(|bin| bin.name == name);
-        let value = bin.map_or(Value::Nil, |bin| {
-            encode::from_particle(memory, bin.particle.as_ref())
-        });
+        if !self.image.exists() {
+            return None;
+        }
+        let bin = self.image.bin(name);
+        let value = bin.map_or(Value::Nil, |bin| encode::from_particle(memory, bin));
         self.set(name, Pending::Read(value.clone()));
         Some(value)
     }
@@ -203,7 +237,7 @@ impl RecordCall {
         if self.read_only {
             return 1;
         }
-        if self.image.bins().is_some() {
+        if self.image.exists() {
             return 1;
         }
         self.image = Image::Bins(Vec::new());
@@ -218,10 +252,10 @@ impl RecordCall {
         if self.read_only {
             return 1;
         }
-        if self.too_many_stored() || (self.image.bins().is_none() && !self.seen) {
+        if self.too_many_stored() || (!self.image.exists() && !self.seen) {
             return -2;
         }
-        if self.image.bins().is_none() {
+        if !self.image.exists() {
             self.image = Image::Bins(Vec::new());
         }
         self.apply()
@@ -284,7 +318,7 @@ impl RecordCall {
         if self.poisoned {
             return Err(ResultCode::BIN_NAME);
         }
-        let mut bins = self.image.bins().unwrap_or_default().to_vec();
+        let mut bins = self.image.to_bins();
         self.written = 0;
         for (name, pending) in &self.pending {
             let value = match pending {
@@ -416,8 +450,8 @@ fn push_count(frame: &mut Frame<'_>, count: u64) -> Result<usize, Raise> {
 
 fn bin_names(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let names = frame.with_record(1, |_, record| {
-        let bins = record.image.bins().filter(|_| !record.too_many_stored());
-        bins.map(|bins| bins.iter().map(|bin| bin.name).collect::<Vec<_>>())
+        let names = record.image.names();
+        names.filter(|_| !record.too_many_stored())
     })?;
     let Some(names) = names else {
         return Err(Raise::text("can't get bin names"));
@@ -433,11 +467,11 @@ fn bin_names(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn numbins(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let count = frame.with_record(1, |_, record| {
-        record
-            .image
-            .bins()
-            .filter(|_| !record.too_many_stored())
-            .map_or(0, <[Bin]>::len)
+        if record.too_many_stored() {
+            0
+        } else {
+            record.image.count()
+        }
     })?;
     push_count(frame, count as u64)
 }
@@ -482,7 +516,7 @@ fn generation(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             .view
             .stored
             .as_ref()
-            .map_or(0, |stored| stored.generation)
+            .map_or(0, StoredRecord::generation)
     })?;
     push_count(frame, generation.into())
 }
@@ -493,7 +527,7 @@ fn ttl(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             .view
             .stored
             .as_ref()
-            .map_or(0, |stored| stored.void_time);
+            .map_or(0, StoredRecord::void_time);
         void_time.saturating_sub(record.now)
     })?;
     push_count(frame, left.into())
@@ -505,7 +539,7 @@ fn last_update_time(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             .view
             .stored
             .as_ref()
-            .map_or(0, |stored| stored.last_update_ms)
+            .map_or(0, StoredRecord::last_update_ms)
     })?;
     push_count(frame, time)
 }

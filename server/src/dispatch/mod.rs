@@ -120,7 +120,7 @@ async fn answer_from(
                     continue;
                 }
                 if !quick {
-                    services.placement().ran(namespace.name(), &digest);
+                    services.placement().ran(namespace.name(), &digest).await;
                 }
             }
             Passage::Answered(frames) => output.buffer().extend_from_slice(&frames),

@@ -93,7 +93,7 @@ pub(super) fn partition_info(call: &Call<'_>, out: &mut BytesMut) -> Result<(), 
         let name = namespace.name();
         for partition in 0..PARTITIONS {
             let replica = view.replicas.iter().position(|map| map.has(partition));
-            let records = namespace.engine().partition_objects(partition);
+            let records = namespace.partition_objects(partition);
             let key = view.key;
             match replica {
                 Some(replica) => {

@@ -1,21 +1,19 @@
 //! `histogram:`: how the sizes and the remaining lives of records are distributed. Looks at every record when asked.
 
+use crate::storage::answer::wait_on_this_thread;
 use bytes::BytesMut;
+use data::record::StoredRecord;
 use protocol::info::InfoError;
-use protocol::key::Digest;
 
 use super::Call;
 use super::fields::{Fields, text};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
-use data::record::Record;
 
 /// Buckets of the linear size histogram.
 const SIZE_BUCKETS: u64 = 1_024;
 /// Buckets of the life histogram.
 const LIFE_BUCKETS: u64 = 100;
-/// Records looked at under one hold of a partition.
-const PAGE: usize = 256;
 
 /// `histogram:namespace=NS;type=T[;set=S]` with `T` one of `object-size`, `object-size-linear`, `ttl`.
 pub(super) fn histogram(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
@@ -29,7 +27,7 @@ pub(super) fn histogram(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
                 if let Some(count) = counts.get_mut(power) {
                     *count += 1;
                 }
-            });
+            })?;
             let mut fields = Fields::new(out, ':');
             fields.put("units", "bytes");
             for (power, count) in (0_u32..).zip(counts) {
@@ -45,18 +43,18 @@ pub(super) fn histogram(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
             let width = namespace.settings.max_record_size();
             let bucket = width.div_ceil(SIZE_BUCKETS).max(1);
             let mut linear = Linear::new(SIZE_BUCKETS, bucket);
-            each(namespace, set, |record| linear.add(record.size()));
+            each(namespace, set, |record| linear.add(record.size()))?;
             linear.write(out, "bytes");
         }
         "ttl" => {
             let now = data::record::seconds(namespace.now_ms());
-            let life = |record: &Record| u64::from(record.void_time.saturating_sub(now));
+            let life = |record: &StoredRecord| u64::from(record.void_time().saturating_sub(now));
             let mut longest = 0;
-            each(namespace, set, |record| longest = longest.max(life(record)));
+            each(namespace, set, |record| longest = longest.max(life(record)))?;
             let bucket = longest.div_ceil(LIFE_BUCKETS).max(1);
             let mut linear = Linear::new(LIFE_BUCKETS, bucket);
             // As in the reference, records that live for ever are in the first bucket.
-            each(namespace, set, |record| linear.add(life(record)));
+            each(namespace, set, |record| linear.add(life(record)))?;
             linear.write(out, "seconds");
         }
         _ => return Err(InfoError::parameter("unrecognized histogram type")),
@@ -65,24 +63,29 @@ pub(super) fn histogram(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
 }
 
 /// Visits the records of a namespace, or of one of its sets.
-fn each(namespace: &Namespace, set: Option<&str>, mut visit: impl FnMut(&Record)) {
+fn each(
+    namespace: &Namespace,
+    set: Option<&str>,
+    mut visit: impl FnMut(&StoredRecord),
+) -> Result<(), InfoError> {
     let now_ms = namespace.now_ms();
     for partition in 0..PARTITIONS {
-        let mut after: Option<Digest> = None;
+        let mut scan = namespace.scan(partition, None).outlines();
         loop {
-            let page = namespace.engine().page(partition, after.as_ref(), PAGE);
-            for (_, record) in &page {
+            let page = wait_on_this_thread(scan.page())
+                .map_err(|error| InfoError::new(error.result_code(), error.to_string()))?;
+            if page.is_empty() {
+                break;
+            }
+            for record in &page {
                 let wanted = set.is_none_or(|set| set == record.set_name());
                 if wanted && namespace.is_live(record, now_ms) {
                     visit(record);
                 }
             }
-            match page.last() {
-                Some((last, _)) if page.len() == PAGE => after = Some(*last),
-                _ => break,
-            }
         }
     }
+    Ok(())
 }
 
 /// A power of two with the unit that makes it short.

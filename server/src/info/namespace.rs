@@ -53,7 +53,7 @@ fn master_objects(namespace: &Namespace, view: &ClusterView) -> u64 {
     }
     let count: usize = (0..PARTITIONS)
         .filter(|partition| master.has(*partition))
-        .map(|partition| namespace.engine().partition_objects(partition))
+        .map(|partition| namespace.partition_objects(partition))
         .sum();
     u64::try_from(count).unwrap_or(u64::MAX)
 }

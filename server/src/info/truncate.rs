@@ -9,6 +9,7 @@ use super::Call;
 use super::fields::text;
 use crate::clock;
 use crate::record::TruncateError;
+use crate::storage::answer::wait_on_this_thread;
 
 const IN_FUTURE: &str = "would truncate in the future";
 
@@ -67,8 +68,10 @@ fn run(
     };
     // A namespace that is not on this node is no error: the command speaks for the whole cluster.
     if let Some(namespace) = call.node.namespace(namespace) {
-        let swept = namespace.truncate(set, lut).map_err(|error| match error {
+        let truncated = wait_on_this_thread(namespace.truncate(set, lut));
+        let swept = truncated.map_err(|error| match error {
             TruncateError::Future => InfoError::parameter(IN_FUTURE),
+            TruncateError::Storage(error) => InfoError::new(error.result_code(), error.to_string()),
         })?;
         tracing::info!(
             target: "truncate",

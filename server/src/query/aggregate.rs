@@ -19,6 +19,8 @@ use super::QueryServices;
 use super::job::{self, Kind};
 use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
 use crate::record::Namespace;
+use crate::storage::StorageError;
+use crate::storage::answer::wait_on_this_thread;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::function;
 use crate::transaction::function::{FAILURE, Names, SUCCESS};
@@ -27,14 +29,11 @@ use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
 use crate::transaction::services::{FunctionContext, Functions};
 use crate::transaction::{RecordView, StreamCall, StreamStep};
-use data::record::{Record, seconds};
+use data::record::{StoredRecord, seconds};
 use runtime::call::EXECUTION_ERROR;
 
 /// Results are sent when they have grown to so many bytes.
 const FLUSH_BYTES: usize = 1 << 20;
-
-/// Records of a partition that are looked up at once.
-const PAGE: usize = 256;
 
 /// How long scripts run before other tasks of the thread get a chance, and before the client is looked after.
 const TURN: Duration = Duration::from_millis(5);
@@ -258,7 +257,7 @@ struct Source {
     partition: u16,
     /// The last record that was looked at.
     after: Option<Digest>,
-    page: std::vec::IntoIter<(Digest, Arc<Record>)>,
+    page: std::vec::IntoIter<StoredRecord>,
     at_end: bool,
     /// A record that was found and not given yet.
     found: Option<RecordView>,
@@ -297,38 +296,54 @@ impl Source {
 
     fn find(&mut self) -> Option<RecordView> {
         loop {
-            while let Some((digest, _)) = self.page.next() {
+            while let Some(seen) = self.page.next() {
+                let digest = seen.digest();
                 self.after = Some(digest);
                 // It may have changed, or gone, since the page was read.
-                let record = self.namespace.find(&digest);
-                if let Some(record) = record.filter(|record| self.wants(record)) {
-                    return Some(self.view(digest, record));
+                match wait_on_this_thread(self.namespace.find(&digest)) {
+                    Ok(Some(record)) if self.wants(&record) => {
+                        return Some(self.view(digest, record));
+                    }
+                    Ok(_) => {}
+                    Err(error) => self.give_up(&error),
                 }
             }
             if self.at_end {
                 return None;
             }
-            let engine = self.namespace.engine();
-            let page = engine.page(self.partition, self.after.as_ref(), PAGE);
-            self.at_end = page.len() < PAGE;
-            self.page = page.into_iter();
+            let mut scan = self.namespace.scan(self.partition, self.after).outlines();
+            match wait_on_this_thread(scan.page()) {
+                Ok(page) => {
+                    self.at_end = page.is_empty();
+                    self.page = page.into_iter();
+                }
+                Err(error) => self.give_up(&error),
+            }
         }
     }
 
-    fn wants(&self, record: &Record) -> bool {
+    /// Ends the job: what a stream gives that has not seen all records is no result.
+    fn give_up(&mut self, error: &StorageError) {
+        tracing::warn!(target: "query", "aggregation over partition {}: {error}", self.partition);
+        self.at_end = true;
+        self.page = Vec::new().into_iter();
+        self.job.give_up();
+    }
+
+    fn wants(&self, record: &StoredRecord) -> bool {
         let set = self.set.as_deref();
         set.is_none_or(|set| set == record.set_name())
     }
 
-    fn view(&self, digest: Digest, record: Arc<Record>) -> RecordView {
-        let engine = self.namespace.engine();
+    fn view(&self, digest: Digest, record: StoredRecord) -> RecordView {
+        let keeps = self.namespace.keeps();
         RecordView {
             digest,
-            set: record.set.as_ref().map(|set| set.shared_name()),
-            key: record.key.clone(),
+            set: function::set_name(&self.namespace, record.set_name()),
+            key: record.key().map(ParticleRef::to_particle),
             stored: Some(record),
-            in_memory: engine.in_memory(),
-            persisted: engine.persisted(),
+            in_memory: keeps.in_memory,
+            persisted: keeps.persisted,
             write_refusal: None,
         }
     }

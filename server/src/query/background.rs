@@ -30,10 +30,7 @@ use crate::transaction::reply::{ReplyStream, ReplyTo};
 use crate::transaction::request::{Origin, Request, SentSet};
 use crate::transaction::services::Functions;
 use crate::transaction::{single, write};
-use data::record::Record;
-
-/// Records looked at between two chances for other tasks.
-const PAGE: usize = 64;
+use data::record::StoredRecord;
 
 /// What all tasks of a job share.
 struct Background<F> {
@@ -209,24 +206,26 @@ impl<F: Functions + 'static> Background<F> {
                 self.job.counts.partitions.inc();
                 continue;
             }
-            let mut after = None;
+            let mut scan = self.namespace.scan(partition, None).outlines();
             loop {
-                let engine = self.namespace.engine();
-                let page = engine.page(partition, after.as_ref(), PAGE);
-                for (digest, record) in &page {
+                let page = match scan.page().await {
+                    Ok(page) if page.is_empty() => break,
+                    Ok(page) => page,
+                    Err(error) => {
+                        tracing::warn!(target: "query", "partition {partition}: {error}");
+                        self.job.counts.failed.inc();
+                        break;
+                    }
+                };
+                for record in &page {
                     if !self.wants(&request, record) {
                         continue;
                     }
                     if !self.wait_for_turn().await {
                         return;
                     }
-                    self.work_on(&request, &task, digest, record, &mut reply)
-                        .await;
+                    self.work_on(&request, &task, record, &mut reply).await;
                     reply.clear();
-                }
-                match page.last() {
-                    Some((last, _)) if page.len() == PAGE => after = Some(*last),
-                    _ => break,
                 }
                 tokio::task::yield_now().await;
             }
@@ -237,7 +236,7 @@ impl<F: Functions + 'static> Background<F> {
         }
     }
 
-    fn wants(&self, request: &Request<'_>, record: &Record) -> bool {
+    fn wants(&self, request: &Request<'_>, record: &StoredRecord) -> bool {
         let namespace = &self.namespace;
         job::set(request).is_none_or(|set| set == record.set_name())
             && namespace.is_live(record, namespace.now_ms())
@@ -262,11 +261,10 @@ impl<F: Functions + 'static> Background<F> {
         &self,
         request: &Request<'_>,
         task: &Task<'_>,
-        digest: &Digest,
-        record: &Record,
+        record: &StoredRecord,
         reply: &mut BytesMut,
     ) {
-        let namespace = &self.namespace;
+        let (namespace, digest) = (&self.namespace, &record.digest());
         let begun = Instant::now();
         let request = Request {
             set: SentSet::of_record(record.set_name()),
@@ -317,7 +315,9 @@ impl<F: Functions + 'static> Background<F> {
             .await;
         match lock {
             Ok(_lock) if !namespace.owns(digest.partition_id()) => Done::Moved,
-            Ok(_lock) => write::answer(namespace, digest, request, plan, reply).into(),
+            Ok(_lock) => write::answer(namespace, digest, request, plan, reply)
+                .await
+                .into(),
             Err(error) => error.result_code().into(),
         }
     }

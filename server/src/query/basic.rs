@@ -21,7 +21,7 @@ use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
 use crate::transaction::work::Work;
-use data::record::Record;
+use data::record::StoredRecord;
 
 /// Time that a short query may take when the request states none.
 const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
@@ -34,9 +34,6 @@ const LONG_TIME_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Time that a query waits for records that are on their way to this node.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(10);
-
-/// Records looked at between two chances for other tasks.
-const PAGE: usize = 256;
 
 /// Where a partition is to be read from.
 #[derive(Clone, Copy, Debug)]
@@ -202,23 +199,23 @@ impl<'a> Query<'a> {
                 unavailable(start.partition, output.buffer());
                 continue;
             }
-            let mut after = start.after;
+            let mut scan = namespace.scan(start.partition, start.after);
             loop {
                 if job.is_aborted() {
                     return Ok(ResultCode::QUERY_ABORT);
                 }
-                let page = namespace
-                    .engine()
-                    .page(start.partition, after.as_ref(), PAGE);
+                let page = match scan.page().await {
+                    Ok(page) => page,
+                    Err(error) => return Ok(error.result_code()),
+                };
+                if page.is_empty() {
+                    break;
+                }
                 let full = self
                     .send_page(namespace, job, &page, &mut sent, begun, output)
                     .await?;
                 if full {
                     return Ok(ResultCode::OK);
-                }
-                match page.last() {
-                    Some((last, _)) if page.len() == PAGE => after = Some(*last),
-                    _ => break,
                 }
             }
             job.counts.partitions.inc();
@@ -240,14 +237,11 @@ impl<'a> Query<'a> {
         &self,
         namespace: &Namespace,
         job: &Job,
-        page: &[(Digest, Arc<Record>)],
+        page: &[StoredRecord],
         sent: &mut u64,
         begun: Instant,
         output: &mut impl ReplyStream,
     ) -> io::Result<bool> {
-        if page.is_empty() {
-            return Ok(false);
-        }
         let now_ms = namespace.now_ms();
         let mut work = Work::until(self.deadline.unwrap_or(begun + LONG_TIME_LIMIT));
         let mut rest = page.iter();
@@ -257,7 +251,8 @@ impl<'a> Query<'a> {
             let frame = OpenFrame::begin(out, MessageType::Message);
             let mut full = false;
             let mut at_end = true;
-            for (digest, record) in rest.by_ref() {
+            for record in rest.by_ref() {
+                let digest = &record.digest();
                 if self.wants(namespace, digest, record, job, now_ms) {
                     // A record counts before it is looked at for the bins that are wanted.
                     *sent += 1;
@@ -291,7 +286,7 @@ impl<'a> Query<'a> {
         &self,
         namespace: &Namespace,
         digest: &Digest,
-        record: &Record,
+        record: &StoredRecord,
         job: &Job,
         now_ms: u64,
     ) -> bool {
@@ -322,7 +317,7 @@ impl<'a> Query<'a> {
         &self,
         namespace: &Namespace,
         digest: &Digest,
-        record: &Record,
+        record: &StoredRecord,
         work: &mut Work,
         out: &mut BytesMut,
     ) -> bool {
@@ -333,17 +328,17 @@ impl<'a> Query<'a> {
             } else {
                 Info1::NONE
             },
-            generation: record.generation.into(),
-            record_ttl: record.void_time,
+            generation: record.generation().into(),
+            record_ttl: record.void_time(),
             ..MessageHeader::default()
         };
         let mut message = BodyWriter::new(out, &header);
         message.namespace(namespace.name()).digest(digest);
-        if let Some(set) = &record.set {
-            message.set(set.name());
+        if !record.set_name().is_empty() {
+            message.set(record.set_name());
         }
-        if let Some(key) = &record.key {
-            message.key(key.as_ref());
+        if let Some(key) = record.key() {
+            message.key(key);
         }
         let written = match &self.wanted {
             Wanted::Nothing => true,

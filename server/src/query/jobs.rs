@@ -142,6 +142,11 @@ impl Job {
         *self.aborted.borrow()
     }
 
+    /// Asks for its end: what it gives would not be whole.
+    pub fn give_up(&self) {
+        self.aborted.send_replace(true);
+    }
+
     /// Waits until somebody asks for its end.
     pub async fn aborted(&self) {
         // The sender lives as long as the job.

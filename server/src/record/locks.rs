@@ -14,13 +14,10 @@ const KEPT_ROOM: usize = 4;
 
 /// Who may change a record now.
 ///
-/// Two kinds of lock exclude each other and themselves:
-/// * a [`ShortLock`] holds the mutex of the whole partition for the microsecond of a plain write, and is never held
-///   across an `await`;
-/// * a [`RecordLock`] marks one digest as busy for as long as a UDF runs. Others who want that digest wait in order of
-///   arrival without blocking a thread.
+/// Who holds a record has its digest marked as busy, whether a UDF runs or an engine is waited for. Others who want that
+/// digest wait in order of arrival, without blocking a thread. A [`ShortLock`] is one that was to be had at once.
 ///
-/// Readers take neither. Nothing is allocated for digests that nobody holds, but room for the next few.
+/// Readers take none. Nothing is allocated for digests that nobody holds, but room for the next few.
 #[derive(Debug)]
 pub struct RecordLocks {
     partitions: Box<[Mutex<Vec<Busy>>]>,
@@ -55,10 +52,11 @@ impl LockError {
     }
 }
 
-/// Holds a partition for one short change; see [`RecordLocks`].
+/// Holds one digest that nobody held, until dropped; see [`RecordLocks`].
 #[derive(Debug)]
 pub struct ShortLock<'a> {
-    _partition: MutexGuard<'a, Vec<Busy>>,
+    locks: &'a Arc<RecordLocks>,
+    digest: Digest,
 }
 
 /// Holds one digest until dropped, then passes it on to who has waited longest; see [`RecordLocks`].
@@ -92,15 +90,20 @@ impl RecordLocks {
             .is_none_or(|partition| partition.lock().is_empty())
     }
 
-    /// Locks the record for a short change; `None` when it is busy.
+    /// Locks the record if that needs no wait; `None` when it is busy.
     #[must_use]
-    pub fn try_short(&self, digest: &Digest) -> Option<ShortLock<'_>> {
-        let partition = self.partition(digest)?;
+    pub fn try_short<'a>(self: &'a Arc<Self>, digest: &Digest) -> Option<ShortLock<'a>> {
+        let mut partition = self.partition(digest)?;
         if partition.iter().any(|busy| busy.digest == *digest) {
             return None;
         }
+        partition.push(Busy {
+            digest: *digest,
+            waiters: VecDeque::new(),
+        });
         Some(ShortLock {
-            _partition: partition,
+            locks: self,
+            digest: *digest,
         })
     }
 
@@ -145,7 +148,7 @@ impl RecordLocks {
         }
     }
 
-    fn release(self: Arc<Self>, digest: &Digest) {
+    fn release(self: &Arc<Self>, digest: &Digest) {
         let Some(mut partition) = self.partition(digest) else {
             return;
         };
@@ -157,7 +160,7 @@ impl RecordLocks {
             .and_then(|busy| busy.waiters.pop_front())
         {
             match waiter.send(RecordLock {
-                locks: Some(Arc::clone(&self)),
+                locks: Some(Arc::clone(self)),
                 digest: *digest,
             }) {
                 Ok(()) => return,
@@ -169,6 +172,12 @@ impl RecordLocks {
         if partition.is_empty() && partition.capacity() > KEPT_ROOM {
             *partition = Vec::new();
         }
+    }
+}
+
+impl Drop for ShortLock<'_> {
+    fn drop(&mut self) {
+        self.locks.release(&self.digest);
     }
 }
 

@@ -4,19 +4,25 @@
 //! Namespace ── settings, statistics
 //!     ├─ SetTable ─→ Set            names, object counts, truncation times
 //!     ├─ RecordLocks                who may change a digest now; waiters in order of arrival
-//!     └─ StorageEngine              4096 partitions: digest → Arc<Record>
+//!     └─ StorageEngine              4096 partitions: digest → StoredRecord
 //! ```
 //!
-//! A [`data::record::Record`] is immutable once stored: a write makes a new one and swaps the `Arc`, so readers never wait and a
-//! record UDF works on the version that it found. Nothing in here knows messages or Lua.
+//! A stored version is never changed: a write makes a new one and swaps the pointer, so readers never wait for writers
+//! and a record UDF works on the version that it found. Nothing in here knows messages or Lua.
 
 mod locks;
 mod namespace;
+mod scan;
 mod set;
 mod sweep;
+#[cfg(test)]
+mod tests;
+mod version;
 
 pub use crate::config::NamespaceSettings;
 pub use locks::{LockError, RecordLock, RecordLocks, ShortLock};
 pub use namespace::{Namespace, StoreError};
+pub use scan::{PAGE, Scan};
 pub use set::SetTable;
 pub use sweep::{Swept, TruncateError, run_nsup};
+pub use version::{Prepared, Version};

@@ -1,29 +1,32 @@
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use data::record::policy::{self, TtlRules};
+use data::record::{FormError, Parts, Record, Set, StoredRecord, Usage, seconds};
 use protocol::key::Digest;
+use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
-use super::{NamespaceSettings, RecordLocks, SetTable};
+use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
 use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
-use crate::storage::engine::StorageEngine;
-use crate::storage::memory::MemoryEngine;
-use data::record::policy::{self, TtlRules};
-use data::record::seconds;
-use data::record::{Record, Set, Usage};
+use crate::storage::{
+    Changed, Expected, Extent, Keeps, MemoryEngine, PARTITIONS, Removal, Space, StorageEngine,
+    StorageError, Truncation,
+};
 
 /// Most bins of a record.
 const MAX_BINS: usize = 32_767;
 
 /// Why a version is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Above `max-record-size`.
     #[error("the record has {size} bytes, {limit} is the limit (`max-record-size`)")]
     TooBig {
-        /// Size of the refused version, see [`Record::size`].
+        /// Size of the refused version, see [`StoredRecord::size`].
         size: u64,
         /// The limit, in bytes.
         limit: u64,
@@ -37,14 +40,21 @@ pub enum StoreError {
     /// A truncation time lies in the future.
     #[error("the set or namespace is truncated up to a time in the future")]
     TruncatedInFuture,
+    /// A part of it is larger than records can say.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// The engine cannot store it.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 impl StoreError {
     /// The code with which a request is answered.
     #[must_use]
-    pub fn result_code(self) -> ResultCode {
+    pub fn result_code(&self) -> ResultCode {
         match self {
-            Self::TooBig { .. } => ResultCode::RECORD_TOO_BIG,
+            Self::TooBig { .. } | Self::Form(_) => ResultCode::RECORD_TOO_BIG,
+            Self::Storage(error) => error.result_code(),
             Self::TooManyBins(_) => ResultCode::BIN_NAME,
             Self::TooManySets => ResultCode::PARAMETER,
             Self::TruncatedInFuture => ResultCode::FORBIDDEN,
@@ -85,6 +95,25 @@ pub struct Namespace {
     non_expirable: AtomicU64,
     locks: Arc<RecordLocks>,
     truncate_lut_ms: AtomicU64,
+    /// The latest truncation of any set: what was written later is not in a set that was truncated since.
+    set_lut_ms: AtomicU64,
+    /// The token given last.
+    tokens: AtomicU64,
+}
+
+/// A change of what is stored.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Put(&'a StoredRecord),
+    Remove(&'a Digest, Removal),
+}
+
+/// Room for making versions that a thread keeps, in bytes.
+const SCRATCH_KEPT: usize = 64 << 10;
+
+thread_local! {
+    /// Where versions are made before they get memory of their own.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Namespace {
@@ -122,6 +151,8 @@ impl Namespace {
             non_expirable: AtomicU64::new(0),
             locks: Arc::default(),
             truncate_lut_ms: AtomicU64::new(0),
+            set_lut_ms: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
         }
     }
 
@@ -151,10 +182,65 @@ impl Namespace {
         self.clock.now_ms()
     }
 
-    /// The engine, for reading past what [`Namespace::find`] hides.
-    #[must_use]
-    pub fn engine(&self) -> &dyn StorageEngine {
+    /// The engine. What is outside of this room asks the namespace.
+    pub(super) fn engine(&self) -> &dyn StorageEngine {
         &*self.engine
+    }
+
+    /// What the engine does with records.
+    #[must_use]
+    pub fn keeps(&self) -> Keeps {
+        self.engine.keeps()
+    }
+
+    /// Room on the engine's device, if it has one.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        self.engine.space()
+    }
+
+    /// Records stored in one partition.
+    #[must_use]
+    pub fn partition_objects(&self, partition: u16) -> usize {
+        self.engine.partition_objects(partition)
+    }
+
+    /// Has everything that is stored outlive the process, as far as the engine keeps records, and ends its work.
+    ///
+    /// # Errors
+    /// Not all of it could be written.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        self.engine.close().await
+    }
+
+    /// Counts what the engine found when it was opened. Called once, before anybody is served; `progress` gets the number
+    /// of records counted so far, from time to time.
+    ///
+    /// # Errors
+    /// The engine cannot read its records.
+    pub async fn load(&self, mut progress: impl FnMut(u64)) -> Result<(), StoreError> {
+        let (truncations, token) = self.engine.opened_with();
+        self.tokens.fetch_max(token, Ordering::AcqRel);
+        for truncation in truncations {
+            self.raise_lut(&truncation)?;
+        }
+        for partition in 0..PARTITIONS {
+            let mut scan = self.scan(partition, None).outlines();
+            loop {
+                let page = scan.page().await?;
+                if page.is_empty() {
+                    break;
+                }
+                for record in &page {
+                    let set = self.set(record.set_name())?;
+                    self.account(None, Some((record, set.as_deref())));
+                }
+            }
+            if partition % 256 == 255 {
+                progress(self.usage.objects());
+            }
+        }
+        Ok(())
     }
 
     /// The sets.
@@ -187,8 +273,17 @@ impl Namespace {
         self.truncate_lut_ms.load(Ordering::Acquire)
     }
 
-    pub(super) fn raise_truncate_lut(&self, lut_ms: u64) {
-        self.truncate_lut_ms.fetch_max(lut_ms, Ordering::AcqRel);
+    /// Makes a truncation hold for readers from now on.
+    pub(super) fn raise_lut(&self, truncation: &Truncation) -> Result<(), StoreError> {
+        let before_ms = truncation.before_ms;
+        match self.set(&truncation.set)? {
+            None => self.truncate_lut_ms.fetch_max(before_ms, Ordering::AcqRel),
+            Some(set) => {
+                set.raise_truncate_lut(before_ms);
+                self.set_lut_ms.fetch_max(before_ms, Ordering::AcqRel)
+            }
+        };
+        Ok(())
     }
 
     /// What the settings say about the expiration of records in this set.
@@ -214,7 +309,7 @@ impl Namespace {
     ///
     /// Deletes are never refused for these reasons.
     #[must_use]
-    pub fn write_refusal(&self, set: &str, existing: Option<&Record>) -> Option<ResultCode> {
+    pub fn write_refusal(&self, set: &str, existing: Option<&StoredRecord>) -> Option<ResultCode> {
         if self.settings.stops_writes(self.usage.bytes()) {
             return Some(ResultCode::OUT_OF_SPACE);
         }
@@ -233,107 +328,213 @@ impl Namespace {
     }
 
     /// The record, unless it has expired or was truncated. The clock is read only if the record can expire.
-    #[must_use]
-    pub fn find(&self, digest: &Digest) -> Option<Arc<Record>> {
-        let record = self.engine.get(digest)?;
-        let expired =
-            record.void_time != 0 && policy::is_expired(record.void_time, seconds(self.now_ms()));
-        (!expired && !self.is_truncated(&record)).then_some(record)
+    ///
+    /// # Errors
+    /// The engine cannot read it.
+    pub async fn find(&self, digest: &Digest) -> Result<Option<StoredRecord>, StorageError> {
+        let record = self.stored(digest).await?;
+        Ok(record.filter(|record| {
+            let void_time = record.void_time();
+            let expired = void_time != 0 && policy::is_expired(void_time, seconds(self.now_ms()));
+            !expired && !self.is_truncated(record)
+        }))
+    }
+
+    /// The version that is stored, expired and truncated ones too.
+    ///
+    /// # Errors
+    /// The engine cannot read it.
+    pub async fn stored(&self, digest: &Digest) -> Result<Option<StoredRecord>, StorageError> {
+        self.engine.get(digest, Extent::Whole).await
+    }
+
+    /// Whether a version is stored, expired and truncated ones too.
+    ///
+    /// # Errors
+    /// The engine cannot tell.
+    pub async fn has(&self, digest: &Digest) -> Result<bool, StorageError> {
+        let found = self.engine.get(digest, Extent::Outline).await?;
+        Ok(found.is_some())
     }
 
     /// Whether the record is there for clients at `now_ms`: neither expired nor truncated.
     #[must_use]
-    pub fn is_live(&self, record: &Record, now_ms: u64) -> bool {
-        !policy::is_expired(record.void_time, seconds(now_ms)) && !self.is_truncated(record)
+    pub fn is_live(&self, record: &StoredRecord, now_ms: u64) -> bool {
+        !policy::is_expired(record.void_time(), seconds(now_ms)) && !self.is_truncated(record)
     }
 
-    pub(super) fn is_truncated(&self, record: &Record) -> bool {
-        record.last_update_ms < self.truncate_lut_ms()
-            || record
-                .set
-                .as_ref()
-                .is_some_and(|set| record.last_update_ms < set.truncate_lut_ms())
+    pub(super) fn is_truncated(&self, record: &StoredRecord) -> bool {
+        self.was_truncated(record.last_update_ms(), || record.set_name())
     }
 
-    /// The set in which a write puts its record; `existing` is the version that it writes over.
+    /// Whether a record of this age is gone. Its set is looked for only if it is older than some truncation of a set.
+    fn was_truncated<'s>(&self, last_update_ms: u64, set: impl FnOnce() -> &'s str) -> bool {
+        last_update_ms < self.truncate_lut_ms()
+            || last_update_ms < self.set_lut_ms.load(Ordering::Acquire)
+                && self
+                    .sets
+                    .get(set())
+                    .is_some_and(|set| last_update_ms < set.truncate_lut_ms())
+    }
+
+    /// The set of this name, made if it is new; none for `""`.
     ///
     /// # Errors
     /// There are too many sets.
-    pub fn set_for_write(
-        &self,
-        name: &str,
-        existing: Option<&Record>,
-    ) -> Result<Option<Arc<Set>>, StoreError> {
+    pub fn set(&self, name: &str) -> Result<Option<Arc<Set>>, StoreError> {
         if name.is_empty() {
             return Ok(None);
         }
-        match existing.and_then(|record| record.set.as_ref()) {
-            Some(set) if set.name() == name => Ok(Some(Arc::clone(set))),
-            _ => self
-                .sets
-                .get_or_create(name)
-                .map(Some)
-                .ok_or(StoreError::TooManySets),
+        let set = self.sets.get_or_create(name);
+        set.map(Some).ok_or(StoreError::TooManySets)
+    }
+
+    /// Makes a version that may be stored.
+    ///
+    /// # Errors
+    /// The version is above a limit.
+    pub fn prepare<'b>(
+        &self,
+        digest: &Digest,
+        version: Version<'_>,
+        bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
+    ) -> Result<Prepared, StoreError> {
+        if bins.len() > MAX_BINS {
+            return Err(StoreError::TooManyBins(bins.len()));
         }
+        let set = version.set;
+        let parts = Parts {
+            digest: *digest,
+            token: self.tokens.fetch_add(1, Ordering::AcqRel) + 1,
+            generation: version.generation,
+            void_time: version.void_time,
+            last_update_ms: version.last_update_ms,
+            set: set.as_ref().map_or("", |set| set.name()),
+            key: version.key,
+        };
+        let record = SCRATCH.with_borrow_mut(|scratch| {
+            let record = StoredRecord::new(&parts, bins, scratch);
+            if scratch.capacity() > SCRATCH_KEPT {
+                *scratch = Vec::new();
+            }
+            record
+        })?;
+        let (size, limit) = (record.size(), self.settings.max_record_size());
+        if size > limit {
+            return Err(StoreError::TooBig { size, limit });
+        }
+        if self.was_truncated(version.last_update_ms, || parts.set) {
+            return Err(StoreError::TruncatedInFuture);
+        }
+        Ok(Prepared { record, set })
+    }
+
+    /// Stores a version that was prepared. The caller holds the record's lock.
+    ///
+    /// # Errors
+    /// The engine cannot store it: what was stored before is stored still.
+    pub async fn store_prepared(&self, prepared: Prepared) -> Result<StoredRecord, StoreError> {
+        let Prepared { record, set } = prepared;
+        let after = Some((&record, set.as_deref()));
+        self.commit(Step::Put(&record), Expected::Any, after)
+            .await?;
+        Ok(record)
     }
 
     /// Stores a version. The caller holds the record's lock.
     ///
     /// # Errors
-    /// Nothing is changed when the version is above a limit.
-    pub fn store(&self, digest: &Digest, record: Record) -> Result<Arc<Record>, StoreError> {
-        let size = record.size();
-        let limit = self.settings.max_record_size();
-        if size > limit {
-            return Err(StoreError::TooBig { size, limit });
-        }
-        if record.bins.len() > MAX_BINS {
-            return Err(StoreError::TooManyBins(record.bins.len()));
-        }
-        if self.is_truncated(&record) {
-            return Err(StoreError::TruncatedInFuture);
-        }
-        let record = Arc::new(record);
-        if record.void_time == 0 {
-            self.non_expirable.fetch_add(1, Ordering::Relaxed);
-        }
-        let replaced = self.engine.put(digest, Arc::clone(&record));
-        self.forget_life(replaced.as_deref());
-        match replaced {
-            None => self.count(&record, size, Usage::grow),
-            Some(replaced) if replaced.set_name() == record.set_name() => {
-                let before = replaced.size();
-                self.count(&record, size, |usage, size| usage.resize(before, size));
-            }
-            Some(replaced) => {
-                self.count(&replaced, replaced.size(), Usage::shrink);
-                self.count(&record, size, Usage::grow);
-            }
-        }
-        Ok(record)
+    /// Nothing is changed when the version is above a limit, or the engine cannot store it.
+    pub async fn store(&self, digest: &Digest, record: Record) -> Result<StoredRecord, StoreError> {
+        let bins = record.bins.iter();
+        let bins = bins.map(|bin| (bin.name.as_bytes(), bin.particle.as_ref()));
+        let version = Version {
+            generation: record.generation,
+            void_time: record.void_time,
+            last_update_ms: record.last_update_ms,
+            set: record.set,
+            key: record.key.as_ref().map(Particle::as_ref),
+        };
+        let prepared = self.prepare(digest, version, bins)?;
+        self.store_prepared(prepared).await
     }
 
     /// Removes the record. The caller holds its lock. False when there was none.
-    pub fn remove(&self, digest: &Digest) -> bool {
-        let Some(removed) = self.engine.remove(digest) else {
-            return false;
-        };
-        self.forget_life(Some(&removed));
-        self.count(&removed, removed.size(), Usage::shrink);
-        true
+    ///
+    /// # Errors
+    /// The engine cannot: the record is still there.
+    pub async fn remove(&self, digest: &Digest) -> Result<bool, StorageError> {
+        let step = Step::Remove(digest, Removal::Asked);
+        self.commit(step, Expected::Any, None).await
     }
 
-    /// Takes a version that is gone out of the count of those that live for ever.
-    fn forget_life(&self, gone: Option<&Record>) {
-        if gone.is_some_and(|gone| gone.void_time == 0) {
-            self.non_expirable.fetch_sub(1, Ordering::Relaxed);
+    /// Removes the record if this version of it is stored. The caller holds its lock. False when it is not.
+    ///
+    /// # Errors
+    /// The engine cannot: the record is still there.
+    pub async fn remove_version(
+        &self,
+        seen: &StoredRecord,
+        why: Removal,
+    ) -> Result<bool, StorageError> {
+        let step = Step::Remove(&seen.digest(), why);
+        self.commit(step, Expected::Version(seen.token()), None)
+            .await
+    }
+
+    /// The one place where what is stored changes: written, removed, expired, truncated, moved in from another node or
+    /// out to one. What is derived from records follows here. False when nothing has changed.
+    async fn commit(
+        &self,
+        step: Step<'_>,
+        expected: Expected,
+        after: Option<(&StoredRecord, Option<&Set>)>,
+    ) -> Result<bool, StorageError> {
+        let changed = match step {
+            Step::Put(record) => self.engine.put(record.clone(), expected).await?,
+            Step::Remove(digest, why) => self.engine.remove(digest, expected, why).await?,
+        };
+        // No wait from here on: who changes a record and goes away has changed all or nothing.
+        match changed {
+            Changed::Done(None) if after.is_none() => Ok(false),
+            Changed::Done(before) => {
+                self.account(before.as_ref(), after);
+                Ok(true)
+            }
+            Changed::Mismatch => Ok(false),
         }
     }
 
-    fn count(&self, record: &Record, size: u64, how: impl Fn(&Usage, u64)) {
-        how(&self.usage, size);
-        if let Some(set) = &record.set {
-            how(set.usage(), size);
+    /// Counts a change. `after` comes with its set.
+    fn account(&self, before: Option<&StoredRecord>, after: Option<(&StoredRecord, Option<&Set>)>) {
+        if after.is_some_and(|(record, _)| record.void_time() == 0) {
+            self.non_expirable.fetch_add(1, Ordering::Relaxed);
+        }
+        if before.is_some_and(|gone| gone.void_time() == 0) {
+            self.non_expirable.fetch_sub(1, Ordering::Relaxed);
+        }
+        match (before, after) {
+            (Some(old), Some((new, set))) if old.set_name() == new.set_name() => {
+                let (from, to) = (old.size(), new.size());
+                self.count(set, |usage| usage.resize(from, to));
+            }
+            (old, new) => {
+                if let Some(old) = old {
+                    let (size, set) = (old.size(), self.sets.get(old.set_name()));
+                    self.count(set.as_deref(), |usage| usage.shrink(size));
+                }
+                if let Some((new, set)) = new {
+                    let size = new.size();
+                    self.count(set, |usage| usage.grow(size));
+                }
+            }
+        }
+    }
+
+    fn count(&self, set: Option<&Set>, how: impl Fn(&Usage)) {
+        how(&self.usage);
+        if let Some(set) = set {
+            how(set.usage());
         }
     }
 }

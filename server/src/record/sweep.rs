@@ -1,19 +1,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::key::Digest;
+use data::record::{StoredRecord, policy, seconds};
 
-use super::Namespace;
+use super::{Namespace, StoreError};
 use crate::clock::EPOCH_UNIX_SECONDS;
-use crate::storage::engine::PARTITIONS;
-use data::record::seconds;
-use data::record::{Record, policy};
-
-/// Records looked at under one hold of a partition.
-const PAGE: usize = 256;
+use crate::storage::{PARTITIONS, Removal, StorageError, Truncation};
 
 /// Partitions between two chances for other tasks.
 const PARTITIONS_PER_TURN: u16 = 64;
+
+/// A clock that has not moved after this stands still.
+const CLOCK_STANDS: Duration = Duration::from_millis(5);
 
 /// How often the background task looks whether a sweep is due; `nsup-period` may change at any time.
 const TICK: Duration = Duration::from_secs(1);
@@ -28,109 +26,151 @@ pub struct Swept {
 }
 
 /// Why a truncation is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TruncateError {
     /// The time lies in the future.
     #[error("`lut` is in the future")]
     Future,
+    /// The engine cannot remember it, or cannot remove records.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 impl Namespace {
-    /// Makes every record that was last written before `lut` vanish: those of one set, or all. Blocks while it removes
-    /// them; from the first moment on no reader sees one.
+    /// Makes every record that was last written before `lut` vanish: those of one set, or all. From the first moment on
+    /// no reader sees one; on return they are removed, and the engine remembers the truncation.
     ///
     /// `lut` is in nanoseconds since 1970, as info commands give it. `None` means everything written so far, and waits
     /// for the end of the current millisecond, because writes within it cannot be told apart by time. An unknown set is
     /// no error: it has no records.
     ///
     /// # Errors
-    /// `lut` lies in the future.
-    pub fn truncate(&self, set: Option<&str>, lut: Option<u64>) -> Result<Swept, TruncateError> {
+    /// `lut` lies in the future, or the engine cannot remember the truncation.
+    pub async fn truncate(
+        &self,
+        set: Option<&str>,
+        lut: Option<u64>,
+    ) -> Result<Swept, TruncateError> {
         let lut_ms = match lut {
             Some(lut) => (lut / 1_000_000).saturating_sub(EPOCH_UNIX_SECONDS * 1000),
-            None => self.next_millisecond(),
+            None => self.next_millisecond().await,
         };
         if lut_ms > self.now_ms() {
             return Err(TruncateError::Future);
         }
-        match set {
-            None => self.raise_truncate_lut(lut_ms),
-            Some(name) => match self.sets().get(name) {
-                Some(set) => set.raise_truncate_lut(lut_ms),
-                None => return Ok(Swept::default()),
-            },
+        if set.is_some_and(|name| self.sets().get(name).is_none()) {
+            return Ok(Swept::default());
         }
+        let truncation = Truncation {
+            set: set.unwrap_or("").to_owned(),
+            before_ms: lut_ms,
+        };
+        self.engine().truncated(&truncation).await?;
+        self.raise_lut(&truncation).map_err(|error| match error {
+            StoreError::Storage(error) => TruncateError::Storage(error),
+            error => TruncateError::Storage(StorageError::Failed(error.to_string())),
+        })?;
         let mut swept = Swept::default();
         for partition in 0..PARTITIONS {
-            self.sweep_partition(partition, self.now_ms(), &mut swept);
+            self.sweep_partition(partition, self.now_ms(), &mut swept)
+                .await?;
         }
+        self.engine().tidy();
         Ok(swept)
     }
 
     /// Waits until the clock shows another millisecond; gives up after a few, for clocks that stand.
-    fn next_millisecond(&self) -> u64 {
-        let begun = self.now_ms();
-        for _ in 0..20 {
+    async fn next_millisecond(&self) -> u64 {
+        let (begun, since) = (self.now_ms(), Instant::now());
+        while since.elapsed() < CLOCK_STANDS {
             let now = self.now_ms();
             if now != begun {
                 return now;
             }
-            std::thread::sleep(Duration::from_micros(200));
+            others_first().await;
         }
         begun
     }
 
     /// Removes the expired and truncated records of one partition. Records that a UDF holds stay for the next time.
-    fn sweep_partition(&self, partition: u16, now_ms: u64, swept: &mut Swept) {
-        let mut after: Option<Digest> = None;
+    async fn sweep_partition(
+        &self,
+        partition: u16,
+        now_ms: u64,
+        swept: &mut Swept,
+    ) -> Result<(), StorageError> {
+        let mut scan = self.scan(partition, None).outlines();
         loop {
-            let page = self.engine().page(partition, after.as_ref(), PAGE);
-            for (digest, record) in &page {
-                if !self.is_live(record, now_ms) {
-                    self.sweep_record(digest, record, now_ms, swept);
-                }
+            let page = scan.page().await?;
+            if page.is_empty() {
+                return Ok(());
             }
-            match page.last() {
-                Some((last, _)) if page.len() == PAGE => after = Some(*last),
-                _ => return,
+            for record in &page {
+                if !self.is_live(record, now_ms) {
+                    self.sweep_record(record, now_ms, swept).await?;
+                }
             }
         }
     }
 
-    fn sweep_record(&self, digest: &Digest, seen: &Arc<Record>, now_ms: u64, swept: &mut Swept) {
-        let Some(_lock) = self.locks().try_short(digest) else {
-            return;
+    async fn sweep_record(
+        &self,
+        seen: &StoredRecord,
+        now_ms: u64,
+        swept: &mut Swept,
+    ) -> Result<(), StorageError> {
+        let Some(_lock) = self.locks().try_short(&seen.digest()) else {
+            return Ok(());
         };
-        let unchanged = self
-            .engine()
-            .get(digest)
-            .is_some_and(|record| Arc::ptr_eq(&record, seen));
-        if !unchanged || !self.remove(digest) {
-            return;
+        let truncated = self.is_truncated(seen);
+        let why = if truncated {
+            Removal::Truncated
+        } else {
+            Removal::Asked
+        };
+        if !self.remove_version(seen, why).await? {
+            return Ok(());
         }
-        if policy::is_expired(seen.void_time, seconds(now_ms)) {
+        if policy::is_expired(seen.void_time(), seconds(now_ms)) {
             self.removals.expired_objects.inc();
             swept.expired += 1;
         } else {
             swept.truncated += 1;
         }
+        Ok(())
     }
 
     /// Removes all expired and truncated records, letting other tasks run in between.
-    pub async fn sweep(&self) -> Swept {
+    ///
+    /// # Errors
+    /// The engine cannot read or remove one; the rest is for the next sweep.
+    pub async fn sweep(&self) -> Result<Swept, StorageError> {
         let mut swept = Swept::default();
         if self.usage().objects() == 0 {
-            return swept;
+            return Ok(swept);
         }
         let now_ms = self.now_ms();
         for partition in 0..PARTITIONS {
-            self.sweep_partition(partition, now_ms, &mut swept);
+            self.sweep_partition(partition, now_ms, &mut swept).await?;
             if partition % PARTITIONS_PER_TURN == 0 {
                 tokio::task::yield_now().await;
             }
         }
-        swept
+        Ok(swept)
     }
+}
+
+/// Lets others run once. Unlike that of the runtime it works wherever a future is polled.
+async fn others_first() {
+    let mut waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }
 
 /// Sweeps the namespace every `nsup-period` seconds, for ever; the task is aborted when the server stops.
@@ -143,7 +183,13 @@ pub async fn run_nsup(namespace: Arc<Namespace>) {
             continue;
         }
         last = Instant::now();
-        let swept = namespace.sweep().await;
+        let swept = match namespace.sweep().await {
+            Ok(swept) => swept,
+            Err(error) => {
+                tracing::warn!(target: "nsup", "{{{}}} the sweep ended early: {error}", namespace.name());
+                continue;
+            }
+        };
         if swept.expired + swept.truncated > 0 {
             tracing::info!(
                 target: "nsup",
@@ -161,13 +207,14 @@ pub async fn run_nsup(namespace: Arc<Namespace>) {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use protocol::key::Digest;
     use protocol::particle::Particle;
 
     use super::*;
     use crate::clock::Clock;
     use crate::record::NamespaceSettings;
-    use crate::storage::memory::MemoryEngine;
-    use data::record::{Bin, BinName};
+    use crate::storage::waiting::engine_under_test;
+    use data::record::{Bin, BinName, Record};
 
     const START_MS: u64 = 500_000_000_000;
 
@@ -175,12 +222,12 @@ mod tests {
         let (clock, hand) = Clock::manual(START_MS);
         let settings = Arc::new(NamespaceSettings::new("test"));
         (
-            Namespace::with("test", settings, Box::new(MemoryEngine::default()), clock),
+            Namespace::with("test", settings, engine_under_test(), clock),
             hand,
         )
     }
 
-    fn put(namespace: &Namespace, number: u8, set: &str, ttl: u32) {
+    async fn put(namespace: &Namespace, number: u8, set: &str, ttl: u32) {
         let now = namespace.now_ms();
         let record = Record {
             bins: vec![Bin {
@@ -190,31 +237,35 @@ mod tests {
             generation: 1,
             void_time: if ttl == 0 { 0 } else { seconds(now) + ttl },
             last_update_ms: now,
-            set: namespace.set_for_write(set, None).unwrap(),
+            set: namespace.set(set).unwrap(),
             key: None,
         };
-        namespace.store(&Digest([number; 20]), record).unwrap();
+        let digest = Digest([number; 20]);
+        namespace.store(&digest, record).await.unwrap();
     }
 
-    fn found(namespace: &Namespace) -> Vec<u8> {
-        (0..10)
-            .filter(|number| namespace.find(&Digest([*number; 20])).is_some())
-            .collect()
+    async fn found(namespace: &Namespace) -> Vec<u8> {
+        let mut found = Vec::new();
+        for number in 0..10 {
+            let record = namespace.find(&Digest([number; 20])).await.unwrap();
+            found.extend(record.map(|_| number));
+        }
+        found
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn expired_records_are_missing_at_once_and_removed_by_the_sweep() {
         let (namespace, hand) = namespace();
-        put(&namespace, 1, "", 0);
-        put(&namespace, 2, "demo", 10);
-        put(&namespace, 3, "demo", 100);
-        assert_eq!(found(&namespace), [1, 2, 3]);
-        assert_eq!(namespace.sweep().await, Swept::default());
+        put(&namespace, 1, "", 0).await;
+        put(&namespace, 2, "demo", 10).await;
+        put(&namespace, 3, "demo", 100).await;
+        assert_eq!(found(&namespace).await, [1, 2, 3]);
+        assert_eq!(namespace.sweep().await.unwrap(), Swept::default());
         hand.fetch_add(11_000, Ordering::SeqCst);
-        assert_eq!(found(&namespace), [1, 3]);
+        assert_eq!(found(&namespace).await, [1, 3]);
         assert_eq!(namespace.usage().objects(), 3);
         assert_eq!(
-            namespace.sweep().await,
+            namespace.sweep().await.unwrap(),
             Swept {
                 expired: 1,
                 truncated: 0
@@ -230,35 +281,35 @@ mod tests {
         assert_eq!(namespace.sets().get("demo").unwrap().usage().objects(), 1);
     }
 
-    #[test]
-    fn truncation_removes_what_is_older_from_the_set_or_everywhere() {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn truncation_removes_what_is_older_from_the_set_or_everywhere() {
         let (namespace, hand) = namespace();
-        put(&namespace, 1, "", 0);
-        put(&namespace, 2, "demo", 0);
-        put(&namespace, 3, "other", 0);
+        put(&namespace, 1, "", 0).await;
+        put(&namespace, 2, "demo", 0).await;
+        put(&namespace, 3, "other", 0).await;
         let lut_ns = |ms: u64| Some((ms + EPOCH_UNIX_SECONDS * 1000) * 1_000_000);
         assert_eq!(
-            namespace.truncate(Some("demo"), lut_ns(START_MS + 1)),
+            namespace.truncate(Some("demo"), lut_ns(START_MS + 1)).await,
             Err(TruncateError::Future)
         );
         hand.fetch_add(10, Ordering::SeqCst);
-        put(&namespace, 4, "demo", 0);
+        put(&namespace, 4, "demo", 0).await;
         assert_eq!(
-            namespace.truncate(Some("unknown"), None),
+            namespace.truncate(Some("unknown"), None).await,
             Ok(Swept::default())
         );
         assert_eq!(
-            namespace.truncate(Some("demo"), None),
+            namespace.truncate(Some("demo"), None).await,
             Ok(Swept {
                 expired: 0,
                 truncated: 1
             })
         );
-        assert_eq!(found(&namespace), [1, 3, 4]);
+        assert_eq!(found(&namespace).await, [1, 3, 4]);
         assert_eq!(namespace.sets().get("demo").unwrap().usage().objects(), 1);
         hand.fetch_add(10, Ordering::SeqCst);
         assert_eq!(
-            namespace.truncate(None, None),
+            namespace.truncate(None, None).await,
             Ok(Swept {
                 expired: 0,
                 truncated: 3
@@ -268,14 +319,14 @@ mod tests {
             (namespace.usage().objects(), namespace.usage().bytes()),
             (0, 0)
         );
-        put(&namespace, 5, "demo", 0);
-        assert_eq!(found(&namespace), [5], "later writes stay");
+        put(&namespace, 5, "demo", 0).await;
+        assert_eq!(found(&namespace).await, [5], "later writes stay");
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_busy_record_is_left_for_the_next_sweep() {
         let (namespace, hand) = namespace();
-        put(&namespace, 1, "", 1);
+        put(&namespace, 1, "", 1).await;
         hand.fetch_add(5_000, Ordering::SeqCst);
         let deadline = Instant::now() + Duration::from_secs(30);
         let held = namespace
@@ -283,8 +334,8 @@ mod tests {
             .lock(&Digest([1; 20]), deadline, 0)
             .await
             .unwrap();
-        assert_eq!(namespace.sweep().await.expired, 0);
+        assert_eq!(namespace.sweep().await.unwrap().expired, 0);
         drop(held);
-        assert_eq!(namespace.sweep().await.expired, 1);
+        assert_eq!(namespace.sweep().await.unwrap().expired, 1);
     }
 }

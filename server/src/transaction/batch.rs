@@ -262,7 +262,10 @@ async fn answer_row(
     match forward::place(Sender::Node, target, &request, &[]).await {
         Passage::Here => {
             let code = single::answer(target, &request, now, reply).await;
-            services.placement().ran(namespace.name(), &row.digest);
+            services
+                .placement()
+                .ran(namespace.name(), &row.digest)
+                .await;
             Some(code)
         }
         Passage::Answered(_) => Some(reply.plain(ResultCode::UNAVAILABLE.into()).into()),

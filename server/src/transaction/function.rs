@@ -15,7 +15,7 @@ use super::services::{FunctionContext, Functions, Services};
 use super::single::Target;
 use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, StoreError};
-use data::record::{Record, policy, seconds};
+use data::record::{Record, StoredRecord, policy, seconds};
 use runtime::call::MAX_UDF_BINS;
 
 /// Bin of the reply that holds the value of a function.
@@ -125,8 +125,11 @@ async fn call<C: FunctionContext>(
     context: Result<C, Vec<u8>>,
     reply: ReplyTo<'_>,
 ) -> ResultCode {
-    let stored = namespace.find(digest);
-    let existing = stored.as_deref();
+    let stored = match namespace.find(digest).await {
+        Ok(stored) => stored,
+        Err(error) => return reply.plain(error.result_code().into()),
+    };
+    let existing = stored.as_ref();
     if existing.is_none() && request.origin == Origin::Background {
         // It went since it was found; such a query makes no records.
         return reply.plain(ResultCode::NOT_FOUND.into());
@@ -137,13 +140,14 @@ async fn call<C: FunctionContext>(
         Ok(checked) => checked,
         Err(code) => return reply.plain(about(existing, code)),
     };
+    let keeps = namespace.keeps();
     let record = RecordView {
         digest: *digest,
-        set: set_name(set, existing),
+        set: set_name(namespace, set),
         key: key.clone(),
         stored: stored.clone(),
-        in_memory: namespace.engine().in_memory(),
-        persisted: namespace.engine().persisted(),
+        in_memory: keeps.in_memory,
+        persisted: keeps.persisted,
         write_refusal: namespace.write_refusal(set, existing),
     };
     let call = Call {
@@ -182,7 +186,7 @@ async fn call<C: FunctionContext>(
         key,
         change: ended.change,
     };
-    match commit.run(namespace, digest, request, existing) {
+    match commit.run(namespace, digest, request, existing).await {
         Ok((outcome, ran)) => {
             count::ran(&namespace.stats, request.origin, ran);
             write_bin(reply, outcome, SUCCESS, value.as_ref())
@@ -191,13 +195,13 @@ async fn call<C: FunctionContext>(
     }
 }
 
-/// The set that the request names, shared with the record where that is in it.
-fn set_name(named: &str, existing: Option<&Record>) -> Option<Arc<str>> {
-    let of_record = existing.and_then(|record| record.set.as_deref());
-    match of_record.filter(|set| set.name() == named) {
-        Some(set) => Some(set.shared_name()),
-        None => (!named.is_empty()).then(|| Arc::from(named)),
+/// The name of the set that a request or a record names, shared with the set where that exists.
+pub(crate) fn set_name(namespace: &Namespace, named: &str) -> Option<Arc<str>> {
+    if named.is_empty() {
+        return None;
     }
+    let set = namespace.sets().get(named);
+    Some(set.map_or_else(|| Arc::from(named), |set| set.shared_name()))
 }
 
 /// The checks that need the record; gives the key that a write would store.
@@ -205,14 +209,14 @@ fn check(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,
-    existing: Option<&Record>,
+    existing: Option<&StoredRecord>,
 ) -> Result<Option<Particle>, ResultCode> {
     if let Some(record) = existing {
         request.check_set(record)?;
         request.check_filter(digest, record, || namespace.now_ms())?;
         request.check_key(record)?;
         // As the real server has it: such a record can be called on, but its key cannot be looked at.
-        if record.bins.len() > MAX_UDF_BINS && request.fields.has(FieldType::KEY) {
+        if record.bin_count() > MAX_UDF_BINS && request.fields.has(FieldType::KEY) {
             return Err(ResultCode::BIN_NAME);
         }
     }
@@ -229,12 +233,12 @@ struct Commit<'a> {
 
 impl Commit<'_> {
     /// Stores it; gives what the reply says about the record, and what to count.
-    fn run(
+    async fn run(
         self,
         namespace: &Namespace,
         digest: &Digest,
         request: &Request<'_>,
-        existing: Option<&Record>,
+        existing: Option<&StoredRecord>,
     ) -> Result<(Outcome, Ran), ResultCode> {
         let (bins, ttl, drop_key) = match self.change {
             RecordChange::None => return Ok((about(existing, ResultCode::OK), Ran::Read)),
@@ -249,10 +253,10 @@ impl Commit<'_> {
         let now_ms = namespace.now_ms();
         let void_time = namespace.ttl_rules(self.set).void_time(
             ttl.unwrap_or(request.header.record_ttl),
-            existing.map(|record| record.void_time),
+            existing.map(StoredRecord::void_time),
             seconds(now_ms),
         )?;
-        let generation = policy::next_generation(existing.map(|record| record.generation));
+        let generation = policy::next_generation(existing.map(StoredRecord::generation));
         if bins.is_empty() {
             if existing.is_none() {
                 return Err(ResultCode::NOT_FOUND);
@@ -260,7 +264,8 @@ impl Commit<'_> {
             if request.header.info2.contains(Info2::DURABLE_DELETE) {
                 return Err(ResultCode::ENTERPRISE_ONLY);
             }
-            namespace.remove(digest);
+            let removed = namespace.remove(digest).await;
+            removed.map_err(|error| error.result_code())?;
             // The reply says what would have been stored.
             let outcome = Outcome {
                 result: ResultCode::OK,
@@ -269,9 +274,8 @@ impl Commit<'_> {
             };
             return Ok((outcome, Ran::Delete));
         }
-        let set = namespace
-            .set_for_write(self.set, existing)
-            .map_err(StoreError::result_code)?;
+        let refused = |error: StoreError| error.result_code();
+        let set = namespace.set(self.set).map_err(refused)?;
         let record = Record {
             bins,
             generation,
@@ -280,14 +284,12 @@ impl Commit<'_> {
             set,
             key: if drop_key { None } else { self.key },
         };
-        let record = namespace
-            .store(digest, record)
-            .map_err(StoreError::result_code)?;
+        let record = namespace.store(digest, record).await.map_err(refused)?;
         Ok((Outcome::about(&record, ResultCode::OK), Ran::Write))
     }
 }
 
-fn about(existing: Option<&Record>, result: ResultCode) -> Outcome {
+fn about(existing: Option<&StoredRecord>, result: ResultCode) -> Outcome {
     existing.map_or(Outcome::of(result), |record| Outcome::about(record, result))
 }
 

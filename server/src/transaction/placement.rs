@@ -80,7 +80,7 @@ pub trait Placement: Send + Sync {
     ) -> impl Future<Output = Result<Vec<u8>, NotForwarded>> + Send;
 
     /// A command on a record that does not just run here has run here.
-    fn ran(&self, namespace: &str, digest: &Digest);
+    fn ran(&self, namespace: &str, digest: &Digest) -> impl Future<Output = ()> + Send;
 
     /// Waits until no record is on its way to this node; false when that takes too long.
     fn quiet(&self, deadline: Instant) -> impl Future<Output = bool> + Send;
@@ -123,7 +123,7 @@ impl Placement for Alone {
         Err(NotForwarded::NothingHappened)
     }
 
-    fn ran(&self, _namespace: &str, _digest: &Digest) {}
+    async fn ran(&self, _namespace: &str, _digest: &Digest) {}
 
     async fn quiet(&self, _deadline: Instant) -> bool {
         true

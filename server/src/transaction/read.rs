@@ -9,10 +9,10 @@ use super::request::Request;
 use super::work::Work;
 use super::write::LIMITS;
 use crate::record::Namespace;
-use data::record::{Bin, Record, policy};
+use data::record::{StoredRecord, policy};
 
-/// Answers a read. Never waits: it sees the version that was stored last.
-pub(crate) fn answer(
+/// Answers a read. Waits for nobody but the engine: it sees the version that was stored last.
+pub(crate) async fn answer(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,
@@ -23,12 +23,14 @@ pub(crate) fn answer(
     if header.info3.contains(Info3::SC_READ_TYPE) && !header.info3.contains(Info3::SC_READ_RELAX) {
         return reply.plain(ResultCode::ENTERPRISE_ONLY.into());
     }
-    let Some(record) = namespace.find(digest) else {
-        return reply.plain(ResultCode::NOT_FOUND.into());
+    let record = match namespace.find(digest).await {
+        Ok(Some(record)) => record,
+        Ok(None) => return reply.plain(ResultCode::NOT_FOUND.into()),
+        Err(error) => return reply.plain(error.result_code().into()),
     };
     let checked = request
         .check_reader(digest, &record, || namespace.now_ms())
-        .and_then(|()| policy::read_ttl_permits(header.record_ttl, record.void_time));
+        .and_then(|()| policy::read_ttl_permits(header.record_ttl, record.void_time()));
     if let Err(code) = checked {
         return reply.plain(Outcome::about(&record, code));
     }
@@ -48,9 +50,9 @@ pub(crate) fn answer(
 }
 
 /// Writes every bin in storage order.
-pub(crate) fn write_all(message: &mut BodyWriter<'_>, record: &Record) {
-    for bin in &record.bins {
-        message.op(OpCode::READ, bin.name.as_bytes(), bin.particle.as_ref());
+pub(crate) fn write_all(message: &mut BodyWriter<'_>, record: &StoredRecord) {
+    for bin in record.bins() {
+        message.op(OpCode::READ, bin.name, bin.value);
     }
 }
 
@@ -60,7 +62,7 @@ pub(crate) fn write_all(message: &mut BodyWriter<'_>, record: &Record) {
 fn write_named(
     message: &mut BodyWriter<'_>,
     request: &Request<'_>,
-    record: &Record,
+    record: &StoredRecord,
 ) -> Result<(), ResultCode> {
     if request.ops.is_empty() {
         return Err(ResultCode::PARAMETER);
@@ -80,8 +82,9 @@ fn write_named(
 
 /// Does reading operations on a record.
 pub(crate) struct Reader<'r> {
-    bins: &'r [Bin],
-    index: Option<NameIndex>,
+    record: &'r StoredRecord,
+    /// Where many operations are done on many bins: the values, and their places by name.
+    index: Option<(NameIndex, Vec<ParticleRef<'r>>)>,
     respond_all: bool,
     environment: Environment<'r>,
 }
@@ -89,16 +92,18 @@ pub(crate) struct Reader<'r> {
 impl<'r> Reader<'r> {
     /// For so many operations. With `respond_all` each of them answers, if need be nil.
     pub(crate) fn new(
-        record: &'r Record,
+        record: &'r StoredRecord,
         operations: usize,
         respond_all: bool,
         work: &'r mut Work,
     ) -> Self {
-        let bins = &record.bins;
+        let index = NameIndex::is_worth_it(operations, record.bin_count()).then(|| {
+            let names = NameIndex::of(record.bins().map(|bin| bin.bin_name()));
+            (names, record.bins().map(|bin| bin.value).collect())
+        });
         Self {
-            bins,
-            index: NameIndex::is_worth_it(operations, bins.len())
-                .then(|| NameIndex::of(bins.iter().map(|bin| bin.name))),
+            record,
+            index,
             respond_all,
             environment: Environment {
                 limits: LIMITS,
@@ -117,13 +122,12 @@ impl<'r> Reader<'r> {
         message: &mut BodyWriter<'_>,
     ) -> Result<(), ResultCode> {
         self.environment.work.steps(1)?;
-        let bin = match &self.index {
-            Some(index) => index
+        let value = match &self.index {
+            Some((names, values)) => names
                 .place(&checked.bin)
-                .and_then(|place| self.bins.get(place)),
-            None => self.bins.iter().find(|bin| bin.name == checked.bin),
+                .and_then(|place| values.get(place).copied()),
+            None => self.record.bin(checked.bin.as_bytes()),
         };
-        let value = bin.map(|bin| bin.particle.as_ref());
         let operation = checked.operation.as_ref().map_err(|error| error.code)?;
         let name = checked.bin.as_bytes();
         match (operation, value) {

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use protocol::message::{BodyWriter, Info3, MessageHeader, MessageWriter};
 use protocol::result_code::ResultCode;
 
-use data::record::Record;
+use data::record::StoredRecord;
 
 /// Where replies go: a buffer, and a way to send what it holds when a reply is long.
 pub trait ReplyStream: Send {
@@ -71,11 +71,11 @@ impl Outcome {
     }
 
     /// A result about this record.
-    pub(crate) fn about(record: &Record, result: ResultCode) -> Self {
+    pub(crate) fn about(record: &StoredRecord, result: ResultCode) -> Self {
         Self {
             result,
-            generation: record.generation,
-            void_time: record.void_time,
+            generation: record.generation(),
+            void_time: record.void_time(),
         }
     }
 }
@@ -148,6 +148,22 @@ impl<'o> ReplyTo<'o> {
                 .plain(outcome)
             }
         }
+    }
+
+    /// The same place once more, and where it begins, for a reply that may have to be taken back.
+    pub(crate) fn begin(&mut self) -> (usize, ReplyTo<'_>) {
+        let start = self.out.len();
+        let again = ReplyTo {
+            out: self.out,
+            row: self.row,
+        };
+        (start, again)
+    }
+
+    /// Takes back what was written since it began, and writes a reply without ops.
+    pub(crate) fn instead(self, start: usize, outcome: Outcome) -> ResultCode {
+        self.out.truncate(start);
+        self.plain(outcome)
     }
 
     /// Writes a reply without ops.

@@ -8,7 +8,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use data::filter::{Filter, Holds};
-use data::record::Record;
+use data::record::StoredRecord;
 
 /// Whether a command stands alone, is a row of a batch or is done by a background query; they are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl<'a> Request<'a> {
     pub(crate) fn check_reader(
         &self,
         digest: &Digest,
-        record: &Record,
+        record: &StoredRecord,
         now_ms: impl FnOnce() -> u64,
     ) -> Result<(), ResultCode> {
         if self.set != SentSet::None && !self.set.is(record.set_name()) {
@@ -168,7 +168,7 @@ impl<'a> Request<'a> {
     }
 
     /// A write must name the record's set.
-    pub(crate) fn check_set(&self, record: &Record) -> Result<(), ResultCode> {
+    pub(crate) fn check_set(&self, record: &StoredRecord) -> Result<(), ResultCode> {
         if self.set.is(record.set_name()) {
             Ok(())
         } else {
@@ -180,7 +180,7 @@ impl<'a> Request<'a> {
     pub(crate) fn check_filter(
         &self,
         digest: &Digest,
-        record: &Record,
+        record: &StoredRecord,
         now_ms: impl FnOnce() -> u64,
     ) -> Result<(), ResultCode> {
         let Some(filter) = &self.filter else {
@@ -202,8 +202,8 @@ impl<'a> Request<'a> {
     }
 
     /// A key that is sent must be the stored one, if one is stored.
-    pub(crate) fn check_key(&self, record: &Record) -> Result<(), ResultCode> {
-        match (&self.key, &record.key) {
+    pub(crate) fn check_key(&self, record: &StoredRecord) -> Result<(), ResultCode> {
+        match (&self.key, record.key()) {
             (Some(sent), Some(stored)) if !sent.is(stored) => Err(ResultCode::KEY_MISMATCH),
             _ => Ok(()),
         }
@@ -215,10 +215,10 @@ impl<'a> Request<'a> {
     /// into.
     pub(crate) fn key_to_store(
         &self,
-        existing: Option<&Record>,
+        existing: Option<&StoredRecord>,
     ) -> Result<Option<Particle>, ResultCode> {
-        if let Some(stored) = existing.and_then(|record| record.key.as_ref()) {
-            return Ok(Some(stored.clone()));
+        if let Some(stored) = existing.and_then(StoredRecord::key) {
+            return Ok(Some(stored.to_particle()));
         }
         self.key.map(|sent| sent.to_particle()).transpose()
     }
@@ -233,7 +233,7 @@ pub(crate) fn parse_filter(data: &[u8]) -> Result<Filter, ResultCode> {
 }
 
 impl SentKey<'_> {
-    fn is(&self, stored: &Particle) -> bool {
+    fn is(&self, stored: ParticleRef<'_>) -> bool {
         self.0
             .split_first()
             .is_some_and(|(kind, data)| *kind == stored.kind.0 && *data == *stored.data)

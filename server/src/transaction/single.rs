@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::reply::ReplyTo;
 use super::request::Request;
 use super::{Services, delete, function, read, write};
-use crate::record::Namespace;
+use crate::record::{Namespace, RecordLock, ShortLock};
 
 /// Where a command runs: its record and what surrounds it.
 pub(crate) struct Target<'t, S> {
@@ -58,7 +58,9 @@ pub(crate) async fn answer<S: Services>(
             reply.plain(ResultCode::ENTERPRISE_ONLY.into()).into()
         }
         Kind::Read if header.info1.contains(Info1::READ) => {
-            read::answer(namespace, target.digest, request, reply).into()
+            read::answer(namespace, target.digest, request, reply)
+                .await
+                .into()
         }
         Kind::Read => reply.plain(ResultCode::PARAMETER.into()).into(),
         Kind::Write => write(target, request, reply).await,
@@ -82,14 +84,16 @@ async fn write<S: Services>(
     request: &Request<'_>,
     reply: ReplyTo<'_>,
 ) -> Done {
-    match Plan::of(request) {
-        Ok(plan) => {
-            let (namespace, digest) = (target.namespace, target.digest);
-            locked(target, request, reply, |reply| {
-                write::answer(namespace, digest, request, &plan, reply)
-            })
+    let plan = match Plan::of(request) {
+        Ok(plan) => plan,
+        Err(code) => return reply.plain(code.into()).into(),
+    };
+    let (namespace, digest) = (target.namespace, target.digest);
+    match lock(target, request).await {
+        Ok(_held) if !namespace.owns(digest.partition_id()) => Done::Moved,
+        Ok(_held) => write::answer(namespace, digest, request, &plan, reply)
             .await
-        }
+            .into(),
         Err(code) => reply.plain(code.into()).into(),
     }
 }
@@ -99,41 +103,41 @@ async fn delete<S: Services>(
     request: &Request<'_>,
     reply: ReplyTo<'_>,
 ) -> Done {
-    match delete::precheck(request) {
-        Ok(()) => {
-            let (namespace, digest) = (target.namespace, target.digest);
-            locked(target, request, reply, |reply| {
-                delete::answer(namespace, digest, request, reply)
-            })
+    if let Err(code) = delete::precheck(request) {
+        return reply.plain(code.into()).into();
+    }
+    let (namespace, digest) = (target.namespace, target.digest);
+    match lock(target, request).await {
+        Ok(_held) if !namespace.owns(digest.partition_id()) => Done::Moved,
+        Ok(_held) => delete::answer(namespace, digest, request, reply)
             .await
-        }
+            .into(),
         Err(code) => reply.plain(code.into()).into(),
     }
 }
 
-/// Does a short change under the record's lock: at once, or when those who hold the record are done with it.
-async fn locked<S: Services>(
-    target: Target<'_, S>,
+/// Holds a record for a change.
+enum Held<'a> {
+    /// It was free.
+    AtOnce(#[expect(dead_code, reason = "held until dropped")] ShortLock<'a>),
+    /// Others were done with it.
+    Passed(#[expect(dead_code, reason = "held until dropped")] RecordLock),
+}
+
+/// Locks a record: at once, or when those who hold it are done with it.
+async fn lock<'t, S: Services>(
+    target: Target<'t, S>,
     request: &Request<'_>,
-    reply: ReplyTo<'_>,
-    change: impl FnOnce(ReplyTo<'_>) -> ResultCode,
-) -> Done {
+) -> Result<Held<'t>, ResultCode> {
     let locks = target.namespace.locks();
-    let change = |reply| match target.namespace.owns(target.digest.partition_id()) {
-        true => change(reply).into(),
-        false => Done::Moved,
-    };
-    if let Some(_lock) = locks.try_short(target.digest) {
-        return change(reply);
+    if let Some(lock) = locks.try_short(target.digest) {
+        return Ok(Held::AtOnce(lock));
     }
     let pending_limit = target.namespace.settings.transaction_pending_limit();
-    match locks
+    let lock = locks
         .lock(target.digest, request.deadline, pending_limit)
-        .await
-    {
-        Ok(_lock) => change(reply),
-        Err(error) => reply.plain(error.result_code().into()).into(),
-    }
+        .await;
+    lock.map(Held::Passed).map_err(|error| error.result_code())
 }
 
 /// Whether a command is part of a transaction over several records, which the Community Edition does not have. Deletes and

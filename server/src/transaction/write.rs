@@ -1,10 +1,10 @@
 use data::bin::BinName;
 use data::metadata::Metadata;
-use data::operation::{Environment, Limits, Surroundings, Value, Working};
+use data::operation::{Environment, Limits, Surroundings, Working};
 use protocol::key::Digest;
 use protocol::limits::MAX_BODY_SIZE;
 use protocol::message::{BodyWriter, Info2};
-use protocol::particle::ParticleRef;
+use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
 use super::plan::Plan;
@@ -12,7 +12,8 @@ use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
 use super::work::Work;
 use crate::record::Namespace;
-use data::record::{Bin, Record, policy, seconds};
+use crate::record::{Prepared, StoreError, Version};
+use data::record::{StoredRecord, policy, seconds};
 
 /// Most bytes of a value while operations go over it: those of a message. What is stored has smaller limits.
 pub(crate) const LIMITS: Limits = Limits {
@@ -22,41 +23,62 @@ pub(crate) const LIMITS: Limits = Limits {
 /// Answers a write, or a mix of writes and reads. The caller holds the record's lock.
 ///
 /// Ops work on the bins one after the other; what has become of them is stored when all have succeeded.
-pub(crate) fn answer(
+pub(crate) async fn answer(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,
     plan: &Plan<'_>,
-    reply: ReplyTo<'_>,
+    mut reply: ReplyTo<'_>,
 ) -> ResultCode {
     let now_ms = namespace.now_ms();
-    let stored = namespace.engine().get(digest);
+    let stored = match namespace.stored(digest).await {
+        Ok(stored) => stored,
+        Err(error) => return reply.plain(error.result_code().into()),
+    };
     let existing = stored
-        .as_deref()
+        .as_ref()
         .filter(|record| namespace.is_live(record, now_ms));
     let about = |code| match existing {
         Some(record) => Outcome::about(record, code),
         None => Outcome::of(code),
     };
-    reply.write(|message| {
-        match run(namespace, digest, request, plan, existing, now_ms, message).map_err(about)? {
-            Wanted::Removed => {
-                namespace.remove(digest);
-                namespace.stats.deleted_last_bin.inc();
-                Ok(Outcome::of(ResultCode::OK))
-            }
-            Wanted::Stored(record) => {
-                let stored = namespace.store(digest, record);
-                let record = stored.map_err(|error| about(error.result_code()))?;
-                Ok(Outcome::about(&record, ResultCode::OK))
-            }
+    let mut wanted = None;
+    let (start, place) = reply.begin();
+    let code = place.write(|message| {
+        let run = run(namespace, digest, request, plan, existing, now_ms, message);
+        let outcome = match wanted.insert(run.map_err(about)?) {
+            Wanted::Removed => Outcome::of(ResultCode::OK),
+            Wanted::Stored(prepared) => Outcome::about(prepared.record(), ResultCode::OK),
+        };
+        Ok(outcome)
+    });
+    if code != ResultCode::OK {
+        // What cannot be answered is not done.
+        return code;
+    }
+    let done = match wanted {
+        Some(Wanted::Stored(prepared)) => {
+            let stored = namespace.store_prepared(prepared).await;
+            stored.map(drop).map_err(|error| error.result_code())
         }
-    })
+        Some(Wanted::Removed) => match namespace.remove(digest).await {
+            Ok(_) => {
+                namespace.stats.deleted_last_bin.inc();
+                Ok(())
+            }
+            Err(error) => Err(error.result_code()),
+        },
+        None => Ok(()),
+    };
+    match done {
+        Ok(()) => code,
+        Err(code) => reply.instead(start, about(code)),
+    }
 }
 
 /// What is to become of the record.
 enum Wanted {
-    Stored(Record),
+    Stored(Prepared),
     Removed,
 }
 
@@ -65,7 +87,7 @@ fn run(
     digest: &Digest,
     request: &Request<'_>,
     plan: &Plan<'_>,
-    existing: Option<&Record>,
+    existing: Option<&StoredRecord>,
     now_ms: u64,
     message: &mut BodyWriter<'_>,
 ) -> Result<Wanted, ResultCode> {
@@ -74,13 +96,17 @@ fn run(
     let key = request.key_to_store(existing)?;
     let void_time = namespace.ttl_rules(set_name).void_time(
         request.header.record_ttl,
-        existing.map(|record| record.void_time),
+        existing.map(StoredRecord::void_time),
         seconds(now_ms),
     )?;
     let kept = existing.filter(|_| !plan.replace);
-    let bins = kept.map_or(&[][..], |record| &record.bins);
-    let bins = bins.iter().map(|bin| (bin.name, bin.particle.as_ref()));
-    let mut working = Working::of(bins, plan.steps.len());
+    let mut working = match kept {
+        Some(record) => {
+            let bins = record.bins().map(|bin| (bin.bin_name(), bin.value));
+            Working::of(bins, plan.steps.len())
+        }
+        None => Working::of(std::iter::empty(), plan.steps.len()),
+    };
     let mut work = Work::until(request.deadline);
     let mut surroundings = Surroundings {
         environment: Environment {
@@ -119,36 +145,24 @@ fn run(
     if let Some(code) = namespace.write_refusal(set_name, existing) {
         return Err(code);
     }
-    let stored = |place: usize| kept.and_then(|record| record.bins.get(place));
-    let bins = working.into_bins().map(|(name, value)| Bin {
-        name,
-        particle: match &value {
-            // Its bytes are shared.
-            Value::Kept(place, _) => match stored(*place) {
-                Some(bin) => bin.particle.clone(),
-                None => value.into_particle(),
-            },
-            _ => value.into_particle(),
-        },
-    });
-    let set = namespace
-        .set_for_write(set_name, existing)
-        .map_err(|error| error.result_code())?;
-    Ok(Wanted::Stored(Record {
-        bins: bins.collect(),
-        generation: policy::next_generation(existing.map(|record| record.generation)),
+    let refused = |error: StoreError| error.result_code();
+    let version = Version {
+        generation: policy::next_generation(existing.map(StoredRecord::generation)),
         void_time,
         last_update_ms: now_ms,
-        set,
-        key,
-    }))
+        set: namespace.set(set_name).map_err(refused)?,
+        key: key.as_ref().map(Particle::as_ref),
+    };
+    let bins = working.iter().map(|(name, value)| (name.as_bytes(), value));
+    let prepared = namespace.prepare(digest, version, bins).map_err(refused)?;
+    Ok(Wanted::Stored(prepared))
 }
 
 fn check(
     request: &Request<'_>,
     digest: &Digest,
     plan: &Plan<'_>,
-    existing: Option<&Record>,
+    existing: Option<&StoredRecord>,
     now_ms: u64,
 ) -> Result<(), ResultCode> {
     let header = &request.header;
@@ -160,7 +174,7 @@ fn check(
     if let Some(record) = existing {
         request.check_set(record)?;
     }
-    let generation = existing.map(|record| record.generation);
+    let generation = existing.map(StoredRecord::generation);
     if !policy::generation_permits(header.info2, header.generation, generation) {
         return Err(ResultCode::GENERATION);
     }

@@ -7,10 +7,10 @@ use bytes::{Buf, BufMut};
 use protocol::key::Digest;
 
 use super::Records;
-use super::portable::{self, Portable};
+use super::portable;
 use crate::config::node_id::NodeId;
-use crate::record::Namespace;
-use data::record::Record;
+use crate::record::{Namespace, StoreError, Version};
+use data::record::StoredRecord;
 
 /// Bytes of [`Kind::RecordPull`](super::super::fabric::Kind::RecordPull): the digest, then the name of the namespace.
 pub(super) fn question(namespace: &str, digest: &Digest) -> Vec<u8> {
@@ -58,8 +58,9 @@ impl Records {
             .await
             .map_err(|error| error.to_string())?;
         let mut answer = Vec::new();
-        if let Some(record) = namespace.engine().get(&digest) {
-            portable::write(&digest, &record, &mut answer);
+        let stored = namespace.stored(&digest).await;
+        if let Some(record) = stored.map_err(|error| error.to_string())? {
+            portable::write(&record, &mut answer);
         }
         Ok(answer)
     }
@@ -107,7 +108,7 @@ impl Records {
             .ok_or("no such namespace here")?;
         while !records.is_empty() {
             let portable = portable::read(&mut records).ok_or("a record cannot be read")?;
-            let digest = portable.digest;
+            let digest = portable.digest();
             let lock = namespace.locks().lock(&digest, deadline, 0).await;
             let _lock = lock.map_err(|error| error.to_string())?;
             let absent = {
@@ -117,8 +118,8 @@ impl Records {
                 }
                 state.absent.get(&(position, digest)).copied()
             };
-            if absent.is_none_or(|since_ms| portable.record.last_update_ms > since_ms) {
-                merge(namespace, portable)?;
+            if absent.is_none_or(|since_ms| portable.last_update_ms() > since_ms) {
+                merge(namespace, &portable).await?;
             }
         }
         Ok(())
@@ -126,27 +127,30 @@ impl Records {
 }
 
 /// Whether a version is to replace another: the higher generation, then the later update.
-fn is_newer(offered: &Record, known: &Record) -> bool {
-    (offered.generation, offered.last_update_ms) > (known.generation, known.last_update_ms)
+fn is_newer(offered: &StoredRecord, known: &StoredRecord) -> bool {
+    let age = |record: &StoredRecord| (record.generation(), record.last_update_ms());
+    age(offered) > age(known)
 }
 
 /// Stores a version if it is newer. The caller holds the record's lock.
-fn merge(namespace: &Namespace, portable: Portable) -> Result<(), String> {
-    let Portable {
-        digest,
-        set,
-        mut record,
-    } = portable;
-    let known = namespace.engine().get(&digest);
-    if known.is_some_and(|known| !is_newer(&record, &known)) {
+async fn merge(namespace: &Namespace, offered: &StoredRecord) -> Result<(), String> {
+    let digest = offered.digest();
+    let known = namespace.stored(&digest).await;
+    let known = known.map_err(|error| error.to_string())?;
+    if known.is_some_and(|known| !is_newer(offered, &known)) {
         return Ok(());
     }
-    record.set = namespace
-        .set_for_write(&set, None)
-        .map_err(|error| error.to_string())?;
-    namespace
-        .store(&digest, record)
-        .map_err(|error| error.to_string())?;
+    let refused = |error: StoreError| error.to_string();
+    let version = Version {
+        generation: offered.generation(),
+        void_time: offered.void_time(),
+        last_update_ms: offered.last_update_ms(),
+        set: namespace.set(offered.set_name()).map_err(refused)?,
+        key: offered.key(),
+    };
+    let bins = offered.bins().map(|bin| (bin.name, bin.value));
+    let prepared = namespace.prepare(&digest, version, bins).map_err(refused)?;
+    namespace.store_prepared(prepared).await.map_err(refused)?;
     namespace.migration.received.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Pushing records to the nodes that own them now.
 
+use crate::storage::Removal;
+use data::record::StoredRecord;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use protocol::key::Digest;
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
@@ -14,16 +15,12 @@ use super::{Records, portable};
 use crate::config::node_id::NodeId;
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
-use data::record::Record;
 
 /// Records that came here late, for example by a command that was on its way, are looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Peers that are not settled are asked this often.
 const ASK_AGAIN: Duration = Duration::from_millis(10);
-
-/// Records of one page.
-const PAGE: usize = 256;
 
 /// Bytes of a push, about.
 const PUSH_BYTES: usize = 1 << 20;
@@ -111,7 +108,7 @@ impl Records {
                 self.node.namespaces.iter().all(|namespace| {
                     // In this order: what was at work may have stored a record.
                     namespace.locks().is_quiet(partition)
-                        && namespace.engine().partition_objects(partition) == 0
+                        && namespace.partition_objects(partition) == 0
                 })
             })
     }
@@ -122,7 +119,7 @@ async fn push_all(records: &Records, namespace: &Namespace) -> Result<u64, Strin
     let view = records.node.cluster.load_full();
     let foreign: Vec<(u16, NodeId)> = {
         (0..PARTITIONS)
-            .filter(|partition| namespace.engine().partition_objects(*partition) != 0)
+            .filter(|partition| namespace.partition_objects(*partition) != 0)
             .filter_map(|partition| Some((partition, view.partitions.owner(partition)?)))
             .filter(|(_, owner)| *owner != records.cluster.me)
             .collect()
@@ -143,15 +140,18 @@ async fn push_partition(
     partition: u16,
     (owner, key): (NodeId, u64),
 ) -> Result<u64, String> {
-    let mut after = None;
+    let mut scan = namespace.scan(partition, None);
     let mut moved = 0;
     loop {
-        let page = namespace.engine().page(partition, after.as_ref(), PAGE);
-        let mut batch: Vec<(Digest, Arc<Record>)> = Vec::new();
+        let page = scan.page().await.map_err(|error| error.to_string())?;
+        if page.is_empty() {
+            return Ok(moved);
+        }
+        let mut batch: Vec<StoredRecord> = Vec::new();
         let mut body = begin_push(key, namespace.name());
-        for (digest, record) in &page {
-            portable::write(digest, record, &mut body);
-            batch.push((*digest, Arc::clone(record)));
+        for record in page {
+            portable::write(&record, &mut body);
+            batch.push(record);
             if body.len() >= PUSH_BYTES {
                 moved += push(records, namespace, owner, &body, &batch).await?;
                 batch.clear();
@@ -160,10 +160,6 @@ async fn push_partition(
         }
         if !batch.is_empty() {
             moved += push(records, namespace, owner, &body, &batch).await?;
-        }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => after = Some(*last),
-            _ => return Ok(moved),
         }
     }
 }
@@ -174,7 +170,7 @@ async fn push(
     namespace: &Namespace,
     owner: NodeId,
     body: &[u8],
-    batch: &[(Digest, Arc<Record>)],
+    batch: &[StoredRecord],
 ) -> Result<u64, String> {
     let deadline = records.cluster.deadline();
     records
@@ -184,12 +180,11 @@ async fn push(
         .await
         .map_err(|error| error.to_string())?;
     let mut moved = 0;
-    for (digest, record) in batch {
-        let lock = namespace.locks().lock(digest, deadline, 0).await;
+    for record in batch {
+        let lock = namespace.locks().lock(&record.digest(), deadline, 0).await;
         let _lock = lock.map_err(|error| error.to_string())?;
-        let same = |now: Arc<Record>| Arc::ptr_eq(&now, record);
-        if namespace.engine().get(digest).is_some_and(same) {
-            namespace.remove(digest);
+        let removed = namespace.remove_version(record, Removal::Asked).await;
+        if removed.map_err(|error| error.to_string())? {
             moved += 1;
         }
     }

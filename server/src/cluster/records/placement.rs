@@ -67,9 +67,9 @@ impl Placement for ClusterPlacement {
             })
     }
 
-    fn ran(&self, namespace: &str, digest: &Digest) {
+    async fn ran(&self, namespace: &str, digest: &Digest) {
         if let Some(records) = &self.0 {
-            records.ran(namespace, digest);
+            records.ran(namespace, digest).await;
         }
     }
 

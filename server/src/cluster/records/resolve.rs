@@ -75,7 +75,7 @@ impl Records {
     }
 
     /// Notes that a record is not here after a command on it: what comes in later and is older was deleted.
-    pub fn ran(&self, namespace: &str, digest: &Digest) {
+    pub async fn ran(&self, namespace: &str, digest: &Digest) {
         if !self.busy.load(std::sync::atomic::Ordering::Acquire) {
             return;
         }
@@ -86,8 +86,10 @@ impl Records {
             return;
         };
         let owns = self.owns(digest.partition_id());
+        // What cannot be told may be there: a removal that is not noted is better than one that never was.
+        let here = namespace.has(digest).await.unwrap_or(true);
         let mut state = self.state.lock();
-        if !owns || namespace.engine().get(digest).is_some() {
+        if !owns || here {
             state.absent.remove(&(position, *digest));
         } else {
             state.absent.insert((position, *digest), namespace.now_ms());

@@ -61,7 +61,7 @@ fn writing() -> Module {
     })
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_live_record_of_the_set_is_updated_item_104() {
     let bench = filled(writing()).await;
     let reply = start(&bench, &background()).await;
@@ -87,7 +87,7 @@ async fn every_live_record_of_the_set_is_updated_item_104() {
     assert_eq!(stats.client_udf_complete.get(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_set_it_is_the_whole_namespace() {
     let bench = filled(writing()).await;
     for (id, set) in [(1u64, None), (2, Some(""))] {
@@ -101,7 +101,7 @@ async fn without_a_set_it_is_the_whole_namespace() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_do_not_end_it_items_104_and_105() {
     let failing = Module::new(|call| {
         if call.record.digest == digest(3) {
@@ -132,7 +132,7 @@ async fn failures_do_not_end_it_items_104_and_105() {
     assert_eq!((job.counts.failed.get(), end), (9, JobEnd::Done));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_filter_keeps_it_from_records() {
     let bench = filled(writing()).await;
     start(&bench, &background().filter(b"\xc2")).await;
@@ -142,7 +142,7 @@ async fn a_filter_keeps_it_from_records() {
     assert_eq!(bench.test().stats.udf_sub_udf_filtered_out.get(), 9);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operations_are_done_on_every_live_record() {
     let bench = filled(writing()).await;
     let operations =
@@ -196,7 +196,7 @@ async fn operations_are_done_on_every_live_record() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_keeps_to_its_rate_and_ends_when_it_is_aborted() {
     let bench = filled(writing()).await;
     let slow = background().field(FieldType::RECORDS_PER_SECOND, &1u32.to_be_bytes());
@@ -216,7 +216,7 @@ async fn it_keeps_to_its_rate_and_ends_when_it_is_aborted() {
     assert_eq!(bench.jobs.abort_all(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_at_the_start_item_106() {
     let bench = filled(writing()).await;
     let range: &[u8] = b"\x01\x01i\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x06";

@@ -64,7 +64,7 @@ async fn rows(bench: &Bench, ask: &Ask) -> (Vec<(u32, u8)>, u8) {
     )
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_commands_of_their_own() {
     let bench = Bench::new();
     let ask = batch(
@@ -108,7 +108,7 @@ async fn rows_are_commands_of_their_own() {
     assert_eq!(bench.stats.batch_index_complete.get(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_rows_run_and_the_flags_say_which_are_answered() {
     let fails = || {
         Ok(Ask::put("a", int(1))
@@ -144,7 +144,7 @@ async fn all_rows_run_and_the_flags_say_which_are_answered() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_filter_for_all_rows_gives_way_to_that_of_a_row() {
     let bench = Bench::new();
     assert_eq!(bench.code(&Ask::put("a", int(1))).await, 0);
@@ -156,7 +156,7 @@ async fn a_filter_for_all_rows_gives_way_to_that_of_a_row() {
     assert_eq!(rows(&bench, &ask).await, (vec![(0, 27), (1, 0)], 0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_batches_are_refused_or_end_where_they_break() {
     let mut bench = Bench::new();
     bench.batch_max_requests = 3;
@@ -214,7 +214,7 @@ async fn broken_batches_are_refused_or_end_where_they_break() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_batches_come_in_several_frames() {
     let bench = Bench::new();
     assert_eq!(

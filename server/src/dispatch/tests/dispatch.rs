@@ -1,6 +1,6 @@
 use super::*;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_messages_are_answered_with_a_code() {
     let bench = Bench::new();
     let whole = Ask::put("a", int(1)).body();
@@ -28,7 +28,7 @@ async fn malformed_messages_are_answered_with_a_code() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_need_a_namespace_a_digest_and_a_purpose() {
     let bench = Bench::new();
     let long_set: &'static str = "123456789012345678901234567890123456789012345678901234567890abcd";
@@ -86,7 +86,7 @@ async fn requests_need_a_namespace_a_digest_and_a_purpose() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_is_counted_once() {
     let bench = Bench::new();
     for ask in [

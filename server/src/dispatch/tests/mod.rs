@@ -27,7 +27,7 @@ use crate::query::QueryServices;
 use crate::query::jobs::Jobs;
 use crate::record::{Namespace, NamespaceSettings};
 use crate::stats::ServerStats;
-use crate::storage::memory::MemoryEngine;
+use crate::storage::waiting::engine_under_test;
 use crate::transaction::placement::Alone;
 use crate::transaction::{
     Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
@@ -166,7 +166,7 @@ impl Bench {
             Arc::new(Namespace::with(
                 name,
                 settings,
-                Box::new(MemoryEngine::default()),
+                engine_under_test(),
                 clock.clone(),
             ))
         };
@@ -190,6 +190,12 @@ impl Bench {
 
     fn test(&self) -> &Namespace {
         &self.namespaces[0]
+    }
+
+    /// The key that is stored with a record.
+    async fn key(&self, number: u8) -> Option<Particle> {
+        let record = self.test().find(&digest(number)).await.unwrap();
+        record.unwrap().key().map(|key| key.to_particle())
     }
 
     fn pass_seconds(&self, seconds: u64) {

@@ -20,7 +20,7 @@ async fn stored() -> Bench {
     bench
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn adding_and_joining_need_the_bins_type() {
     let blob = |data: &'static [u8]| Particle::new(ParticleType::BLOB, data);
     let cases = [
@@ -62,7 +62,7 @@ async fn adding_and_joining_need_the_bins_type() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ops_run_in_order_and_reads_see_earlier_writes() {
     let bench = stored().await;
     let ask = operate()
@@ -89,7 +89,7 @@ async fn ops_run_in_order_and_reads_see_earlier_writes() {
     assert_eq!(got.bins, expected);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_all_bins_shows_the_working_copy() {
     let bench = Bench::new();
     let all = |ask: Ask| ask.info1(Info1::GET_ALL).read("");
@@ -106,7 +106,7 @@ async fn reading_all_bins_shows_the_working_copy() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn touch_and_delete_all() {
     let bench = Bench::new();
     let touch = || Ask::new(Info1::NONE, Info2::WRITE).op(OpCode::TOUCH, "", Particle::NIL);
@@ -130,7 +130,7 @@ async fn touch_and_delete_all() {
     assert_eq!(bench.code(&Ask::get()).await, 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contradictions_are_refused_and_nothing_is_applied() {
     let replace = Info3::CREATE_OR_REPLACE;
     let write = || Ask::put("i", int(1));
@@ -208,7 +208,7 @@ async fn contradictions_are_refused_and_nothing_is_applied() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_under_the_write_bit_need_a_record() {
     let bench = Bench::new();
     assert_eq!(bench.code(&operate().read("a")).await, 2);

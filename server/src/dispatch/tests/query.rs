@@ -105,7 +105,7 @@ async fn filled() -> Bench {
     bench
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_gives_every_wanted_record_once() {
     let bench = filled().await;
     let list = scan().field(FieldType::QUERY_BINLIST, b"\x02\x04even\x01x");
@@ -146,7 +146,7 @@ async fn a_scan_gives_every_wanted_record_once() {
     assert_eq!(bench.test().stats.pi_query_long_basic_complete.get(), 14);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_say_what_they_are() {
     let bench = filled().await;
     let partition = digest(4).partition_id();
@@ -187,7 +187,7 @@ async fn rows_say_what_they_are() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_resumes_after_a_digest() {
     let bench = Bench::new();
     // Records of one partition: digests that differ in their last byte only.
@@ -222,7 +222,7 @@ async fn a_scan_resumes_after_a_digest() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queries_that_cannot_be_done_are_refused_by_a_message_that_is_not_the_last() {
     let bench = filled().await;
     let udf = |op: Option<u8>| {

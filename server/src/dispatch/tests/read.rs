@@ -17,7 +17,7 @@ fn named(names: &[&'static str]) -> Ask {
         })
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_give_the_wanted_bins_with_generation_and_void_time() {
     let bench = stored().await;
     let both = vec![("a", int(7)), ("b", text("two"))];
@@ -60,7 +60,7 @@ async fn reads_give_the_wanted_bins_with_generation_and_void_time() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_that_fail_say_why() {
     let bench = stored().await;
     let cdt = |op| {
@@ -113,7 +113,7 @@ async fn reads_that_fail_say_why() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_record_is_missing() {
     let bench = stored().await;
     bench.pass_seconds(100);
@@ -141,7 +141,7 @@ async fn an_expired_record_is_missing() {
     assert_eq!(bench.test().usage().objects(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn naming_a_large_bin_over_and_over_is_refused() {
     let bench = Bench::new();
     assert_eq!(

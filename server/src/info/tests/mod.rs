@@ -2,6 +2,7 @@
 
 mod recorded;
 
+use crate::storage::answer::wait_on_this_thread;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,12 +132,12 @@ fn store(node: &Node, namespace: &str, set: &str, number: u8, void_time: u32) {
         generation: 1,
         void_time,
         last_update_ms: namespace.now_ms(),
-        set: namespace.set_for_write(set, None).unwrap(),
+        set: namespace.set(set).unwrap(),
         ..Record::default()
     };
     let mut digest = [0; 20];
     digest[0] = number;
-    namespace.store(&Digest(digest), record).unwrap();
+    wait_on_this_thread(namespace.store(&Digest(digest), record)).unwrap();
 }
 
 #[test]
