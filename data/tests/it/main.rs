@@ -8,5 +8,9 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod asked;
+mod fuzz;
+mod model;
 mod replay;
+mod safe;
 mod tagged;

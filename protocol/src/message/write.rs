@@ -6,7 +6,8 @@ use thiserror::Error;
 use crate::header::{BodyTooLarge, MessageType, OpenFrame};
 use crate::key::Digest;
 use crate::message::{FieldType, Info3, MESSAGE_HEADER_SIZE, MessageHeader, OpCode};
-use crate::particle::ParticleRef;
+use crate::msgpack::without_index;
+use crate::particle::{ParticleRef, ParticleType};
 use crate::result_code::ResultCode;
 
 /// Why a message could not be written; the buffer is then as it was before the message.
@@ -92,8 +93,13 @@ impl<'o> BodyWriter<'o> {
         self
     }
 
-    /// Appends an op, or in a reply a bin.
+    /// Appends an op, or in a reply a bin. A list or map goes without the index that it may carry in storage.
     pub fn op(&mut self, op: OpCode, name: &[u8], value: ParticleRef<'_>) -> &mut Self {
+        if matches!(value.kind, ParticleType::LIST | ParticleType::MAP)
+            && let Some((head, items)) = without_index(value.data)
+        {
+            return self.op_parts(op, name, value.kind.0, &[&head, items]);
+        }
         self.op_parts(op, name, value.kind.0, &[value.data])
     }
 

@@ -15,6 +15,7 @@
 //! [`crate::limits::MAX_DEPTH`], and every count is compared with the bytes that are there.
 
 mod compare;
+mod index;
 mod normalize;
 mod read;
 mod write;
@@ -22,6 +23,7 @@ mod write;
 use thiserror::Error;
 
 pub use compare::{Rank, compare};
+pub use index::without_index;
 pub use normalize::{Collection, normalize, normalize_value};
 pub use read::{Reader, Token, first_value, skip_value};
 pub use write::{

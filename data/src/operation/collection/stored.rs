@@ -5,21 +5,29 @@
 //! ```
 //!
 //! The index, kept only where the collection says so ([`order::PERSIST_INDEX`]), is the data of the metadata: the start of
-//! every item, relative to the first, in four bytes each; in key-value ordered maps then also the items' places in the
-//! order of values. Where it is not, the items are walked once. Clients never see an index.
+//! every item, relative to the first, in as many bytes as the largest needs; in key-value ordered maps then also the items'
+//! places in the order of values. Where it is not, the items are walked once. Clients never see an index.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use protocol::msgpack::{order, write_list_header, write_map_header, write_nil, write_order};
+use protocol::msgpack::{
+    order, without_index, write_list_header, write_map_header, write_nil, write_order,
+};
 use protocol::particle::ParticleType;
 
 use crate::operation::{OperationError, element};
 use crate::work::Meter;
 
-/// Bytes of one number of the index.
-const INDEX_WIDTH: usize = 4;
+/// Bytes of each number of the index when they go up to this.
+fn index_width(largest: usize) -> usize {
+    [0xff, 0xffff, 0xff_ffff]
+        .iter()
+        .filter(|most| largest > **most)
+        .count()
+        + 1
+}
 
 /// How many items are walked between two counts of the work.
 const WALK: usize = 256;
@@ -135,7 +143,7 @@ impl<'a> Stored<'a> {
         if place >= self.count {
             return Ok(self.body.len());
         }
-        if let Some(start) = index_number(self.index, place) {
+        if let Some(start) = self.kept_start(place) {
             return Ok(start);
         }
         let mut at = 0;
@@ -168,7 +176,7 @@ impl<'a> Stored<'a> {
         let start = self.start(range.start, work)?;
         let end = if range.end >= self.count {
             self.body.len()
-        } else if let Some(end) = index_number(self.index, range.end) {
+        } else if let Some(end) = self.kept_start(range.end) {
             end
         } else {
             let mut at = start;
@@ -196,10 +204,11 @@ impl<'a> Stored<'a> {
 
     /// Where all items are.
     pub(super) fn items(&self, work: &mut dyn Meter) -> Result<Items<'a>, OperationError> {
-        if self.index.len() >= self.count * INDEX_WIDTH && self.count > 0 {
+        let width = index_width(self.body.len());
+        if self.index.len() >= self.count * width && self.count > 0 {
             return Ok(Items {
                 body: self.body,
-                starts: Starts::Kept(self.index),
+                starts: Starts::Kept(self.index, width),
                 count: self.count,
             });
         }
@@ -225,21 +234,31 @@ impl<'a> Stored<'a> {
         if !self.keeps_value_order() {
             return None;
         }
-        let order = self.index.get(self.count * INDEX_WIDTH..)?;
-        let (numbers, rest) = order.as_chunks::<INDEX_WIDTH>();
-        (numbers.len() == self.count && rest.is_empty()).then(|| {
-            numbers
-                .iter()
-                .map(|bytes| u32::from_be_bytes(*bytes))
+        let order = self.index.get(self.count * index_width(self.body.len())..)?;
+        let width = index_width(self.count);
+        (order.len() == self.count * width).then(|| {
+            order
+                .chunks(width)
+                .map(|bytes| bytes.iter().fold(0, |sum, byte| (sum << 8) | u32::from(*byte)))
                 .collect()
         })
     }
+
+    /// The start of an item, out of the index.
+    fn kept_start(&self, place: usize) -> Option<usize> {
+        index_number(self.index, index_width(self.body.len()), place)
+    }
 }
 
-fn index_number(index: &[u8], place: usize) -> Option<usize> {
-    let start = place * INDEX_WIDTH;
-    let bytes: [u8; INDEX_WIDTH] = index.get(start..start + INDEX_WIDTH)?.try_into().ok()?;
-    usize::try_from(u32::from_be_bytes(bytes)).ok()
+fn index_number(index: &[u8], width: usize, place: usize) -> Option<usize> {
+    let bytes = index.get(place * width..(place + 1) * width)?;
+    Some(bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))
+}
+
+/// Writes a number of the index.
+fn push_number(out: &mut Vec<u8>, width: usize, number: usize) {
+    let bytes = number.to_be_bytes();
+    out.extend_from_slice(bytes.get(bytes.len() - width..).unwrap_or_default());
 }
 
 /// A place in the body. Particles are far smaller than 4 GiB.
@@ -250,7 +269,8 @@ fn position(at: usize) -> Result<u32, OperationError> {
 #[derive(Clone, Debug)]
 enum Starts<'a> {
     Walked(Vec<u32>),
-    Kept(&'a [u8]),
+    /// The index and the bytes of its numbers.
+    Kept(&'a [u8], usize),
 }
 
 /// The items of a list or map, each found at once.
@@ -270,7 +290,9 @@ impl<'a> Items<'a> {
         }
         match &self.starts {
             Starts::Walked(starts) => starts.get(place).map_or(self.body.len(), |at| *at as usize),
-            Starts::Kept(index) => index_number(index, place).unwrap_or(self.body.len()),
+            Starts::Kept(index, width) => {
+                index_number(index, *width, place).unwrap_or(self.body.len())
+            }
         }
     }
 
@@ -425,7 +447,9 @@ fn indexed(
     } else {
         Vec::new()
     };
-    let size = (count + by_value.len()) * INDEX_WIDTH;
+    let width = index_width(body.len());
+    let order_width = index_width(count);
+    let size = count * width + by_value.len() * order_width;
     let mut out = Vec::with_capacity(body.len() + size + 16);
     if is_map {
         write_map_header(&mut out, count + 1);
@@ -436,10 +460,10 @@ fn indexed(
     out.extend_from_slice(&position(size)?.to_be_bytes());
     out.push(flags);
     for place in 0..count {
-        out.extend_from_slice(&position(items.start(place))?.to_be_bytes());
+        push_number(&mut out, width, items.start(place));
     }
     for place in by_value {
-        out.extend_from_slice(&place.to_be_bytes());
+        push_number(&mut out, order_width, place as usize);
     }
     if is_map {
         write_nil(&mut out);
@@ -453,14 +477,11 @@ pub(super) fn visible(kind: ParticleType, bytes: &[u8]) -> Cow<'_, [u8]> {
     if kind != ParticleType::LIST && kind != ParticleType::MAP {
         return Cow::Borrowed(bytes);
     }
-    match Stored::read(bytes) {
-        Some(stored) if stored.flags & order::PERSIST_INDEX != 0 => {
-            let mut out = Vec::with_capacity(stored.body.len() + 9);
-            let flags = stored.flags & !order::PERSIST_INDEX;
-            write_head(&mut out, stored.is_map, stored.count, flags);
-            out.extend_from_slice(stored.body);
-            Cow::Owned(out)
+    match without_index(bytes) {
+        Some((mut head, items)) => {
+            head.extend_from_slice(items);
+            Cow::Owned(head)
         }
-        _ => Cow::Borrowed(bytes),
+        None => Cow::Borrowed(bytes),
     }
 }
