@@ -63,7 +63,11 @@ impl Bin {
     /// Applies a modifying or reading operation on lists or maps; the code when it fails.
     pub(crate) fn ask(&mut self, payload: &Value) -> Result<Particle, u8> {
         let number = payload[0].as_u64().unwrap();
-        let inner = if number >= 254 { payload[2][0].as_u64().unwrap_or(0) } else { number };
+        let inner = if number >= 254 {
+            payload[2][0].as_u64().unwrap_or(0)
+        } else {
+            number
+        };
         let op = match inner {
             16..=27 | 96..=110 => OpCode::CDT_READ,
             _ => OpCode::CDT_MODIFY,

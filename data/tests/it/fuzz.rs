@@ -32,7 +32,9 @@ fn bins() -> Vec<Option<Particle>> {
     vec![
         None,
         Some(stored(&json!([5, 1, 9, 1, 7, 3]))),
-        Some(stored(&json!({"$list": [1, "a", [1, 2], {"k": 1}], "flags": 1}))),
+        Some(stored(
+            &json!({"$list": [1, "a", [1, 2], {"k": 1}], "flags": 1}),
+        )),
         Some(stored(&json!({"a": 5, "b": [1, 2, 3], "c": {"x": 1}}))),
         Some(stored(&json!({"$map": [[1, 2], ["a", [1]]], "flags": 3}))),
         Some(stored(&json!({"$bytes": "0102030405060708"}))),
@@ -134,13 +136,30 @@ fn damaged_payloads() {
 
 #[test]
 fn lying_counts_and_deep_nesting() {
-    for lead in [[0xdd, 0xff, 0xff, 0xff, 0xff], [0xdf, 0xff, 0xff, 0xff, 0xff], [0xdb, 0xff, 0xff, 0xff, 0xff], [0xc9, 0xff, 0xff, 0xff, 0xff]] {
-        for start in [&[0x92, 0x01][..], &[0x92, 0x02], &[0x93, 0x17, 0x07], &[0x92, 0x44], &[0x93, 0x6b, 0x07], &[0x93, 0xcc, 0xff]] {
+    for lead in [
+        [0xdd, 0xff, 0xff, 0xff, 0xff],
+        [0xdf, 0xff, 0xff, 0xff, 0xff],
+        [0xdb, 0xff, 0xff, 0xff, 0xff],
+        [0xc9, 0xff, 0xff, 0xff, 0xff],
+    ] {
+        for start in [
+            &[0x92, 0x01][..],
+            &[0x92, 0x02],
+            &[0x93, 0x17, 0x07],
+            &[0x92, 0x44],
+            &[0x93, 0x6b, 0x07],
+            &[0x93, 0xcc, 0xff],
+        ] {
             body(&[start, &lead].concat());
         }
     }
     for lead in [0x91_u8, 0x81] {
-        for start in [&[0x92, 0x01][..], &[0x93, 0x14, 0x07], &[0x93, 0x43, 0x01], &[0x93, 0xcc, 0xff]] {
+        for start in [
+            &[0x92, 0x01][..],
+            &[0x93, 0x14, 0x07],
+            &[0x93, 0x43, 0x01],
+            &[0x93, 0xcc, 0xff],
+        ] {
             let mut payload = start.to_vec();
             payload.extend(std::iter::repeat_n(lead, 100_000));
             payload.push(0xc0);
@@ -195,16 +214,27 @@ fn work_of_large_collections_is_bounded() {
         (OpCode::CDT_READ, json!([107, 7, numbers]), &map),
         (OpCode::CDT_READ, json!([108, 3, numbers]), &map),
         (OpCode::CDT_READ, json!([106, 7, 1, 50_000]), &map),
-        (OpCode::CDT_MODIFY, json!([68, {"$map": pairs}, 0, 13]), &map),
+        (
+            OpCode::CDT_MODIFY,
+            json!([68, {"$map": pairs}, 0, 13]),
+            &map,
+        ),
         (OpCode::CDT_READ, json!([254, [4, true], 0]), &map),
     ] {
         let mut bytes = Vec::new();
         tagged::pack(&payload, &mut bytes);
         let mut counted = Unmetered::default();
         let small: Vec<u8> = bytes.iter().copied().take(24).collect();
-        assert!(ask_bytes(op, &bytes, Some(bin), &mut counted).is_ok(), "{small:02x?}");
+        assert!(
+            ask_bytes(op, &bytes, Some(bin), &mut counted).is_ok(),
+            "{small:02x?}"
+        );
         let size = (bin.data.len() + bytes.len()) as u64;
-        assert!(counted.units > size / 64, "{small:02x?} counts only {} units", counted.units);
+        assert!(
+            counted.units > size / 64,
+            "{small:02x?} counts only {} units",
+            counted.units
+        );
         assert!(
             counted.units < size * 1_000,
             "{small:02x?} takes {} units for {size} bytes",

@@ -41,7 +41,10 @@ fn list_op() -> impl Strategy<Value = ListOp> {
     let count = || 0_u64..6;
     prop_oneof![
         value().prop_map(ListOp::Append),
-        (prop::collection::vec(value(), 0..5), prop::sample::select(vec![0_u64, 1, 5, 13]))
+        (
+            prop::collection::vec(value(), 0..5),
+            prop::sample::select(vec![0_u64, 1, 5, 13])
+        )
             .prop_map(|(values, flags)| ListOp::AppendItems(values, flags)),
         (index(), value()).prop_map(|(at, value)| ListOp::Insert(at, value)),
         (index(), value()).prop_map(|(at, value)| ListOp::Set(at, value)),
@@ -96,7 +99,11 @@ impl ListModel {
     fn place(&self, index: i64) -> Result<usize, u8> {
         let n = i64::try_from(self.elements.len()).unwrap();
         let at = if index < 0 { index + n } else { index };
-        if (0..n).contains(&at) { Ok(usize::try_from(at).unwrap()) } else { Err(26) }
+        if (0..n).contains(&at) {
+            Ok(usize::try_from(at).unwrap())
+        } else {
+            Err(26)
+        }
     }
 
     fn fix(&mut self) {
@@ -138,7 +145,11 @@ impl ListModel {
                     // A gap would hold nils, which this model does not have: see the payload.
                     return Err(26);
                 }
-                Ok(if set { json!({"$nil": true}) } else { self.count() })
+                Ok(if set {
+                    json!({"$nil": true})
+                } else {
+                    self.count()
+                })
             }
             ListOp::Pop(at) => {
                 let place = self.place(*at)?;
@@ -412,7 +423,11 @@ fn by_rank(model: &MapModel) -> Vec<String> {
 fn place(index: i64, count: usize) -> Result<usize, u8> {
     let n = i64::try_from(count).unwrap();
     let at = if index < 0 { index + n } else { index };
-    if (0..n).contains(&at) { Ok(usize::try_from(at).unwrap()) } else { Err(26) }
+    if (0..n).contains(&at) {
+        Ok(usize::try_from(at).unwrap())
+    } else {
+        Err(26)
+    }
 }
 
 fn put(model: &mut MapModel, items: &MapModel, flags: u64) -> Result<Value, u8> {
@@ -448,7 +463,9 @@ fn map_apply(model: &mut MapModel, op: &MapOp) -> Result<Value, u8> {
         Ok(json!(n - model.len()))
     };
     match op {
-        MapOp::Put(key, value, flags) => put(model, &BTreeMap::from([(key.clone(), *value)]), *flags),
+        MapOp::Put(key, value, flags) => {
+            put(model, &BTreeMap::from([(key.clone(), *value)]), *flags)
+        }
         MapOp::PutItems(items, flags) => put(model, items, *flags),
         MapOp::Increment(key, value) => {
             *model.entry(key.clone()).or_insert(0) += value;
@@ -470,12 +487,17 @@ fn map_apply(model: &mut MapModel, op: &MapOp) -> Result<Value, u8> {
             model.retain(|key, _| !(a..b).contains(&key));
             Ok(json!(n - model.len()))
         }
-        MapOp::GetByKey(key) => Ok(model.get(key).map_or(json!({"$nil": true}), |value| json!(value))),
+        MapOp::GetByKey(key) => Ok(model
+            .get(key)
+            .map_or(json!({"$nil": true}), |value| json!(value))),
         MapOp::GetByIndex(at) => Ok(json!(keys[place(*at, n)?])),
         MapOp::GetByRank(at) => Ok(json!(ranked[place(*at, n)?])),
         MapOp::GetByRanks(at, count) => Ok(json!(ranked[range(*at, *count, n)])),
         MapOp::GetByValues(a, b) => {
-            let pairs: Vec<_> = model.iter().filter(|(_, value)| (a..b).contains(value)).collect();
+            let pairs: Vec<_> = model
+                .iter()
+                .filter(|(_, value)| (a..b).contains(value))
+                .collect();
             Ok(json!({"$map": pairs, "flags": 1}))
         }
         MapOp::GetRelative(value, at, count) => {

@@ -13,7 +13,11 @@ fn check(before: Option<Value>, steps: &[(Value, u8)], after: Option<Value>) {
         assert_eq!(got, *code, "{payload} of {before:?}");
     }
     let after = after.as_ref().map(stored);
-    assert_eq!(after.unwrap_or_default(), bin.shown(), "{steps:?} of {before:?}");
+    assert_eq!(
+        after.unwrap_or_default(),
+        bin.shown(),
+        "{steps:?} of {before:?}"
+    );
 }
 
 fn list(elements: &Value) -> Value {
@@ -31,7 +35,10 @@ fn duplicates_leave_an_ordered_list_that_keeps_an_index() {
 
 #[test]
 fn an_inverted_empty_list_of_keys_or_values_is_the_whole_map() {
-    for before in [json!({"a": 1, "b": 2}), json!({"$map": [["a", 1], ["b", 2]], "flags": 1})] {
+    for before in [
+        json!({"a": 1, "b": 2}),
+        json!({"$map": [["a", 1], ["b", 2]], "flags": 1}),
+    ] {
         let mut map = Bin::of(&before);
         for (number, what, wanted) in [
             (107, 6, json!(["a", "b"])),
@@ -43,8 +50,14 @@ fn an_inverted_empty_list_of_keys_or_values_is_the_whole_map() {
             let got = map.ask(&json!([number, 0x10000 + what, []]));
             assert_eq!(got, Ok(crate::tagged::particle(&wanted)), "{number} {what}");
         }
-        assert_eq!(map.ask(&json!([81, 0x10000 + 5, []])), Ok(protocol::particle::Particle::integer(2)));
-        assert_eq!(map.ask(&json!([96])), Ok(protocol::particle::Particle::integer(0)));
+        assert_eq!(
+            map.ask(&json!([81, 0x10000 + 5, []])),
+            Ok(protocol::particle::Particle::integer(2))
+        );
+        assert_eq!(
+            map.ask(&json!([96])),
+            Ok(protocol::particle::Particle::integer(0))
+        );
     }
 }
 
@@ -75,15 +88,31 @@ fn values_that_cannot_be_stored_are_refused_wherever_they_stand() {
     let unsorted = json!({"$list": [2, 1], "flags": 1});
     for value in [twice, bad_key, unsorted] {
         for before in [json!([1, 2]), list(&json!([1, 2]))] {
-            check(Some(before.clone()), &[(json!([1, value]), 4)], Some(before.clone()));
-            check(Some(before.clone()), &[(json!([2, [value]]), 4)], Some(before));
+            check(
+                Some(before.clone()),
+                &[(json!([1, value]), 4)],
+                Some(before.clone()),
+            );
+            check(
+                Some(before.clone()),
+                &[(json!([2, [value]]), 4)],
+                Some(before),
+            );
         }
         let before = json!([1, 2]);
-        for payload in [json!([3, 0, value]), json!([9, 0, value]), json!([1, [[value]]])] {
+        for payload in [
+            json!([3, 0, value]),
+            json!([9, 0, value]),
+            json!([1, [[value]]]),
+        ] {
             check(Some(before.clone()), &[(payload, 4)], Some(before.clone()));
         }
         let before = json!({"a": 1});
-        check(Some(before.clone()), &[(json!([67, "b", value]), 4)], Some(before.clone()));
+        check(
+            Some(before.clone()),
+            &[(json!([67, "b", value]), 4)],
+            Some(before.clone()),
+        );
     }
 }
 
@@ -104,7 +133,10 @@ fn partial_bit_operations_stay_inside_the_blob() {
         (json!([7, 8, 32, 8]), "ff00"),
     ] {
         let mut bin = Bin::of(&blob("ffff"));
-        assert!(bin.ask_op(OpCode::BITS_MODIFY, &payload).is_ok(), "{payload}");
+        assert!(
+            bin.ask_op(OpCode::BITS_MODIFY, &payload).is_ok(),
+            "{payload}"
+        );
         assert_eq!(bin.shown(), stored(&blob(wanted)), "{payload}");
     }
 }

@@ -234,12 +234,18 @@ impl<'a> Stored<'a> {
         if !self.keeps_value_order() {
             return None;
         }
-        let order = self.index.get(self.count * index_width(self.body.len())..)?;
+        let order = self
+            .index
+            .get(self.count * index_width(self.body.len())..)?;
         let width = index_width(self.count);
         (order.len() == self.count * width).then(|| {
             order
                 .chunks(width)
-                .map(|bytes| bytes.iter().fold(0, |sum, byte| (sum << 8) | u32::from(*byte)))
+                .map(|bytes| {
+                    bytes
+                        .iter()
+                        .fold(0, |sum, byte| (sum << 8) | u32::from(*byte))
+                })
                 .collect()
         })
     }
@@ -252,7 +258,11 @@ impl<'a> Stored<'a> {
 
 fn index_number(index: &[u8], width: usize, place: usize) -> Option<usize> {
     let bytes = index.get(place * width..(place + 1) * width)?;
-    Some(bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))
+    Some(
+        bytes
+            .iter()
+            .fold(0, |sum, byte| (sum << 8) | usize::from(*byte)),
+    )
 }
 
 /// Writes a number of the index.
