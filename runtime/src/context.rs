@@ -1,39 +1,50 @@
 //! Contexts: Lua states with one module loaded, ready to run its functions.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::api::log::MAX_LINE_BYTES;
 use crate::call::{Call, Outcome, Reply};
 use crate::host::Host;
+use crate::machine::common::ScriptMemory;
 use crate::machine::compile::compile;
-use crate::machine::shared::Abort;
+use crate::machine::shared::{Abort, BodyTime};
 use crate::machine::state::{LoadError, State, StateOptions};
 use crate::module::compile_failure::CompileFailure;
 use crate::module::{Bytecode, Modules};
 use crate::stream::call::{StreamCall, StreamStep};
 
+/// Time for a chunk that was validated, when it is compiled for its contexts: validating it took far less.
+const COMPILE_TIME: BodyTime = BodyTime {
+    processor: Duration::from_secs(2),
+    wall: Duration::from_secs(10),
+};
+
 /// What scripts may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Time for a module's body, in `udf-put` and whenever a context is built.
-    pub load_time: Duration,
+    /// Time for a module's body, compilation included, in `udf-put` and whenever a context is built.
+    pub load_time: BodyTime,
     /// Bytes that a context may take while its module is loaded.
     pub load_memory: usize,
     /// Bytes that a call may take on top of what its context holds.
     pub call_memory: usize,
-    /// A context that holds more bytes than this after a call is dropped.
+    /// A context that holds more bytes than this after a call is dropped; one that does when its module is loaded is not
+    /// built.
     pub context_memory: usize,
+    /// What all contexts and calls may hold together.
+    pub all_memory: Arc<ScriptMemory>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
         Self {
-            load_time: Duration::from_secs(1),
+            load_time: BodyTime::of_processor(Duration::from_millis(300)),
             load_memory: 128 * MIB,
             call_memory: 128 * MIB,
             context_memory: 16 * MIB,
+            all_memory: ScriptMemory::unlimited(),
         }
     }
 }
@@ -96,12 +107,30 @@ impl LuaFactory {
             host,
             load_memory: limits.load_memory,
             call_memory: limits.call_memory,
+            all_memory: Arc::clone(&limits.all_memory),
         };
         Self { options, limits }
     }
 
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.limits.load_time
+    /// What all contexts and calls hold, and may hold.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<ScriptMemory> {
+        &self.limits.all_memory
+    }
+
+    /// The memory that a loaded state holds, if that is more than a context may keep.
+    fn oversized(&self, state: &mut State) -> Option<String> {
+        let limit = self.limits.context_memory;
+        if state.memory_bytes() > limit {
+            state.collect_garbage();
+        }
+        let held = state.memory_bytes();
+        (held > limit).then(|| {
+            format!(
+                "the module's body leaves {held} bytes in its context, at most {limit} may stay \
+                 (context-memory-limit)"
+            )
+        })
     }
 
     /// Compiles the main chunk for the contexts of a module.
@@ -110,27 +139,53 @@ impl LuaFactory {
     /// The chunk does not compile.
     pub fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
         let name = format!("@{}/{file_name}", self.options.user_path);
-        match compile(&name, source, self.limits.load_memory) {
+        let (limits, lane) = (&self.limits, self.options.host.lane());
+        match compile(&name, source, limits.load_memory, COMPILE_TIME, lane) {
             Ok(bytecode) => Ok(Bytecode(bytecode.into())),
             Err(error) => Err(compile_failure(&error)),
         }
     }
 
-    /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory.
+    /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory. `patience` is
+    /// processor time, where that is to be less than the limit.
     ///
     /// # Errors
-    /// The chunk does not compile, or its body fails or takes too much.
+    /// The chunk does not compile, or its body fails, takes too much, or leaves more than a context may keep.
     pub fn validate(
         &self,
         file_name: &str,
         source: &[u8],
         modules: Arc<dyn Modules>,
-    ) -> Result<(), CompileFailure> {
+        patience: Option<Duration>,
+    ) -> Result<(), Invalid> {
+        let invalid = |error: &LoadError, ran_out| Invalid {
+            failure: compile_failure(error),
+            ran_out,
+        };
         let mut state =
-            State::new(modules, &self.options).ok_or_else(|| compile_failure(&no_memory()))?;
-        state
-            .run_source(file_name, source, self.deadline())
-            .map_err(|error| compile_failure(&error))
+            State::new(modules, &self.options).ok_or_else(|| invalid(&no_memory(), false))?;
+        let limit = self.limits.load_time;
+        let time = match patience {
+            Some(patience) if patience < limit.processor => BodyTime {
+                processor: patience,
+                ..limit
+            },
+            _ => limit,
+        };
+        if let Err(error) = state.run_source(file_name, source, time) {
+            return Err(invalid(&error, time != limit && state.ran_out_of_time()));
+        }
+        match self.oversized(&mut state) {
+            None => Ok(()),
+            Some(text) => Err(Invalid {
+                failure: CompileFailure {
+                    file: file_name.as_bytes().to_vec(),
+                    line: 0,
+                    message: text.into_bytes(),
+                },
+                ran_out: false,
+            }),
+        }
     }
 
     /// Builds a context of the module of this name (without extension), ready to run. It asks `modules` whenever a script
@@ -153,8 +208,14 @@ impl LuaFactory {
         };
         let mut state = State::new(modules, &self.options).ok_or_else(|| failure(no_memory()))?;
         state
-            .run_module(name, &bytecode.0, self.deadline())
+            .run_module(name, &bytecode.0, self.limits.load_time)
             .map_err(failure)?;
+        if let Some(reason) = self.oversized(&mut state) {
+            return Err(LoadFailure {
+                reason,
+                transient: false,
+            });
+        }
         Ok(Context {
             state,
             retirement: None,
@@ -163,6 +224,15 @@ impl LuaFactory {
             host: Arc::clone(&self.options.host),
         })
     }
+}
+
+/// Why a chunk is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong, and where.
+    pub failure: CompileFailure,
+    /// Only the caller's patience ran out: with more of it, the chunk may be accepted.
+    pub ran_out: bool,
 }
 
 fn no_memory() -> LoadError {
@@ -192,8 +262,8 @@ impl Context {
         let (outcome, changed, abort) = self.state.call(call);
         self.retire_if_spent(changed, abort);
         let ended = match (&outcome.reply, abort) {
-            (_, Some(Abort::Time)) => CallEnd::Timeout,
-            (_, Some(Abort::Memory)) => CallEnd::OutOfMemory,
+            (_, Some(why)) if why.is_time() => CallEnd::Timeout,
+            (_, Some(_)) => CallEnd::OutOfMemory,
             (Reply::Failure(_), _) => CallEnd::Error,
             (Reply::Success(_), _) => CallEnd::Success,
         };
@@ -232,8 +302,8 @@ impl Context {
         let (changed, abort) = self.state.end_stream();
         self.retire_if_spent(changed, abort);
         match abort {
-            Some(Abort::Time) => CallEnd::Timeout,
-            Some(Abort::Memory) => CallEnd::OutOfMemory,
+            Some(why) if why.is_time() => CallEnd::Timeout,
+            Some(_) => CallEnd::OutOfMemory,
             None if std::mem::take(&mut self.stream_failed) => CallEnd::Error,
             None => CallEnd::Success,
         }

@@ -1,7 +1,7 @@
 //! What scripts need of who runs them: the time of day, a place for their lines, and manners towards others.
 
 use std::fmt::Debug;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Weight of a line that a script writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub trait Lane: Sync + Debug {
 
     /// Gives a permit back.
     fn release(&self);
+
+    /// Time that the calling thread has had of a processor; always zero where that is not known.
+    fn processor_time(&self) -> Duration;
 }
 
 /// The lane of work that is alone: there is always a permit.
@@ -77,4 +80,8 @@ impl Lane for Alone {
     }
 
     fn release(&self) {}
+
+    fn processor_time(&self) -> Duration {
+        Duration::ZERO
+    }
 }

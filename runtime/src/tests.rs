@@ -9,6 +9,7 @@ use protocol::value::Value;
 use crate::call::{Call, Outcome, RecordView, Reply};
 use crate::context::{Context, Limits, LuaFactory};
 use crate::host::{Alone, Host, Lane, ScriptLine};
+use crate::machine::shared::BodyTime;
 use crate::module::{Chunk, Modules};
 
 /// What `require` finds: the one module, and one that sets a global.
@@ -62,10 +63,11 @@ fn factory_for(call_memory: usize) -> LuaFactory {
 
 fn factory_with(call_memory: usize, allow_unsafe: bool) -> LuaFactory {
     let limits = Limits {
-        load_time: Duration::from_millis(300),
+        load_time: BodyTime::of_processor(Duration::from_millis(300)),
         load_memory: 16 * MIB,
         call_memory,
         context_memory: 4 * MIB,
+        ..Limits::default()
     };
     LuaFactory::new("/udf", allow_unsafe, false, limits, Arc::new(Deaf))
 }
@@ -588,14 +590,14 @@ fn chunk_that_misbehaves_is_refused() {
         &labels,
     ] {
         let began = Instant::now();
-        let checked = factory.validate("m.lua", source.as_bytes(), Arc::clone(&modules));
+        let checked = factory.validate("m.lua", source.as_bytes(), Arc::clone(&modules), None);
         assert!(checked.is_err(), "{source}");
         assert!(began.elapsed() < Duration::from_secs(10), "{source}");
     }
     let quiet = "setmetatable({}, { __gc = function() while true do end end })";
     let began = Instant::now();
     factory
-        .validate("m.lua", quiet.as_bytes(), modules)
+        .validate("m.lua", quiet.as_bytes(), modules, None)
         .unwrap();
     assert!(began.elapsed() < Duration::from_secs(10));
 }

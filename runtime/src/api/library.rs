@@ -2,13 +2,17 @@
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use mlua::ffi;
 
 use super::{aerospike, bytes, geojson, iterator, list, log, map, record};
 use crate::guard::{bounds, globals, sealed, strings, tables};
+use crate::host::Alone;
+use crate::machine::compile::compile;
 use crate::machine::frame::{Body, Frame, Kind, Raise};
 use crate::machine::object::set_functions;
+use crate::machine::shared::BodyTime;
 use crate::machine::{finalizers, protect};
 use crate::stream::run as stream;
 
@@ -270,13 +274,23 @@ fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// Memory to compile them in, bytes.
 const STREAM_OPERATORS_MEMORY: usize = 1 << 20;
 
+/// Time to compile them in; they take less than a millisecond.
+const STREAM_OPERATORS_TIME: Duration = Duration::from_secs(10);
+
 /// `filter`, `transform`, `reduce` and `aggregate`, and what runs stream UDFs, written in Lua and compiled once.
 fn define_stream_operators(frame: &mut Frame<'_>) {
     static BYTECODE: OnceLock<Vec<u8>> = OnceLock::new();
     let source = include_bytes!("../stream/operators.lua");
     let bytecode = BYTECODE.get_or_init(|| {
-        crate::machine::compile::compile("stream_ops.lua", source, STREAM_OPERATORS_MEMORY)
-            .unwrap_or_default()
+        let time = BodyTime::of_processor(STREAM_OPERATORS_TIME);
+        compile(
+            "stream_ops.lua",
+            source,
+            STREAM_OPERATORS_MEMORY,
+            time,
+            &Alone,
+        )
+        .unwrap_or_default()
     });
     if frame.load_bytecode(bytecode) && frame.call(0, 1).is_ok() {
         frame.set_registry(stream::RUNNER);

@@ -13,6 +13,19 @@ const FIRST_SLICE: Duration = Duration::from_millis(1);
 /// How long a long script runs before it lets a waiting one go first.
 const TURN: Duration = Duration::from_millis(5);
 
+/// How often a limit of processor time is looked at: that costs more than a look at the clock.
+const PROCESSOR_LOOK: Duration = Duration::from_millis(1);
+
+/// Processor time that work may have.
+#[derive(Clone, Copy, Debug)]
+struct ProcessorLimit {
+    /// What the thread had when the work began.
+    begun: Duration,
+    limit: Duration,
+    next_look: Instant,
+    is_spent: bool,
+}
+
 /// The time budget of one call.
 #[derive(Debug)]
 pub struct Budget {
@@ -22,6 +35,7 @@ pub struct Budget {
     /// End of the current turn, once the script counts as long.
     turn_end: Option<Instant>,
     holds_permit: bool,
+    processor: Option<ProcessorLimit>,
     lane: &'static dyn Lane,
 }
 
@@ -34,6 +48,7 @@ impl Budget {
             started: None,
             turn_end: None,
             holds_permit: false,
+            processor: None,
             lane,
         }
     }
@@ -47,6 +62,28 @@ impl Budget {
         }
     }
 
+    /// A budget that ends once the calling thread has had `limit` of a processor, or at `deadline`. The work stays on this
+    /// thread.
+    #[must_use]
+    pub fn of_processor(limit: Duration, deadline: Instant, lane: &'static dyn Lane) -> Self {
+        let processor = ProcessorLimit {
+            begun: lane.processor_time(),
+            limit,
+            next_look: Instant::now() + limit.min(PROCESSOR_LOOK),
+            is_spent: false,
+        };
+        Self {
+            processor: Some(processor),
+            ..Self::until(deadline, lane)
+        }
+    }
+
+    /// Whether it is one of processor time; if so, whether that is what ended it.
+    #[must_use]
+    pub fn processor_spent(&self) -> Option<bool> {
+        self.processor.map(|processor| processor.is_spent)
+    }
+
     /// Moves the end; what the script has taken so far counts on towards being long.
     pub fn extend(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
@@ -57,6 +94,16 @@ impl Budget {
         let now = Instant::now();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return false;
+        }
+        if let Some(processor) = &mut self.processor
+            && now >= processor.next_look
+        {
+            processor.next_look = now + PROCESSOR_LOOK;
+            let had = self.lane.processor_time().saturating_sub(processor.begun);
+            if had >= processor.limit {
+                processor.is_spent = true;
+                return false;
+            }
         }
         match self.turn_end {
             None if now.duration_since(*self.started.get_or_insert(now)) < FIRST_SLICE => true,

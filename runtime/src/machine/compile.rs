@@ -1,93 +1,106 @@
 //! From text to bytecode, within limits of time and memory.
 //!
-//! No hook is called while Lua compiles, and there are texts for which that takes seconds. It asks for memory all the
-//! time, however: past the deadline it gets none.
+//! No hook is called while Lua compiles, and there are texts for which each word takes time by the length of all before it.
+//! So the text is handed over in small pieces, with a look at the time before each: past it, the text ends.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_int, c_void};
-use std::time::{Duration, Instant};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::time::Instant;
 
 use mlua::ffi;
 
+use super::budget::Budget;
+use super::common::ScriptMemory;
 use super::memory::Memory;
+use super::shared::{Abort, BodyTime};
 use super::state::LoadError;
+use crate::host::Lane;
 
-/// Requests for memory between two looks at the clock.
-const REQUESTS_PER_CHECK: u32 = 64;
+/// Bytes that Lua reads between two looks at the time. A few words: each may take half a millisecond at worst.
+const PIECE_BYTES: usize = 64;
 
-/// Time for a chunk that was registered before, when it is compiled for its contexts: `udf-put` allows far less.
-const COMPILE_TIME: Duration = Duration::from_secs(10);
-
-/// A compilation under way.
-struct Compiling<'m> {
-    memory: &'m Memory,
-    deadline: Instant,
-    requests: Cell<u32>,
+/// A text that is being compiled.
+struct Source<'s, 'w> {
+    text: &'s [u8],
+    at: Cell<usize>,
+    goes_on: &'w mut dyn FnMut() -> bool,
     is_late: Cell<bool>,
 }
 
-/// Lua's allocator while it compiles.
-unsafe extern "C" fn allocate(
-    compiling: *mut c_void,
-    block: *mut c_void,
-    old_size: usize,
-    new_size: usize,
-) -> *mut c_void {
-    // SAFETY: `load_text` passes a Compiling that is there until it returns, and its account.
+/// `lua_Reader`: the next piece.
+unsafe extern "C-unwind" fn read(
+    _: *mut ffi::lua_State,
+    source: *mut c_void,
+    size: *mut usize,
+) -> *const c_char {
+    // SAFETY: `load_text` passes a Source that is there until it returns.
     unsafe {
-        let compiling = &*compiling.cast::<Compiling<'_>>();
-        let requests = compiling.requests.get() + 1;
-        compiling.requests.set(requests % REQUESTS_PER_CHECK);
-        if requests == REQUESTS_PER_CHECK && Instant::now() >= compiling.deadline {
-            compiling.is_late.set(true);
+        let source = &mut *source.cast::<Source<'_, '_>>();
+        let rest = source.text.get(source.at.get()..).unwrap_or_default();
+        let piece = rest.get(..PIECE_BYTES).unwrap_or(rest);
+        if source.is_late.get() || !(source.goes_on)() {
+            source.is_late.set(true);
+            *size = 0;
+            return std::ptr::null();
         }
-        let grows = block.is_null() || new_size > old_size;
-        if compiling.is_late.get() && grows && new_size > 0 {
-            return std::ptr::null_mut();
-        }
-        let account = std::ptr::from_ref(compiling.memory).cast_mut().cast();
-        Memory::allocate(account, block, old_size, new_size)
+        source.at.set(source.at.get() + piece.len());
+        *size = piece.len();
+        piece.as_ptr().cast()
     }
 }
 
 /// Loads a chunk of text; pushes its function, or a message. Its name is shown as it is when it begins with `@` or `=`, else
-/// as `[string "name"]`.
+/// as `[string "name"]`. `goes_on` is asked all the time whether there is time left.
+///
+/// The line that it had come to, when there was not, in place of the status.
 ///
 /// # Safety
-/// `raw` is a live state whose allocator is that of `memory`.
+/// `raw` is a live state.
 pub(crate) unsafe fn load_text(
     raw: *mut ffi::lua_State,
-    memory: &Memory,
     name: &str,
     source: &[u8],
-    deadline: Instant,
-) -> c_int {
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<c_int, usize> {
     let name = CString::new(name).unwrap_or_default();
-    let compiling = Compiling {
-        memory,
-        deadline,
-        requests: Cell::new(0),
+    let mut reading = Source {
+        text: source,
+        at: Cell::new(0),
+        goes_on,
         is_late: Cell::new(false),
     };
-    // SAFETY: Lua reads `source.len()` bytes and copies the name; loading is protected, so the allocator comes back.
-    unsafe {
-        let account = std::ptr::from_ref(&compiling).cast_mut().cast();
-        ffi::lua_setallocf(raw, allocate, account);
-        let status = ffi::luaL_loadbufferx(
-            raw,
-            source.as_ptr().cast(),
-            source.len(),
-            name.as_ptr(),
-            c"t".as_ptr(),
-        );
-        let account = std::ptr::from_ref(memory).cast_mut().cast();
-        ffi::lua_setallocf(raw, Memory::allocate, account);
-        status
+    // SAFETY: Lua reads what `read` gives it, which stays where it is, and copies the name; loading is protected.
+    let status = unsafe {
+        let reading = (&raw mut reading).cast();
+        ffi::lua_load(raw, read, reading, name.as_ptr(), c"t".as_ptr())
+    };
+    if !reading.is_late.get() {
+        return Ok(status);
+    }
+    let read = source.get(..reading.at.get()).unwrap_or(source);
+    Err(1 + read.iter().filter(|byte| **byte == b'\n').count())
+}
+
+/// What is said of a chunk for which there was no time.
+pub(crate) fn late(name: &str, line: usize, why: Abort) -> LoadError {
+    let name = match name.strip_prefix(['@', '=']) {
+        Some(shown) => shown.to_owned(),
+        None => format!("[string \"{name}\"]"),
+    };
+    LoadError {
+        text: Some(format!("{name}:{line}: {}", why.text()).into_bytes()),
+        aborted: true,
     }
 }
 
 /// Compiles a text chunk; the bytecode keeps names and lines. `limit` is in bytes.
-pub(crate) fn compile(name: &str, source: &[u8], limit: usize) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn compile(
+    name: &str,
+    source: &[u8],
+    limit: usize,
+    time: BodyTime,
+    lane: &'static dyn Lane,
+) -> Result<Vec<u8>, LoadError> {
     unsafe extern "C-unwind" fn write(
         _: *mut ffi::lua_State,
         part: *const c_void,
@@ -105,24 +118,25 @@ pub(crate) fn compile(name: &str, source: &[u8], limit: usize) -> Result<Vec<u8>
         text: Some(b"not enough memory".to_vec()),
         aborted: true,
     };
-    let memory = Memory::default();
+    // It is there for a moment, and a few are at a time.
+    let memory = Memory::new(ScriptMemory::unlimited());
     memory.begin(limit);
     let account = std::ptr::from_ref(&memory).cast_mut().cast();
+    let mut budget = Budget::of_processor(time.processor, Instant::now() + time.wall, lane);
     // SAFETY: a state of its own, closed before its account goes; every step answers a status.
     unsafe {
         let raw = ffi::lua_newstate(Memory::allocate, account);
         if raw.is_null() {
             return Err(no_memory());
         }
-        let deadline = Instant::now() + COMPILE_TIME;
-        let result = match load_text(raw, &memory, name, source, deadline) {
-            ffi::LUA_OK => {
+        let result = match load_text(raw, name, source, &mut || budget.checkpoint()) {
+            Ok(ffi::LUA_OK) => {
                 let mut out: Vec<u8> = Vec::new();
                 ffi::lua_dump(raw, write, (&raw mut out).cast(), 0);
                 Ok(out)
             }
-            ffi::LUA_ERRMEM => Err(no_memory()),
-            _ => {
+            Ok(ffi::LUA_ERRMEM) => Err(no_memory()),
+            Ok(_) => {
                 let text = ffi::lua_tolstring(raw, -1, std::ptr::null_mut());
                 let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_bytes().to_vec());
                 Err(LoadError {
@@ -130,6 +144,14 @@ pub(crate) fn compile(name: &str, source: &[u8], limit: usize) -> Result<Vec<u8>
                     aborted: false,
                 })
             }
+            Err(line) => Err(late(
+                name,
+                line,
+                match budget.processor_spent() {
+                    Some(true) => Abort::BodyTime,
+                    _ => Abort::BodyWall,
+                },
+            )),
         };
         ffi::lua_close(raw);
         result

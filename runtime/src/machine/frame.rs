@@ -169,6 +169,8 @@ impl<'f> Frame<'f> {
             }
             Raise::Top => Leave::Error,
             Raise::Abort(abort) => {
+                // What ended the call first is the reason.
+                let abort = self.shared().abort.get().unwrap_or(abort);
                 self.shared().abort(abort);
                 self.push_bytes(abort.text().as_bytes());
                 Leave::Error

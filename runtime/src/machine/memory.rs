@@ -7,10 +7,12 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::sync::Arc;
 
 use mlua::ffi;
 
 use super::arena::Arena;
+use super::common::{Part, ScriptMemory};
 use super::pace::{Pace, TEXT_WEIGHT};
 use crate::api::value::Containers;
 
@@ -31,8 +33,10 @@ const LARGE_BLOCK: usize = 128 * 1024;
 const NATIVE_BYTES_PER_COLLECTION: usize = 4 * 1024 * 1024;
 
 /// The account of one state. It has to outlive the state, at an address that does not change.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Memory {
+    /// What it has of the memory of all scripts.
+    part: Part,
     used: Cell<usize>,
     limit: Cell<usize>,
     /// Nesting of native work during which allocation does not fail.
@@ -50,6 +54,21 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// The account of a new state, a part of `all`.
+    pub(crate) fn new(all: Arc<ScriptMemory>) -> Self {
+        Self {
+            part: Part::new(all),
+            used: Cell::default(),
+            limit: Cell::default(),
+            overdraft: Cell::default(),
+            native_since_collection: Cell::default(),
+            refused: Cell::default(),
+            arena: Arena::default(),
+            pace: Pace::default(),
+            containers: Containers::default(),
+        }
+    }
+
     pub(crate) fn used(&self) -> usize {
         self.used.get()
     }
@@ -66,6 +85,11 @@ impl Memory {
         self.pace.begin(self.used.get());
     }
 
+    /// The call is over: what it no longer needs of the memory of all scripts is given back.
+    pub(crate) fn settle(&self) {
+        self.part.settle(self.held());
+    }
+
     /// Whether native work has taken, or wanted, more than there is.
     pub(crate) fn is_overdrawn(&self) -> bool {
         self.used.get() > self.limit.get() || self.refused.get()
@@ -73,7 +97,8 @@ impl Memory {
 
     /// Whether `bytes` more would stay within the limit.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.used.get().saturating_add(bytes) <= self.limit.get()
+        let used = self.used.get().saturating_add(bytes);
+        used <= self.limit.get() && (self.part.covers(used) || self.part.cover(used, false))
     }
 
     /// Counts `bytes` more of a collection that is being read; false, and the end of the call, when there is no room.
@@ -109,6 +134,13 @@ impl Memory {
         self.used
             .set((self.used.get() + after).saturating_sub(before));
         if after > before {
+            if !self.part.covers(self.used.get()) {
+                // It is there already; the call ends once the native work is done.
+                self.part.cover(self.used.get(), true);
+                if self.part.is_overdrawn() {
+                    self.refused.set(true);
+                }
+            }
             if after >= LARGE_BLOCK {
                 self.pace.note(after.saturating_mul(TEXT_WEIGHT));
             }
@@ -170,6 +202,11 @@ impl Memory {
         let used = (memory.used.get() + new_size).saturating_sub(old_size);
         let may_overdraw = memory.overdraft.get() > 0 || new_size <= old_size;
         if used > memory.limit.get() && !may_overdraw {
+            memory.pace.hasten();
+            return std::ptr::null_mut();
+        }
+        let held = used.max(arena.reserved());
+        if !memory.part.covers(held) && !memory.part.cover(held, may_overdraw) {
             memory.pace.hasten();
             return std::ptr::null_mut();
         }

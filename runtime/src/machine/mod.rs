@@ -2,6 +2,8 @@
 
 pub(crate) mod arena;
 pub mod budget;
+pub(crate) mod collate;
+pub mod common;
 pub(crate) mod compile;
 pub(crate) mod finalizers;
 pub(crate) mod frame;
@@ -9,5 +11,5 @@ pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod pace;
 pub(crate) mod protect;
-pub(crate) mod shared;
+pub mod shared;
 pub(crate) mod state;

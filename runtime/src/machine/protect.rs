@@ -259,11 +259,33 @@ pub(crate) unsafe extern "C-unwind" fn count_hook(
 pub(crate) unsafe fn stop(state: *mut ffi::lua_State) -> ! {
     // SAFETY: as the hook.
     unsafe {
-        let text = match shared(state).abort.get() {
-            Some(Abort::Memory) => c"not enough memory",
-            _ => c"UDF Execution Timeout",
-        };
-        raise(state, text)
+        let why = shared(state).abort.get().unwrap_or(Abort::Time);
+        if matches!(why, Abort::BodyTime | Abort::BodyWall) {
+            raise_innermost(state, why.c_text())
+        }
+        raise(state, why.c_text())
+    }
+}
+
+/// Raises a text with the position of the innermost function of a script before it.
+unsafe fn raise_innermost(state: *mut ffi::lua_State, text: &CStr) -> ! {
+    // SAFETY: as `raise`.
+    unsafe {
+        let mut place = std::mem::MaybeUninit::<ffi::lua_Debug>::uninit();
+        for level in 0.. {
+            if ffi::lua_getstack(state, level, place.as_mut_ptr()) == 0 {
+                ffi::lua_pushstring(state, c"".as_ptr());
+                break;
+            }
+            ffi::luaL_where(state, level);
+            if ffi::lua_rawlen(state, -1) > 0 {
+                break;
+            }
+            ffi::lua_settop(state, -2);
+        }
+        ffi::lua_pushstring(state, text.as_ptr());
+        ffi::lua_concat(state, 2);
+        ffi::lua_error(state)
     }
 }
 

@@ -1,10 +1,11 @@
 //! What all coroutines of one Lua state share: memory, budget, classes, the call under way.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::common::ScriptMemory;
 use super::memory::Memory;
 use super::object::Classes;
 use crate::api::record::{PendingBins, RecordCall};
@@ -18,6 +19,10 @@ use crate::stream::run::StreamInput;
 pub(crate) enum Abort {
     /// Its time is spent.
     Time,
+    /// A module's body has had the processor for longer than it may.
+    BodyTime,
+    /// The time for a module's body is over, most of which others had.
+    BodyWall,
     /// It wants more memory than it may have.
     Memory,
 }
@@ -27,8 +32,33 @@ impl Abort {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Time => "UDF Execution Timeout",
+            Self::BodyTime => {
+                "UDF Execution Timeout: the module's body takes too long (body-time-limit-ms)"
+            }
+            Self::BodyWall => {
+                "UDF Execution Timeout: the machine was too busy to run the module's body, try again"
+            }
             Self::Memory => "not enough memory",
         }
+    }
+
+    /// The same for C.
+    pub(crate) fn c_text(self) -> &'static CStr {
+        match self {
+            Self::Time => c"UDF Execution Timeout",
+            Self::BodyTime => {
+                c"UDF Execution Timeout: the module's body takes too long (body-time-limit-ms)"
+            }
+            Self::BodyWall => {
+                c"UDF Execution Timeout: the machine was too busy to run the module's body, try again"
+            }
+            Self::Memory => c"not enough memory",
+        }
+    }
+
+    /// Whether time ran out.
+    pub(crate) fn is_time(self) -> bool {
+        self != Self::Memory
     }
 }
 
@@ -70,13 +100,38 @@ pub(crate) struct Shared {
     pub(crate) call_number: Cell<u64>,
 }
 
+/// Time that a module's body may take, compilation included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyTime {
+    /// Of a processor.
+    pub processor: std::time::Duration,
+    /// In all, however busy the machine is.
+    pub wall: std::time::Duration,
+}
+
+impl BodyTime {
+    /// So much of a processor, and three times that in all.
+    #[must_use]
+    pub fn of_processor(processor: std::time::Duration) -> Self {
+        Self {
+            processor,
+            wall: processor.saturating_mul(3),
+        }
+    }
+}
+
 impl Shared {
-    pub(crate) fn new(modules: Arc<dyn Modules>, host: Arc<dyn Host>, user_path: &str) -> Self {
+    pub(crate) fn new(
+        modules: Arc<dyn Modules>,
+        host: Arc<dyn Host>,
+        user_path: &str,
+        all: Arc<ScriptMemory>,
+    ) -> Self {
         Self {
             modules,
             user_path: user_path.into(),
             loading: RefCell::default(),
-            memory: Rc::default(),
+            memory: Rc::new(Memory::new(all)),
             classes: Classes::default(),
             budget: RefCell::new(Budget::unlimited(host.lane())),
             host,
@@ -99,6 +154,13 @@ impl Shared {
             Some(deadline) => Budget::until(deadline, lane),
             None => Budget::unlimited(lane),
         };
+        self.budget.replace(budget);
+    }
+
+    /// Gives a module's body its time.
+    pub(crate) fn set_body_budget(&self, time: BodyTime) {
+        let deadline = std::time::Instant::now() + time.wall;
+        let budget = Budget::of_processor(time.processor, deadline, self.host.lane());
         self.budget.replace(budget);
     }
 
@@ -132,12 +194,18 @@ impl Shared {
         if self.abort.get().is_some() {
             return false;
         }
-        let in_time = self
-            .budget
-            .try_borrow_mut()
-            .is_ok_and(|mut budget| budget.checkpoint());
+        let mut why = Abort::Time;
+        let in_time = self.budget.try_borrow_mut().is_ok_and(|mut budget| {
+            let in_time = budget.checkpoint();
+            why = match budget.processor_spent() {
+                None => Abort::Time,
+                Some(true) => Abort::BodyTime,
+                Some(false) => Abort::BodyWall,
+            };
+            in_time
+        });
         if !in_time {
-            self.abort(Abort::Time);
+            self.abort(why);
         }
         in_time
     }

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use mlua::ffi;
 
-use super::compile::load_text;
+use super::collate::Running;
+use super::common::ScriptMemory;
+use super::compile::{late, load_text};
 use super::frame::{Frame, Kind};
 use super::memory::Memory;
 use super::object::{Converted, Object};
-use super::shared::{Abort, Shared};
+use super::shared::{Abort, BodyTime, Shared};
 use crate::api::encode;
 use crate::api::library;
 use crate::api::record::RecordCall;
@@ -23,6 +25,9 @@ use crate::module::Modules;
 
 /// Bins for which a state keeps room from call to call.
 const SPARE_BINS: usize = 64;
+
+/// Time for finalizers while garbage is collected between calls.
+const COLLECTION_TIME: Duration = Duration::from_millis(10);
 
 /// Text for a call that cannot be made because it has too many arguments.
 const TOO_MANY_ARGUMENTS: &str = "UDF: Execution Error 2";
@@ -45,6 +50,8 @@ pub(crate) struct StateOptions {
     pub(crate) traceback: bool,
     /// Who runs the scripts.
     pub(crate) host: Arc<dyn Host>,
+    /// The memory of all scripts.
+    pub(crate) all_memory: Arc<ScriptMemory>,
 }
 
 /// Why a chunk did not load or its body did not run.
@@ -83,6 +90,7 @@ impl State {
             modules,
             Arc::clone(&options.host),
             &options.user_path,
+            Arc::clone(&options.all_memory),
         ));
         shared.memory.begin(options.load_memory);
         let account = std::rc::Rc::as_ptr(&shared.memory)
@@ -135,6 +143,21 @@ impl State {
         self.shared.memory.held()
     }
 
+    /// Whether the module's body was ended because it took too much time.
+    pub(crate) fn ran_out_of_time(&self) -> bool {
+        self.shared.abort.get().is_some_and(Abort::is_time)
+    }
+
+    /// Has Lua give up what nobody reaches any more.
+    pub(crate) fn collect_garbage(&mut self) {
+        self.shared
+            .set_budget(Some(Instant::now() + COLLECTION_TIME));
+        // SAFETY: a live state at rest; finalizers run protected and within the time.
+        unsafe { ffi::lua_gc(self.raw, ffi::LUA_GCCOLLECT) };
+        self.shared.set_budget(None);
+        self.shared.memory.settle();
+    }
+
     #[cfg(test)]
     pub(crate) fn memory_account(&self) -> std::rc::Rc<Memory> {
         std::rc::Rc::clone(&self.shared.memory)
@@ -145,14 +168,17 @@ impl State {
         &mut self,
         name: &str,
         source: &[u8],
-        deadline: Instant,
+        time: BodyTime,
     ) -> Result<(), LoadError> {
-        let memory = std::rc::Rc::clone(&self.shared.memory);
+        let shared: *const Shared = &raw const *self.shared;
+        // SAFETY: the box outlives this function; only cells of it are touched.
+        let shared = unsafe { &*shared };
         let load = |raw| {
-            // SAFETY: the state's own account, and its allocator.
-            unsafe { load_text(raw, &memory, name, source, deadline) }
+            // SAFETY: a live state.
+            let loaded = unsafe { load_text(raw, name, source, &mut || shared.checkpoint()) };
+            loaded.map_err(|line| late(name, line, shared.abort.get().unwrap_or(Abort::BodyTime)))
         };
-        self.load(deadline, load, None)
+        self.load(time, load, None)
     }
 
     /// Loads a module's bytecode and runs its body as `require` does; then makes the state ready for calls.
@@ -160,11 +186,11 @@ impl State {
         &mut self,
         name: &str,
         bytecode: &[u8],
-        deadline: Instant,
+        time: BodyTime,
     ) -> Result<(), LoadError> {
         let load = |raw| {
             // SAFETY: the bytecode is our own.
-            unsafe {
+            Ok(unsafe {
                 ffi::luaL_loadbufferx(
                     raw,
                     bytecode.as_ptr().cast(),
@@ -172,21 +198,21 @@ impl State {
                     c"=module".as_ptr(),
                     c"b".as_ptr(),
                 )
-            }
+            })
         };
-        self.load(deadline, load, Some(name))?;
+        self.load(time, load, Some(name))?;
         self.make_ready();
         Ok(())
     }
 
     fn load(
         &mut self,
-        deadline: Instant,
-        load: impl FnOnce(*mut ffi::lua_State) -> c_int,
+        time: BodyTime,
+        load: impl FnOnce(*mut ffi::lua_State) -> Result<c_int, LoadError>,
         module: Option<&str>,
     ) -> Result<(), LoadError> {
-        self.shared.set_budget(Some(deadline));
         self.shared.abort.set(None);
+        self.shared.set_body_budget(time);
         if let Some(module) = module {
             self.shared
                 .loading
@@ -197,7 +223,7 @@ impl State {
         let result = self.with_frame(|frame| {
             // SAFETY: the box outlives this closure; only cells of it are touched.
             let shared = unsafe { &*shared };
-            let mut status = load(frame.raw());
+            let mut status = load(frame.raw())?;
             if status == ffi::LUA_OK {
                 let arguments = module.map_or(0, |module| {
                     shared.memory.begin_overdraft();
@@ -206,8 +232,11 @@ impl State {
                     shared.memory.end_overdraft();
                     2
                 });
-                // SAFETY: a protected call; errors do not leave it.
-                status = unsafe { ffi::lua_pcallk(frame.raw(), arguments, 1, 0, 0, None) };
+                // SAFETY: the state's own; then a protected call; errors do not leave it.
+                status = unsafe {
+                    let _running = Running::enter(shared);
+                    ffi::lua_pcallk(frame.raw(), arguments, 1, 0, 0, None)
+                };
             }
             if status == ffi::LUA_OK {
                 if let Some(module) = module {
@@ -228,6 +257,7 @@ impl State {
         });
         self.shared.loading.borrow_mut().clear();
         self.shared.set_budget(None);
+        self.shared.memory.settle();
         result
     }
 
@@ -320,6 +350,7 @@ impl State {
             self.with_frame(|frame| globals::forget_changes(frame, ground));
         }
         self.shared.memory.end_overdraft();
+        self.shared.memory.settle();
         (self.shared.libraries_changed.get(), abort)
     }
 }
@@ -332,7 +363,10 @@ impl Drop for State {
         self.shared
             .set_budget(Some(Instant::now() + Duration::from_millis(10)));
         // SAFETY: made by `new`; not used afterwards. `shared` is dropped after this.
-        unsafe { ffi::lua_close(self.raw) };
+        unsafe {
+            let _running = Running::enter(&raw const *self.shared);
+            ffi::lua_close(self.raw);
+        }
         // Lists and maps that hold each other in a circle are left.
         self.shared.memory.containers.clear();
     }
@@ -421,8 +455,11 @@ pub(crate) fn push_arguments(frame: &mut Frame<'_>, arguments: &[u8]) -> Result<
 pub(crate) fn protected_call(frame: &mut Frame<'_>, arguments: c_int, handler: c_int) -> c_int {
     let shared = frame.shared();
     let depth = shared.memory.suspend_overdraft();
-    // SAFETY: a protected call; errors do not leave it.
-    let status = unsafe { ffi::lua_pcallk(frame.raw(), arguments, 1, handler, 0, None) };
+    // SAFETY: the state's own; then a protected call; errors do not leave it.
+    let status = unsafe {
+        let _running = Running::enter(shared);
+        ffi::lua_pcallk(frame.raw(), arguments, 1, handler, 0, None)
+    };
     shared.memory.resume_overdraft(depth);
     if status == ffi::LUA_ERRMEM {
         shared.abort(Abort::Memory);

@@ -318,9 +318,11 @@ accessors! { ModLuaSettings in table::MOD_LUA {
     call_memory_limit: number -> u64 = "call-memory-limit";
     /// Memory above which a context is dropped after its call, bytes.
     context_memory_limit: number -> u64 = "context-memory-limit";
+    /// Memory that all contexts and calls may hold together, bytes; 0: a share of the machine's memory.
+    script_memory_limit: number -> u64 = "script-memory-limit";
     /// Memory that a context may take while its module is loaded, bytes.
     body_memory_limit: number -> u64 = "body-memory-limit";
-    /// Time that the main chunk of a module may run, ms.
+    /// Processor time that the main chunk of a module may take, ms.
     body_time_limit_ms: number32 -> u32 = "body-time-limit-ms";
 } }
 

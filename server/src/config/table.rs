@@ -312,7 +312,8 @@ pub(crate) const MOD_LUA: &[Setting] = &[
     row("max-idle-contexts", Kind::Number { min: 0, max: 65_536 }, "128", STATIC, works("idle contexts that a module keeps at most")),
     row("error-traceback", FLAG, "false", STATIC, works("add a Lua traceback to the error text of a failed call")),
     row("call-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "128M", STATIC, works("memory that one call may take on top of its context, bytes; no single text is longer than 16 MiB")),
-    row("context-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "16M", STATIC, works("memory above which a context is dropped after its call instead of kept, bytes")),
+    row("context-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "16M", STATIC, works("memory above which a context is dropped after its call instead of kept, bytes; a module whose body leaves more is refused")),
+    row("script-memory-limit", BYTES, "0", STATIC, works("memory that all contexts and calls may hold together, bytes; 0 an eighth of the memory, at least 512 MiB")),
     row("body-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "128M", STATIC, works("memory that a context may take while its module is loaded, bytes")),
-    row("body-time-limit-ms", Kind::Number { min: 1, max: 600_000 }, "1000", STATIC, works("time that the main chunk of a module may run when it is registered or loaded, ms")),
+    row("body-time-limit-ms", Kind::Number { min: 1, max: 600_000 }, "300", STATIC, works("processor time that the main chunk of a module may take when it is registered or loaded, compilation included, ms; three times that in all")),
 ];

@@ -16,6 +16,25 @@ pub trait PooledContext: Send + 'static {
     fn memory_bytes(&self) -> usize;
 }
 
+/// What scripts hold together, and may hold, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// What all contexts and calls hold now.
+    pub held: u64,
+    /// What they may hold.
+    pub limit: u64,
+    /// How often more was wanted.
+    pub refused: u64,
+}
+
+impl MemoryUse {
+    /// More than half is held: nothing is kept ahead of need.
+    #[must_use]
+    pub fn is_scarce(self) -> bool {
+        self.held > self.limit / 2
+    }
+}
+
 /// Compiles modules and builds contexts of them. No method is called with a lock held.
 pub trait ContextFactory: Compiler {
     /// What it builds.
@@ -31,6 +50,14 @@ pub trait ContextFactory: Compiler {
         module: &Arc<Module>,
         modules: Arc<dyn Modules>,
     ) -> Result<Self::Context, LoadFailure>;
+
+    /// What all of its contexts hold; nothing that has a limit, unless they say.
+    fn memory(&self) -> MemoryUse {
+        MemoryUse {
+            limit: u64::MAX,
+            ..MemoryUse::default()
+        }
+    }
 }
 
 impl ContextFactory for LuaFactory {
@@ -46,6 +73,16 @@ impl ContextFactory for LuaFactory {
             transient: false,
         })?;
         self.create(module.name().unwrap_or_default(), bytecode, modules)
+    }
+
+    fn memory(&self) -> MemoryUse {
+        let memory = Self::memory(self);
+        let bytes = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        MemoryUse {
+            held: bytes(memory.held()),
+            limit: bytes(memory.limit()),
+            refused: memory.refused(),
+        }
     }
 }
 

@@ -3,16 +3,39 @@
 //! Scripts run on the runtime's worker threads: a hand-off costs more than a usual call. Work that has run for its first
 //! slice (see [`runtime::machine::budget`]) gives its worker's duty to another thread and then needs one of as many permits
 //! as there are processors. Work that spins thus delays neither other requests nor others' first slices.
+//!
+//! A permit is handed to one who waits, and wakes nobody else. Who has had few turns goes before who has had many, so that
+//! work of some milliseconds does not queue behind all that spins; now and then who has waited longest goes first, so that
+//! nobody waits for ever. Work for which no client waits goes last.
 
-use std::sync::OnceLock;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use runtime::host::Lane;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Longest wait for another thread to take over a worker's duty, for scripts without a deadline.
 const HAND_OVER: Duration = Duration::from_secs(1);
+
+/// Turns after which work counts as what spins.
+const TURNS_MAX: u32 = 6;
+
+/// What is added to the turns of work for which no client waits.
+const BACKGROUND_TURNS: u32 = 2 * TURNS_MAX;
+
+/// One in so many permits goes to who has waited longest.
+const OLDEST_FIRST: u64 = 8;
+
+thread_local! {
+    /// The turns of the work on this thread are those of the background.
+    static IN_BACKGROUND: Cell<bool> = const { Cell::new(false) };
+    /// Turns that the work on this thread has had.
+    static TURNS: Cell<u32> = const { Cell::new(0) };
+}
 
 /// The lane of this process.
 #[must_use]
@@ -23,20 +46,43 @@ pub fn slow_lane() -> &'static dyn Lane {
     })
 }
 
-/// Permits for scripts that run long; first come, first served.
+/// Does work for which no client waits: its turns come last. The work does not leave the thread.
+pub fn in_background<R>(work: impl FnOnce() -> R) -> R {
+    let before = IN_BACKGROUND.replace(true);
+    let result = work();
+    IN_BACKGROUND.set(before);
+    result
+}
+
+/// The same for work that waits now and then.
+pub async fn background<R>(work: impl Future<Output = R>) -> R {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| in_background(|| work.as_mut().poll(context))).await
+}
+
+/// Who waits: by turns had, then in order of arrival.
+type Place = (u32, u64);
+
+/// Permits for work that runs long.
 #[derive(Debug)]
 struct SlowLane {
     queue: Mutex<Queue>,
-    turn: Condvar,
     waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Queue {
     free: usize,
-    next_ticket: u64,
-    /// Tickets in order of arrival.
-    tickets: std::collections::VecDeque<u64>,
+    arrivals: u64,
+    given: u64,
+    waiting: BTreeMap<Place, Arc<Waiter>>,
+}
+
+/// Where one waits until the permit is his.
+#[derive(Debug, Default)]
+struct Waiter {
+    is_his: Mutex<bool>,
+    turn: Condvar,
 }
 
 impl SlowLane {
@@ -44,41 +90,72 @@ impl SlowLane {
         Self {
             queue: Mutex::new(Queue {
                 free: permits,
-                next_ticket: 0,
-                tickets: std::collections::VecDeque::new(),
+                arrivals: 0,
+                given: 0,
+                waiting: BTreeMap::new(),
             }),
-            turn: Condvar::new(),
             waiting: AtomicUsize::new(0),
         }
     }
 
     /// Takes a permit; false when the deadline comes first.
-    fn acquire(&self, deadline: Option<Instant>) -> bool {
-        let mut queue = self.queue.lock();
-        let ticket = queue.next_ticket;
-        queue.next_ticket += 1;
-        queue.tickets.push_back(ticket);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let got = loop {
-            if queue.free > 0 && queue.tickets.front() == Some(&ticket) {
+    fn acquire(&self, turns: u32, deadline: Option<Instant>) -> bool {
+        let waiter = Arc::new(Waiter::default());
+        let place = {
+            let mut queue = self.queue.lock();
+            if queue.free > 0 {
                 queue.free -= 1;
-                break true;
+                return true;
             }
-            match deadline {
-                None => self.turn.wait(&mut queue),
-                Some(deadline) => {
-                    if self.turn.wait_until(&mut queue, deadline).timed_out() {
-                        break false;
-                    }
-                }
-            }
+            queue.arrivals += 1;
+            let place = (turns, queue.arrivals);
+            queue.waiting.insert(place, Arc::clone(&waiter));
+            self.waiting.store(queue.waiting.len(), Ordering::Relaxed);
+            place
         };
-        queue.tickets.retain(|waiting| *waiting != ticket);
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut is_his = waiter.is_his.lock();
+        while !*is_his {
+            let is_late = match deadline {
+                None => {
+                    waiter.turn.wait(&mut is_his);
+                    false
+                }
+                Some(deadline) => waiter.turn.wait_until(&mut is_his, deadline).timed_out(),
+            };
+            if is_late && !*is_his {
+                drop(is_his);
+                return self.give_up(place);
+            }
+        }
+        true
+    }
+
+    /// Leaves the queue; true when the permit has come in the last moment.
+    fn give_up(&self, place: Place) -> bool {
+        let mut queue = self.queue.lock();
+        let was_waiting = queue.waiting.remove(&place).is_some();
+        self.waiting.store(queue.waiting.len(), Ordering::Relaxed);
         drop(queue);
-        // The next in line may find a free permit now.
-        self.turn.notify_all();
-        got
+        if !was_waiting {
+            self.release();
+        }
+        false
+    }
+}
+
+impl Queue {
+    /// Who gets the next permit.
+    fn next(&mut self) -> Option<Arc<Waiter>> {
+        self.given += 1;
+        if self.given.is_multiple_of(OLDEST_FIRST) {
+            let oldest = self
+                .waiting
+                .keys()
+                .copied()
+                .min_by_key(|(_, arrival)| *arrival)?;
+            return self.waiting.remove(&oldest);
+        }
+        self.waiting.pop_first().map(|(_, waiter)| waiter)
     }
 }
 
@@ -88,6 +165,15 @@ impl Lane for SlowLane {
     }
 
     fn take_turn(&self, is_first: bool, holds_one: bool, deadline: Option<Instant>) -> bool {
+        let had = match is_first {
+            true => 0,
+            false => (TURNS.get() + 1).min(TURNS_MAX),
+        };
+        TURNS.set(had);
+        let turns = match IN_BACKGROUND.get() {
+            true => had + BACKGROUND_TURNS,
+            false => had,
+        };
         off_the_worker(|| {
             if holds_one {
                 self.release();
@@ -95,13 +181,27 @@ impl Lane for SlowLane {
             if is_first {
                 wait_for_hand_over(deadline);
             }
-            self.acquire(deadline)
+            self.acquire(turns, deadline)
         })
     }
 
     fn release(&self) {
-        self.queue.lock().free += 1;
-        self.turn.notify_all();
+        let mut queue = self.queue.lock();
+        let Some(waiter) = queue.next() else {
+            queue.free += 1;
+            return;
+        };
+        self.waiting.store(queue.waiting.len(), Ordering::Relaxed);
+        drop(queue);
+        *waiter.is_his.lock() = true;
+        waiter.turn.notify_one();
+    }
+
+    fn processor_time(&self) -> Duration {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+        Duration::new(seconds, nanoseconds)
     }
 }
 
@@ -144,20 +244,75 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    #[test]
-    fn a_full_lane_refuses_at_the_deadline_and_serves_in_order() {
-        let lane = Arc::new(SlowLane::new(1));
-        assert!(lane.acquire(None));
-        assert!(!lane.acquire(Some(Instant::now() + Duration::from_millis(5))));
-        assert!(!lane.has_waiters());
-        let waiter = std::thread::spawn({
-            let lane = Arc::clone(&lane);
-            move || lane.acquire(Some(Instant::now() + Duration::from_secs(30)))
-        });
-        while !lane.has_waiters() {
-            std::thread::yield_now();
-        }
+    fn later() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(60))
+    }
+
+    /// Threads that wait with so many turns, in order of arrival; what they say when their turn comes.
+    fn order(lane: &Arc<SlowLane>, turns: &[u32]) -> Vec<u32> {
+        assert!(lane.acquire(0, None));
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let threads: Vec<_> = turns
+            .iter()
+            .enumerate()
+            .map(|(before, turns)| {
+                let (lane_of, said, turns) = (Arc::clone(lane), Arc::clone(&said), *turns);
+                let thread = std::thread::spawn(move || {
+                    assert!(lane_of.acquire(turns, later()));
+                    said.lock().push(turns);
+                    lane_of.release();
+                });
+                while lane.queue.lock().waiting.len() <= before {
+                    std::thread::yield_now();
+                }
+                thread
+            })
+            .collect();
         lane.release();
-        assert!(waiter.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        Arc::into_inner(said).unwrap().into_inner()
+    }
+
+    #[test]
+    fn a_full_lane_refuses_at_the_deadline() {
+        let lane = SlowLane::new(1);
+        assert!(lane.acquire(0, None));
+        assert!(!lane.acquire(0, Some(Instant::now() + Duration::from_millis(5))));
+        assert!(!lane.has_waiters());
+        lane.release();
+        assert!(lane.acquire(0, later()));
+    }
+
+    #[test]
+    fn who_has_had_few_turns_goes_first_and_the_background_last() {
+        let lane = Arc::new(SlowLane::new(1));
+        assert_eq!(
+            order(&lane, &[BACKGROUND_TURNS, 6, 0, 6, 1]),
+            [0, 1, 6, 6, BACKGROUND_TURNS]
+        );
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let lane = Arc::new(SlowLane::new(1));
+        let mut turns = vec![6];
+        turns.extend([0; 20]);
+        let said = order(&lane, &turns);
+        let place = said.iter().position(|turns| *turns == 6).unwrap();
+        assert!(place < OLDEST_FIRST as usize, "{said:?}");
+    }
+
+    #[test]
+    fn processor_time_is_that_of_the_thread() {
+        let lane = SlowLane::new(1);
+        let begun = lane.processor_time();
+        let mut sum = 0_u64;
+        while lane.processor_time() < begun + Duration::from_millis(2) {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let others = std::thread::spawn(move || SlowLane::new(1).processor_time());
+        assert!(others.join().unwrap() < begun + Duration::from_millis(2));
     }
 }

@@ -4,7 +4,6 @@ pub mod commands;
 pub mod factory;
 pub mod host;
 pub mod lane;
-pub mod patience;
 pub mod pool;
 pub mod service;
 pub mod stats;

@@ -13,7 +13,7 @@ use runtime::call::EXECUTION_ERROR;
 use runtime::context::{CallEnd, LoadFailure};
 use thiserror::Error;
 
-use super::factory::{ContextFactory, PooledContext as _};
+use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
 use super::pool::{Held, Pool, Taken};
 use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
 use super::warmer::Visits;
@@ -170,6 +170,12 @@ impl<F: ContextFactory> Service<F> {
             .collect()
     }
 
+    /// What all contexts and calls hold, and may hold.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        self.shared.factory.memory()
+    }
+
     /// Numbers of all modules together, since the start.
     #[must_use]
     pub fn totals(&self) -> UdfTotals {
@@ -181,6 +187,7 @@ impl<F: ContextFactory> Service<F> {
         UdfTotals {
             modules: live.set.in_order().len() as u64,
             pools,
+            memory: self.shared.factory.memory(),
         }
     }
 
@@ -316,7 +323,10 @@ impl<F: ContextFactory> Shared<F> {
         let Some(pool) = live.pools.get(name.as_bytes()) else {
             return false;
         };
-        if !pool.needs_one(&live.set, self.settings.initial_contexts) {
+        // Contexts ahead of need take none of the memory that calls may need.
+        if self.factory.memory().is_scarce()
+            || !pool.needs_one(&live.set, self.settings.initial_contexts)
+        {
             return false;
         }
         match self.build(&live.set, pool, name.as_bytes()) {
@@ -416,7 +426,9 @@ impl<F: ContextFactory> Drop for ContextGuard<F> {
     fn drop(&mut self) {
         let Some(held) = self.held.take() else { return };
         let settings = &self.shared.settings;
-        let keep = settings.cache_enabled && !thread::panicking();
+        let keep = settings.cache_enabled
+            && !thread::panicking()
+            && !self.shared.factory.memory().is_scarce();
         let live = self.shared.live.load();
         let wanted = self.pool.give_back(
             held,

@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use super::factory::MemoryUse;
 use runtime::context::CallEnd;
 use runtime::context::Retirement;
 
@@ -119,12 +120,14 @@ pub struct UdfTotals {
     pub modules: u64,
     /// Sum over all pools.
     pub pools: PoolCounts,
+    /// What all contexts and calls hold, and may hold.
+    pub memory: MemoryUse,
 }
 
 impl UdfTotals {
     /// Every number with its name in `statistics`.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); FIELDS + 1] {
+    pub fn named(&self) -> [(&'static str, u64); FIELDS + 4] {
         let PoolCounts {
             idle,
             busy,
@@ -157,6 +160,9 @@ impl UdfTotals {
             ("udf_contexts_oversized", oversized),
             ("udf_contexts_changed", changed),
             ("udf_memory_bytes", memory_bytes),
+            ("udf_script_memory_held", self.memory.held),
+            ("udf_script_memory_limit", self.memory.limit),
+            ("udf_script_memory_refused", self.memory.refused),
         ]
     }
 }

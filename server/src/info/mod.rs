@@ -39,7 +39,7 @@ pub use session::Session;
 pub use table::{Class, InfoCommand, Permission, table};
 pub use ticker::run_ticker;
 
-use crate::contexts::patience;
+use crate::modules::patience;
 use crate::node::Node;
 use crate::record::Namespace;
 use crate::transaction::Work;

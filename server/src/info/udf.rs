@@ -243,6 +243,7 @@ pub fn udf_clear_cache(modules: &dyn ModuleCommands, _params: &Params<'_>, out: 
 /// `udf-list`. With `filename=F` only that one.
 pub fn udf_stats(modules: &dyn ModuleCommands, params: &Params<'_>, out: &mut BytesMut) {
     let only = params.bytes("filename");
+    let memory = modules.totals().memory;
     for module in modules.counts() {
         if only.is_some_and(|name| name != module.file_name.as_bytes()) {
             continue;
@@ -253,6 +254,12 @@ pub fn udf_stats(modules: &dyn ModuleCommands, params: &Params<'_>, out: &mut By
         for (name, value) in module.counts.named() {
             out.put_slice(format!(":{name}={value}").as_bytes());
         }
+        // Of all modules together.
+        let held = format!(
+            ":script-memory-held={}:script-memory-limit={}",
+            memory.held, memory.limit
+        );
+        out.put_slice(held.as_bytes());
         out.put_slice(b";");
     }
 }

@@ -27,10 +27,12 @@ use crate::modules::settings::UdfSettings;
 use crate::net::running::Running;
 use crate::net::server;
 use crate::net::server::{Listener, PortKind, Shutdown, Stop};
-use crate::node::{Node, identity, udf_settings};
+use crate::node::{Node, identity, memory, udf_settings};
 use crate::record::run_nsup;
 use crate::transaction::functions::LuaFunctions;
 use runtime::context::{Limits, LuaFactory};
+use runtime::machine::common::ScriptMemory;
+use runtime::machine::shared::BodyTime;
 
 /// Whatever keeps a node from starting.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -209,10 +211,16 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
     let mod_lua = &config.mod_lua;
     let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let limits = Limits {
-        load_time: Duration::from_millis(mod_lua.body_time_limit_ms().into()),
+        load_time: BodyTime::of_processor(Duration::from_millis(
+            mod_lua.body_time_limit_ms().into(),
+        )),
         load_memory: bytes(mod_lua.body_memory_limit()),
         call_memory: bytes(mod_lua.call_memory_limit()),
         context_memory: bytes(mod_lua.context_memory_limit()),
+        all_memory: ScriptMemory::new(memory::for_scripts(
+            mod_lua.script_memory_limit(),
+            memory::available(),
+        )),
     };
     LuaFactory::new(
         user_path,

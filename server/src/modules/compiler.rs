@@ -6,6 +6,8 @@ use runtime::context::LuaFactory;
 use runtime::module::compile_failure::CompileFailure;
 use runtime::module::{Bytecode, Modules};
 
+use super::patience;
+
 /// Compiles and checks chunks. No method is called with a lock held.
 pub trait Compiler: Send + Sync + 'static {
     /// Compiles the main chunk for the contexts of a module.
@@ -37,6 +39,12 @@ impl Compiler for LuaFactory {
         source: &[u8],
         modules: Arc<dyn Modules>,
     ) -> Result<(), CompileFailure> {
-        self.validate(file_name, source, modules)
+        self.validate(file_name, source, modules, patience::now())
+            .map_err(|invalid| {
+                if invalid.ran_out {
+                    patience::ran_out();
+                }
+                invalid.failure
+            })
     }
 }

@@ -15,6 +15,7 @@ pub mod joining;
 pub mod library;
 pub mod module;
 pub mod names;
+pub mod patience;
 pub mod persistence;
 pub mod registry;
 pub mod rollout;

@@ -12,10 +12,12 @@ use bytes::{Bytes, BytesMut};
 use protocol::key::Digest;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::QueryServices;
 use super::job::{self, Kind};
+use crate::contexts::lane;
 use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
 use crate::record::Namespace;
 use crate::stats::{Counter, NamespaceStats};
@@ -43,6 +45,8 @@ struct Background<F> {
     /// Time that a call may take.
     call_limit: Duration,
     begun: Instant,
+    /// Leave to work, of which there is little for all background jobs.
+    leave: Arc<Semaphore>,
     next_partition: AtomicU16,
     /// Records that have had their turn.
     turns: AtomicU64,
@@ -88,6 +92,7 @@ pub(crate) fn answer<S: QueryServices>(
                 job: Arc::clone(running.job()),
                 call_limit: services.transaction_max(),
                 begun: Instant::now(),
+                leave: Arc::clone(services.jobs().background_leave()),
                 next_partition: AtomicU16::new(0),
                 turns: AtomicU64::new(0),
             });
@@ -208,7 +213,13 @@ impl<F: Functions + 'static> Background<F> {
             }
             let mut scan = self.namespace.scan(partition, None).outlines();
             loop {
-                let page = match scan.page().await {
+                let Ok(leave) = self.leave.acquire().await else {
+                    // It is never closed.
+                    return;
+                };
+                let page = scan.page().await;
+                drop(leave);
+                let page = match page {
                     Ok(page) if page.is_empty() => break,
                     Ok(page) => page,
                     Err(error) => {
@@ -224,8 +235,17 @@ impl<F: Functions + 'static> Background<F> {
                     if !self.wait_for_turn().await {
                         return;
                     }
-                    self.work_on(&request, &task, record, &mut reply).await;
+                    let Ok(leave) = self.leave.acquire().await else {
+                        return;
+                    };
+                    let work = self.work_on(&request, &task, record, &mut reply);
+                    lane::background(work).await;
+                    drop(leave);
                     reply.clear();
+                    if matches!(task, Task::Call(_)) {
+                        // Clients' requests go first.
+                        tokio::task::yield_now().await;
+                    }
                 }
                 tokio::task::yield_now().await;
             }

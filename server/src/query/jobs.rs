@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::stats::Counter;
 
@@ -198,11 +198,24 @@ struct Table {
 }
 
 /// The jobs of a node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Jobs {
     table: Mutex<Table>,
     names: RandomState,
     named: AtomicU64,
+    background_leave: Arc<Semaphore>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            table: Mutex::default(),
+            names: RandomState::default(),
+            named: AtomicU64::default(),
+            background_leave: Arc::new(Semaphore::new((processors / 2).max(1))),
+        }
+    }
 }
 
 /// A job that runs, in the hands of who runs it. Dropped without a word, it ends as abandoned.
@@ -215,6 +228,13 @@ pub struct RunningJob {
 }
 
 impl Jobs {
+    /// Leave to work on one record, or to look at one page of records, for all background jobs together: half as many as
+    /// there are processors, so that clients' requests find some free.
+    #[must_use]
+    pub fn background_leave(&self) -> &Arc<Semaphore> {
+        &self.background_leave
+    }
+
     /// Begins a job. At most `limit` run at a time; of those that ended, `max_done` are remembered.
     ///
     /// # Errors
