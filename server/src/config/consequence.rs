@@ -38,7 +38,6 @@ const TABLE: &[Row] = &[
     (Section::Service, &["enable-health-check", "fb-health-"], "the health of other nodes is not measured"),
     (Section::Service, &["enforce-best-practices"], "the machine is not examined, so nothing refuses the start"),
     (Section::Service, &["feature-key-file", "feature-key-files"], "there are no licensed features to open"),
-    (Section::Service, &["info-max-ms"], "info commands have no time limit of their own"),
     (Section::Service, &["keep-caps-ssd-health", "os-group-perms"], "the server never needs rights of root"),
     (Section::Service, &["log-local-time"], "times in the log are GMT"),
     (Section::Service, &["masking-statistics"], "no data is masked"),

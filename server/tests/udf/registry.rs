@@ -228,7 +228,8 @@ fn stats_name_every_module() {
     assert_eq!(
         answer,
         "filename=b.lua:version=1:contexts-idle=10:contexts-busy=0:hits=1:misses=0:created=10:dropped=0:\
-         load-failures=0:calls=0:errors=0:timeouts=0:out-of-memory=0:contexts-oversized=0:contexts-changed=0:memory-bytes=10000;"
+         load-failures=0:calls=0:errors=0:timeouts=0:out-of-memory=0:contexts-oversized=0:contexts-changed=0:memory-bytes=10000:\
+         script-memory-held=0:script-memory-limit=18446744073709551615;"
     );
     let all = ask(&fixture.service, "udf-stats");
     assert!(
