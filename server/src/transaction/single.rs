@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::key::Digest;
-use protocol::message::{FieldType, Info1, Info2, Info4};
+use protocol::message::{FieldType, Info1, Info2, Info4, OpCode};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Kind};
@@ -116,6 +116,28 @@ async fn delete<S: Services>(
     }
 }
 
+/// Ops of a change that is made under the lock of its record's partition.
+const SHORT_OPS: usize = 8;
+
+/// Whether a change is done within a moment, whatever the record holds. While others may have to wait for a thread that
+/// holds a whole partition, it must not step aside; see [`super::work`].
+fn is_short(request: &Request<'_>) -> bool {
+    let is_plain = |op| {
+        matches!(
+            op,
+            OpCode::READ
+                | OpCode::WRITE
+                | OpCode::INCR
+                | OpCode::APPEND
+                | OpCode::PREPEND
+                | OpCode::TOUCH
+                | OpCode::DELETE_ALL
+        )
+    };
+    let ops = &request.ops;
+    request.filter.is_none() && ops.len() <= SHORT_OPS && ops.iter().all(|op| is_plain(op.op))
+}
+
 /// Holds a record for a change.
 enum Held<'a> {
     /// It was free.
@@ -130,7 +152,9 @@ async fn lock<'t, S: Services>(
     request: &Request<'_>,
 ) -> Result<Held<'t>, ResultCode> {
     let locks = target.namespace.locks();
-    if let Some(lock) = locks.try_short(target.digest) {
+    if is_short(request)
+        && let Some(lock) = locks.try_short(target.digest)
+    {
         return Ok(Held::AtOnce(lock));
     }
     let pending_limit = target.namespace.settings.transaction_pending_limit();
