@@ -1,10 +1,13 @@
-//! The administration shell: a line → a command → questions to nodes → sheets → text.
+//! The administration shell: a line → a command → a plan or a view → questions to nodes → events → text or JSON.
 
 pub mod command;
 pub mod manage;
 pub mod options;
+pub mod outcome;
 pub mod parse;
+pub mod plan;
 pub mod program;
+mod request;
 pub mod session;
 pub mod shell;
 pub mod view;

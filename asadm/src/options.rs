@@ -1,6 +1,6 @@
 //! The command line of `asadm`, and what it means together with the configuration files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
@@ -149,15 +149,25 @@ pub struct Settings {
 }
 
 impl Options {
-    /// Options of the reference tool that are accepted and do nothing here.
-    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
-        [
+    /// What a person should know about these options.
+    pub fn warnings(&self, settings: &Settings) -> Vec<String> {
+        let without_effect = [
             (self.pmap, "--pmap"),
             (self.profile, "--profile"),
             (self.debug, "--debug"),
-        ]
-        .into_iter()
-        .filter_map(|(given, name)| given.then_some(name))
+        ];
+        let mut warnings: Vec<String> = without_effect
+            .into_iter()
+            .filter(|(given, _)| *given)
+            .map(|(_, name)| format!("{name} has no effect in this version of asadm"))
+            .collect();
+        if self.enable && settings.execute.is_none() {
+            warnings.push(
+                "--enable goes together with -e; here type \"enable\" to enter privileged mode"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
 
     /// A flag that is on in a file stays on.
@@ -193,23 +203,6 @@ impl Options {
                 || config.flag("collectinfo")
                 || config.flag("log-analyzer")
                 || config.flag("log-analyser"),
-        }
-    }
-
-    /// The line that names the configuration files, those that win first.
-    pub fn config_line(&self, home: Option<&Path>) -> String {
-        let sources = self.config.sources(home);
-        let files: Vec<_> = sources
-            .defaults
-            .iter()
-            .chain(&sources.named)
-            .rev()
-            .map(|file| file.display().to_string())
-            .collect();
-        if files.is_empty() {
-            "Config_file: None".to_owned()
-        } else {
-            format!("Config_file: {}", files.join(", "))
         }
     }
 }

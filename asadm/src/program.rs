@@ -13,8 +13,8 @@ use tools::document::Document;
 use tools::exit::Exit;
 use tools::output::Output;
 use tools::render::Style;
-use tools::terminal::prompt;
-use tools::{ask, value};
+use tools::terminal::{prompt, safe};
+use tools::{ask, secret, value};
 
 use crate::options::{Format, Options, Settings};
 use crate::session::{Header, Session};
@@ -109,35 +109,48 @@ async fn run_into(options: &Options, document: Option<Document>) -> Exit {
     if let Some(document) = document {
         out.to_document(document);
     }
+    let mut exit = Exit::Success;
     for problem in &config.problems {
-        tell(&mut out, problem);
+        exit = exit.max(tell(&mut out, problem));
     }
-    for name in options.without_effect() {
-        out.warning(&format!("{name} has no effect in this version of asadm"));
+    if config.is_unusable() {
+        return Exit::Command;
+    }
+    for warning in options.warnings(&settings) {
+        out.warning(&warning);
     }
     if settings.analyser {
-        out.setup_error(
+        out.error(
             "the analysers of collectinfo files and logs are not supported by this version of asadm",
         );
-        return out.exit;
+        return Exit::Setup;
     }
     if settings.alternate && settings.alumni {
-        out.setup_error("Aerospike does not support alternate address for alumni services. Please enable only one of services_alumni or services_alternate.");
+        out.error("Aerospike does not support alternate address for alumni services. Please enable only one of services_alumni or services_alternate.");
+        exit = Exit::Setup;
     }
     if settings.asinfo_mode {
-        return asinfo_mode(options, &config, &settings, out).await;
+        return exit.max(asinfo_mode(options, &config, &settings, out).await);
     }
     let text = match settings.execute.as_deref().map(Commands::of).transpose() {
         Ok(text) => text,
         Err(error) => {
             out.error(&error);
-            return out.exit;
+            return Exit::Command;
         }
     };
+    let typed = text.as_ref().filter(|text| !text.from_file);
+    if typed.is_some_and(|text| {
+        text.commands
+            .iter()
+            .any(|words| command::holds_password(words))
+    }) {
+        out.warning(secret::EXPOSED);
+    }
     let shell = text.is_none();
     if shell && as_document {
-        out.setup_error("--format json goes together with -e");
-        return out.exit;
+        out.error("--format json goes together with -e");
+        return Exit::Setup;
     }
     if shell {
         let title = format!(
@@ -145,17 +158,21 @@ async fn run_into(options: &Options, document: Option<Document>) -> Exit {
             env!("CARGO_PKG_VERSION")
         );
         let title = out.bold(&title);
-        out.text(&format!("{title}\n\n"));
+        out.put(&format!("{title}\n\n"));
     }
-    let Some(connection) = resolve(options, &config, &mut out) else {
-        return out.exit;
+    let connection = match resolve(options, &config, &mut out) {
+        Ok((connection, told)) => {
+            exit = exit.max(told);
+            connection
+        }
+        Err(failed) => return exit.max(failed),
     };
     if let Some(instance) = &options.config.instance {
         out.note(&format!("Instance:    {instance}"));
     }
     let seeds: Vec<_> = connection.seeds.iter().map(ToString::to_string).collect();
     out.note(&format!("Seed:        [{}]", seeds.join(", ")));
-    out.note(&options.config_line(home.as_deref()));
+    out.note(&config_line(&config));
 
     let approach = Approach {
         agent: concat!("asadm-", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -177,13 +194,8 @@ async fn run_into(options: &Options, document: Option<Document>) -> Exit {
             for refusal in &error.refusals {
                 out.error(refusal);
             }
-            if shell {
-                out.exit = Exit::Success;
-                out.setup_error(&error.to_string());
-            } else {
-                out.error(&error.to_string());
-            }
-            return out.exit;
+            out.error(&error.to_string());
+            return if shell { Exit::Setup } else { Exit::Command };
         }
     };
     for warning in &cluster.warnings {
@@ -191,46 +203,77 @@ async fn run_into(options: &Options, document: Option<Document>) -> Exit {
     }
     for gap in &cluster.gaps {
         out.error(gap);
+        exit = exit.max(Exit::Command);
     }
     if let Some(path) = &settings.out_file
         && let Err(error) = out.to_file(path)
     {
         out.error(&format!("cannot write {}: {error}", path.display()));
-        return out.exit;
+        return Exit::Command;
     }
     let mut session = Session::new(cluster, out);
     session.strict = settings.strict;
-    match text {
+    let ended = match text {
         Some(text) => execute(session, &text, settings.enable).await,
         None => shell::run(session, home.as_deref()).await,
+    };
+    exit.max(ended)
+}
+
+/// The line that names the configuration files that were read, those that win first.
+fn config_line(config: &Config) -> String {
+    let files: Vec<_> = config
+        .files
+        .iter()
+        .rev()
+        .map(|file| file.display().to_string())
+        .collect();
+    if files.is_empty() {
+        "Config_file: None".to_owned()
+    } else {
+        format!("Config_file: {}", files.join(", "))
     }
 }
 
-/// Seeds and login, or `None` after an error.
-fn resolve(options: &Options, config: &Config, out: &mut Output) -> Option<Connection> {
+/// Seeds and login with the status so far, or the status after an error.
+fn resolve(
+    options: &Options,
+    config: &Config,
+    out: &mut Output,
+) -> Result<(Connection, Exit), Exit> {
     let resolved = Connection::resolve(&options.connection, &options.tls, config, prompt::password);
     match resolved {
         Ok(connection) => {
-            if let Some(problem) = &connection.problem {
-                tell(out, problem);
-            }
-            Some(connection)
-        }
-        Err(error @ (OptionsError::TlsRequired(_) | OptionsError::Tls(_))) => {
-            out.setup_error(&error.to_string());
-            None
+            let told = connection
+                .problem
+                .as_ref()
+                .map(|problem| tell(out, problem));
+            Ok((connection, told.unwrap_or_default()))
         }
         Err(error) => {
             out.error(&error.to_string());
-            None
+            Err(match error {
+                OptionsError::TlsRequired(_) | OptionsError::Tls(_) => Exit::Setup,
+                OptionsError::Host(_)
+                | OptionsError::Login(_)
+                | OptionsError::Secret(_)
+                | OptionsError::NotText
+                | OptionsError::Prompt(_) => Exit::Command,
+            })
         }
     }
 }
 
-fn tell(out: &mut Output, problem: &Problem) {
+fn tell(out: &mut Output, problem: &Problem) -> Exit {
     match problem {
-        Problem::Warning(text) => out.warning(text),
-        Problem::Error(text) => out.setup_error(text),
+        Problem::Warning(text) => {
+            out.warning(text);
+            Exit::Success
+        }
+        Problem::Error(text) | Problem::Fatal(text) => {
+            out.error(text);
+            Exit::Setup
+        }
     }
 }
 
@@ -241,9 +284,12 @@ fn style(settings: &Settings) -> Style {
         .or_else(|| Some(crossterm::terminal::size().ok()?.0.into()))
         .filter(|columns| *columns > 0)
         .unwrap_or(160);
+    let terminal = io::stdout().is_terminal();
     Style {
         json: settings.json,
-        colour: io::stdout().is_terminal()
+        safe: safe::stdout_is_seen(),
+        cut: terminal,
+        colour: terminal
             && !settings.no_color
             // See no-color.org: any value but the empty one.
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -261,7 +307,12 @@ struct Commands {
 impl Commands {
     fn of(text: &str) -> Result<Self, String> {
         let (text, from_file) = text_or_file(text)?;
-        let commands = parse::commands(&text).map_err(|error| error.to_string())?;
+        let commands = if from_file {
+            parse::file(&text, command::continues)
+        } else {
+            parse::commands(&text)
+        };
+        let commands = commands.map_err(|error| error.to_string())?;
         Ok(Self {
             commands,
             from_file,
@@ -298,7 +349,7 @@ async fn execute(mut session: Session, text: &Commands, enable: bool) -> Exit {
     if interrupted {
         return Exit::Interrupted;
     }
-    session.out.exit
+    session.exit()
 }
 
 /// Sends each request to the first seed that answers. Errors of the node are answers here; the status stays 0.
@@ -308,8 +359,9 @@ async fn asinfo_mode(
     settings: &Settings,
     mut out: Output,
 ) -> Exit {
-    let Some(connection) = resolve(options, config, &mut out) else {
-        return Exit::Setup;
+    let (connection, exit) = match resolve(options, config, &mut out) {
+        Ok(resolved) => resolved,
+        Err(_) => return Exit::Setup,
     };
     let text = match text_or_file(settings.execute.as_deref().unwrap_or_default()) {
         // In a file a line end separates too.
@@ -317,7 +369,7 @@ async fn asinfo_mode(
         Ok((text, false)) => text,
         Err(error) => {
             out.error(&error);
-            return out.exit;
+            return Exit::Command;
         }
     };
     let mut requests = parse::requests(&text);
@@ -361,5 +413,5 @@ async fn asinfo_mode(
             }
         }
     }
-    out.exit
+    exit
 }

@@ -14,8 +14,8 @@ use tools::ask::{Answer, AskError, ask, connect};
 use tools::config::{ASADM, Config, Problem};
 use tools::connection::Connection;
 use tools::options::{ConfigOptions, ConnectionOptions, TlsOptions, seconds};
-use tools::terminal::prompt;
-use tools::value;
+use tools::terminal::{prompt, safe};
+use tools::{secret, suggest, value};
 
 /// Sends an info command to an Aerospike server and prints the answer.
 #[derive(Parser, Debug)]
@@ -71,7 +71,7 @@ impl Outcome {
     fn tell(&mut self, problem: &Problem) {
         match problem {
             Problem::Warning(text) => self.messages.push(format!("WARNING: {text}")),
-            Problem::Error(text) => self.fail(text),
+            Problem::Error(text) | Problem::Fatal(text) => self.fail(text),
         }
     }
 
@@ -81,11 +81,16 @@ impl Outcome {
     }
 
     fn print(&self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(self.answer.as_bytes())?;
+        let mut text = self.answer.clone();
         if !self.messages.is_empty() {
             let gap = if self.answer.is_empty() { "" } else { "\n" };
-            write!(out, "{gap}{}\n\n", self.messages.join("\n"))?;
+            text += &format!("{gap}{}\n\n", self.messages.join("\n"));
+        }
+        let mut out = io::stdout().lock();
+        if safe::stdout_is_seen() {
+            out.write_all(safe::text(&text).as_bytes())?;
+        } else {
+            out.write_all(text.as_bytes())?;
         }
         out.flush()
     }
@@ -156,6 +161,10 @@ fn run(options: &Options) -> Outcome {
     if let Some(problem) = &connection.problem {
         outcome.tell(problem);
     }
+    if connection.exposes_password {
+        // Not on stdout, where scripts look for the answer. Nothing helps when there is no stderr.
+        let _ = writeln!(io::stderr(), "WARNING: {}", secret::EXPOSED);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -169,6 +178,13 @@ fn run(options: &Options) -> Outcome {
     match runtime.block_on(answer(options, &config, &connection)) {
         Ok(answer) => {
             outcome.failed |= is_failure(&answer.value, options.strict);
+            let command = value::command(options.value.as_deref().unwrap_or_default());
+            if suggest::is_unknown(&answer.value)
+                && let Some(near) = suggest::info_command(command)
+            {
+                // The same.
+                let _ = writeln!(io::stderr(), "Did you mean `{near}`?");
+            }
             outcome.answer = answer.shown;
         }
         Err(AskError::Invalid(command)) => {

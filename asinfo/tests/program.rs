@@ -91,6 +91,7 @@ const ANSWERS: &[(&str, &str)] = &[
     ("statistics", "a=1;b=2;"),
     ("udf-list", ""),
     ("nosuch", "ERROR:4:unrecognized command"),
+    ("namspaces", "ERROR:4:unrecognized command"),
     ("old", "FAIL:4:bad"),
     ("udf-get:filename=x.lua", "error=not_found"),
     ("text", "no Error: here"),
@@ -158,8 +159,20 @@ fn prints_answers_and_tells_success_by_its_status() {
         let ran = run(&[&["-p", &port], words].concat());
         let out = out.replace("PORT", &port);
         assert_eq!((ran.out, ran.rc), (out, rc), "{words:?}");
-        assert_eq!(ran.err, "", "{words:?}");
+        // Where the password can be read, that is said, and not where scripts look for the answer.
+        let exposed = words.contains(&"-Psecret");
+        assert_eq!(ran.err.contains("can be read by others"), exposed, "{words:?}");
+        assert_eq!(ran.err.lines().count(), usize::from(exposed), "{words:?}");
     }
+}
+
+#[test]
+fn what_may_have_been_meant_is_said_and_never_sent() {
+    let port = serve(ANSWERS).to_string();
+    let ran = run(&["-p", &port, "-v", "namspaces"]);
+    assert_eq!(ran.err, "Did you mean `namespaces`?\n");
+    assert_eq!(ran.rc, 1);
+    assert!(ran.out.starts_with("ERROR:4:"), "{}", ran.out);
 }
 
 #[test]

@@ -114,6 +114,8 @@ pub enum Problem {
     Warning(String),
     /// The same, and the run ends with a failure.
     Error(String),
+    /// The file cannot be read at all. What it was to say is not known, so that nothing should be done without it.
+    Fatal(String),
 }
 
 /// The values of all files together.
@@ -122,6 +124,8 @@ pub struct Config {
     values: BTreeMap<&'static str, Value>,
     /// What went wrong, in the order of reading.
     pub problems: Vec<Problem>,
+    /// The files that were read, in that order.
+    pub files: Vec<PathBuf>,
 }
 
 impl Config {
@@ -133,6 +137,7 @@ impl Config {
             sections: BTreeMap::new(),
             problems: Vec::new(),
             files: 0,
+            read: Vec::new(),
             instance: sources.instance.as_deref(),
         };
         for file in &sources.defaults {
@@ -144,6 +149,7 @@ impl Config {
         let Reader {
             mut sections,
             problems,
+            read,
             ..
         } = reader;
         let cluster = section_name("cluster", sources.instance.as_deref());
@@ -153,7 +159,11 @@ impl Config {
             .remove(&with_suffix)
             .or_else(|| sections.remove(own.name));
         values.extend(own.into_iter().flatten());
-        Self { values, problems }
+        Self {
+            values,
+            problems,
+            files: read,
+        }
     }
 
     /// A text; an empty one counts as absent, except for the password.
@@ -162,6 +172,12 @@ impl Config {
             .get(key)?
             .as_str()
             .filter(|text| !text.is_empty() || key == "password")
+    }
+
+    /// Whether a file could not be read at all.
+    pub fn is_unusable(&self) -> bool {
+        let mut problems = self.problems.iter();
+        problems.any(|problem| matches!(problem, Problem::Fatal(_)))
     }
 
     /// Whether a flag is on.
@@ -193,6 +209,7 @@ struct Reader<'a> {
     sections: BTreeMap<String, Values>,
     problems: Vec<Problem>,
     files: usize,
+    read: Vec<PathBuf>,
     instance: Option<&'a str>,
 }
 
@@ -217,16 +234,26 @@ impl Reader<'_> {
                 return;
             }
             Err(error) => {
-                self.problems.push(Problem::Warning(format!(
-                    "Config file read error : {shown} {error}"
+                self.problems
+                    .push(Problem::Fatal(format!("cannot read {shown}: {error}")));
+                return;
+            }
+        };
+        let table = match text.parse::<Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                let (line, column) = place(&text, error.span().map_or(0, |span| span.start));
+                let reason = one_line(&error);
+                self.problems.push(Problem::Fatal(format!(
+                    "Config file parse error: {shown}:{line}:{column}: {reason}"
                 )));
                 return;
             }
         };
-        let read = text
-            .parse::<Table>()
-            .map_err(|error| one_line(&error))
-            .and_then(|table| Ok((self.checked(&table)?, included(&table, path)?)));
+        self.read.push(path.to_owned());
+        let read = self
+            .checked(&table)
+            .and_then(|sections| Ok((sections, included(&table, path)?)));
         match read {
             Ok((sections, files)) => {
                 for (name, section) in sections {
@@ -319,6 +346,16 @@ fn included(table: &Table, from: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
+/// Line and column, from 1, of a byte.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |feed| feed + 1);
+    let column = before
+        .get(line_start..)
+        .map_or(0, |line| line.chars().count());
+    (before.matches('\n').count() + 1, column + 1)
+}
+
 fn one_line(error: &toml::de::Error) -> String {
     error.message().replace('\n', ", ")
 }
@@ -396,12 +433,33 @@ mod tests {
             "[include]\ndirectory = 'nosuch'",
         ] {
             let config = read(&[("a.conf", text)], None);
+            let expected = text == "[cluster";
+            assert_eq!(config.is_unusable(), expected, "{text}");
             assert!(
-                matches!(config.problems.as_slice(), [Problem::Error(_)]),
+                matches!(
+                    config.problems.as_slice(),
+                    [Problem::Error(_) | Problem::Fatal(_)]
+                ),
                 "{text}: {:?}",
                 config.problems
             );
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_with_its_place() {
+        let config = read(&[("a.conf", "[cluster]\nhost = 'a'\nuser = = 1\n")], None);
+        let [Problem::Fatal(text)] = config.problems.as_slice() else {
+            panic!("{:?}", config.problems);
+        };
+        assert!(text.contains("a.conf:3:8: "), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let named = vec![folder.path().to_owned()];
+        let sources = Sources {
+            named,
+            ..Sources::default()
+        };
+        assert!(Config::read(&sources, &ASADM).is_unusable());
     }
 
     #[test]

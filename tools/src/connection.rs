@@ -9,6 +9,7 @@ use crate::config::{Config, Problem};
 use crate::hosts::{HostError, Seed};
 use crate::login::{Credential, LoginError};
 use crate::options::{ConnectionOptions, TlsOptions};
+use crate::secret::{self, SecretError};
 use crate::tls::{Tls, TlsError};
 
 /// Port of a host without one.
@@ -25,6 +26,8 @@ pub struct Connection {
     pub tls: Option<Tls>,
     /// Something to tell, which does not keep the command from being sent.
     pub problem: Option<Problem>,
+    /// A password stands on the command line: see [`secret::EXPOSED`].
+    pub exposes_password: bool,
 }
 
 /// Options that cannot be followed.
@@ -42,6 +45,12 @@ pub enum OptionsError {
     /// A password that cannot be used.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// A password that is not where it was said to be.
+    #[error("cannot read the password: {0}")]
+    Secret(#[from] SecretError),
+    /// Bytes that are no text.
+    #[error("cannot use the password: it is no UTF-8 text")]
+    NotText,
     /// No password could be read.
     #[error("cannot read the password: {0}")]
     Prompt(#[from] std::io::Error),
@@ -84,11 +93,21 @@ impl Connection {
             }
         }
         let user = options.user.as_deref().or_else(|| config.text("user"));
-        let password = || match (&options.password, config.text("password")) {
-            (Some(Some(password)), _) => Ok(password.clone()),
-            (None, Some(password)) => Ok(password.to_owned()),
-            _ => prompt("Enter Password:"),
+        let password = || -> Result<String, OptionsError> {
+            match (&options.password, config.text("password")) {
+                (Some(Some(given)), _) => {
+                    let password = secret::read(given)?;
+                    String::from_utf8(password).map_err(|_| OptionsError::NotText)
+                }
+                (None, Some(password)) => Ok(password.to_owned()),
+                _ => Ok(prompt("Enter Password:")?),
+            }
         };
+        let exposed = |given: &Option<Option<String>>| {
+            let given = given.as_ref().and_then(Option::as_deref);
+            given.is_some_and(secret::is_itself)
+        };
+        let exposes_password = exposed(&options.password) || exposed(&tls.tls_keyfile_password);
         // Without a user nobody logs in, whatever the mode.
         let credential = match (auth.as_str(), user) {
             ("PKI", _) => Some(Credential::Certificate),
@@ -109,6 +128,7 @@ impl Connection {
             credential,
             tls,
             problem,
+            exposes_password,
         })
     }
 

@@ -23,30 +23,50 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use crate::exit::Exit;
+use crate::json;
+use crate::output::NodeAnswer;
+use crate::sheet::{Sheet, Table, resolve};
 
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// What one node said to `asinfo`.
-#[derive(Debug)]
-pub struct NodeAnswer {
-    /// How the node is shown.
-    pub node: String,
-    /// Its address without the port.
-    pub address: String,
-    /// The answer, or why there is none.
-    pub answer: Result<String, String>,
+#[derive(Debug, Serialize)]
+struct Message {
+    level: String,
+    text: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Output {
+    Sheet(Table),
+    Answers(Vec<NodeAnswer>),
+    Text(String),
+}
+
+impl Serialize for NodeAnswer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(3))?;
+        object.serialize_entry("node", &self.node)?;
+        object.serialize_entry("address", &self.address)?;
+        match &self.answer {
+            Ok(text) => object.serialize_entry("answer", text)?,
+            Err(reason) => object.serialize_entry("error", reason)?,
+        }
+        object.end()
+    }
+}
+
+#[derive(Debug, Default, Serialize)]
 struct Section {
     command: String,
     failed: bool,
-    output: Vec<Value>,
-    messages: Vec<Value>,
+    output: Vec<Output>,
+    messages: Vec<Message>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +75,14 @@ struct Content {
     before: Section,
     commands: Vec<Section>,
     file: Option<File>,
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    version: u32,
+    exit_status: u8,
+    messages: &'a [Message],
+    commands: &'a [Section],
 }
 
 /// A document that grows while the program runs; clones are the same one.
@@ -81,46 +109,23 @@ impl Document {
             self.message("note", text.trim_end());
             return;
         }
-        self.with(|section| {
-            if let Some(Value::String(before)) = section
-                .output
-                .last_mut()
-                .and_then(|last| last.get_mut("text"))
-            {
-                before.push_str(text);
-            } else if !text.is_empty() {
-                section.output.push(json!({ "text": text }));
-            }
+        self.with(|section| match section.output.last_mut() {
+            Some(Output::Text(before)) => before.push_str(text),
+            _ if text.is_empty() => {}
+            _ => section.output.push(Output::Text(text.to_owned())),
         });
     }
 
-    /// A table, in the form in which `--json` prints it.
-    pub fn sheet(&self, printed: &str) {
-        if printed.is_empty() {
-            return;
+    /// A table, in the form in which `--json` prints it; nothing if there is nothing to show.
+    pub fn sheet(&self, sheet: &Sheet) {
+        if let Some(table) = resolve(sheet) {
+            self.with(|section| section.output.push(Output::Sheet(table)));
         }
-        // It was written a moment ago; were it no JSON, it would still be its text.
-        let sheet = serde_json::from_str(printed).unwrap_or_else(|_| json!(printed));
-        self.with(|section| section.output.push(json!({ "sheet": sheet })));
     }
 
     /// What nodes answered.
     pub fn answers(&self, answers: &[NodeAnswer]) {
-        let answers: Vec<Value> = answers
-            .iter()
-            .map(|answer| {
-                let (name, text) = match &answer.answer {
-                    Ok(text) => ("answer", text),
-                    Err(reason) => ("error", reason),
-                };
-                let mut object = Map::new();
-                object.insert("node".to_owned(), json!(answer.node));
-                object.insert("address".to_owned(), json!(answer.address));
-                object.insert(name.to_owned(), json!(text));
-                Value::Object(object)
-            })
-            .collect();
-        self.with(|section| section.output.push(json!({ "answers": answers })));
+        self.with(|section| section.output.push(Output::Answers(answers.to_vec())));
     }
 
     /// A message; one of level `error` makes its command a failed one.
@@ -128,9 +133,10 @@ impl Document {
         let level = level.to_ascii_lowercase();
         self.with(|section| {
             section.failed |= level == "error";
-            section
-                .messages
-                .push(json!({ "level": level, "text": text }));
+            section.messages.push(Message {
+                level,
+                text: text.to_owned(),
+            });
         });
     }
 
@@ -145,25 +151,13 @@ impl Document {
     /// The output cannot be written; a reader of stdout that is gone is an error as well.
     pub fn write(&self, exit: Exit) -> io::Result<()> {
         let content = &mut *self.0.borrow_mut();
-        let commands: Vec<Value> = content
-            .commands
-            .iter()
-            .map(|section| {
-                json!({
-                    "command": section.command,
-                    "failed": section.failed,
-                    "output": section.output,
-                    "messages": section.messages,
-                })
-            })
-            .collect();
-        let whole = json!({
-            "version": VERSION,
-            "exit_status": exit.code(),
-            "messages": content.before.messages,
-            "commands": commands,
-        });
-        let text = format!("{whole:#}\n");
+        let whole = Whole {
+            version: VERSION,
+            exit_status: exit.code(),
+            messages: &content.before.messages,
+            commands: &content.commands,
+        };
+        let text = json::text(&whole)? + "\n";
         match &mut content.file {
             Some(file) => file.write_all(text.as_bytes()),
             None => io::stdout().lock().write_all(text.as_bytes()),

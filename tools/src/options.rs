@@ -37,7 +37,7 @@ pub struct ConnectionOptions {
     /// Log in as this user
     #[arg(short = 'U', long, value_name = "USER")]
     pub user: Option<String>,
-    /// The user's password; asked for when it is left out
+    /// The user's password: itself, env:VARIABLE or file:PATH; asked for when it is left out
     #[arg(short = 'P', long, value_name = "PASSWORD", num_args = 0..=1)]
     pub password: Option<Option<String>>,
     /// How to log in: INTERNAL, EXTERNAL, EXTERNAL_INSECURE or PKI [default: INTERNAL]
@@ -67,7 +67,7 @@ pub struct TlsOptions {
     /// File with the client's key
     #[arg(long, alias = "tls_keyfile", value_name = "PATH")]
     pub tls_keyfile: Option<PathBuf>,
-    /// Password of the key: itself, env:VARIABLE or file:PATH
+    /// Password of the key: itself, env:VARIABLE or file:PATH; asked for when it is left out
     #[arg(long, alias = "tls_keyfile_password", value_name = "PASSWORD", num_args = 0..=1)]
     pub tls_keyfile_password: Option<Option<String>>,
     /// Versions of the protocol, as in `-all +TLSv1.2`

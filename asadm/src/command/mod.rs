@@ -9,7 +9,7 @@ mod secret;
 mod table;
 
 pub use help::{help, manual};
-pub use resolve::{Resolved, children, resolve};
+pub use resolve::{Resolved, children, continues, resolve};
 pub use secret::{holds_password, without_passwords};
 pub use table::{GROUPS, MODIFIERS};
 
@@ -33,6 +33,8 @@ pub struct Command {
     pub required: &'static [&'static str],
     /// How many words must stand before the first modifier.
     pub words: usize,
+    /// How many may.
+    pub words_max: usize,
     /// Flags that the command knows.
     pub flags: &'static [Flag],
     /// What it does.
@@ -68,7 +70,10 @@ impl Command {
 
     /// Whether the root help leaves it out.
     pub fn hidden(&self) -> bool {
-        matches!(self.path, ["health" | "help" | "quit" | "EOF"])
+        match self.action {
+            Action::View(view) => view.hidden,
+            _ => matches!(self.path, ["help" | "quit" | "EOF"]),
+        }
     }
 }
 
@@ -232,6 +237,7 @@ pub fn all() -> impl Iterator<Item = Command> {
             keywords: view.keywords,
             required: &[],
             words: 0,
+            words_max: view.words,
             flags: view.flags,
             action: Action::View(view),
         }))

@@ -1,6 +1,7 @@
 //! From words to a command. Words may be shortened as long as they are clear.
 
 use super::{Command, GROUPS, all, find};
+use crate::view::Flag;
 
 /// What the words mean.
 pub enum Resolved {
@@ -87,6 +88,15 @@ pub fn resolve(words: &[String]) -> Resolved {
             several => return Resolved::Ambiguous(ambiguous(word, several)),
         }
     }
+}
+
+/// Whether a line that begins with this word goes on with a command: it is one of its modifiers or flags.
+pub fn continues(words: &[String], word: &str) -> bool {
+    let Resolved::Command(command, _) = resolve(words) else {
+        return false;
+    };
+    let known = |flag: &Flag| flag.names.contains(&word);
+    command.keywords.contains(&word) || command.flags.iter().any(known)
 }
 
 fn candidates(names: &[&'static str], word: &str) -> Vec<&'static str> {

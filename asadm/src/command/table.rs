@@ -26,6 +26,7 @@ const fn command(
         keywords: &[],
         required: &[],
         words: 0,
+        words_max: 0,
         flags: &[],
         action,
     }
@@ -43,6 +44,7 @@ const fn accounts(
 ) -> Command {
     Command {
         keywords: &["like"],
+        words_max: 1,
         ..command(path, usage, help, Action::Accounts(accounts))
     }
 }
@@ -65,9 +67,21 @@ const fn manage(
 const fn words(count: usize, command: Command) -> Command {
     Command {
         words: count,
+        words_max: count,
         ..command
     }
 }
+
+/// So many words more may stand there.
+const fn optional(count: usize, command: Command) -> Command {
+    Command {
+        words_max: command.words.saturating_add(count),
+        ..command
+    }
+}
+
+/// Any number of words may stand there.
+const ANY: usize = usize::MAX;
 
 const fn no_wait(command: Command) -> Command {
     Command {
@@ -301,15 +315,18 @@ pub(super) const COMMANDS: &[Command] = &[
             Manage::UdfRemove,
         ),
     ),
-    words(
+    optional(
         1,
-        manage(
-            &["manage", "sindex", "create"],
-            "[integer|numeric|string|geo2dsphere|blob] NAME ns NS [set SET] [bin BIN] [in list|mapkeys|mapvalues] [ctx ITEM...|ctx_base64 TEXT|exp_base64 TEXT]",
-            "Creates a secondary index; without a type, an index of the records of a set.",
-            &["ns", "set", "bin", "in", "ctx", "ctx_base64", "exp_base64"],
-            &["ns"],
-            Manage::SindexCreate,
+        words(
+            1,
+            manage(
+                &["manage", "sindex", "create"],
+                "[integer|numeric|string|geo2dsphere|blob] NAME ns NS [set SET] [bin BIN] [in list|mapkeys|mapvalues] [ctx ITEM...|ctx_base64 TEXT|exp_base64 TEXT]",
+                "Creates a secondary index; without a type, an index of the records of a set.",
+                &["ns", "set", "bin", "in", "ctx", "ctx_base64", "exp_base64"],
+                &["ns"],
+                Manage::SindexCreate,
+            ),
         ),
     ),
     words(
@@ -339,34 +356,43 @@ pub(super) const COMMANDS: &[Command] = &[
         PARAM_TO,
         Manage::Config(Scope::Service),
     ),
-    words(
-        1,
-        manage(
-            &["manage", "config", "network"],
-            "SUBCONTEXT param PARAMETER to VALUE [with NODE...]",
-            "Changes a network parameter.",
-            PARAM,
-            PARAM_TO,
-            Manage::Config(Scope::Network),
+    optional(
+        0,
+        words(
+            1,
+            manage(
+                &["manage", "config", "network"],
+                "SUBCONTEXT param PARAMETER to VALUE [with NODE...]",
+                "Changes a network parameter.",
+                PARAM,
+                PARAM_TO,
+                Manage::Config(Scope::Network),
+            ),
         ),
     ),
-    manage(
-        &["manage", "config", "security"],
-        "[SUBCONTEXT] param PARAMETER to VALUE [with NODE...]",
-        "Changes a security parameter.",
-        PARAM,
-        PARAM_TO,
-        Manage::Config(Scope::Security),
-    ),
-    words(
+    optional(
         1,
         manage(
-            &["manage", "config", "namespace"],
-            "NS [SUBCONTEXT] [set SET] param PARAMETER to VALUE [with NODE...]",
-            "Changes a parameter of a namespace or of a set in it.",
-            &["set", "param", "to", "with"],
+            &["manage", "config", "security"],
+            "[SUBCONTEXT] param PARAMETER to VALUE [with NODE...]",
+            "Changes a security parameter.",
+            PARAM,
             PARAM_TO,
-            Manage::Config(Scope::Namespace),
+            Manage::Config(Scope::Security),
+        ),
+    ),
+    optional(
+        1,
+        words(
+            1,
+            manage(
+                &["manage", "config", "namespace"],
+                "NS [SUBCONTEXT] [set SET] param PARAMETER to VALUE [with NODE...]",
+                "Changes a parameter of a namespace or of a set in it.",
+                &["set", "param", "to", "with"],
+                PARAM_TO,
+                Manage::Config(Scope::Namespace),
+            ),
         ),
     ),
     manage(
@@ -393,25 +419,31 @@ pub(super) const COMMANDS: &[Command] = &[
         &["dc"],
         Manage::Config(Scope::XdrDelete),
     ),
-    words(
+    optional(
         1,
-        manage(
-            &["manage", "config", "xdr", "dc"],
-            "DC param P to V | DC namespace NS param P to V | DC add|remove namespace NS [rewind all|N] | DC add|remove node IP:PORT [with NODE...]",
-            "Changes an XDR data centre: a parameter, its namespaces, its nodes.",
-            &["namespace", "node", "param", "to", "rewind", "with"],
-            &[],
-            Manage::Config(Scope::XdrDc),
+        words(
+            1,
+            manage(
+                &["manage", "config", "xdr", "dc"],
+                "DC param P to V | DC namespace NS param P to V | DC add|remove namespace NS [rewind all|N] | DC add|remove node IP:PORT [with NODE...]",
+                "Changes an XDR data centre: a parameter, its namespaces, its nodes.",
+                &["namespace", "node", "param", "to", "rewind", "with"],
+                &[],
+                Manage::Config(Scope::XdrDc),
+            ),
         ),
     ),
-    no_warn(manage(
-        &["manage", "truncate"],
-        "ns NS [set SET] [before TIME iso-8601|unix-epoch] [undo] [--no-warn]",
-        "Removes all records of a set or namespace, or those last updated before a time.",
-        &["ns", "set", "before", "undo"],
-        &["ns"],
-        Manage::Truncate,
-    )),
+    optional(
+        ANY,
+        no_warn(manage(
+            &["manage", "truncate"],
+            "ns NS [set SET] [before TIME iso-8601|unix-epoch] [undo] [--no-warn]",
+            "Removes all records of a set or namespace, or those last updated before a time.",
+            &["ns", "set", "before", "undo"],
+            &["ns"],
+            Manage::Truncate,
+        )),
+    ),
     manage(
         &["manage", "recluster"],
         "",
@@ -460,14 +492,17 @@ pub(super) const COMMANDS: &[Command] = &[
         &["nodes", "ns"],
         Manage::Roster(RosterChange::Remove),
     )),
-    no_warn(manage(
-        &["manage", "roster", "stage", "nodes"],
-        "NODE_ID... ns NS [--no-warn]",
-        "Sets the pending roster of a namespace.",
-        &["ns"],
-        &["ns"],
-        Manage::Roster(RosterChange::Stage),
-    )),
+    optional(
+        ANY,
+        no_warn(manage(
+            &["manage", "roster", "stage", "nodes"],
+            "NODE_ID... ns NS [--no-warn]",
+            "Sets the pending roster of a namespace.",
+            &["ns"],
+            &["ns"],
+            Manage::Roster(RosterChange::Stage),
+        )),
+    ),
     no_warn(manage(
         &["manage", "roster", "stage", "observed"],
         "ns NS [--no-warn]",
@@ -476,15 +511,18 @@ pub(super) const COMMANDS: &[Command] = &[
         &["ns"],
         Manage::Roster(RosterChange::StageObserved),
     )),
-    words(
-        1,
-        manage(
-            &["manage", "jobs", "kill", "trids"],
-            "TRID...",
-            "Aborts jobs by their transaction ids.",
-            &[],
-            &[],
-            Manage::KillJobs,
+    optional(
+        ANY,
+        words(
+            1,
+            manage(
+                &["manage", "jobs", "kill", "trids"],
+                "TRID...",
+                "Aborts jobs by their transaction ids.",
+                &[],
+                &[],
+                Manage::KillJobs,
+            ),
         ),
     ),
     manage(
@@ -503,15 +541,18 @@ pub(super) const COMMANDS: &[Command] = &[
         &[],
         Manage::KillScans,
     ),
-    words(
-        1,
-        manage(
-            &["manage", "masking", "add"],
-            "FUNCTION [KEY VALUE...] namespace NS set SET bin BIN [type TYPE]",
-            "Adds a masking rule.",
-            &["namespace", "set", "bin", "type"],
-            &["namespace", "set", "bin"],
-            Manage::MaskingAdd,
+    optional(
+        ANY,
+        words(
+            1,
+            manage(
+                &["manage", "masking", "add"],
+                "FUNCTION [KEY VALUE...] namespace NS set SET bin BIN [type TYPE]",
+                "Adds a masking rule.",
+                &["namespace", "set", "bin", "type"],
+                &["namespace", "set", "bin"],
+                Manage::MaskingAdd,
+            ),
         ),
     ),
     manage(

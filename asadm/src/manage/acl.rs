@@ -3,11 +3,10 @@
 use protocol::result_code::ResultCode;
 use protocol::security::{Command, FIRST_DATA_PRIVILEGE, FieldId, PRIVILEGES};
 use tools::login;
-use tools::terminal::prompt;
 
-use super::{Outcome, argument, word};
+use super::{argument, if_confirmed, word};
 use crate::command::Acl;
-use crate::session::Session;
+use crate::plan::{Plan, Planned};
 use crate::view::Modifiers;
 
 /// A request and what is said about it.
@@ -21,41 +20,67 @@ struct Request {
 }
 
 /// Changes a user or role.
-pub(super) async fn change(session: &mut Session, change: Acl, modifiers: &Modifiers) -> Outcome {
-    let request = plan(change, modifiers)?;
-    let failed = format!("Failed to {}", request.what);
-    let message = format!("You're about to {}.", request.what);
-    if session.warn && !session.confirm(&message).await {
-        return Ok(());
-    }
-    let fields: Vec<(FieldId, &[u8])> = request
-        .fields
-        .iter()
-        .map(|(id, data)| (*id, data.as_slice()))
+pub(super) fn change(change: Acl, modifiers: &Modifiers, warned: bool) -> Planned {
+    let missing: Vec<(&'static str, String)> = passwords(change, argument(modifiers, 0))
+        .into_iter()
+        .filter(|(keyword, _)| modifiers.keyword(keyword).is_empty())
         .collect();
-    let (client, limit) = session
-        .cluster
-        .principal_client()
-        .await
-        .map_err(|reason| format!("{failed} : {reason}."))?;
-    let result = client
-        .security(request.command, &fields, limit, |unit| unit.result)
-        .await
-        .map_err(|error| format!("{failed} : {error}."))?;
-    if result != ResultCode::OK {
-        return Err(format!("{failed} : {}.", login::reason(result)));
-    }
-    session
-        .out
-        .text(&format!("Successfully {}.\n", request.done));
-    Ok(())
+    with_passwords(change, modifiers.clone(), missing.into_iter(), warned)
 }
 
-fn plan(change: Acl, modifiers: &Modifiers) -> Result<Request, String> {
+/// The passwords that a change needs: where they stand in the line, and how they are asked for.
+fn passwords(change: Acl, name: &str) -> Vec<(&'static str, String)> {
+    match change {
+        Acl::CreateUser => vec![("password", format!("Enter password for new user {name}:"))],
+        Acl::SetPassword => vec![("password", format!("Enter new password for user {name}:"))],
+        Acl::ChangePassword => vec![
+            ("old", "Enter old password:".to_owned()),
+            ("new", "Enter new password:".to_owned()),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Asks for what is missing, one after the other, as if it had stood in the line.
+fn with_passwords(
+    change: Acl,
+    mut modifiers: Modifiers,
+    mut missing: std::vec::IntoIter<(&'static str, String)>,
+    warned: bool,
+) -> Planned {
+    let Some((keyword, ask)) = missing.next() else {
+        return send(request(change, &modifiers)?, warned);
+    };
+    Ok(Plan::Password {
+        ask,
+        next: Box::new(move |typed| {
+            modifiers.keywords.insert(keyword, vec![typed]);
+            with_passwords(change, modifiers, missing, warned)
+        }),
+    })
+}
+
+fn send(request: Request, warned: bool) -> Planned {
+    let failed = format!("Failed to {}", request.what);
+    let message = format!("You're about to {}.", request.what);
+    if_confirmed(warned, message, move || {
+        Ok(Plan::Security {
+            command: request.command,
+            fields: request.fields,
+            next: Box::new(move |result| match result {
+                Ok(ResultCode::OK) => Plan::done(format!("Successfully {}.", request.done)),
+                Ok(code) => Err(format!("{failed} : {}.", login::reason(code))),
+                Err(reason) => Err(format!("{failed} : {reason}.")),
+            }),
+        })
+    })
+}
+
+fn request(change: Acl, modifiers: &Modifiers) -> Result<Request, String> {
     let name = argument(modifiers, 0);
     let user = (FieldId::USER, name.as_bytes().to_vec());
     let role = (FieldId::ROLE, name.as_bytes().to_vec());
-    let request = |command, fields, what, done: String| {
+    let made = |command, fields, what, done: String| {
         Ok(Request {
             command,
             fields,
@@ -65,39 +90,37 @@ fn plan(change: Acl, modifiers: &Modifiers) -> Result<Request, String> {
     };
     match change {
         Acl::CreateUser => {
-            let ask = format!("Enter password for new user {name}:");
-            let password = password(modifiers, "password", &ask)?;
+            let password = password(modifiers, "password")?;
             let fields = vec![user, (FieldId::PASSWORD, password), roles(modifiers)?];
             let done = format!("created user {name}");
-            request(Command::CREATE_USER, fields, "create user", done)
+            made(Command::CREATE_USER, fields, "create user", done)
         }
         Acl::DeleteUser => {
             let done = format!("deleted user {name}");
-            request(Command::DROP_USER, vec![user], "delete user", done)
+            made(Command::DROP_USER, vec![user], "delete user", done)
         }
         Acl::SetPassword => {
-            let ask = format!("Enter new password for user {name}:");
-            let password = password(modifiers, "password", &ask)?;
+            let password = password(modifiers, "password")?;
             let fields = vec![user, (FieldId::PASSWORD, password)];
             let done = format!("set password for user {name}");
-            request(Command::SET_PASSWORD, fields, "set password", done)
+            made(Command::SET_PASSWORD, fields, "set password", done)
         }
         Acl::ChangePassword => {
-            let old = password(modifiers, "old", "Enter old password:")?;
-            let new = password(modifiers, "new", "Enter new password:")?;
+            let old = password(modifiers, "old")?;
+            let new = password(modifiers, "new")?;
             let fields = vec![user, (FieldId::OLD_PASSWORD, old), (FieldId::PASSWORD, new)];
             let done = format!("changed password for user {name}");
-            request(Command::CHANGE_PASSWORD, fields, "change password", done)
+            made(Command::CHANGE_PASSWORD, fields, "change password", done)
         }
         Acl::GrantUser => {
             let fields = vec![user, roles(modifiers)?];
             let done = format!("granted roles to user {name}");
-            request(Command::GRANT_ROLES, fields, "grant roles", done)
+            made(Command::GRANT_ROLES, fields, "grant roles", done)
         }
         Acl::RevokeUser => {
             let fields = vec![user, roles(modifiers)?];
             let done = format!("revoked roles from user {name}");
-            request(Command::REVOKE_ROLES, fields, "revoke roles", done)
+            made(Command::REVOKE_ROLES, fields, "revoke roles", done)
         }
         Acl::CreateRole => {
             let mut fields = vec![role, privilege(modifiers)?];
@@ -106,21 +129,21 @@ fn plan(change: Acl, modifiers: &Modifiers) -> Result<Request, String> {
             }
             fields.extend(quotas(modifiers)?);
             let done = format!("created role {name}");
-            request(Command::CREATE_ROLE, fields, "create role", done)
+            made(Command::CREATE_ROLE, fields, "create role", done)
         }
         Acl::DeleteRole => {
             let done = format!("deleted role {name}");
-            request(Command::DROP_ROLE, vec![role], "delete role", done)
+            made(Command::DROP_ROLE, vec![role], "delete role", done)
         }
         Acl::GrantRole => {
             let fields = vec![role, privilege(modifiers)?];
             let done = format!("granted privilege to role {name}");
-            request(Command::GRANT_PRIVILEGES, fields, "grant privilege", done)
+            made(Command::GRANT_PRIVILEGES, fields, "grant privilege", done)
         }
         Acl::RevokeRole => {
             let fields = vec![role, privilege(modifiers)?];
             let done = format!("revoked privilege from role {name}");
-            request(Command::REVOKE_PRIVILEGES, fields, "revoke privilege", done)
+            made(Command::REVOKE_PRIVILEGES, fields, "revoke privilege", done)
         }
         Acl::Allowlist => {
             // Without the field the list is cleared.
@@ -132,7 +155,7 @@ fn plan(change: Acl, modifiers: &Modifiers) -> Result<Request, String> {
                 let done = format!("updated allowlist for role {name}");
                 (vec![role, allowlist(modifiers)], done)
             };
-            request(Command::SET_WHITELIST, fields, "set allowlist", done)
+            made(Command::SET_WHITELIST, fields, "set allowlist", done)
         }
         Acl::Quotas => {
             let found = quotas(modifiers)?;
@@ -143,18 +166,14 @@ fn plan(change: Acl, modifiers: &Modifiers) -> Result<Request, String> {
             };
             let fields = std::iter::once(role).chain(found).collect();
             let done = format!("set {plural} for role {name}");
-            request(Command::SET_QUOTAS, fields, what, done)
+            made(Command::SET_QUOTAS, fields, what, done)
         }
     }
 }
 
-/// A password as it is sent, asked for if it is not in the line.
-fn password(modifiers: &Modifiers, keyword: &str, ask: &str) -> Result<Vec<u8>, String> {
-    let password = match modifiers.keyword(keyword).first() {
-        Some(password) => password.clone(),
-        None => prompt::password(ask).map_err(|error| error.to_string())?,
-    };
-    login::hash(&password)
+/// A password as it is sent.
+fn password(modifiers: &Modifiers, keyword: &str) -> Result<Vec<u8>, String> {
+    login::hash(word(modifiers, keyword))
         .map(String::into_bytes)
         .map_err(|error| error.to_string())
 }
@@ -241,7 +260,7 @@ mod tests {
         let Action::Manage(Manage::Acl(change)) = command.action else {
             panic!("{line} is another command");
         };
-        let request = plan(change, &command.modifiers(&rest))?;
+        let request = request(change, &command.modifiers(&rest))?;
         let fields: Vec<_> = request
             .fields
             .iter()

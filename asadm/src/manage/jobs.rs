@@ -1,79 +1,99 @@
 //! `manage jobs kill`.
 
-use super::{Outcome, ask, at_least, response};
-use crate::session::Session;
-use crate::view::{Modifiers, is_error, reason};
+use tools::answer::{is_error, reason};
 use tools::clock;
-use tools::sheet::{Marker, NODE, Record, Sheet, Value, node, text};
+use tools::cluster::Cluster;
+use tools::output::Event;
+use tools::sheet::{NODE, Record, Sheet, Value, integer, node, text};
+
+use super::{at_least, if_confirmed, response, targets, to_all};
+use crate::plan::{Plan, Planned, Reply, Request};
+use crate::request::{Builder, checked_name};
+use crate::view::{self, Modifiers};
 
 /// One job on one node.
 struct Job {
     node: usize,
+    /// The cell of the node's name.
+    name: Value,
     trid: String,
     namespace: String,
     kind: String,
 }
 
 /// Aborts the jobs with these transaction ids wherever they run.
-pub(super) async fn by_trid(session: &mut Session, modifiers: &Modifiers) -> Outcome {
-    let nodes = session.cluster.alive();
-    let listed = ask(session, &nodes, "query-show").await;
-    let mut jobs = Vec::new();
-    for (index, answer) in nodes.iter().zip(listed) {
-        for job in answer.unwrap_or_default().split(';') {
-            let field = |name: &str| {
-                job.split(':')
-                    .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            let trid = field("trid");
-            if modifiers.words.contains(&trid) {
-                jobs.push(Job {
-                    node: *index,
-                    trid,
-                    namespace: field("ns"),
-                    kind: field("job-type"),
-                });
+pub(super) fn by_trid(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
+    let wanted = modifiers.words.clone();
+    for trid in &wanted {
+        checked_name("a transaction id", trid)?;
+    }
+    let nodes = cluster.alive();
+    let names: Vec<Value> = nodes
+        .iter()
+        .filter_map(|index| cluster.members.get(*index))
+        .map(|member| view::node_name(&member.node))
+        .collect();
+    to_all(&nodes.clone(), "query-show", move |listed| {
+        let mut jobs = Vec::new();
+        for ((index, name), answer) in nodes.iter().zip(&names).zip(listed) {
+            let Ok(answer) = answer else { continue };
+            for job in answer.split(';') {
+                let field = |name: &str| {
+                    job.split(':')
+                        .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+                        .unwrap_or_default()
+                        .to_owned()
+                };
+                let trid = field("trid");
+                if wanted.contains(&trid) {
+                    jobs.push(Job {
+                        node: *index,
+                        name: name.clone(),
+                        trid,
+                        namespace: field("ns"),
+                        kind: field("job-type"),
+                    });
+                }
             }
         }
+        if jobs.is_empty() {
+            return Err("The provided trid(s) could not be found.".to_owned());
+        }
+        let message = format!(
+            "You're about to kill the following transactions: {}",
+            wanted.join(", ")
+        );
+        if_confirmed(warned, message, || kill(jobs))
+    })
+}
+
+fn kill(jobs: Vec<Job>) -> Planned {
+    let mut requests = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        requests.push(Request {
+            node: job.node,
+            command: Builder::new("query-abort").name("trid", &job.trid)?.text(),
+        });
     }
-    if jobs.is_empty() {
-        return Err("The provided trid(s) could not be found.".to_owned());
-    }
-    let message = format!(
-        "You're about to kill the following transactions: {}",
-        modifiers.words.join(", ")
-    );
-    if session.warn && !session.confirm(&message).await {
-        return Ok(());
-    }
+    let next = move |replies: Vec<Reply>| Ok(Plan::Done(killed(&jobs, replies)));
+    Ok(Plan::Send(requests, Box::new(next)))
+}
+
+fn killed(jobs: &[Job], replies: Vec<Reply>) -> Vec<Event> {
     let mut records = Vec::new();
     let mut refused = 0;
-    for job in &jobs {
-        let command = format!("query-abort:trid={}", job.trid);
-        let answer = ask(session, &[job.node], &command).await.pop();
-        let said = match answer {
-            Some(Ok(answer)) if is_error(&answer) => {
+    for (job, reply) in jobs.iter().zip(replies) {
+        let said = match reply {
+            Ok(answer) if is_error(&answer) => {
                 Value::text(format!("Failed to kill job : {}.", reason(&answer)))
             }
-            Some(Ok(answer)) => Value::text(answer.to_lowercase()),
-            _ => Value::Error,
+            Ok(answer) => Value::text(answer.to_lowercase()),
+            Err(_) => Value::Error,
         };
         refused += usize::from(said != Value::text("ok"));
-        let Some(member) = session.cluster.members.get(job.node) else {
-            continue;
-        };
-        let marker = if member.node.principal {
-            Marker::Principal
-        } else if member.node.this {
-            Marker::This
-        } else {
-            Marker::None
-        };
         records.push(
             Record::default()
-                .with(NODE, Value::Node(member.node.name.clone(), marker))
+                .with(NODE, job.name.clone())
                 .with("trid", Value::text(&job.trid))
                 .with("namespace", Value::text(&job.namespace))
                 .with("type", Value::text(&job.kind))
@@ -82,69 +102,68 @@ pub(super) async fn by_trid(session: &mut Session, modifiers: &Modifiers) -> Out
     }
     let columns = vec![
         node().into(),
-        tools::sheet::integer("Transaction ID", "trid").into(),
+        integer("Transaction ID", "trid").into(),
         text("Namespace", "namespace").into(),
         text("Type", "type").into(),
         text("Response", "response").rules(response::RULES).into(),
     ];
     let title = format!("Kill Jobs ({} UTC)", clock::shown(clock::now().0));
-    session.out.sheet(
-        &Sheet::new(title, columns)
-            .grouped(&["namespace", "type"])
-            .records(records),
-    );
+    let sheet = Sheet::new(title, columns)
+        .grouped(&["namespace", "type"])
+        .records(records);
+    let mut told = vec![Event::sheet(sheet)];
     // A job that has just ended on one node is no failure as long as another one was stopped.
     if refused == jobs.len() {
-        return Err("no job was killed".to_owned());
+        told.push(Event::Error("no job was killed".to_owned()));
     }
-    Ok(())
+    told
 }
 
 /// Aborts all queries.
-pub(super) async fn queries(session: &mut Session, modifiers: &Modifiers) -> Outcome {
-    let all = session.cluster.alive();
-    let Some(nodes) = session.selected(modifiers, all) else {
-        return Ok(());
-    };
-    let target = if modifiers.has("with") {
-        format!("node(s): {}", modifiers.keyword("with").join(", "))
-    } else {
-        "all nodes".to_owned()
+pub(super) fn queries(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
+    let target = match modifiers.keyword("with") {
+        [] => "all nodes".to_owned(),
+        words => format!("node(s): {}", words.join(", ")),
     };
     let message = format!("You're about to kill all query jobs on {target}.");
-    if session.warn && !session.confirm(&message).await {
-        return Ok(());
-    }
-    let mut answers = ask(session, &nodes, "query-abort-all:").await;
-    for answer in answers.iter_mut().flatten() {
-        // Newer servers tell how many there were.
-        if let Some(count) = answer
-            .rsplit(['-', ' '])
-            .next()
-            .and_then(|end| end.strip_prefix("killed:"))
-        {
-            session
-                .out
-                .note(&format!("queries killed: {}", count.trim()));
-            *answer = "ok".to_owned();
-        }
-    }
-    response::show(session, "Kill Jobs", &nodes, &answers)
+    all("query-abort-all", message, modifiers, cluster, warned)
 }
 
 /// Aborts all scans, where scans are something of their own.
-pub(super) async fn scans(session: &mut Session, modifiers: &Modifiers) -> Outcome {
-    if at_least(session, &[6]) {
+pub(super) fn scans(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
+    if at_least(cluster, &[6]) {
         return Err("Killing scans is not supported on server v. 6.0 and later.".to_owned());
     }
-    let all = session.cluster.alive();
-    let Some(nodes) = session.selected(modifiers, all) else {
-        return Ok(());
-    };
-    let message = "You're about to kill all scan jobs.";
-    if session.warn && !session.confirm(message).await {
-        return Ok(());
-    }
-    let answers = ask(session, &nodes, "scan-abort-all:").await;
-    response::show(session, "Kill Jobs", &nodes, &answers)
+    let message = "You're about to kill all scan jobs.".to_owned();
+    all("scan-abort-all", message, modifiers, cluster, warned)
+}
+
+fn all(
+    name: &str,
+    message: String,
+    modifiers: &Modifiers,
+    cluster: &Cluster,
+    warned: bool,
+) -> Planned {
+    let nodes = targets(modifiers, cluster)?;
+    let command = Builder::new(name).text();
+    let shown = response::Shown::new("Kill Jobs", &nodes, cluster);
+    if_confirmed(warned, message, move || {
+        to_all(&nodes, &command, move |mut replies| {
+            let mut told = Vec::new();
+            for answer in replies.iter_mut().flatten() {
+                // Newer servers tell how many there were.
+                if let Some(count) = answer
+                    .rsplit(['-', ' '])
+                    .next()
+                    .and_then(|end| end.strip_prefix("killed:"))
+                {
+                    told.push(Event::Note(format!("queries killed: {}", count.trim())));
+                    *answer = "ok".to_owned();
+                }
+            }
+            told.extend(shown.events(&replies));
+            Ok(Plan::Done(told))
+        })
+    })
 }

@@ -1,53 +1,48 @@
 //! `manage masking`.
 
-use super::{Outcome, argument, tell_principal, word};
-use crate::session::Session;
+use tools::cluster::Cluster;
+
+use super::{argument, if_confirmed, to_principal, word};
+use crate::plan::{Plan, Planned};
+use crate::request::Builder;
 use crate::view::Modifiers;
 
 /// The beginning that both commands share.
-fn rule(modifiers: &Modifiers) -> String {
+fn rule(modifiers: &Modifiers) -> Result<Builder, String> {
     let kind = match word(modifiers, "type") {
         "" => "string",
         kind => kind,
     };
-    format!(
-        "masking:namespace={};set={};bin={};type={kind}",
-        word(modifiers, "namespace"),
-        word(modifiers, "set"),
-        word(modifiers, "bin")
-    )
+    Builder::new("masking")
+        .name("namespace", word(modifiers, "namespace"))?
+        .name("set", word(modifiers, "set"))?
+        .name("bin", word(modifiers, "bin"))?
+        .name("type", kind)
 }
 
 /// Adds a rule.
-pub(super) async fn add(session: &mut Session, modifiers: &Modifiers) -> Outcome {
-    let mut command = format!("{};function={}", rule(modifiers), argument(modifiers, 0));
+pub(super) fn add(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
+    let mut command = rule(modifiers)?.name("function", argument(modifiers, 0))?;
     for pair in modifiers.words.get(1..).unwrap_or_default().chunks(2) {
         let [key, value] = pair else {
             return Err("every parameter of a masking function needs a value".to_owned());
         };
-        command += &format!(";{key}={value}");
+        command = command.typed(key, value)?;
     }
-    if session.warn && !session.confirm("You're about to add a masking rule.").await {
-        return Ok(());
-    }
-    tell_principal(session, command, "Failed to add masking rule").await?;
-    session
-        .out
-        .text("Successfully added masking rule. Use 'show masking' to view the rules.\n");
-    Ok(())
+    let send = to_principal(
+        cluster,
+        command.text(),
+        "Failed to add masking rule",
+        |_| Plan::done("Successfully added masking rule. Use 'show masking' to view the rules."),
+    );
+    if_confirmed(warned, "You're about to add a masking rule.", || send)
 }
 
 /// Removes a rule.
-pub(super) async fn drop_rule(session: &mut Session, modifiers: &Modifiers) -> Outcome {
-    let command = format!("{};function=remove", rule(modifiers));
-    if session.warn
-        && !session
-            .confirm("You're about to drop a masking rule.")
-            .await
-    {
-        return Ok(());
-    }
-    tell_principal(session, command, "Failed to drop masking rule").await?;
-    session.out.text("Successfully dropped masking rule.\n");
-    Ok(())
+pub(super) fn drop_rule(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
+    let command = rule(modifiers)?.fixed("function", "remove").text();
+    let send = to_principal(cluster, command, "Failed to drop masking rule", |_| {
+        Plan::done("Successfully dropped masking rule.")
+    });
+    if_confirmed(warned, "You're about to drop a masking rule.", || send)
 }

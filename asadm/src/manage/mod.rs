@@ -1,4 +1,4 @@
-//! Commands that change something in the cluster.
+//! Commands that change something in the cluster, as plans.
 //!
 //! Changes of modules, indexes and the like go to the principal and spread from there; settings go to every node.
 
@@ -15,37 +15,36 @@ mod time;
 mod truncate;
 mod udfs;
 
-use crate::command::Manage;
-use crate::session::Session;
-use crate::view::{Modifiers, is_error, reason};
+use tools::answer::{self, is_error, reason};
+use tools::cluster::Cluster;
 
-/// Runs one of the commands. What it needs is there: [`crate::command::Command::required`].
-pub async fn run(session: &mut Session, action: Manage, modifiers: &Modifiers) {
-    let result = match action {
-        Manage::Acl(change) => acl::change(session, change, modifiers).await,
-        Manage::UdfAdd => udfs::add(session, modifiers).await,
-        Manage::UdfRemove => udfs::remove(session, modifiers).await,
-        Manage::SindexCreate => sindex::create(session, modifiers).await,
-        Manage::SindexDelete => sindex::delete(session, modifiers).await,
-        Manage::Config(scope) => config::change(session, scope, modifiers).await,
-        Manage::Truncate => truncate::run(session, modifiers).await,
-        Manage::Recluster => recluster(session).await,
-        Manage::Quiesce { undo } => nodes::quiesce(session, undo, modifiers).await,
-        Manage::Revive => nodes::revive(session, modifiers).await,
-        Manage::Roster(change) => roster::change(session, change, modifiers).await,
-        Manage::KillJobs => jobs::by_trid(session, modifiers).await,
-        Manage::KillQueries => jobs::queries(session, modifiers).await,
-        Manage::KillScans => jobs::scans(session, modifiers).await,
-        Manage::MaskingAdd => masking::add(session, modifiers).await,
-        Manage::MaskingDrop => masking::drop_rule(session, modifiers).await,
-    };
-    if let Err(text) = result {
-        session.out.error(&text);
+use crate::command::Manage;
+use crate::plan::{Next, Plan, Planned, Reply, Request};
+use crate::request::Builder;
+use crate::view::Modifiers;
+
+/// The plan of a command. What it needs is there: [`crate::command::Command::required`]. `warned` is true for a person
+/// who wants to confirm changes.
+pub fn plan(action: Manage, modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
+    match action {
+        Manage::Acl(change) => acl::change(change, modifiers, warned),
+        Manage::UdfAdd => udfs::add(modifiers, cluster, warned),
+        Manage::UdfRemove => udfs::remove(modifiers, cluster, warned),
+        Manage::SindexCreate => sindex::create(modifiers, cluster, warned),
+        Manage::SindexDelete => sindex::delete(modifiers, cluster, warned),
+        Manage::Config(scope) => config::change(scope, modifiers, cluster, warned),
+        Manage::Truncate => truncate::run(modifiers, cluster),
+        Manage::Recluster => recluster(cluster),
+        Manage::Quiesce { undo } => nodes::quiesce(undo, modifiers, cluster, warned),
+        Manage::Revive => nodes::revive(modifiers, cluster, warned),
+        Manage::Roster(change) => roster::change(change, modifiers, cluster),
+        Manage::KillJobs => jobs::by_trid(modifiers, cluster, warned),
+        Manage::KillQueries => jobs::queries(modifiers, cluster, warned),
+        Manage::KillScans => jobs::scans(modifiers, cluster, warned),
+        Manage::MaskingAdd => masking::add(modifiers, cluster, warned),
+        Manage::MaskingDrop => masking::drop_rule(modifiers, cluster, warned),
     }
 }
-
-/// The end of a command: nothing more to say, or an error for the person.
-type Outcome = Result<(), String>;
 
 /// The first word of a modifier; empty if there is none.
 fn word<'a>(modifiers: &'a Modifiers, keyword: &str) -> &'a str {
@@ -60,28 +59,76 @@ fn argument(modifiers: &Modifiers, position: usize) -> &str {
     modifiers.words.get(position).map_or("", String::as_str)
 }
 
-/// Sends to the principal. `failed` begins the error when there is no answer or an error answer.
-async fn tell_principal(
-    session: &mut Session,
+/// The nodes of `with`; without it all that were reached.
+fn targets(modifiers: &Modifiers, cluster: &Cluster) -> Result<Vec<usize>, String> {
+    match modifiers.keyword("with") {
+        [] => Ok(cluster.alive()),
+        words => cluster.select(words).map_err(|error| error.to_string()),
+    }
+}
+
+/// A step; one that waits for a person where that person wants to be asked.
+fn if_confirmed(
+    asks: bool,
+    message: impl Into<String>,
+    next: impl FnOnce() -> Planned + 'static,
+) -> Planned {
+    if !asks {
+        return next();
+    }
+    Ok(Plan::Confirm {
+        message: message.into(),
+        next: Box::new(next),
+    })
+}
+
+/// The same command to these nodes.
+fn to_all(
+    nodes: &[usize],
+    command: &str,
+    next: impl FnOnce(Vec<Reply>) -> Planned + 'static,
+) -> Planned {
+    let request = |node: &usize| Request {
+        node: *node,
+        command: command.to_owned(),
+    };
+    let next: Next = Box::new(next);
+    Ok(Plan::Send(nodes.iter().map(request).collect(), next))
+}
+
+/// A command to the principal. `failed` begins the error when there is no answer or an error answer.
+fn to_principal(
+    cluster: &Cluster,
     command: String,
-    failed: &str,
-) -> Result<String, String> {
-    let principal = session
-        .cluster
-        .principal()
-        .ok_or_else(|| format!("{failed} : no node to ask."))?;
-    let reply = session.cluster.ask_all(&[principal], &command).await;
-    match reply.into_iter().next() {
+    failed: impl Into<String>,
+    next: impl FnOnce(String) -> Planned + 'static,
+) -> Planned {
+    let failed = failed.into();
+    let Some(node) = cluster.principal() else {
+        return Err(format!("{failed} : no node to ask."));
+    };
+    tell(node, command, failed, next)
+}
+
+/// A command to one node.
+fn tell(
+    node: usize,
+    command: String,
+    failed: String,
+    next: impl FnOnce(String) -> Planned + 'static,
+) -> Planned {
+    let next: Next = Box::new(move |replies| next(good(replies, &failed)?));
+    Ok(Plan::Send(vec![Request { node, command }], next))
+}
+
+/// The only answer, if it is no error.
+fn good(replies: Vec<Reply>, failed: &str) -> Reply {
+    match replies.into_iter().next() {
         Some(Ok(answer)) if is_error(&answer) => Err(format!("{failed} : {}.", reason(&answer))),
         Some(Ok(answer)) => Ok(answer),
         Some(Err(reason)) => Err(format!("{failed} : {reason}.")),
         None => Err(format!("{failed} : no node to ask.")),
     }
-}
-
-/// Answers of these nodes to one command.
-async fn ask(session: &mut Session, nodes: &[usize], command: &str) -> Vec<Result<String, String>> {
-    session.cluster.ask_all(nodes, command).await
 }
 
 /// The number under a name in `name=value` fields.
@@ -93,21 +140,21 @@ fn number(answer: &str, name: &str, separator: char) -> u64 {
 }
 
 /// Whether the principal's version is at least this.
-fn at_least(session: &Session, wanted: &[u32]) -> bool {
-    session
-        .cluster
+fn at_least(cluster: &Cluster, wanted: &[u32]) -> bool {
+    cluster
         .members
         .iter()
         .find(|member| member.node.principal)
-        .is_some_and(|member| crate::view::at_least(&member.node.build, wanted))
+        .is_some_and(|member| answer::at_least(&member.node.build, wanted))
 }
 
-async fn recluster(session: &mut Session) -> Outcome {
+fn recluster(cluster: &Cluster) -> Planned {
     let failed = "Failed to recluster";
-    let answer = tell_principal(session, "recluster:".to_owned(), failed).await?;
-    if answer == "ignored-by-non-principal" {
-        return Err(format!("{failed} : {answer}."));
-    }
-    session.out.text("Successfully started recluster\n");
-    Ok(())
+    let command = Builder::new("recluster").text();
+    to_principal(cluster, command, failed, move |answer| {
+        if answer == "ignored-by-non-principal" {
+            return Err(format!("{failed} : {answer}."));
+        }
+        Plan::done("Successfully started recluster")
+    })
 }

@@ -1,58 +1,82 @@
 //! `manage quiesce` and `manage revive`.
 
-use super::{Outcome, ask, response, word};
-use crate::session::Session;
+use tools::cluster::Cluster;
+use tools::output::Event;
+
+use super::{if_confirmed, response, targets, to_all, word};
+use crate::plan::{Plan, Planned};
+use crate::request::Builder;
 use crate::view::Modifiers;
 
 const RECLUSTER: &str = "Run \"manage recluster\" for your changes to take effect.\n";
 
 /// The addresses of nodes, for a person.
-pub(super) fn addresses(session: &Session, nodes: &[usize]) -> String {
+pub(super) fn addresses(cluster: &Cluster, nodes: &[usize]) -> String {
     let names: Vec<_> = nodes
         .iter()
-        .filter_map(|index| Some(session.cluster.members.get(*index)?.ip.as_str()))
+        .filter_map(|index| Some(cluster.members.get(*index)?.ip.as_str()))
         .collect();
     names.join(", ")
 }
 
+/// A command to nodes that shows what each says, and what to do then.
+fn change(
+    message: String,
+    title: &'static str,
+    nodes: Vec<usize>,
+    command: String,
+    (cluster, warned): (&Cluster, bool),
+) -> Planned {
+    let shown = response::Shown::new(title, &nodes, cluster);
+    if_confirmed(warned, message, move || {
+        to_all(&nodes, &command, move |replies| {
+            let mut told = shown.events(&replies);
+            // Behind the sheet, before the error.
+            told.insert(1, Event::Text(RECLUSTER.to_owned()));
+            Ok(Plan::Done(told))
+        })
+    })
+}
+
 /// Takes nodes out of service, or back.
-pub(super) async fn quiesce(session: &mut Session, undo: bool, modifiers: &Modifiers) -> Outcome {
-    let Some(nodes) = session.selected(modifiers, Vec::new()) else {
-        return Ok(());
-    };
-    let (command, title, what) = if undo || modifiers.has("undo") {
+pub(super) fn quiesce(
+    undo: bool,
+    modifiers: &Modifiers,
+    cluster: &Cluster,
+    warned: bool,
+) -> Planned {
+    let nodes = targets(modifiers, cluster)?;
+    let (name, title, what) = if undo || modifiers.has("undo") {
         (
-            "quiesce-undo:",
+            "quiesce-undo",
             "Undo Quiesce for Nodes",
             "undo quiescing of",
         )
     } else {
-        ("quiesce:", "Quiesce Nodes", "quiesce")
+        ("quiesce", "Quiesce Nodes", "quiesce")
     };
     let named = modifiers.keyword("with").join(", ");
     let message = format!("You are about to {what} node(s): {named}");
-    if session.warn && !session.confirm(&message).await {
-        return Ok(());
-    }
-    let answers = ask(session, &nodes, command).await;
-    let outcome = response::show(session, title, &nodes, &answers);
-    session.out.text(RECLUSTER);
-    outcome
+    change(
+        message,
+        title,
+        nodes,
+        Builder::new(name).text(),
+        (cluster, warned),
+    )
 }
 
 /// Makes dead partitions available.
-pub(super) async fn revive(session: &mut Session, modifiers: &Modifiers) -> Outcome {
-    let all = session.cluster.alive();
-    let Some(nodes) = session.selected(modifiers, all) else {
-        return Ok(());
-    };
+pub(super) fn revive(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
+    let nodes = targets(modifiers, cluster)?;
     let namespace = word(modifiers, "ns");
+    let command = Builder::new("revive").name("namespace", namespace)?.text();
     let message = format!("You are about to revive namespace {namespace}");
-    if session.warn && !session.confirm(&message).await {
-        return Ok(());
-    }
-    let answers = ask(session, &nodes, &format!("revive:namespace={namespace}")).await;
-    let outcome = response::show(session, "Revive Namespace Partitions", &nodes, &answers);
-    session.out.text(RECLUSTER);
-    outcome
+    change(
+        message,
+        "Revive Namespace Partitions",
+        nodes,
+        command,
+        (cluster, warned),
+    )
 }

@@ -1,9 +1,11 @@
 //! The sheet that shows what each node said to a change.
 
-use super::Outcome;
-use crate::session::Session;
-use crate::view::{is_error, reason};
+use tools::answer::{is_error, reason};
+use tools::cluster::Cluster;
+use tools::output::Event;
 use tools::sheet::{Format, Marker, NODE, Record, Rule, Sheet, Value, node, text};
+
+use crate::plan::Reply;
 
 /// The key of the node's words.
 const RESPONSE: &str = "response";
@@ -30,49 +32,57 @@ fn said(answer: &str) -> String {
     }
 }
 
-/// Shows the answers. Fails, after the sheet, when a node did not say `ok`.
-pub(super) fn show(
-    session: &mut Session,
-    title: &str,
-    nodes: &[usize],
-    answers: &[Result<String, String>],
-) -> Outcome {
-    let mut refused = Vec::new();
-    let mut records = Vec::new();
-    for (index, answer) in nodes.iter().zip(answers) {
-        let Some(member) = session.cluster.members.get(*index) else {
-            continue;
-        };
-        let name = member.node.name.clone();
-        let response = match answer {
-            Ok(answer) => {
-                let answer = said(answer);
-                if answer != "ok" {
-                    refused.push(format!("{name}: {answer}"));
-                }
-                Value::text(answer)
-            }
-            Err(failure) => {
-                refused.push(format!("{name}: {failure}"));
-                Value::Error
-            }
-        };
-        records.push(
-            Record::default()
-                .with(NODE, Value::Node(name, Marker::None))
-                .with(RESPONSE, response),
-        );
+/// A sheet that waits for the answers of nodes.
+pub(super) struct Shown {
+    title: String,
+    names: Vec<String>,
+}
+
+impl Shown {
+    /// For these nodes, in this order.
+    pub(super) fn new(title: impl Into<String>, nodes: &[usize], cluster: &Cluster) -> Self {
+        let name = |index: &usize| Some(cluster.members.get(*index)?.node.name.clone());
+        Self {
+            title: title.into(),
+            names: nodes.iter().filter_map(name).collect(),
+        }
     }
-    let response = text("Response", RESPONSE).rules(RULES);
-    let sheet = Sheet::new(title, vec![node().into(), response.into()]).records(records);
-    session.out.sheet(&sheet);
-    match refused.as_slice() {
-        [] => Ok(()),
-        refused => Err(format!(
-            "{} of {} nodes refused: {}",
-            refused.len(),
-            nodes.len(),
-            refused.join("; ")
-        )),
+
+    /// The sheet and, when a node did not say `ok`, an error.
+    pub(super) fn events(&self, replies: &[Reply]) -> Vec<Event> {
+        let mut refused = Vec::new();
+        let mut records = Vec::new();
+        for (name, reply) in self.names.iter().zip(replies) {
+            let response = match reply {
+                Ok(answer) => {
+                    let answer = said(answer);
+                    if answer != "ok" {
+                        refused.push(format!("{name}: {answer}"));
+                    }
+                    Value::text(answer)
+                }
+                Err(failure) => {
+                    refused.push(format!("{name}: {failure}"));
+                    Value::Error
+                }
+            };
+            records.push(
+                Record::default()
+                    .with(NODE, Value::Node(name.clone(), Marker::None))
+                    .with(RESPONSE, response),
+            );
+        }
+        let response = text("Response", RESPONSE).rules(RULES);
+        let sheet = Sheet::new(self.title.clone(), vec![node().into(), response.into()]);
+        let mut events = vec![Event::sheet(sheet.records(records))];
+        if !refused.is_empty() {
+            events.push(Event::Error(format!(
+                "{} of {} nodes refused: {}",
+                refused.len(),
+                self.names.len(),
+                refused.join("; ")
+            )));
+        }
+        events
     }
 }

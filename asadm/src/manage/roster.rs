@@ -1,32 +1,87 @@
 //! `manage roster`.
 
-use super::{Outcome, ask, tell_principal, word};
+use tools::answer::is_error;
+use tools::cluster::Cluster;
+use tools::output::Event;
+
+use super::{good, if_confirmed, tell, to_all, word};
 use crate::command::RosterChange;
-use crate::session::Session;
-use crate::view::{Modifiers, is_error};
+use crate::plan::{Plan, Planned, Reply, Request};
+use crate::request::{Builder, checked_name};
+use crate::view::Modifiers;
+
+const FAILED: &str = "Failed to set pending-roster";
 
 /// Changes the pending roster of a strong-consistency namespace. Asks for confirmation unless told not to.
-pub(super) async fn change(
-    session: &mut Session,
-    change: RosterChange,
-    modifiers: &Modifiers,
-) -> Outcome {
-    let namespace = word(modifiers, "ns");
-    let nodes = session.cluster.alive();
-    let answers = ask(session, &nodes, &format!("namespace/{namespace}")).await;
-    let strong = answers.iter().flatten().any(|answer| {
-        answer
-            .split(';')
-            .any(|field| field == "strong-consistency=true")
-    });
-    if !strong {
-        return Err(format!(
-            "namespace {namespace} is not in strong consistency mode"
-        ));
+pub(super) fn change(change: RosterChange, modifiers: &Modifiers, cluster: &Cluster) -> Planned {
+    let namespace = checked_name("ns", word(modifiers, "ns"))?.to_owned();
+    let named = match change {
+        RosterChange::Stage => modifiers.words.clone(),
+        RosterChange::Add | RosterChange::Remove | RosterChange::StageObserved => {
+            modifiers.keyword("nodes").to_vec()
+        }
+    };
+    if change == RosterChange::Stage && named.is_empty() {
+        return Err("Missing required argument".to_owned());
     }
-    let failed = "Failed to set pending-roster";
-    stable(session, &nodes).await?;
-    let roster = tell_principal(session, format!("roster:namespace={namespace}"), failed).await?;
+    for node in &named {
+        checked_name("nodes", node)?;
+    }
+    let asks = !modifiers.flag("--no-warn");
+    let Some(principal) = cluster.principal() else {
+        return Err(format!("{FAILED} : no node to ask."));
+    };
+    let nodes = cluster.alive();
+    to_all(
+        &nodes.clone(),
+        &format!("namespace/{namespace}"),
+        move |answers| {
+            let strong = |answer: &String| {
+                answer
+                    .split(';')
+                    .any(|field| field == "strong-consistency=true")
+            };
+            if !answers.iter().flatten().any(strong) {
+                return Err(format!(
+                    "namespace {namespace} is not in strong consistency mode"
+                ));
+            }
+            to_all(&nodes, "cluster-stable:", move |keys| {
+                let roster = Request {
+                    node: principal,
+                    command: Builder::new("roster").name("namespace", &namespace)?.text(),
+                };
+                let next = move |replies: Vec<Reply>| {
+                    let roster = good(replies, FAILED)?;
+                    let (wanted, done) = wanted(change, &named, &roster)?;
+                    set(principal, &namespace, wanted, done, asks)
+                };
+                let ask = Plan::Send(vec![roster], Box::new(next));
+                Ok(match unstable(keys) {
+                    Some(warning) => Plan::Tell(vec![warning], Box::new(ask)),
+                    None => ask,
+                })
+            })
+        },
+    )
+}
+
+/// A warning when the nodes do not agree about the cluster.
+fn unstable(mut keys: Vec<Reply>) -> Option<Event> {
+    keys.sort();
+    keys.dedup();
+    let agreed = matches!(keys.as_slice(), [Ok(key)] if !is_error(key));
+    (!agreed).then(|| {
+        Event::Warning("The cluster is unstable. The observed nodes may be incomplete.".to_owned())
+    })
+}
+
+/// The nodes of the new roster, and what is said of it.
+fn wanted(
+    change: RosterChange,
+    named: &[String],
+    roster: &str,
+) -> Result<(Vec<String>, &'static str), String> {
     let list = |name: &str| -> Vec<String> {
         roster
             .split(':')
@@ -38,11 +93,7 @@ pub(super) async fn change(
             .collect()
     };
     let pending = list("pending_roster");
-    let named = match change {
-        RosterChange::Stage => modifiers.words.as_slice(),
-        _ => modifiers.keyword("nodes"),
-    };
-    let (wanted, done) = match change {
+    Ok(match change {
         RosterChange::Add => {
             let mut wanted = pending;
             for node in named {
@@ -54,7 +105,7 @@ pub(super) async fn change(
         }
         RosterChange::Remove => {
             if let Some(absent) = named.iter().find(|node| !pending.contains(node)) {
-                return Err(format!("{failed} : {absent} is not in the pending-roster."));
+                return Err(format!("{FAILED} : {absent} is not in the pending-roster."));
             }
             let wanted = pending
                 .into_iter()
@@ -62,43 +113,35 @@ pub(super) async fn change(
                 .collect();
             (wanted, "Node(s) successfully removed from pending-roster.")
         }
-        RosterChange::Stage if named.is_empty() => {
-            return Err("Missing required argument".to_owned());
-        }
         RosterChange::Stage => (named.to_vec(), "Pending roster successfully set."),
         RosterChange::StageObserved => (
             list("observed_nodes"),
             "Pending roster now contains observed nodes.",
         ),
+    })
+}
+
+fn set(
+    principal: usize,
+    namespace: &str,
+    wanted: Vec<String>,
+    done: &'static str,
+    asks: bool,
+) -> Planned {
+    let command = Builder::new("roster-set")
+        .name("namespace", namespace)?
+        .value("nodes", &wanted.join(","))?
+        .text();
+    let send = move || {
+        tell(principal, command, FAILED.to_owned(), move |_| {
+            Plan::done(format!(
+                "{done}\nRun \"manage recluster\" for your changes to take effect."
+            ))
+        })
     };
     let message = format!(
         "You are about to set the pending-roster for namespace {namespace} to: {}",
         wanted.join(", ")
     );
-    if !modifiers.flag("--no-warn") && !session.confirm(&message).await {
-        return Ok(());
-    }
-    let command = format!(
-        "roster-set:namespace={namespace};nodes={}",
-        wanted.join(",")
-    );
-    tell_principal(session, command, failed).await?;
-    session.out.text(&format!(
-        "{done}\nRun \"manage recluster\" for your changes to take effect.\n"
-    ));
-    Ok(())
-}
-
-/// Warns when the nodes do not agree about the cluster.
-async fn stable(session: &mut Session, nodes: &[usize]) -> Outcome {
-    let mut keys: Vec<_> = ask(session, nodes, "cluster-stable:").await;
-    keys.sort();
-    keys.dedup();
-    let agreed = matches!(keys.as_slice(), [Ok(key)] if !is_error(key));
-    if !agreed {
-        session
-            .out
-            .warning("The cluster is unstable. The observed nodes may be incomplete.");
-    }
-    Ok(())
+    if_confirmed(asks, message, send)
 }

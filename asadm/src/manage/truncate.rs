@@ -1,14 +1,18 @@
 //! `manage truncate`.
 
-use super::time::Before;
-use super::{Outcome, ask, number, tell_principal, word};
-use crate::session::Session;
-use crate::view::Modifiers;
 use tools::clock;
+use tools::cluster::Cluster;
+
+use super::time::Before;
+use super::{if_confirmed, number, to_all, to_principal, word};
+use crate::plan::{Plan, Planned};
+use crate::request::{Builder, checked_name};
+use crate::view::Modifiers;
 
 /// Truncates a set or a namespace, or takes that back. Asks for confirmation unless told not to.
-pub(super) async fn run(session: &mut Session, modifiers: &Modifiers) -> Outcome {
-    let (namespace, set) = (word(modifiers, "ns"), word(modifiers, "set"));
+pub(super) fn run(modifiers: &Modifiers, cluster: &Cluster) -> Planned {
+    let namespace = checked_name("ns", word(modifiers, "ns"))?.to_owned();
+    let set = checked_name("set", word(modifiers, "set"))?.to_owned();
     let undo = modifiers.has("undo");
     // What is not understood here could be all that keeps a whole namespace from being truncated.
     if let Some(extra) = not_understood(modifiers) {
@@ -21,41 +25,64 @@ pub(super) async fn run(session: &mut Session, modifiers: &Modifiers) -> Outcome
         .has("before")
         .then(|| Before::parse(modifiers.keyword("before"), clock::now().0))
         .transpose()?;
-    let (what, target) = if set.is_empty() {
-        ("truncate-namespace", format!("namespace={namespace}"))
-    } else {
-        ("truncate", format!("namespace={namespace};set={set}"))
-    };
-    let confirmed = modifiers.flag("--no-warn") || {
-        let message = match undo {
-            true => String::new(),
-            false => message(session, namespace, set, before.as_ref()).await,
-        };
-        session.confirm(&message).await
-    };
-    if !confirmed {
-        return Ok(());
+    let send = change(&namespace, &set, undo, before.as_ref(), cluster);
+    if modifiers.flag("--no-warn") {
+        return send;
     }
-    let of = if set.is_empty() {
-        format!("namespace {namespace}")
-    } else {
-        format!("set {set} of namespace {namespace}")
-    };
     if undo {
-        let failed = format!("Failed to undo truncation for {of}");
-        tell_principal(session, format!("{what}-undo:{target}"), &failed).await?;
-        session.out.text(&format!(
-            "Successfully triggered undoing truncation for {of} on next cold restart\n"
-        ));
-        return Ok(());
+        return if_confirmed(true, "", || send);
     }
-    let lut = before.map_or(String::new(), |time| format!(";lut={}", time.nanoseconds()));
-    let failed = format!("Failed to truncate {of}");
-    tell_principal(session, format!("{what}:{target}{lut}"), &failed).await?;
-    session
-        .out
-        .text(&format!("Successfully started truncation for {of}\n"));
-    Ok(())
+    let lut = before.map_or(String::new(), |time| {
+        format!(" with LUT before {}", time.shown())
+    });
+    let of_set = if set.is_empty() {
+        String::new()
+    } else {
+        format!("set {set} for ")
+    };
+    let rest = format!("records from {of_set}namespace {namespace}{lut}");
+    count(namespace, set, cluster.alive(), move |records| {
+        let message = format!("You're about to truncate up to {records} {rest}");
+        if_confirmed(true, message, || send)
+    })
+}
+
+fn change(
+    namespace: &str,
+    set: &str,
+    undo: bool,
+    before: Option<&Before>,
+    cluster: &Cluster,
+) -> Planned {
+    let (what, of) = if set.is_empty() {
+        ("truncate-namespace", format!("namespace {namespace}"))
+    } else {
+        ("truncate", format!("set {set} of namespace {namespace}"))
+    };
+    let name = if undo {
+        format!("{what}-undo")
+    } else {
+        what.to_owned()
+    };
+    let mut command = Builder::new(&name).name("namespace", namespace)?;
+    if !set.is_empty() {
+        command = command.name("set", set)?;
+    }
+    if let Some(time) = before {
+        command = command.fixed("lut", &time.nanoseconds().to_string());
+    }
+    let (failed, done) = if undo {
+        (
+            format!("Failed to undo truncation for {of}"),
+            format!("Successfully triggered undoing truncation for {of} on next cold restart"),
+        )
+    } else {
+        (
+            format!("Failed to truncate {of}"),
+            format!("Successfully started truncation for {of}"),
+        )
+    };
+    to_principal(cluster, command.text(), failed, |_| Plan::done(done))
 }
 
 /// Words that belong to nothing, or a modifier without its one value.
@@ -71,49 +98,31 @@ fn not_understood(modifiers: &Modifiers) -> Option<String> {
     [("ns", 1), ("set", 1), ("undo", 0)].iter().find_map(wrong)
 }
 
-async fn message(
-    session: &mut Session,
-    namespace: &str,
-    set: &str,
-    before: Option<&Before>,
-) -> String {
-    let records = records(session, namespace, set).await;
-    let of_set = if set.is_empty() {
-        String::new()
-    } else {
-        format!("set {set} for ")
-    };
-    let lut = before.map_or(String::new(), |time| {
-        format!(" with LUT before {}", time.shown())
-    });
-    format!(
-        "You're about to truncate up to {records} records from {of_set}namespace {namespace}{lut}"
-    )
-}
-
 /// How many records there are, each counted once and not once a replica.
-async fn records(session: &mut Session, namespace: &str, set: &str) -> u64 {
-    let nodes = session.cluster.alive();
-    let answers = ask(session, &nodes, &format!("namespace/{namespace}")).await;
-    if set.is_empty() {
-        return answers
-            .iter()
-            .flatten()
-            .map(|answer| number(answer, "master_objects", ';'))
-            .sum();
-    }
-    let replicas = answers
-        .iter()
-        .flatten()
-        .map(|answer| number(answer, "effective_replication_factor", ';'))
-        .max()
-        .unwrap_or(1)
-        .max(1);
-    let answers = ask(session, &nodes, &format!("sets/{namespace}/{set}")).await;
-    let objects: u64 = answers
-        .iter()
-        .flatten()
-        .map(|answer| number(answer.trim_end_matches(';'), "objects", ':'))
-        .sum();
-    objects / replicas
+fn count(
+    namespace: String,
+    set: String,
+    nodes: Vec<usize>,
+    next: impl FnOnce(u64) -> Planned + 'static,
+) -> Planned {
+    let of_namespace = format!("namespace/{namespace}");
+    to_all(&nodes.clone(), &of_namespace, move |answers| {
+        let numbers = |name: &'static str| {
+            let answers = answers.iter().flatten();
+            answers.map(move |answer| number(answer, name, ';'))
+        };
+        if set.is_empty() {
+            return next(numbers("master_objects").sum());
+        }
+        let copies = numbers("effective_replication_factor").max();
+        let copies = copies.filter(|copies| *copies > 0).unwrap_or(1);
+        to_all(&nodes, &format!("sets/{namespace}/{set}"), move |answers| {
+            let objects: u64 = answers
+                .iter()
+                .flatten()
+                .map(|answer| number(answer.trim_end_matches(';'), "objects", ':'))
+                .sum();
+            next(objects / copies)
+        })
+    })
 }

@@ -66,21 +66,65 @@ pub fn last_word(text: &str) -> Option<usize> {
 
 /// The commands of a text, without the empty ones.
 pub fn commands(text: &str) -> Result<Vec<Vec<String>>, ParseError> {
-    split(text, |_| false)
+    let parts = split(text, |_| false)?;
+    Ok(parts.into_iter().map(|part| part.words).collect())
 }
 
 /// The same where the end of a line ends a command too, unless it is quoted.
 pub fn lines(text: &str) -> Result<Vec<Vec<String>>, ParseError> {
-    split(text, |c| c == '\n')
+    let parts = split(text, |c| c == '\n')?;
+    Ok(parts.into_iter().map(|part| part.words).collect())
 }
 
-fn split(text: &str, ends: fn(char) -> bool) -> Result<Vec<Vec<String>>, ParseError> {
+/// The commands of a file: the end of a line ends a command too, unless the next line continues it. A line does that when
+/// it is indented, or when `continues` says so of the words so far and its first word.
+pub fn file(
+    text: &str,
+    continues: impl Fn(&[String], &str) -> bool,
+) -> Result<Vec<Vec<String>>, ParseError> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    let mut open = false;
+    for part in split(text, |c| c == '\n')? {
+        match (found.last_mut(), part.words.first()) {
+            (Some(before), Some(word)) if open && (part.indented || continues(before, word)) => {
+                before.extend(part.words);
+            }
+            _ => found.push(part.words),
+        }
+        open = part.by_line;
+    }
+    Ok(found)
+}
+
+/// A command that is not empty.
+struct Part {
+    words: Vec<String>,
+    /// It ended with its line, and not with a `;`.
+    by_line: bool,
+    /// Its line begins with a blank.
+    indented: bool,
+}
+
+fn split(text: &str, ends: fn(char) -> bool) -> Result<Vec<Part>, ParseError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(ParseError::TooLong);
     }
-    let mut commands = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
     let mut words = Vec::new();
     let mut word: Option<String> = None;
+    let mut indented = false;
+    let mut end = |words: &mut Vec<String>, by_line, indented| {
+        if !words.is_empty() {
+            parts.push(Part {
+                words: std::mem::take(words),
+                by_line,
+                indented,
+            });
+        } else if let Some(before) = parts.last_mut() {
+            // A `;` alone behind a line ends the command there.
+            before.by_line &= by_line;
+        }
+    };
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         match c {
@@ -91,12 +135,14 @@ fn split(text: &str, ends: fn(char) -> bool) -> Result<Vec<Vec<String>>, ParseEr
             '#' => {
                 words.extend(word.take());
                 if rest.by_ref().any(|c| c == '\n') && ends('\n') {
-                    commands.push(std::mem::take(&mut words));
+                    end(&mut words, true, indented);
+                    indented = rest.as_str().starts_with([' ', '\t']);
                 }
             }
             c if c == ';' || ends(c) => {
                 words.extend(word.take());
-                commands.push(std::mem::take(&mut words));
+                end(&mut words, c != ';', indented);
+                indented = c != ';' && rest.as_str().starts_with([' ', '\t']);
             }
             c if c.is_whitespace() => words.extend(word.take()),
             c if is_word(c) => word.get_or_insert_default().push(c),
@@ -107,9 +153,8 @@ fn split(text: &str, ends: fn(char) -> bool) -> Result<Vec<Vec<String>>, ParseEr
         }
     }
     words.extend(word);
-    commands.push(words);
-    commands.retain(|words| !words.is_empty());
-    Ok(commands)
+    end(&mut words, false, indented);
+    Ok(parts)
 }
 
 fn quoted(
@@ -211,6 +256,25 @@ mod tests {
             ("a \\", "ERROR No escaped character"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_file_ends_a_command_unless_the_next_continues_it() {
+        let continues = |_: &[String], word: &str| word == "with" || word == "like";
+        for (text, expected) in [
+            ("show udfs\nshow sindex", "show|udfs ; show|sindex"),
+            ("show udfs\n  like a\nb", "show|udfs|like|a ; b"),
+            ("show udfs\n  x\ny", "show|udfs|x ; y"),
+            ("show udfs; x\n y", "show|udfs ; x|y"),
+            ("show udfs;\nlike a", "show|udfs ; like|a"),
+            ("show udfs\n;\nlike a", "show|udfs ; like|a"),
+            ("a # x\nwith b\n\n\nwith c;", "a|with|b|with|c"),
+            ("a 'b\nc'\nd", "a|b\nc ; d"),
+        ] {
+            let found = file(text, continues).unwrap();
+            let shown: Vec<_> = found.iter().map(|words| words.join("|")).collect();
+            assert_eq!(shown.join(" ; "), expected, "{text}");
         }
     }
 

@@ -6,13 +6,14 @@ use tools::login;
 
 use super::Session;
 use crate::command::Accounts;
-use crate::view::{Context, Modifiers, Piece, accounts};
+use crate::outcome::Outcome;
+use crate::view::{Context, Event, Modifiers, accounts};
 
 /// A list, or the code with which a node refused it.
 type Answer<T> = Result<T, ResultCode>;
 
 impl Session {
-    pub(super) async fn accounts(&mut self, accounts: Accounts, modifiers: Modifiers) {
+    pub(super) async fn accounts(&mut self, accounts: Accounts, modifiers: Modifiers) -> Outcome {
         let context = self.context(modifiers);
         let what = match accounts {
             Accounts::Users | Accounts::UsersStatistics => "users",
@@ -24,28 +25,36 @@ impl Session {
             Accounts::Roles => self.roles(&context).await,
         };
         match shown {
-            Ok(piece) => self.out.piece(&piece),
-            Err(reason) => self
-                .out
-                .error(&format!("Failed to query {what} : {reason}.")),
+            Ok((event, missed)) => {
+                let told = self.tell(vec![event]).await;
+                if missed == Outcome::Unheard {
+                    missed
+                } else {
+                    told
+                }
+            }
+            Err(reason) => {
+                let text = format!("Failed to query {what} : {reason}.");
+                self.fail(Outcome::Failed, &text)
+            }
         }
     }
 
-    async fn users(&mut self, context: &Context) -> Result<Piece, String> {
+    async fn users(&mut self, context: &Context) -> Result<(Event, Outcome), String> {
         let users = self
             .list_of_principal(Command::QUERY_USERS, FieldId::USER, context, User::parse)
             .await?;
-        Ok(accounts::users(&users, context))
+        Ok((accounts::users(&users, context), Outcome::Done))
     }
 
-    async fn roles(&mut self, context: &Context) -> Result<Piece, String> {
+    async fn roles(&mut self, context: &Context) -> Result<(Event, Outcome), String> {
         let roles = self
             .list_of_principal(Command::QUERY_ROLES, FieldId::ROLE, context, Role::parse)
             .await?;
-        Ok(accounts::roles(&roles, context))
+        Ok((accounts::roles(&roles, context), Outcome::Done))
     }
 
-    async fn users_statistics(&mut self, context: &Context) -> Result<Piece, String> {
+    async fn users_statistics(&mut self, context: &Context) -> Result<(Event, Outcome), String> {
         let nodes: Vec<usize> = (0..self.cluster.members.len()).collect();
         let name = context.modifiers.words.first().map(String::as_str);
         let lists = self
@@ -74,8 +83,8 @@ impl Session {
         if known.is_empty() {
             return Err(refused.map_or_else(|| failed.join("; "), login::reason));
         }
-        self.tell_missed(&failed, context.nodes.len());
-        Ok(accounts::users_statistics(&known, context))
+        let missed = self.tell_missed(&failed, context.nodes.len());
+        Ok((accounts::users_statistics(&known, context), missed))
     }
 
     async fn list_of_principal<T: Send + 'static>(

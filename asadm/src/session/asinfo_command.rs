@@ -1,14 +1,17 @@
 //! `asinfo` inside `asadm`: one info command to many nodes, nobody forgotten.
 
 use regex::RegexSet;
-use tools::value;
+use tools::output::{Answers, Event, NodeAnswer};
+use tools::{suggest, value};
 
-use super::{Session, missed};
+use super::Session;
+use super::ask::missed;
+use crate::outcome::Outcome;
 use crate::view::{Flag, Modifiers};
-use tools::document::NodeAnswer;
 
 const VALUE: &str = "-v";
 const LINES: &str = "-l";
+const KEYWORDS: &[&str] = &["like", "with"];
 const NO_NODE_NAME: &str = "--no_node_name";
 
 const FLAGS: &[Flag] = &[
@@ -27,78 +30,75 @@ const FLAGS: &[Flag] = &[
 ];
 
 impl Session {
-    pub(super) async fn asinfo(&mut self, rest: &[String]) {
-        let modifiers = Modifiers::parse(rest, &["like", "with"], FLAGS);
+    pub(super) async fn asinfo(&mut self, rest: &[String]) -> Outcome {
+        let modifiers = Modifiers::parse(rest, KEYWORDS, FLAGS);
         let lacks_value = rest.last().filter(|word| *word == VALUE);
         if let Some(word) = lacks_value.or(modifiers.words.first()) {
             let line = rest.join(" ");
             self.out
                 .warning(&format!("Do not understand '{word}' in '{line}'"));
-            return;
+            let flags = FLAGS.iter().flat_map(|flag| flag.names).copied();
+            self.hint(word, flags.chain(KEYWORDS.iter().copied()).collect());
+            return Outcome::Done;
         }
         let like = match patterns(modifiers.keyword("like")) {
             Ok(like) => like,
             Err(error) => {
-                self.out.error(&format!("cannot use a pattern: {error}"));
-                return;
+                let text = format!("cannot use a pattern: {error}");
+                return self.fail(Outcome::Misunderstood, &text);
             }
         };
         let all = (0..self.cluster.members.len()).collect();
-        let Some(targets) = self.selected(&modifiers, all) else {
-            return;
+        let targets = match self.selected(&modifiers, all) {
+            Ok(targets) => targets,
+            Err(error) => return self.fail(Outcome::Misunderstood, &error.to_string()),
         };
         let text = modifiers.flags.get(VALUE).cloned().unwrap_or_default();
         let command = value::command(&text);
-        let answers = self.answers(&targets, command).await;
+        let answers = if command.is_empty() {
+            self.cluster.summaries(&targets).await
+        } else {
+            self.cluster.ask_all(&targets, command).await
+        };
         let mut failed = Vec::new();
-        let mut blocks = String::new();
-        let mut spoken = Vec::new();
+        let mut nodes = Vec::with_capacity(targets.len());
         for (index, answer) in targets.iter().zip(answers) {
             let Some(member) = self.cluster.members.get(*index) else {
                 continue;
             };
-            let name = member.node.name.clone();
-            let heading = format!("{name} ({}) returned", member.ip);
             let answer = answer.map(|answer| match &like {
                 Some(set) if !command.is_empty() => kept(&answer, set),
                 _ => answer,
             });
-            if self.out.document().is_some() {
-                spoken.push(NodeAnswer {
-                    node: name.clone(),
-                    address: member.ip.clone(),
-                    answer: answer.clone(),
-                });
-            }
-            let shown = match answer {
-                Ok(answer) if command.is_empty() => answer,
-                Ok(answer) => value::shown(&answer, modifiers.flag(LINES)),
+            let shown = match &answer {
+                Ok(answer) if command.is_empty() => answer.clone(),
+                Ok(answer) => value::shown(answer, modifiers.flag(LINES)),
                 Err(reason) => {
-                    failed.push(format!("{name}: {reason}"));
-                    self.out.styled("31;91", &format!("FAILED: {reason}"))
+                    failed.push(format!("{}: {reason}", member.node.name));
+                    String::new()
                 }
             };
-            if modifiers.flag(NO_NODE_NAME) {
-                blocks.extend([&shown, "\n"]);
-            } else {
-                blocks.extend([&self.out.bold(&heading), ":\n", &shown, "\n\n"]);
-            }
+            nodes.push(NodeAnswer {
+                node: member.node.name.clone(),
+                address: member.ip.clone(),
+                answer,
+                shown,
+            });
         }
-        match self.out.document() {
-            Some(document) => document.answers(&spoken),
-            // One write, however many nodes there are.
-            None => self.out.text(&blocks),
+        let unknown = nodes
+            .iter()
+            .any(|node| node.answer.as_deref().is_ok_and(suggest::is_unknown));
+        let named = !modifiers.flag(NO_NODE_NAME);
+        self.out
+            .tell(Event::Answers(Answers { nodes, named }))
+            .await;
+        if let Some(near) = unknown.then(|| suggest::info_command(command)).flatten() {
+            self.out.note(&format!("Did you mean `{near}`?"));
         }
-        if let Some(text) = missed(&failed, targets.len()) {
-            self.out.error(&text);
+        match missed(&failed, targets.len()) {
+            Some(text) => self.fail(Outcome::Unheard, &text),
+            None => Outcome::Done,
         }
-    }
-
-    async fn answers(&mut self, targets: &[usize], command: &str) -> Vec<Result<String, String>> {
-        if command.is_empty() {
-            return self.cluster.summaries(targets).await;
-        }
-        self.cluster.ask_all(targets, command).await
     }
 }
 

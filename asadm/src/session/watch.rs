@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Flow, Session};
+use super::{Flow, Ran, Session};
 use crate::command::{Resolved, resolve};
+use crate::outcome::Outcome;
 use tools::clock;
 
 /// What `watch` was asked to do.
@@ -53,19 +54,19 @@ impl Plan {
 }
 
 impl Session {
-    pub(super) async fn watch(&mut self, words: &[String]) {
+    pub(super) async fn watch(&mut self, words: &[String]) -> Ran {
         let plan = Plan::of(words);
         if plan.command.is_empty() {
-            self.out.error("Watch requires a single command argument");
-            return;
+            let text = "Watch requires a single command argument";
+            return (Flow::Continue, self.fail(Outcome::Misunderstood, text));
         }
         if !matches!(resolve(&plan.command), Resolved::Command(..)) {
             // What is no command now will not be one later: its error is said once, its help not at all.
             self.out.capture();
-            self.command(&plan.command).await;
+            let ran = self.command(&plan.command).await;
             self.out.captured();
             self.out.text("\n");
-            return;
+            return ran;
         }
         let line = plan.command.join(" ");
         let mut previous: Option<String> = None;
@@ -74,12 +75,15 @@ impl Session {
             if iteration > 0 {
                 tokio::time::sleep(Duration::from_secs_f64(plan.sleep_s)).await;
                 self.cluster.refresh().await;
+                self.fresh = true;
             }
             iteration += 1;
             self.out.capture();
-            let flow = self.command(&plan.command).await;
+            let (flow, outcome) = self.command(&plan.command).await;
+            self.ended(outcome);
             let shown = self.out.captured();
-            self.out.text(&format!(
+            let line = self.out.safe(&line).into_owned();
+            self.out.put(&format!(
                 "[ {} '{line}' sleep: {:?}s iteration: {iteration} ]\n",
                 clock::shown(clock::now().0),
                 plan.sleep_s
@@ -90,13 +94,14 @@ impl Session {
                 }
                 _ => shown.clone(),
             };
-            self.out.text(&format!("{text}\n"));
+            self.out.put(&format!("{text}\n"));
             previous = Some(shown);
             if flow == Flow::End {
                 break;
             }
         }
         self.out.text("\n");
+        (Flow::Continue, Outcome::Done)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tools::terminal::line::{Read, Reader};
 
+use crate::outcome::Outcome;
 use crate::parse;
 use crate::session::{Flow, Header, Session};
 use tools::exit::Exit;
@@ -45,7 +46,7 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
             Read::Interrupted => {
                 let text = "To exit asadm utility please run the 'exit' command.";
                 let text = session.out.styled("31;91", text);
-                session.out.text(&format!("{text}\n"));
+                session.out.put(&format!("{text}\n"));
             }
             Read::Line(text) => {
                 if text.trim().is_empty() {
@@ -58,7 +59,7 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
                 }
                 if flow.is_none() {
                     let kept = session.out.captured();
-                    session.out.text(&format!("{kept}\n"));
+                    session.out.put(&format!("{kept}\n"));
                 }
                 if outdated {
                     seen = Instant::now();
@@ -67,7 +68,7 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
             }
         }
     }
-    session.out.exit
+    session.exit()
 }
 
 /// What came of some work; none when it was interrupted, which ends it and not the shell.
@@ -92,53 +93,14 @@ async fn one(session: &mut Session, text: &str, outdated: bool) -> Flow {
     match parse::lines(text) {
         Ok(commands) => {
             if outdated {
-                look_again(session).await;
+                session.look_again().await;
             }
             session.run(&commands, Header::Several).await
         }
         Err(error) => {
             session.out.error(&error.to_string());
+            session.ended(Outcome::Misunderstood);
             Flow::Continue
-        }
-    }
-}
-
-/// Looks for the cluster again and tells which nodes came and went.
-async fn look_again(session: &mut Session) {
-    let alive = |session: &Session| -> Vec<(String, String)> {
-        let members = session.cluster.members.iter();
-        members
-            .filter(|member| member.node.alive)
-            .map(|member| (member.node.id.clone(), member.node.name.clone()))
-            .collect()
-    };
-    let before = alive(session);
-    let (warnings, gaps) = (
-        session.cluster.warnings.clone(),
-        session.cluster.gaps.clone(),
-    );
-    session.cluster.refresh().await;
-    let after = alive(session);
-    // What was said before is not said again.
-    for warning in &session.cluster.warnings {
-        if !warnings.contains(warning) {
-            session.out.warning(warning);
-        }
-    }
-    for gap in &session.cluster.gaps {
-        if !gaps.contains(gap) {
-            session.out.error(gap);
-        }
-    }
-    let missing = |from: &[(String, String)], id: &str| from.iter().all(|(known, _)| known != id);
-    for (id, name) in &before {
-        if missing(&after, id) {
-            session.out.warning(&format!("{name} ({id}) is gone."));
-        }
-    }
-    for (id, name) in &after {
-        if missing(&before, id) {
-            session.out.note(&format!("{name} ({id}) is here now."));
         }
     }
 }

@@ -4,7 +4,7 @@ use protocol::security::{Rates, Role, User};
 
 use super::filter::Filter;
 use super::read::{name, stamped};
-use super::{Context, Node, Piece};
+use super::{Context, Event, Node};
 use tools::sheet::{
     Format, Record, Rule, Sheet, Value, group, integer, node, percentage, right, text,
 };
@@ -13,7 +13,7 @@ const USER: &str = "user";
 const ROLE: &str = "role";
 
 /// The users, as one node knows them.
-pub fn users(users: &[User], context: &Context) -> Piece {
+pub fn users(users: &[User], context: &Context) -> Event {
     let columns = vec![
         text("User", USER).into(),
         right("Roles", "roles").into(),
@@ -40,7 +40,7 @@ const NEAR: &[Rule] = &[
 ];
 
 /// What users do on each node.
-pub fn users_statistics(nodes: &[(&Node, Vec<User>)], context: &Context) -> Piece {
+pub fn users_statistics(nodes: &[(&Node, Vec<User>)], context: &Context) -> Event {
     let rates = |title, keys: [&'static str; 5]| {
         let [quota, usage, single, limited, limitless] = keys;
         group(
@@ -77,13 +77,13 @@ pub fn users_statistics(nodes: &[(&Node, Vec<User>)], context: &Context) -> Piec
         context,
         records,
     ) {
-        Piece::Sheet(sheet) => Piece::sheet(sheet.grouped(&[USER])),
+        Event::Sheet(sheet) => Event::sheet(sheet.grouped(&[USER])),
         piece => piece,
     }
 }
 
 /// The roles, as one node knows them.
-pub fn roles(roles: &[Role], context: &Context) -> Piece {
+pub fn roles(roles: &[Role], context: &Context) -> Event {
     let columns = vec![
         text("Role", ROLE).into(),
         text("Privileges", "privileges").into(),
@@ -112,9 +112,9 @@ fn sheet(
     order: &[&'static str],
     context: &Context,
     records: impl Fn(&Filter) -> Vec<Record>,
-) -> Piece {
+) -> Event {
     match Filter::of(context, "like") {
-        Ok(like) => Piece::sheet(
+        Ok(like) => Event::sheet(
             Sheet::new(stamped(title, context), columns)
                 .ordered(order)
                 .records(records(&like)),

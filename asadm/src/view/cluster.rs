@@ -10,7 +10,7 @@ use super::parameters::FLIP;
 use super::read::{
     asked, fail, id, list, name, namespaces, of, principal, principal_text, record, stamped,
 };
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::sheet::{
     Field, Format, Layout, NODE, Record, Rule, Sheet, Value, group, integer, node, right, text,
 };
@@ -21,7 +21,7 @@ const fn view(
     keywords: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -167,7 +167,7 @@ fn count_partitions(text: &str, node_id: &str) -> BTreeMap<String, Partitions> {
     counts
 }
 
-fn partitions(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn partitions(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let wanted = Filter::of(context, "for")?;
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
@@ -205,7 +205,7 @@ fn partitions(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
         ),
     ];
     let sheet = Sheet::new(stamped("Partition Map Analysis", context), columns);
-    Ok(Piece::sheet(sheet.grouped(&[NAMESPACE]).records(records)))
+    Ok(Event::sheet(sheet.grouped(&[NAMESPACE]).records(records)))
 }
 
 const ADDRESS: &str = " address";
@@ -226,21 +226,21 @@ fn mapping(context: &Context, matches: impl Fn(&str, &str) -> bool) -> Vec<Recor
         .collect()
 }
 
-fn addresses(context: &Context) -> Piece {
+fn addresses(context: &Context) -> Event {
     let like = match Filter::of(context, "like") {
         Ok(like) => like,
         Err(piece) => return piece,
     };
     let columns = vec![text("IP", ADDRESS).into(), text("Node ID", ID).into()];
     let sheet = Sheet::new(stamped("IP to NODE-ID Mappings", context), columns);
-    Piece::sheet(
+    Event::sheet(
         sheet
             .ordered(&[ADDRESS])
             .records(mapping(context, |address, _| like.matches(address))),
     )
 }
 
-fn ids(context: &Context) -> Piece {
+fn ids(context: &Context) -> Event {
     let like = match Filter::of(context, "like") {
         Ok(like) => like,
         Err(piece) => return piece,
@@ -260,14 +260,14 @@ fn ids(context: &Context) -> Piece {
         .collect();
     let columns = vec![text("Node ID", ID).into(), text("IP", ADDRESS).into()];
     let sheet = Sheet::new(stamped("NODE-ID to IPs Mappings", context), columns);
-    Piece::sheet(sheet.ordered(&[ID]).records(records))
+    Event::sheet(sheet.ordered(&[ID]).records(records))
 }
 
 const BEST_PRACTICES: &str = "best-practices";
 const ADVICE: &str = "These settings decide how stable and how fast a node stays under load.\n\
      What each of them means: https://aerospike.com/docs/database/learn/best-practices\n";
 
-fn best_practices(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn best_practices(answers: &Answers, context: &Context) -> Vec<Event> {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
         let failed = answers
@@ -290,8 +290,8 @@ fn best_practices(answers: &Answers, context: &Context) -> Vec<Piece> {
         vec![node().into(), response.into()],
     );
     vec![
-        Piece::sheet(sheet.records(records)),
-        Piece::Text(ADVICE.to_owned()),
+        Event::sheet(sheet.records(records)),
+        Event::Text(ADVICE.to_owned()),
     ]
 }
 
@@ -309,7 +309,7 @@ fn principal_answer<'a>(answers: &'a Answers, context: &'a Context, command: &st
         .unwrap_or_default()
 }
 
-fn racks(answers: &Answers, context: &Context) -> Piece {
+fn racks(answers: &Answers, context: &Context) -> Event {
     let mut records = Vec::new();
     for entry in list(principal_answer(answers, context, "racks:"), ';') {
         let entry = record(entry, ':');
@@ -332,7 +332,7 @@ fn racks(answers: &Answers, context: &Context) -> Piece {
         text("Nodes", " nodes").into(),
     ];
     let sheet = Sheet::new(stamped("Racks", context), columns);
-    Piece::sheet(sheet.grouped(&["ns"]).ordered(&[" rack"]).records(records))
+    Event::sheet(sheet.grouped(&["ns"]).ordered(&[" rack"]).records(records))
 }
 
 const ROSTERS: &[(&str, &str)] = &[
@@ -341,7 +341,7 @@ const ROSTERS: &[(&str, &str)] = &[
     ("Observed Nodes", "observed_nodes"),
 ];
 
-fn roster(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn roster(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let wanted = Filter::of(context, "for")?;
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
@@ -392,7 +392,7 @@ fn roster(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
     if context.modifiers.flag("--flip") {
         sheet.layout = Layout::Rows;
     }
-    Ok(Piece::sheet(sheet.ordered(&["ns", NODE]).records(records)))
+    Ok(Event::sheet(sheet.ordered(&["ns", NODE]).records(records)))
 }
 
 fn masking_request(context: &Context) -> String {
@@ -408,7 +408,7 @@ fn masking_request(context: &Context) -> String {
     format!("masking-show:{}", parameters.join(";"))
 }
 
-fn masking(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn masking(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let request = masking_request(context);
     let failed = "Failed to get masking rules";
     let answer = principal_text(answers, context, &request, failed)?;
@@ -423,7 +423,7 @@ fn masking(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
     .map(|(title, key)| text(title, key).into())
     .into();
     let sheet = Sheet::new(stamped("Masking Rules", context), columns);
-    Ok(Piece::sheet(
+    Ok(Event::sheet(
         sheet
             .grouped(&["ns", "set"])
             .ordered(&["bin"])
@@ -446,7 +446,7 @@ fn masking_rule(entry: &str) -> Record {
 }
 
 /// Entries `user-agent=<base64 of "1,CLIENT,APP">:count=N`.
-fn user_agents(answers: &Answers, context: &Context) -> Piece {
+fn user_agents(answers: &Answers, context: &Context) -> Event {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
         for entry in list(answers.text("user-agents").unwrap_or_default(), ';') {
@@ -473,5 +473,5 @@ fn user_agents(answers: &Answers, context: &Context) -> Piece {
         integer("Count", " count").into(),
     ];
     let sheet = Sheet::new(stamped("User Agent Information", context), columns);
-    Piece::sheet(sheet.ordered(&[NODE, " client"]).records(records))
+    Event::sheet(sheet.ordered(&[NODE, " client"]).records(records))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::filter::Filter;
 use super::read::{asked, namespaces, stamped};
-use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
 use tools::answer::at_least;
 use tools::sheet::{Column, Convert, Field, Format, NODE, Record, Rule, Sheet, Value, node};
 
@@ -22,7 +22,7 @@ const fn view(
     path: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -150,7 +150,7 @@ fn requests(node: &Node, answers: &NodeAnswers, context: &Context, kind: &Kind) 
 }
 
 /// One sheet for each namespace, in the order in which the nodes name them. Every node that was asked has a row.
-fn distributions(answers: &Answers, context: &Context, kind: &Kind) -> Vec<Piece> {
+fn distributions(answers: &Answers, context: &Context, kind: &Kind) -> Vec<Event> {
     let wanted = match Filter::of(context, "for") {
         Ok(wanted) => wanted,
         Err(piece) => return vec![piece],
@@ -195,19 +195,19 @@ fn distributions(answers: &Answers, context: &Context, kind: &Kind) -> Vec<Piece
         };
         let mut sheet = Sheet::new(stamped(&title, context), columns).records(records);
         sheet.description = Some(description);
-        Some(Piece::sheet(sheet))
+        Some(Event::sheet(sheet))
     };
     names.into_iter().filter_map(sheet).collect()
 }
 
 /// The unit that the answers name. All of them have to be of one form.
-fn unit<'a>(texts: &[(&Node, Option<&'a str>)]) -> Result<&'a str, Piece> {
+fn unit<'a>(texts: &[(&Node, Option<&'a str>)]) -> Result<&'a str, Event> {
     let answers = || texts.iter().filter_map(|(_, text)| *text);
     let named: Vec<&str> = answers().filter_map(|text| field(text, "units")).collect();
     match named.last() {
         Some(_) if named.len() < answers().count() => {
             let text = "Different histogram formats on different nodes";
-            Err(Piece::Error(text.to_owned()))
+            Err(Event::Error(text.to_owned()))
         }
         Some(unit) => Ok(unit),
         None => Ok(BLOCKS),

@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::parameters::{FLIP, laid_out, namespace_config};
 use super::read::{asked, name, namespaces, record, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::sheet::{Convert, Dynamic, Field, NODE, Record, Sheet, Value, node};
 
 /// `features`.
@@ -176,7 +176,7 @@ impl Sign {
     }
 }
 
-fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn render(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let like = Filter::of(context, "like")?;
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
@@ -202,5 +202,5 @@ fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
         stamped("Features", context),
         vec![node().into(), Field::Dynamic(dynamic)],
     );
-    Ok(Piece::sheet(laid_out(sheet.records(records), context)))
+    Ok(Event::sheet(laid_out(sheet.records(records), context)))
 }

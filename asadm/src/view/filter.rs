@@ -2,7 +2,7 @@
 
 use regex::{RegexSet, RegexSetBuilder};
 
-use super::{Context, Piece};
+use super::{Context, Event};
 
 /// Compiled memory of one keyword's patterns, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -12,18 +12,18 @@ pub(super) struct Filter(Option<RegexSet>);
 
 impl Filter {
     /// All words of a keyword are alternatives.
-    pub(super) fn of(context: &Context, keyword: &str) -> Result<Self, Piece> {
+    pub(super) fn of(context: &Context, keyword: &str) -> Result<Self, Event> {
         Self::new(context.modifiers.keyword(keyword))
     }
 
     /// Only the word at a position of the keyword: of `for` the first is the namespace, the second the set.
-    pub(super) fn word(context: &Context, keyword: &str, position: usize) -> Result<Self, Piece> {
+    pub(super) fn word(context: &Context, keyword: &str, position: usize) -> Result<Self, Event> {
         let word = context.modifiers.keyword(keyword).get(position..=position);
         Self::new(word.unwrap_or_default())
     }
 
     /// Alternatives from words.
-    pub(super) fn new(words: &[String]) -> Result<Self, Piece> {
+    pub(super) fn new(words: &[String]) -> Result<Self, Event> {
         if words.is_empty() {
             return Ok(Self(None));
         }
@@ -32,7 +32,7 @@ impl Filter {
             .size_limit(PATTERN_BYTES_MAX)
             .build()
             .map(|set| Self(Some(set)))
-            .map_err(|error| Piece::Error(format!("cannot use a pattern: {error}")))
+            .map_err(|error| Event::Error(format!("cannot use a pattern: {error}")))
     }
 
     /// True if the name is wanted.

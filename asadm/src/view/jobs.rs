@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::parameters::{FLIP, laid_out};
 use super::read::{asked, list, name, record, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::answer::at_least;
 use tools::sheet::{
     Column, Convert, Dynamic, Field, Format, NODE, Record, Rule, Sheet, Value, integer, node,
@@ -14,7 +14,7 @@ const fn view(
     path: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -155,9 +155,9 @@ fn conversion(name: &str) -> Option<Convert> {
     }
 }
 
-fn jobs(answers: &Answers, context: &Context, kind: &Kind) -> Piece {
+fn jobs(answers: &Answers, context: &Context, kind: &Kind) -> Event {
     if let (false, Some((_, text))) = (kind.known_to_any(answers, context), kind.removed) {
-        return Piece::Error(text.to_owned());
+        return Event::Error(text.to_owned());
     }
     match records(answers, context, kind) {
         Ok(records) => {
@@ -165,13 +165,13 @@ fn jobs(answers: &Answers, context: &Context, kind: &Kind) -> Piece {
                 .grouped(&["ns", "module", "job-type"])
                 .ordered(&["job-progress", "time-since-done", NODE])
                 .records(records);
-            Piece::sheet(laid_out(sheet, context))
+            Event::sheet(laid_out(sheet, context))
         }
         Err(piece) => piece,
     }
 }
 
-fn records(answers: &Answers, context: &Context, kind: &Kind) -> Result<Vec<Record>, Piece> {
+fn records(answers: &Answers, context: &Context, kind: &Kind) -> Result<Vec<Record>, Event> {
     let namespace = Filter::of(context, "for")?;
     let like = Filter::of(context, "like")?;
     let transactions = context.modifiers.keyword("trid");
@@ -210,10 +210,10 @@ const FIXED: &[&str] = &[
 ];
 
 /// The conditions `FIELD=PATTERN` of `where`.
-fn conditions(context: &Context) -> Result<Vec<(String, Filter)>, Piece> {
+fn conditions(context: &Context) -> Result<Vec<(String, Filter)>, Event> {
     let split = |word: &String| {
         let (field, pattern) = word.split_once('=').ok_or_else(|| {
-            Piece::Error(format!("where: expected FIELD=PATTERN, found '{word}'"))
+            Event::Error(format!("where: expected FIELD=PATTERN, found '{word}'"))
         })?;
         Ok((field.to_owned(), Filter::new(&[pattern.to_owned()])?))
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::filter::Filter;
 use super::read::{asked, list, namespaces, stamped};
-use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
 use tools::answer::at_least;
 use tools::sheet::{
     Aggregate, Column, Convert, Field, Format, NODE, Record, Rule, Sheet, Value, node, read_number,
@@ -106,7 +106,7 @@ fn parse(entry: &str) -> Option<Histogram<'_>> {
     })
 }
 
-fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn render(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let like = Filter::of(context, "like")?;
     let wanted = Filter::of(context, "for")?;
     let step = context.modifiers.number("-e").unwrap_or(3).max(1);
@@ -116,7 +116,7 @@ fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
     let mut unit = None;
     let asked = asked(answers, context);
     if !asked.iter().any(|(node, _)| at_least(&node.build, SINCE)) {
-        return Err(Piece::Error(
+        return Err(Event::Error(
             "'show latencies' needs servers of version 5.1 or later.".to_owned(),
         ));
     }
@@ -150,7 +150,7 @@ fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
     );
     let mut sheet = sheet.grouped(&[NAMESPACE, HISTOGRAM]).records(records);
     sheet.repeat_groups = false;
-    Ok(Piece::sheet(sheet))
+    Ok(Event::sheet(sheet))
 }
 
 fn record(node: &Node, histogram: &Histogram<'_>, bounds: &[usize]) -> Record {

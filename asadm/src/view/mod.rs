@@ -1,7 +1,7 @@
 //! Views: which info commands a `show`/`info`/`summary`/`features` command needs, and how the answers become sheets.
 //!
 //! A view opens no socket and prints nothing. The core asks [`View::pending`] for every node, sends, stores the answers,
-//! and repeats until nothing is pending; then [`View::render`] makes the [`Piece`]s, and [`tools::render::print`] turns
+//! and repeats until nothing is pending; then [`View::render`] makes the [`Event`]s, and [`tools::render::print`] turns
 //! each into text.
 
 pub mod accounts;
@@ -30,13 +30,13 @@ mod xdr;
 pub use answers::{Answers, Failure, NodeAnswers};
 pub use modifiers::{Flag, Modifiers};
 pub use parameters::FLIP;
+pub use read::name as node_name;
 pub use tools::answer::is_error;
-pub(crate) use tools::answer::{at_least, reason};
 
 use std::collections::BTreeSet;
 
 pub use tools::cluster::Node;
-pub use tools::output::Piece;
+pub use tools::output::Event;
 
 /// All that a view needs besides the answers.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +82,7 @@ pub struct View {
     /// The info commands for one node as far as its answers so far tell them.
     pub requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
     /// The output.
-    pub render: fn(&Answers, &Context) -> Vec<Piece>,
+    pub render: fn(&Answers, &Context) -> Vec<Event>,
 }
 
 impl View {

@@ -1,7 +1,7 @@
 //! `info namespace usage` and `info namespace object`.
 
 use super::read::{add, asked, fail, namespaces, of, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::sheet::{
     Aggregate, Column, Field, Format, Record, Rule, Sheet, Value, boolean, byte_count, count,
     group, integer, node, percentage, share, text,
@@ -11,7 +11,7 @@ const fn view(
     path: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -325,14 +325,14 @@ fn storage_columns() -> Vec<Column> {
 }
 
 /// The sheet of `info namespace usage`.
-pub(super) fn usage(answers: &Answers, context: &Context) -> Piece {
+pub(super) fn usage(answers: &Answers, context: &Context) -> Event {
     let mut records = records(answers, context, USAGE_KEYS);
     records.iter_mut().for_each(set_usage_shares);
     let sheet = Sheet::new(
         stamped("Namespace Usage Information", context),
         usage_columns(),
     );
-    Piece::sheet(sheet.grouped(&[NAMESPACE]).records(records))
+    Event::sheet(sheet.grouped(&[NAMESPACE]).records(records))
 }
 
 fn object_columns() -> Vec<Field> {
@@ -392,12 +392,12 @@ fn set_total(record: &mut Record) {
 }
 
 /// The sheet of `info namespace object`.
-pub(super) fn objects(answers: &Answers, context: &Context) -> Piece {
+pub(super) fn objects(answers: &Answers, context: &Context) -> Event {
     let mut records = records(answers, context, OBJECT_KEYS);
     records.iter_mut().for_each(set_total);
     let sheet = Sheet::new(
         stamped("Namespace Object Information", context),
         object_columns(),
     );
-    Piece::sheet(sheet.grouped(&[NAMESPACE]).records(records))
+    Event::sheet(sheet.grouped(&[NAMESPACE]).records(records))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::read::{add, asked, fail, id, name, of, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::answer::at_least;
 use tools::sheet::{
     Field, Format, NODE, Record, Rule, Sheet, Value, boolean, count, group, integer, node, right,
@@ -104,7 +104,7 @@ fn network_columns() -> Vec<Field> {
 }
 
 /// The sheet of `info network`. Nodes that are known but were not reached have a row too, unless `with` chose others.
-pub(super) fn network(answers: &Answers, context: &Context) -> Piece {
+pub(super) fn network(answers: &Answers, context: &Context) -> Event {
     let mut records = Vec::new();
     for node in &context.nodes {
         let answers = answers.node(&node.key);
@@ -126,7 +126,7 @@ pub(super) fn network(answers: &Answers, context: &Context) -> Piece {
     for (key, odd) in SHARED {
         mark_odd(&mut records, key, odd);
     }
-    Piece::sheet(
+    Event::sheet(
         Sheet::new(stamped("Network Information", context), network_columns()).records(records),
     )
 }
@@ -169,13 +169,13 @@ fn mark_odd(records: &mut [Record], key: &str, odd: &'static str) {
     }
 }
 
-fn release(answers: &Answers, context: &Context) -> Piece {
+fn release(answers: &Answers, context: &Context) -> Event {
     let asked = asked(answers, context);
     if !asked
         .iter()
         .any(|(node, _)| at_least(&node.build, RELEASE_SINCE))
     {
-        return Piece::Warning(
+        return Event::Warning(
             "'info release' is not supported on aerospike versions < 8.1.1".to_owned(),
         );
     }
@@ -199,5 +199,5 @@ fn release(answers: &Answers, context: &Context) -> Piece {
         }
         records.push(record);
     }
-    Piece::sheet(Sheet::new(stamped("Release Information", context), columns).records(records))
+    Event::sheet(Sheet::new(stamped("Release Information", context), columns).records(records))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::filter::Filter;
 use super::read::{add, asked, list, name, namespaces, record, stamped};
-use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
 use tools::answer::at_least;
 use tools::sheet::{Dynamic, Field, KEEP, Layout, NODE, Record, Sheet, Value, node};
 
@@ -31,7 +31,7 @@ const fn config(
     path: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -50,7 +50,7 @@ const fn statistics(
     path: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -79,7 +79,7 @@ pub(super) const VIEWS: &[View] = &[
             requests
         },
         |answers, context| {
-            let mut pieces: Vec<Piece> = CONTEXTS
+            let mut pieces: Vec<Event> = CONTEXTS
                 .iter()
                 .map(|one| single(answers, context, one.title, one.request))
                 .collect();
@@ -268,7 +268,7 @@ fn has_bin_statistics(node: &Node) -> bool {
 }
 
 /// One sheet of the parameters in one answer per node.
-fn single(answers: &Answers, context: &Context, title: &str, request: &str) -> Piece {
+fn single(answers: &Answers, context: &Context, title: &str, request: &str) -> Event {
     let records = asked(answers, context)
         .into_iter()
         .map(|(node, answers)| {
@@ -284,7 +284,7 @@ fn by_namespace(
     context: &Context,
     title: &str,
     request: fn(&Node, &str) -> String,
-) -> Vec<Piece> {
+) -> Vec<Event> {
     let wanted = match Filter::of(context, "for") {
         Ok(wanted) => wanted,
         Err(piece) => return vec![piece],
@@ -309,7 +309,7 @@ fn by_namespace(
 }
 
 /// One sheet for each set, in the order in which the nodes name them.
-fn sets(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn sets(answers: &Answers, context: &Context) -> Vec<Event> {
     let (namespace, set) = match (
         Filter::word(context, "for", 0),
         Filter::word(context, "for", 1),
@@ -363,7 +363,7 @@ impl Sindex {
     }
 }
 
-fn wanted_sindexes(answers: &NodeAnswers, context: &Context) -> Result<Vec<Sindex>, Piece> {
+fn wanted_sindexes(answers: &NodeAnswers, context: &Context) -> Result<Vec<Sindex>, Event> {
     let namespace = Filter::word(context, "for", 0)?;
     let index = Filter::word(context, "for", 1)?;
     let field = |record: &Record, key: &str| record.text(key).unwrap_or_default().to_owned();
@@ -379,7 +379,7 @@ fn wanted_sindexes(answers: &NodeAnswers, context: &Context) -> Result<Vec<Sinde
         .collect())
 }
 
-fn sindexes(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn sindexes(answers: &Answers, context: &Context) -> Vec<Event> {
     let mut by_index: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
         let sindexes = match wanted_sindexes(answers, context) {
@@ -408,11 +408,11 @@ fn sindexes(answers: &Answers, context: &Context) -> Vec<Piece> {
 }
 
 /// Bin statistics: entries `NS:k=v,k=v,NAME,NAME` of servers before 7.0.
-fn bins(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn bins(answers: &Answers, context: &Context) -> Vec<Event> {
     let asked = asked(answers, context);
     if !asked.iter().any(|(node, _)| has_bin_statistics(node)) {
         let text = "Server version 7.0 removed namespace bin-name limits and statistics.";
-        return vec![Piece::Error(text.to_owned())];
+        return vec![Event::Error(text.to_owned())];
     }
     let mut by_namespace: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked {
@@ -453,11 +453,11 @@ pub(super) fn with_all_nodes(
 }
 
 /// A sheet of parameters under the modifiers `like`, `diff` and the flags `--flip`, `-t`.
-pub(super) fn parameters(title: &str, records: Vec<Record>, context: &Context) -> Piece {
+pub(super) fn parameters(title: &str, records: Vec<Record>, context: &Context) -> Event {
     match filtered(records, context) {
         Ok(records) => {
             let fields = vec![node().into(), dynamic(context)];
-            Piece::sheet(
+            Event::sheet(
                 laid_out(Sheet::new(stamped(title, context), fields), context).records(records),
             )
         }
@@ -483,7 +483,7 @@ pub(super) fn laid_out(mut sheet: Sheet, context: &Context) -> Sheet {
 }
 
 /// The records with only those fields that `like` and `diff` want.
-pub(super) fn filtered(mut records: Vec<Record>, context: &Context) -> Result<Vec<Record>, Piece> {
+pub(super) fn filtered(mut records: Vec<Record>, context: &Context) -> Result<Vec<Record>, Event> {
     let like = Filter::of(context, "like")?;
     for record in &mut records {
         record.retain(|name| like.matches(name));

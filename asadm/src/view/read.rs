@@ -2,7 +2,7 @@
 
 use tools::answer::{is_error, reason};
 
-use super::{Answers, Context, Node, NodeAnswers, Piece};
+use super::{Answers, Context, Event, Node, NodeAnswers};
 use tools::sheet::{Marker, NODE, Record, Value};
 
 /// The fields of a `k=v` list. A name that comes again adds its value behind a `,`.
@@ -71,7 +71,7 @@ fn marker(node: &Node) -> Marker {
 }
 
 /// The display name with its marker.
-pub(super) fn name(node: &Node) -> Value {
+pub fn name(node: &Node) -> Value {
     Value::Node(node.name.clone(), marker(node))
 }
 
@@ -113,14 +113,14 @@ pub(super) fn principal_text<'a>(
     context: &'a Context,
     command: &str,
     failed: &str,
-) -> Result<&'a str, Piece> {
+) -> Result<&'a str, Event> {
     let answer = principal(answers, context).and_then(|(_, answers)| answers.get(command));
     match answer {
         Some(Ok(text)) if is_error(text) => {
-            Err(Piece::Error(format!("{failed} : {}.", reason(text))))
+            Err(Event::Error(format!("{failed} : {}.", reason(text))))
         }
         Some(Ok(text)) => Ok(text),
-        Some(Err(failure)) => Err(Piece::Error(format!("{failed} : {failure}."))),
-        None => Err(Piece::Error(format!("{failed} : no node to ask."))),
+        Some(Err(failure)) => Err(Event::Error(format!("{failed} : {failure}."))),
+        None => Err(Event::Error(format!("{failed} : no node to ask."))),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::namespace::NEARLY_FULL;
 use super::read::{add, asked, fail, list, of, stamped};
-use super::{Answers, Context, Piece, Target, View};
+use super::{Answers, Context, Event, Target, View};
 use tools::sheet::{
     Aggregate, Field, Format, NODE, Record, Rule, Sheet, Value, boolean, byte_count, count, group,
     integer, node, share, text,
@@ -69,7 +69,7 @@ fn set_columns() -> Vec<Field> {
 }
 
 /// The sheet of `info set`.
-fn sets(answers: &Answers, context: &Context) -> Piece {
+fn sets(answers: &Answers, context: &Context) -> Event {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
         if answers.failed("sets") {
@@ -106,7 +106,7 @@ fn sets(answers: &Answers, context: &Context) -> Piece {
         }
     }
     let sheet = Sheet::new(stamped("Set Information", context), set_columns());
-    Piece::sheet(
+    Event::sheet(
         sheet
             .grouped(&["ns", "set"])
             .ordered(&[NODE])

@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::read::{add, asked, fail, list, name, of, principal_text, record, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::sheet::{
     Aggregate, NODE, Record, Sheet, Value, byte_count, count, group, integer, node, text,
 };
@@ -77,7 +77,7 @@ fn requests(_: &Node, answers: &NodeAnswers, _: &Context) -> Vec<String> {
     requests
 }
 
-fn info(answers: &Answers, context: &Context) -> Piece {
+fn info(answers: &Answers, context: &Context) -> Event {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
         if answers.failed(LIST) {
@@ -151,7 +151,7 @@ fn info(answers: &Answers, context: &Context) -> Piece {
         text("Expression", "exp").into(),
     ];
     let sheet = Sheet::new(stamped("Secondary Index Information", context), columns);
-    Piece::sheet(
+    Event::sheet(
         sheet
             .grouped(&["ns", "set"])
             .ordered(&["indexname", NODE])
@@ -175,7 +175,7 @@ fn keys(index: &Record) -> Option<f64> {
     Some(index.number("entries")? / per_value)
 }
 
-fn show(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn show(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let like = Filter::of(context, "like")?;
     let answer = principal_text(answers, context, LIST, "Failed to list secondary indexes")?;
     let records = indexes(answer)
@@ -197,7 +197,7 @@ fn show(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
         text("Expression", "exp").into(),
     ];
     let sheet = Sheet::new(stamped("Secondary Indexes", context), columns);
-    Ok(Piece::sheet(
+    Ok(Event::sheet(
         sheet
             .grouped(&["ns", "set"])
             .ordered(&["indexname"])

@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::read::{asked, list, namespaces, record, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::sheet::{
     Convert, Field, Format, NODE, Record, Rule, Sheet, Value, boolean, node, right, share, text,
 };
@@ -280,15 +280,15 @@ fn in_order(mut records: Vec<Record>) -> Vec<Record> {
     without
 }
 
-fn render(answers: &Answers, context: &Context) -> Result<Piece, Piece> {
+fn render(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let mut sheet = Sheet::new(stamped("Stop Writes", context), columns())
         .ordered(&[])
         .records(in_order(records(answers, context)?));
     sheet.description = Some(DESCRIPTION.to_owned());
-    Ok(Piece::sheet(sheet))
+    Ok(Event::sheet(sheet))
 }
 
-fn records(answers: &Answers, context: &Context) -> Result<Vec<Record>, Piece> {
+fn records(answers: &Answers, context: &Context) -> Result<Vec<Record>, Event> {
     let wanted = Filter::word(context, "for", 0)?;
     let wanted_set = Filter::word(context, "for", 1)?;
     let only_sets = context.modifiers.keyword("for").len() > 1;

@@ -2,7 +2,7 @@
 
 use super::summary_text;
 use super::usage::{DATA_KINDS, INDEX_KINDS, Totals, collect};
-use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
 use tools::sheet::{
     Column, Convert, Field, Format, Layout, Record, Rule, Sheet, Value, byte_count, bytes, group,
     integer, right, text,
@@ -31,10 +31,10 @@ fn requests(node: &Node, answers: &NodeAnswers, context: &Context) -> Vec<String
     requests
 }
 
-fn render(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn render(answers: &Answers, context: &Context) -> Vec<Event> {
     let summary = collect(answers, context);
     if context.modifiers.flag("-l") {
-        return vec![Piece::Text(summary_text::write(&summary))];
+        return vec![Event::Text(summary_text::write(&summary))];
     }
     vec![cluster(&summary), namespaces(&summary)]
 }
@@ -141,7 +141,7 @@ const GOOD_IF_FALSE: &[Rule] = &[
 ];
 const BAD_IF_FALSE: &[Rule] = &[Rule(Format::RedAlert, |value, _| *value == FALSE)];
 
-fn cluster(summary: &super::usage::Summary) -> Piece {
+fn cluster(summary: &super::usage::Summary) -> Event {
     let mut lines = Lines::default();
     let list = |items: &[String]| Value::List(items.to_vec());
     lines.add_with(
@@ -237,7 +237,7 @@ fn cluster(summary: &super::usage::Summary) -> Piece {
                 .collect(),
         ),
     );
-    Piece::sheet(Sheet {
+    Event::sheet(Sheet {
         title: "Cluster Summary".to_owned(),
         layout: Layout::Rows,
         fields: lines.fields,
@@ -311,7 +311,7 @@ const MIGRATING: &[Rule] = &[Rule(Format::RedAlert, |_, record| {
     *record.get(" migrating") == Value::Boolean(true)
 })];
 
-fn namespaces(summary: &super::usage::Summary) -> Piece {
+fn namespaces(summary: &super::usage::Summary) -> Event {
     let records = summary.namespaces.iter().map(|namespace| {
         let mut record = Record::default()
             .with(" namespace", Value::text(&namespace.name))
@@ -350,5 +350,5 @@ fn namespaces(summary: &super::usage::Summary) -> Piece {
     });
     let columns = namespace_columns();
     let sheet = Sheet::new("Namespace Summary", columns).grouped(&[" namespace"]);
-    Piece::sheet(sheet.records(records.collect()))
+    Event::sheet(sheet.records(records.collect()))
 }

@@ -1,7 +1,7 @@
 //! `info transactions`: namespaces with strong consistency.
 
 use super::read::{add, asked, namespaces, of, record, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::sheet::{
     Field, Format, Record, Rule, Sheet, Value, byte_count, count, group, node, text,
 };
@@ -9,7 +9,7 @@ use tools::sheet::{
 const fn view(
     path: &'static [&'static str],
     help: &'static str,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -155,16 +155,16 @@ fn outcomes(title: &'static str, keys: [&'static str; 3]) -> Field {
     )
 }
 
-fn sheet(title: &str, columns: Vec<Field>, answers: &Answers, context: &Context) -> Piece {
+fn sheet(title: &str, columns: Vec<Field>, answers: &Answers, context: &Context) -> Event {
     let sheet = Sheet::new(stamped(title, context), columns);
-    Piece::sheet(
+    Event::sheet(
         sheet
             .grouped(&[NAMESPACE])
             .records(records(answers, context)),
     )
 }
 
-fn monitors(answers: &Answers, context: &Context) -> Piece {
+fn monitors(answers: &Answers, context: &Context) -> Event {
     let columns = vec![
         text("Namespace", NAMESPACE).into(),
         node().into(),
@@ -194,7 +194,7 @@ fn monitors(answers: &Answers, context: &Context) -> Piece {
     sheet("Transaction Monitor Metrics", columns, answers, context)
 }
 
-fn provisionals(answers: &Answers, context: &Context) -> Piece {
+fn provisionals(answers: &Answers, context: &Context) -> Event {
     let columns = vec![
         text("Namespace", NAMESPACE).into(),
         node().into(),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::filter::Filter;
 use super::read::{asked, fields, list, of, principal_text, record, stamped};
-use super::{Answers, Context, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
 use tools::sheet::{Record, Sheet, Value, node, text};
 
 const LIST: &str = "udf-list";
@@ -37,14 +37,14 @@ fn get(file: &str) -> String {
     format!("udf-get:filename={file}")
 }
 
-fn render(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn render(answers: &Answers, context: &Context) -> Vec<Event> {
     match context.modifiers.words.first() {
         Some(file) => vec![content(answers, context, file).unwrap_or_else(|piece| piece)],
         None => modules(answers, context).unwrap_or_else(|piece| vec![piece]),
     }
 }
 
-fn modules(answers: &Answers, context: &Context) -> Result<Vec<Piece>, Piece> {
+fn modules(answers: &Answers, context: &Context) -> Result<Vec<Event>, Event> {
     let like = Filter::of(context, "like")?;
     let answer = principal_text(answers, context, LIST, "Failed to list UDFs")?;
     let columns = vec![
@@ -52,7 +52,7 @@ fn modules(answers: &Answers, context: &Context) -> Result<Vec<Piece>, Piece> {
         text("Hash", HASH).into(),
         text("Type", "type").into(),
     ];
-    let mut pieces = vec![Piece::sheet(
+    let mut pieces = vec![Event::sheet(
         Sheet::new(stamped("UDF Modules", context), columns)
             .ordered(&[FILE_NAME])
             .records(entries(answer, &like).collect()),
@@ -79,7 +79,7 @@ fn entries<'a>(answer: &'a str, like: &'a Filter) -> impl Iterator<Item = Record
 type Modules = BTreeMap<String, Option<String>>;
 
 /// Who has what of the modules that are not the same on every node that answered, and who did not answer.
-fn differences(answers: &Answers, context: &Context, like: &Filter) -> Vec<Piece> {
+fn differences(answers: &Answers, context: &Context, like: &Filter) -> Vec<Event> {
     let mut pieces = Vec::new();
     let mut nodes: Vec<(&Node, Modules)> = Vec::new();
     for (node, answers) in asked(answers, context) {
@@ -91,7 +91,7 @@ fn differences(answers: &Answers, context: &Context, like: &Filter) -> Vec<Piece
                 });
                 nodes.push((node, modules.collect()));
             }
-            None => pieces.push(Piece::Warning(format!(
+            None => pieces.push(Event::Warning(format!(
                 "{} did not list its UDF modules; they may differ.",
                 node.name
             ))),
@@ -127,13 +127,13 @@ fn differences(answers: &Answers, context: &Context, like: &Filter) -> Vec<Piece
     ];
     pieces.insert(
         0,
-        Piece::sheet(
+        Event::sheet(
             Sheet::new(stamped("UDF Modules that Differ", context), columns)
                 .ordered(&[FILE_NAME])
                 .records(rows.collect()),
         ),
     );
-    pieces.push(Piece::Warning(format!(
+    pieces.push(Event::Warning(format!(
         "not the same on every node: {}.",
         differing
             .iter()
@@ -144,7 +144,7 @@ fn differences(answers: &Answers, context: &Context, like: &Filter) -> Vec<Piece
     pieces
 }
 
-fn content(answers: &Answers, context: &Context, file: &str) -> Result<Piece, Piece> {
+fn content(answers: &Answers, context: &Context, file: &str) -> Result<Event, Event> {
     let failed = format!("Failed to retrieve UDF '{file}': Failed to get UDF");
     let answer = principal_text(answers, context, &get(file), &failed)?;
     let module = fields(answer, ';');
@@ -156,12 +156,12 @@ fn content(answers: &Answers, context: &Context, file: &str) -> Result<Piece, Pi
     };
     let source = value("content")
         .and_then(|content| STANDARD.decode(content).ok())
-        .ok_or_else(|| Piece::Error(format!("{failed} : content is not base64.")))?;
+        .ok_or_else(|| Event::Error(format!("{failed} : content is not base64.")))?;
     // A source may hold bytes that are no UTF-8; they show as replacement characters.
     let source = String::from_utf8_lossy(&source);
     let kind = value("type").unwrap_or("--");
     let now = &context.now;
-    Ok(Piece::Text(format!(
+    Ok(Event::Text(format!(
         "UDF Content: {file} ({now})\n\nFilename:\n  {file}\n\nType:\n  {kind}\n\nContent:\n{source}\n\n"
     )))
 }

@@ -8,7 +8,7 @@ use super::parameters::{
     laid_out, parameters, with_all_nodes,
 };
 use super::read::{add, asked, fail, fields, list, name, of, record, stamped};
-use super::{Answers, Context, Flag, Node, NodeAnswers, Piece, Target, View};
+use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
 use tools::sheet::{
     Aggregate, Field, NODE, Record, Sheet, Value, group, integer, node, seconds, text,
 };
@@ -27,7 +27,7 @@ const fn config(
     path: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     View {
         path,
@@ -46,7 +46,7 @@ const fn statistics(
     path: &'static [&'static str],
     help: &'static str,
     requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Piece>,
+    render: fn(&Answers, &Context) -> Vec<Event>,
 ) -> View {
     let (keywords, flags) = (STATISTICS_KEYWORDS, XDR_STATISTICS_FLAGS);
     View {
@@ -165,8 +165,8 @@ pub(super) const VIEWS: &[View] = &[
     ),
 ];
 
-fn deprecated(family: &str, now: &str) -> Piece {
-    Piece::Warning(format!(
+fn deprecated(family: &str, now: &str) -> Event {
+    Event::Warning(format!(
         "'show {family} dc' is deprecated. Please use 'show {family} xdr {now}' instead."
     ))
 }
@@ -207,7 +207,7 @@ fn wanted_first(answers: &NodeAnswers, context: &Context) -> Vec<String> {
     matching(answers, &Filter::word(context, "for", 0))
 }
 
-fn matching(answers: &NodeAnswers, filter: &Result<Filter, Piece>) -> Vec<String> {
+fn matching(answers: &NodeAnswers, filter: &Result<Filter, Event>) -> Vec<String> {
     names(answers)
         .into_iter()
         .filter(|name| filter.as_ref().is_ok_and(|filter| filter.matches(name)))
@@ -267,7 +267,7 @@ fn filter_requests(_: &Node, answers: &NodeAnswers, context: &Context) -> Vec<St
 }
 
 /// Sheets by data centre, in the order of their names.
-fn datacenters(answers: &Answers, context: &Context, of: &str, title: &str) -> Vec<Piece> {
+fn datacenters(answers: &Answers, context: &Context, of: &str, title: &str) -> Vec<Event> {
     let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
         for datacenter in wanted(answers, context) {
@@ -324,7 +324,7 @@ fn namespace_records(
     records
 }
 
-fn by_namespace(answers: &Answers, context: &Context, of: &str, title: &str) -> Vec<Piece> {
+fn by_namespace(answers: &Answers, context: &Context, of: &str, title: &str) -> Vec<Event> {
     let records = namespace_records(answers, context, of);
     let records = records
         .into_iter()
@@ -332,7 +332,7 @@ fn by_namespace(answers: &Answers, context: &Context, of: &str, title: &str) -> 
     grouped(records, ("Datacenter", DATACENTER), context)
 }
 
-fn namespace_statistics(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn namespace_statistics(answers: &Answers, context: &Context) -> Vec<Event> {
     if !context.modifiers.flag("--by-dc") {
         return by_namespace(answers, context, STATISTICS, "Namespace Statistics");
     }
@@ -349,7 +349,7 @@ fn grouped(
     records: impl Iterator<Item = (String, Record)>,
     (heading, key): (&'static str, &'static str),
     context: &Context,
-) -> Vec<Piece> {
+) -> Vec<Event> {
     let mut by_title: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (title, record) in records {
         by_title.entry(title).or_default().push(record);
@@ -360,7 +360,7 @@ fn grouped(
             let sheet = Sheet::new(stamped(&title, context), fields)
                 .grouped(&[key])
                 .records(records);
-            Piece::sheet(laid_out(sheet, context))
+            Event::sheet(laid_out(sheet, context))
         }
         Err(piece) => piece,
     };
@@ -390,7 +390,7 @@ fn info_columns() -> Vec<Field> {
 }
 
 /// The sheets of `info xdr`, by data centre.
-pub(super) fn info(answers: &Answers, context: &Context) -> Vec<Piece> {
+pub(super) fn info(answers: &Answers, context: &Context) -> Vec<Event> {
     let mut by_centre: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
         for datacenter in wanted(answers, context) {
@@ -419,13 +419,13 @@ pub(super) fn info(answers: &Answers, context: &Context) -> Vec<Piece> {
             }
         }
         let title = stamped(&format!("XDR Information {datacenter}"), context);
-        Piece::sheet(Sheet::new(title, info_columns()).records(records))
+        Event::sheet(Sheet::new(title, info_columns()).records(records))
     };
     by_centre.into_iter().map(sheet).collect()
 }
 
 /// Filters of the first node that tells them: they are the same on all nodes.
-fn filters(answers: &Answers, context: &Context) -> Vec<Piece> {
+fn filters(answers: &Answers, context: &Context) -> Vec<Event> {
     let namespaces = Filter::word(context, "for", 1);
     let mut records = Vec::new();
     if let Some((_, answers)) = asked(answers, context).into_iter().next() {
@@ -455,7 +455,7 @@ fn filters(answers: &Answers, context: &Context) -> Vec<Piece> {
         text("Expression", "exp").into(),
     ];
     let sheet = Sheet::new(stamped("XDR Filters", context), columns);
-    vec![Piece::sheet(
+    vec![Event::sheet(
         sheet
             .grouped(&["namespace"])
             .ordered(&[DATACENTER])

@@ -31,7 +31,7 @@ fn run_with(cluster: &Cluster, words: &[&str], input: Option<&str>) -> Ran {
     fs::write(home.path().join("new.lua"), "-- naïve\n").unwrap();
     fs::write(
         home.path().join("cmds"),
-        "// a\nshow udfs;\nasinfo -v\nstatus;",
+        "// a\nshow udfs\nasinfo -v\n  status",
     )
     .unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_asadm"))

@@ -1,6 +1,6 @@
 //! No answer of a node may stop the tool: every view with answers that are cut short, shuffled or nonsense.
 
-use asadm::view::{self, Answers, Context, Failure, Modifiers, Node, Piece, View};
+use asadm::view::{self, Answers, Context, Event, Failure, Modifiers, Node, View};
 use tools::render::{Style, print};
 
 use crate::cluster::Cluster;
@@ -45,13 +45,14 @@ fn output(
         }
     }
     for piece in (view.render)(&answers, context) {
-        if let Piece::Sheet(sheet) = piece {
+        if let Event::Sheet(sheet) = piece {
             print(
                 &sheet,
                 &Style {
                     json: false,
                     colour: true,
                     columns: 0,
+                    ..Style::default()
                 },
             );
             let json = print(
@@ -60,6 +61,7 @@ fn output(
                     json: true,
                     colour: true,
                     columns: 0,
+                    ..Style::default()
                 },
             );
             if !json.is_empty() {

@@ -11,6 +11,8 @@ const PLAIN: Style = Style {
     json: false,
     colour: false,
     columns: 80,
+    safe: true,
+    cut: false,
 };
 
 fn record(fields: &[(&'static str, &str)]) -> Record {

@@ -138,26 +138,26 @@ impl Cluster {
         .await
     }
 
-    /// A connection to the principal, for security commands.
-    pub async fn principal_client(&mut self) -> Result<(&mut Client, Duration), String> {
-        let limit = self.approach.limit;
-        let approach = self.approach.clone();
-        let member = self
-            .members
-            .iter_mut()
-            .find(|member| member.node.principal)
-            .ok_or_else(|| "no node to ask".to_owned())?;
-        if !member.client.as_ref().is_some_and(Client::is_usable) {
-            member.client = Some(
-                connect(&member.place(), &approach)
-                    .await
-                    .map_err(|error| short(&error))?,
-            );
-        }
-        member
-            .client
-            .as_mut()
-            .map(|client| (client, limit))
-            .ok_or_else(|| "no node to ask".to_owned())
+    /// The result of a security command at the principal.
+    pub async fn security(
+        &mut self,
+        command: Command,
+        fields: Vec<(FieldId, Vec<u8>)>,
+    ) -> Result<ResultCode, String> {
+        let principal = self.principal().ok_or("no node to ask")?;
+        let put = move |mut client: Client, fields: Vec<(FieldId, Vec<u8>)>, limit| async move {
+            let fields: Vec<(FieldId, &[u8])> = fields
+                .iter()
+                .map(|(id, data)| (*id, data.as_slice()))
+                .collect();
+            let result = client
+                .security(command, &fields, limit, |unit| unit.result)
+                .await;
+            (client, result)
+        };
+        let mut results = self.each(vec![(principal, fields)], put).await;
+        results
+            .pop()
+            .unwrap_or_else(|| Err("no node to ask".to_owned()))
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub(super) peers: Vec<String>,
     /// The refusal to name peers that can be reached over TLS.
     pub(super) no_peers: Option<String>,
+    /// Changes when its peers do.
+    pub(super) generation: String,
     pub(super) client: Client,
 }
 
@@ -58,6 +60,9 @@ pub(super) struct Place {
     /// Name in the certificate, where that is not the host.
     pub(super) tls_name: Option<String>,
 }
+
+/// The info command whose answer changes when the peers of a node do.
+pub(super) const GENERATION: &str = "peers-generation";
 
 /// How many addresses of one node are tried, which bounds the time that one node takes.
 const ADDRESSES_MAX: usize = 8;
@@ -227,13 +232,12 @@ async fn inquire(place: &Place, approach: &Approach) -> Result<Found, LookError>
         "connection".to_owned(),
         format!("service-{kind}"),
         format!("peers-{kind}"),
-        if approach.alumni {
-            format!("alumni-{kind}")
-        } else {
-            "peers-generation".to_owned()
-        },
+        GENERATION.to_owned(),
+        format!("alumni-{kind}"),
     ];
-    let answers = client.info(&commands, approach.limit).await?;
+    let asked = if approach.alumni { 7 } else { 6 };
+    let commands = commands.get(..asked).unwrap_or_default();
+    let answers = client.info(commands, approach.limit).await?;
     let answer = |index: usize| answers.get(index).map_or("", String::as_str);
     if !is_id(answer(0)) {
         return Err(LookError::NoId);
@@ -249,6 +253,7 @@ async fn inquire(place: &Place, approach: &Approach) -> Result<Found, LookError>
         old_peers: Vec::new(),
         peers: Vec::new(),
         no_peers: None,
+        generation: answer(5).to_owned(),
         client,
     };
     if !admin {
@@ -261,8 +266,8 @@ async fn inquire(place: &Place, approach: &Approach) -> Result<Found, LookError>
         } else {
             found.peers.push(answer(4).to_owned());
         }
-        if approach.alumni && !is_error(answer(5)) {
-            found.peers.push(answer(5).to_owned());
+        if approach.alumni && !is_error(answer(6)) {
+            found.peers.push(answer(6).to_owned());
         }
     }
     Ok(found)

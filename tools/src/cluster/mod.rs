@@ -76,6 +76,8 @@ pub struct Member {
     pub failure: Option<String>,
     /// Name in its certificate, where that is not its host.
     pub tls_name: Option<String>,
+    /// As it was when the node was asked for its peers.
+    generation: String,
     client: Option<Client>,
 }
 
@@ -331,6 +333,20 @@ impl Cluster {
         if bare.len() == 1 { bare } else { Vec::new() }
     }
 
+    /// Whether the picture is as the nodes would draw it now: all of them answer, and none has other peers than before. One
+    /// short question to each, over connections that are open.
+    pub async fn is_current(&mut self) -> bool {
+        if self.members.iter().any(|member| !member.node.alive) {
+            return false;
+        }
+        let nodes = self.alive();
+        let told = self.ask_all(&nodes, look::GENERATION).await;
+        let members = self.members.iter();
+        members
+            .zip(told)
+            .all(|(member, told)| told.is_ok_and(|told| told == member.generation))
+    }
+
     /// Looks again, from the seeds and from the nodes that were there before: a seed may be gone. Keeps the old picture
     /// when nobody answers.
     pub async fn refresh(&mut self) {
@@ -390,6 +406,7 @@ fn reached(found: Found, lead: &Lead) -> Member {
         fqdn: None,
         failure: None,
         tls_name: lead.tls_name.clone(),
+        generation: found.generation,
         client: Some(found.client),
     }
 }
@@ -407,6 +424,7 @@ fn unreached(lead: &Lead, failure: &LookError) -> Option<Member> {
         fqdn: None,
         failure: Some(short(failure)),
         tls_name: lead.tls_name.clone(),
+        generation: String::new(),
         client: None,
     })
 }

@@ -7,12 +7,7 @@ use super::paint::{BLUE, BOLD, DIM, codes, pad, paint, title, width};
 use crate::sheet::{Leaf, Table, TableGroup};
 
 pub(super) fn write(table: &Table, style: &Style) -> String {
-    let names = table
-        .leaves
-        .iter()
-        .map(|leaf| width(&name(leaf)))
-        .max()
-        .unwrap_or(0);
+    let names = names_width(table);
     let total = table
         .groups
         .iter()
@@ -52,6 +47,12 @@ pub(super) fn write(table: &Table, style: &Style) -> String {
     let lines = table.leaves.len() * table.groups.len();
     out += &paint(&format!("Number of rows: {lines}"), DIM, style.colour);
     out + "\n\n"
+}
+
+/// The widest name.
+pub(super) fn names_width(table: &Table) -> usize {
+    let names = table.leaves.iter().map(|leaf| width(&name(leaf)));
+    names.max().unwrap_or(0)
 }
 
 /// What begins the line: the heading, behind the one that it shares with its neighbours.

@@ -83,7 +83,7 @@ impl Reader {
     ) -> Read {
         let shown = out.styled(codes, prompt);
         let Some(mut editor) = self.editor.take() else {
-            out.text(&shown);
+            out.put(&shown);
             return match read_line().await {
                 Some(line) => Read::Line(line.trim_end_matches(['\r', '\n']).to_owned()),
                 None => Read::End,
@@ -93,7 +93,7 @@ impl Reader {
             let read = match read_line().await {
                 Some(line) => {
                     let line = line.trim_end_matches(['\r', '\n']).to_owned();
-                    out.text(&format!("{shown}{line}\n"));
+                    out.put(&format!("{shown}{line}\n"));
                     // A history that cannot be written is one of this session.
                     let _ = editor
                         .history_mut()

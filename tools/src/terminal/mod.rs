@@ -1,4 +1,5 @@
-//! The person's side: what is typed on a terminal.
+//! The person's side: what is typed on a terminal, and what may be shown on one.
 
 pub mod line;
 pub mod prompt;
+pub mod safe;

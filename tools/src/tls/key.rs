@@ -9,6 +9,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::{TlsError, Wanted, damaged, read as read_file};
+use crate::secret;
 
 /// How the label of an encrypted key reads.
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
@@ -37,20 +38,7 @@ impl<P: FnOnce() -> io::Result<String>> Password<P> {
             let typed = (self.prompt)().map_err(|error| TlsError::Password(error.to_string()))?;
             return Ok(typed.into_bytes());
         };
-        if let Some(name) = given.strip_prefix("env:") {
-            return match std::env::var_os(name) {
-                Some(value) => Ok(value.into_encoded_bytes()),
-                None => Err(TlsError::Password(format!("no variable {name}"))),
-            };
-        }
-        if let Some(path) = given.strip_prefix("file:") {
-            let mut text = read_file(Path::new(path))?;
-            while text.last().is_some_and(|byte| b"\r\n".contains(byte)) {
-                text.pop();
-            }
-            return Ok(text);
-        }
-        Ok(given.into_bytes())
+        secret::read(&given).map_err(|error| TlsError::Password(error.to_string()))
     }
 }
 
