@@ -161,7 +161,11 @@ fn prints_answers_and_tells_success_by_its_status() {
         assert_eq!((ran.out, ran.rc), (out, rc), "{words:?}");
         // Where the password can be read, that is said, and not where scripts look for the answer.
         let exposed = words.contains(&"-Psecret");
-        assert_eq!(ran.err.contains("can be read by others"), exposed, "{words:?}");
+        assert_eq!(
+            ran.err.contains("can be read by others"),
+            exposed,
+            "{words:?}"
+        );
         assert_eq!(ran.err.lines().count(), usize::from(exposed), "{words:?}");
     }
 }
