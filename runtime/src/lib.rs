@@ -1,12 +1,11 @@
 //! Lua for UDFs, without a server: the interpreter's state, Aerospike's API in it, and what holds scripts in bounds.
 //!
 //! ```text
-//! context ─→ machine     a state: made, loaded, called, closed; memory, pace, time
-//!              ├─ api       Aerospike's types and functions, a file a type
-//!              ├─ guard     what replaces or surrounds Lua's own library
-//!              └─ stream    stream UDFs
-//! module                 compiled chunks, and the trait behind `require`
-//! call, host             what goes into a call and comes out; what is asked of who runs it
+//! context   a state: made, loaded, called, closed
+//!    api       Aerospike's types and functions for scripts, a file a type
+//!    guard     what replaces or surrounds Lua's own library
+//!    machine   frame, values, memory, time: what native functions see of a state
+//! call host module   what goes into a call and comes out; who runs it; what `require` finds
 //! ```
 //!
 //! Nothing in here opens a socket or a file, and no wall clock is read: modules come from a trait ([`module::Modules`]),
@@ -35,7 +34,6 @@ pub mod guard;
 pub mod host;
 pub mod machine;
 pub mod module;
-pub mod stream;
 
 #[cfg(test)]
 mod stream_tests;

@@ -9,9 +9,9 @@ use protocol::value::Value;
 
 use super::tests::context;
 use crate::call::RecordView;
+use crate::call::stream::{StreamCall, StreamStep};
 use crate::context::CallEnd;
 use crate::context::Context;
-use crate::stream::call::{StreamCall, StreamStep};
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -3,9 +3,9 @@
 use std::ffi::c_int;
 
 use super::log;
-use super::record::{RecordCall, Status};
 use crate::machine::frame::{Body, Frame, Raise};
 use crate::machine::object::{Class, Metamethods, Object, set_functions};
+use crate::machine::record_call::{RecordCall, Status};
 
 const METHODS: [(&str, Body); 8] = [
     ("create", create),

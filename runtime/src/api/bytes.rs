@@ -7,9 +7,9 @@ use std::ffi::c_int;
 use std::rc::Rc;
 
 use super::text;
-use super::value::Bytes;
 use crate::machine::frame::{Body, Frame, Raise};
 use crate::machine::object::{Class, Metamethods, Object};
+use crate::machine::value::Bytes;
 
 /// Largest buffer that a script may make, bytes. The memory limit of the call usually comes first.
 const MAX_SIZE: usize = 1 << 30;

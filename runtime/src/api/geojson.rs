@@ -1,8 +1,8 @@
 //! The type `GeoJSON` and the global `geojson`.
 
-use super::value::Text;
 use crate::machine::frame::{Frame, Raise};
 use crate::machine::object::{Class, Metamethods, Object};
+use crate::machine::value::Text;
 
 /// Defines the global `geojson`.
 pub(crate) fn define(frame: &mut Frame<'_>) {

@@ -14,7 +14,6 @@ use crate::machine::frame::{Body, Frame, Kind, Raise};
 use crate::machine::object::set_functions;
 use crate::machine::shared::BodyTime;
 use crate::machine::{finalizers, protect};
-use crate::stream::run as stream;
 
 /// Functions of `os` that stay: they tell the time.
 const OS_FUNCTIONS: [&str; 4] = ["clock", "date", "difftime", "time"];
@@ -271,6 +270,9 @@ fn print(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     Ok(0)
 }
 
+/// Place in Lua's registry of the function that begins a run.
+pub(crate) const RUNNER: &str = "asd.stream";
+
 /// Memory to compile them in, bytes.
 const STREAM_OPERATORS_MEMORY: usize = 1 << 20;
 
@@ -280,7 +282,7 @@ const STREAM_OPERATORS_TIME: Duration = Duration::from_secs(10);
 /// `filter`, `transform`, `reduce` and `aggregate`, and what runs stream UDFs, written in Lua and compiled once.
 fn define_stream_operators(frame: &mut Frame<'_>) {
     static BYTECODE: OnceLock<Vec<u8>> = OnceLock::new();
-    let source = include_bytes!("../stream/operators.lua");
+    let source = include_bytes!("stream.lua");
     let bytecode = BYTECODE.get_or_init(|| {
         let time = BodyTime::of_processor(STREAM_OPERATORS_TIME);
         compile(
@@ -293,7 +295,7 @@ fn define_stream_operators(frame: &mut Frame<'_>) {
         .unwrap_or_default()
     });
     if frame.load_bytecode(bytecode) && frame.call(0, 1).is_ok() {
-        frame.set_registry(stream::RUNNER);
+        frame.set_registry(RUNNER);
         return;
     }
     frame

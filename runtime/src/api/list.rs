@@ -5,12 +5,13 @@
 use std::ffi::c_int;
 use std::rc::Rc;
 
-use super::encode;
-use super::iterator::{Iteration, push_loop};
+use super::iterator::push_loop;
 use super::text;
-use super::value::{ELEMENT_BYTES, List, Value};
+use crate::machine::encode;
 use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::iteration::Iteration;
 use crate::machine::object::{Class, Converted, Metamethods, Object};
+use crate::machine::value::{ELEMENT_BYTES, List, Value};
 
 const FUNCTIONS: [(&str, Body); 16] = [
     ("append", append),

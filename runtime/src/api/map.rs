@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::rc::Rc;
 
-use super::encode;
-use super::iterator::{Give, Iteration, push_loop};
+use super::iterator::push_loop;
 use super::text;
-use super::value::{ENTRY_BYTES, Key, Map, Value};
+use crate::machine::encode;
 use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::iteration::Give;
+use crate::machine::iteration::Iteration;
 use crate::machine::object::{Class, Converted, Metamethods, Object};
+use crate::machine::value::{ENTRY_BYTES, Key, Map, Value};
 
 const FUNCTIONS: [(&str, Body); 13] = [
     ("clone", clone),

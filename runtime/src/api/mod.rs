@@ -2,7 +2,6 @@
 
 pub(crate) mod aerospike;
 pub(crate) mod bytes;
-pub(crate) mod encode;
 pub(crate) mod geojson;
 pub(crate) mod iterator;
 pub(crate) mod library;
@@ -11,4 +10,3 @@ pub(crate) mod log;
 pub(crate) mod map;
 pub(crate) mod record;
 pub(crate) mod text;
-pub(crate) mod value;

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::encode::EncodeError;
-use super::value::{Bytes, Key, Value};
+use crate::machine::encode::EncodeError;
 use crate::machine::memory::MAX_TEXT_BYTES;
+use crate::machine::value::{Bytes, Key, Value};
 use protocol::limits::MAX_DEPTH;
 
 /// The text of a value.

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_Integer, lua_State};
 
-use super::tables::{READ, WRITE, check, element_steps, length};
+use super::elements::{READ, WRITE, check, element_steps, length};
 use crate::machine::protect::{raise, spend};
 
 /// Partitions from this size on choose their pivot elsewhere than in the middle once they turn out unbalanced.

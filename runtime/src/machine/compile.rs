@@ -13,11 +13,19 @@ use super::budget::Budget;
 use super::common::ScriptMemory;
 use super::memory::Memory;
 use super::shared::{Abort, BodyTime};
-use super::state::LoadError;
 use crate::host::Lane;
 
 /// Bytes that Lua reads between two looks at the time. A few words: each may take half a millisecond at worst.
 const PIECE_BYTES: usize = 64;
+
+/// Why a chunk did not load or its body did not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadError {
+    /// What Lua says; `None` when the error value is no text.
+    pub(crate) text: Option<Vec<u8>>,
+    /// Time or memory ran out.
+    pub(crate) aborted: bool,
+}
 
 /// A text that is being compiled.
 struct Source<'s, 'w> {

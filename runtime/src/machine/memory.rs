@@ -14,7 +14,7 @@ use mlua::ffi;
 use super::arena::Arena;
 use super::common::{Part, ScriptMemory};
 use super::pace::{Pace, TEXT_WEIGHT};
-use crate::api::value::Containers;
+use crate::machine::value::Containers;
 
 /// Longest text that a script may make, bytes, and largest written form of a value. One instruction on texts of this
 /// size takes some ten milliseconds at worst, and no record can hold as much.

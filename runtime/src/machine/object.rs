@@ -7,8 +7,8 @@ use std::rc::Rc;
 use mlua::ffi;
 
 use super::frame::{Body, Frame, push_native};
-use crate::api::iterator::Iteration;
-use crate::api::value::{Bytes, List, Map, Text, Value};
+use crate::machine::iteration::Iteration;
+use crate::machine::value::{Bytes, List, Map, Text, Value};
 
 /// What a userdata block holds.
 pub(crate) enum Object {

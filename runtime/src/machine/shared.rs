@@ -8,11 +8,11 @@ use std::sync::Arc;
 use super::common::ScriptMemory;
 use super::memory::Memory;
 use super::object::Classes;
-use crate::api::record::{PendingBins, RecordCall};
+use crate::call::stream::Records;
 use crate::host::Host;
 use crate::machine::budget::Budget;
+use crate::machine::record_call::{PendingBins, RecordCall};
 use crate::module::Modules;
-use crate::stream::run::StreamInput;
 
 /// Why a call was ended over a script's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,13 @@ const STEPS_PER_CHECK: usize = 1 << 16;
 
 /// Steps that a record of a stream is counted with: about a microsecond.
 const STEPS_PER_PULL: usize = 1 << 10;
+
+/// What a running stream takes its records from.
+pub(crate) struct StreamInput {
+    pub(crate) records: Records,
+    pub(crate) time_per_record: std::time::Duration,
+    pub(crate) now: u32,
+}
 
 /// The part of a state that its native functions reach.
 pub(crate) struct Shared {

@@ -33,10 +33,10 @@ use protocol::message::Message;
 
 pub use placement::{Done, Passage, Placement};
 pub use reply::ReplyStream;
+pub use runtime::call::stream::{Records, StreamCall, StreamStep};
 pub use runtime::call::{
     Call, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
 };
-pub use runtime::stream::call::{Records, StreamCall, StreamStep};
 pub use services::{FunctionContext, Functions, Services};
 pub(crate) use work::Work;
 

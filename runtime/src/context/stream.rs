@@ -3,37 +3,26 @@
 //! The operators are Lua (`stream_ops.lua`). Records are pulled: the stream asks for the next one when it needs it, and who
 //! runs the stream asks it for one result at a time, so neither are ever there all at once. All records of a run share one
 //! handle, which is the record that was pulled last; it can only be read.
-//!
-//! Source: `udf-runtime.md` 6.
 
 use std::ffi::c_int;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mlua::ffi;
 
-use crate::api::encode;
-use crate::api::record::RecordCall;
-use crate::api::value::Value;
+use crate::api::library::RUNNER;
 use crate::call::EXECUTION_ERROR;
+use crate::call::stream::{StreamCall, StreamStep};
+use crate::context::state::{State, contains, protected_call, push_arguments};
 use crate::guard::globals::{self, Ground};
+use crate::machine::encode;
 use crate::machine::frame::{Frame, Kind, Raise};
 use crate::machine::object::{Converted, Object};
-use crate::machine::shared::{Abort, Shared};
-use crate::machine::state::{State, contains, protected_call, push_arguments};
-use crate::stream::call::{Records, StreamCall, StreamStep};
-
-/// Place in Lua's registry of the function that begins a run.
-pub(crate) const RUNNER: &str = "asd.stream";
+use crate::machine::record_call::RecordCall;
+use crate::machine::shared::{Abort, Shared, StreamInput};
+use crate::machine::value::Value;
 
 /// How errors of a running stream begin.
 const RUN_ERROR: &str = "UDF: Execution Error 2";
-
-/// What a running stream takes its records from.
-pub(crate) struct StreamInput {
-    records: Records,
-    time_per_record: Duration,
-    now: u32,
-}
 
 impl State {
     /// Has a global function put its operators onto a stream. To be followed by [`State::end_stream`], whatever the answer.
@@ -105,13 +94,13 @@ fn begin(
     globals: Option<Ground>,
     traceback: bool,
 ) -> Result<c_int, Vec<u8>> {
-    let handler = crate::machine::state::push_handler(frame, traceback);
+    let handler = crate::context::state::push_handler(frame, traceback);
     if let Some(ground) = globals.filter(|ground| !ground.sealed) {
         globals::set_aerospike(frame, ground);
     }
     frame.push_registry(RUNNER);
     let runner = frame.top();
-    crate::machine::state::push_function(frame, globals, function);
+    crate::context::state::push_function(frame, globals, function);
     if frame.kind(-1) == Kind::Nil {
         return Err(format!("{RUN_ERROR} : function not found").into_bytes());
     }
@@ -128,7 +117,7 @@ fn begin(
 
 /// Asks the function behind `chain` for results until one is there that can be sent.
 fn next_value(frame: &mut Frame<'_>, chain: c_int, traceback: bool) -> StreamStep {
-    let handler = crate::machine::state::push_handler(frame, traceback);
+    let handler = crate::context::state::push_handler(frame, traceback);
     loop {
         // SAFETY: the registry holds the function.
         unsafe { ffi::lua_rawgeti(frame.raw(), ffi::LUA_REGISTRYINDEX, chain.into()) };

@@ -1,18 +1,21 @@
 //! Contexts: Lua states with one module loaded, ready to run its functions.
 
+pub(crate) mod state;
+mod stream;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::log::MAX_LINE_BYTES;
+use crate::call::stream::{StreamCall, StreamStep};
 use crate::call::{Call, Outcome, Reply};
+use crate::context::state::{State, StateOptions};
 use crate::host::Host;
 use crate::machine::common::ScriptMemory;
-use crate::machine::compile::compile;
+use crate::machine::compile::{LoadError, compile};
 use crate::machine::shared::{Abort, BodyTime};
-use crate::machine::state::{LoadError, State, StateOptions};
 use crate::module::compile_failure::CompileFailure;
 use crate::module::{Bytecode, Modules};
-use crate::stream::call::{StreamCall, StreamStep};
 
 /// Time for a chunk that was validated, when it is compiled for its contexts: validating it took far less.
 const COMPILE_TIME: BodyTime = BodyTime {

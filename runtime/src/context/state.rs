@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use mlua::ffi;
 
-use super::collate::Running;
-use super::common::ScriptMemory;
-use super::compile::{late, load_text};
-use super::frame::{Frame, Kind};
-use super::memory::Memory;
-use super::object::{Converted, Object};
-use super::shared::{Abort, BodyTime, Shared};
-use crate::api::encode;
 use crate::api::library;
-use crate::api::record::RecordCall;
-use crate::api::value::Value;
 use crate::call::{Call, Outcome, RecordChange, Reply};
 use crate::guard::globals::{self, Ground};
 use crate::host::Host;
+use crate::machine::collate::Running;
+use crate::machine::common::ScriptMemory;
+use crate::machine::compile::{LoadError, late, load_text};
+use crate::machine::encode;
+use crate::machine::frame::{Frame, Kind};
+use crate::machine::memory::Memory;
+use crate::machine::object::{Converted, Object};
+use crate::machine::record_call::RecordCall;
+use crate::machine::shared::{Abort, BodyTime, Shared};
+use crate::machine::value::Value;
 use crate::module::Modules;
 
 /// Bins for which a state keeps room from call to call.
@@ -52,15 +52,6 @@ pub(crate) struct StateOptions {
     pub(crate) host: Arc<dyn Host>,
     /// The memory of all scripts.
     pub(crate) all_memory: Arc<ScriptMemory>,
-}
-
-/// Why a chunk did not load or its body did not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LoadError {
-    /// What Lua says; `None` when the error value is no text.
-    pub(crate) text: Option<Vec<u8>>,
-    /// Time or memory ran out.
-    pub(crate) aborted: bool,
 }
 
 /// A Lua state with Aerospike's globals.
