@@ -59,6 +59,11 @@ impl fmt::Debug for BinName {
 pub trait Bins {
     /// The value in its stored form; `None` when there is no such bin.
     fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>>;
+
+    /// Names that a look-up compares at most, for those who count work.
+    fn steps_of_a_look_up(&self) -> usize {
+        1
+    }
 }
 
 #[cfg(test)]

@@ -65,6 +65,14 @@ impl<'r> Context<'r> {
         }
     }
 
+    /// A look-up among many bins takes as many steps.
+    fn count_look_up(&self, work: &mut dyn Meter) -> Result<(), TimeIsUp> {
+        match self.bins.map_or(0, Bins::steps_of_a_look_up) {
+            0..=16 => Ok(()),
+            steps => work.spend(steps),
+        }
+    }
+
     fn field(&self, field: Field) -> Value<'r> {
         let metadata = &self.metadata;
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -144,7 +152,10 @@ pub(super) fn run<'r>(
             Instruction::Map(span) => Value::Map(Data::Borrowed(program.bytes(*span))),
             Instruction::Special(span) => Value::Special(Data::Borrowed(program.bytes(*span))),
             Instruction::Remove => Value::Remove,
-            Instruction::Bin(kind, name) => context.bin(*kind, name.as_bytes()),
+            Instruction::Bin(kind, name) => {
+                context.count_look_up(work)?;
+                context.bin(*kind, name.as_bytes())
+            }
             Instruction::BinType(name) => match context.bins {
                 Some(bins) => Value::Integer(
                     bins.bin(name.as_bytes())
@@ -160,6 +171,7 @@ pub(super) fn run<'r>(
             Instruction::DigestModulo(modulus) => context.digest_modulo(*modulus),
             Instruction::Child(kind, part) => context.part(*kind, *part),
             Instruction::CompareBin(comparison, name, number) => {
+                context.count_look_up(work)?;
                 match context.bin(Kind::Integer, name.as_bytes()) {
                     Value::Integer(value) => Value::Bool(comparison.holds(Some(value.cmp(number)))),
                     _ => Value::Unknown,

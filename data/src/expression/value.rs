@@ -295,13 +295,12 @@ fn next(
         }
         (Token::Map(m), Token::Map(n)) => {
             let depth = deeper(depth)?;
-            let (flags_of_a, m) = a.map_order(m)?;
-            let (flags_of_b, n) = b.map_order(n)?;
-            (*left, *right) = (a, b);
-            let unordered = |flags: u8, count: usize| flags & order::KEY == 0 && count > 0;
-            if unordered(flags_of_a, m) || unordered(flags_of_b, n) {
+            if is_unordered(a, m)? || is_unordered(b, n)? {
                 return Err(MsgpackError::Unsorted);
             }
+            let (_, m) = a.map_order(m)?;
+            let (_, n) = b.map_order(n)?;
+            (*left, *right) = (a, b);
             if m != n {
                 return Ok(m.cmp(&n));
             }
@@ -327,11 +326,19 @@ fn next(
                 data: [0],
             },
         ) => Err(MsgpackError::Extension),
+        (Token::Map(count), _) if is_unordered(a, count)? => Err(MsgpackError::Unsorted),
+        (_, Token::Map(count)) if is_unordered(b, count)? => Err(MsgpackError::Unsorted),
         _ => {
             let (a, b) = (left.value()?, right.value()?);
             crate::operation::element::compare(a, b).map_err(|_| MsgpackError::Kind)
         }
     }
+}
+
+/// Whether the map of so many pairs whose head was just read has pairs, but no order.
+fn is_unordered(mut reader: Reader<'_>, count: usize) -> Result<bool, MsgpackError> {
+    let (flags, count) = reader.map_order(count)?;
+    Ok(flags & order::KEY == 0 && count > 0)
 }
 
 fn deeper(depth: usize) -> Result<usize, MsgpackError> {

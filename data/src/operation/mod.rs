@@ -35,8 +35,9 @@ pub use growing::Growing;
 pub use working::{NameIndex, Value, Working};
 
 use crate::bin::BinName;
+use crate::expression::{Context, ModifyExpression, ReadExpression, RecordExpressions};
 use crate::metadata::Metadata;
-use crate::work::TimeIsUp;
+use crate::work::{Meter, TimeIsUp};
 
 /// What becomes of a bin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,8 +73,10 @@ pub struct Limits {
 
 /// What surrounds the bins of the record that operations go over.
 pub struct Surroundings<'a> {
-    /// Under what each operation runs.
-    pub environment: Environment<'a>,
+    /// What each operation may take.
+    pub limits: Limits,
+    /// The work they do, and who may stop it.
+    pub work: &'a mut dyn Meter,
     /// What is known of the record besides its bins, as it was before the request.
     pub metadata: Metadata<'a>,
     /// The time, in milliseconds since 2010-01-01 UTC.
@@ -129,6 +132,10 @@ pub enum Operation<'a> {
     RemoveAll,
     /// Lists, maps, bits and sketches.
     Call(Call<'a>),
+    /// An expression's value is answered.
+    Evaluate(Box<ReadExpression>),
+    /// The bin gets an expression's value.
+    Store(Box<ModifyExpression>),
 }
 
 /// One operation of a request, with its place.
@@ -174,12 +181,8 @@ fn operation<'a>(op: &Op<'a>, get_all: bool) -> Result<Operation<'a>, OperationE
         OpCode::PREPEND => Operation::Prepend(operand),
         OpCode::TOUCH => Operation::Touch,
         OpCode::DELETE_ALL => Operation::RemoveAll,
-        OpCode::EXP_READ | OpCode::EXP_MODIFY => {
-            return Err(OperationError::new(
-                ResultCode::UNSUPPORTED_FEATURE,
-                "expressions are not evaluated",
-            ));
-        }
+        OpCode::EXP_READ => Operation::Evaluate(Box::new(ReadExpression::parse(op.value)?)),
+        OpCode::EXP_MODIFY => Operation::Store(Box::new(ModifyExpression::parse(op.value)?)),
         code => match Call::parse(code, operand) {
             Some(call) => Operation::Call(call),
             None => {
@@ -193,7 +196,7 @@ fn operation<'a>(op: &Op<'a>, get_all: bool) -> Result<Operation<'a>, OperationE
 }
 
 impl Operation<'_> {
-    /// Does the operation to one bin; `None` is a bin that is not there.
+    /// Does the operation to one bin of the record; `None` is a bin that is not there.
     ///
     /// [`Operation::ReadAll`] and [`Operation::RemoveAll`] are about all bins and [`Operation::Touch`] about none: they
     /// keep the bin and answer nothing; [`Working`] does them.
@@ -203,9 +206,10 @@ impl Operation<'_> {
     pub fn apply(
         &self,
         bin: Option<ParticleRef<'_>>,
-        environment: &mut Environment<'_>,
+        record: &Context<'_>,
+        work: &mut dyn Meter,
     ) -> Result<Applied, OperationError> {
-        let limits = &environment.limits;
+        let limits = &record.limits;
         let change = match self {
             Self::Read => {
                 return Ok(Applied {
@@ -229,7 +233,22 @@ impl Operation<'_> {
                 })?
             }
             Self::ReadAll | Self::RemoveAll | Self::Touch => Change::Keep,
-            Self::Call(call) => return call.apply(bin, environment),
+            Self::Call(call) => {
+                let mut expressions = RecordExpressions::of(*record);
+                let mut environment = Environment {
+                    limits: record.limits,
+                    work,
+                    expressions: Some(&mut expressions),
+                };
+                return call.apply(bin, &mut environment);
+            }
+            Self::Evaluate(expression) => {
+                return Ok(Applied {
+                    change: Change::Keep,
+                    reply: expression.apply(record, work)?,
+                });
+            }
+            Self::Store(expression) => return expression.apply(bin.is_some(), record, work),
         };
         Ok(Applied {
             change,

@@ -14,7 +14,6 @@ use protocol::particle::{Particle, ParticleError, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::{Change, Limits, OperationError};
-use crate::particle;
 
 /// The form in which a value of a request is stored.
 pub(super) fn stored(value: ParticleRef<'_>) -> Result<Particle, OperationError> {

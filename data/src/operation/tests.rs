@@ -55,11 +55,8 @@ fn run(
     let mut answers = Vec::new();
     let mut work = Unmetered::default();
     let mut surroundings = Surroundings {
-        environment: Environment {
-            limits: LIMITS,
-            work: &mut work,
-            expressions: None,
-        },
+        limits: LIMITS,
+        work: &mut work,
         metadata: METADATA,
         now_ms: 6_000,
     };

@@ -8,6 +8,7 @@ use protocol::result_code::ResultCode;
 use super::growing::Growing;
 use super::{Change, Checked, Operation, OperationError, Surroundings};
 use crate::bin::{BinName, Bins};
+use crate::expression::Context;
 
 /// Bins up to which a name is looked for one after the other: shorter than hashing it.
 const LINEAR: usize = 16;
@@ -146,7 +147,7 @@ impl<'r> Working<'r> {
     ) -> Result<(), OperationError> {
         let Checked { code, bin, .. } = checked;
         let operation = checked.operation.as_ref().map_err(OperationError::clone)?;
-        let work = &mut *surroundings.environment.work;
+        let work = &mut *surroundings.work;
         work.steps(1)?;
         match operation {
             Operation::Read => {
@@ -175,10 +176,20 @@ impl<'r> Working<'r> {
                 let place = self.place(bin);
                 let value = place.and_then(|place| self.slots.get(place));
                 let value = value.map(|slot| slot.value.as_ref());
-                let applied = operation.apply(value, &mut surroundings.environment)?;
+                let record = Context::of_record(
+                    surroundings.metadata,
+                    Some(&*self),
+                    surroundings.now_ms,
+                    surroundings.limits,
+                );
+                let applied = operation.apply(value, &record, work)?;
                 self.change(place, *bin, applied.change)?;
                 if let Some(reply) = &applied.reply {
                     answer(*code, bin, reply.as_ref());
+                    return Ok(());
+                }
+                if matches!(operation, Operation::Evaluate(_)) {
+                    answer(*code, bin, ParticleRef::NIL);
                     return Ok(());
                 }
             }
@@ -251,6 +262,13 @@ impl Bins for Working<'_> {
             None => self.slots.iter().position(|slot| slot.name == name),
         };
         Some(self.slots.get(place?)?.value.as_ref())
+    }
+
+    fn steps_of_a_look_up(&self) -> usize {
+        match &self.index {
+            Some(_) => 1,
+            None => self.slots.len(),
+        }
     }
 }
 

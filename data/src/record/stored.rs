@@ -21,8 +21,8 @@ pub struct StoredRecord {
 /// Sizes are rounded up to this.
 const SIZE_UNIT: usize = 16;
 
-/// Bytes that every record counts for besides set, key and bins.
-const FIXED_SIZE: usize = 36;
+/// Bytes that every record counts for besides set, key and bins: what stands in front, and a mark at the end.
+const FIXED_SIZE: usize = 35 + 4;
 
 impl StoredRecord {
     /// Makes a version of its parts. `scratch` is room to write in; its content is lost.
@@ -275,34 +275,44 @@ impl StoredRecord {
             0 => 0,
             length => 1 + length,
         };
-        let key = self.key().map_or(0, |key| 2 + key.data.len());
+        // Numbers below 128 take one byte, these take two.
+        let number = |number: usize| if number < 128 { 1 } else { 2 };
+        let key = self.key().map_or(0, |key| {
+            let size = 1 + key.data.len();
+            number(size) + size
+        });
         let void_time = if self.void_time() == 0 { 0 } else { 4 };
         let bins = self.bins();
         let bins: usize = bins
-            .map(|bin| 2 + bin.name.len() + value_size(bin.value))
+            .map(|bin| 1 + bin.name.len() + value_size(bin.value))
             .sum();
-        let size = FIXED_SIZE + set + key + void_time + bins;
+        let size = FIXED_SIZE + set + key + void_time + number(self.bin_count()) + bins;
         size.next_multiple_of(SIZE_UNIT) as u64
     }
 }
 
-/// Bytes that a value counts for: the fewest that hold an integer, others with a length in front.
+/// Bytes that a value counts for, with its type: the fewest that hold an integer, and their number; most others with a
+/// length in front.
 fn value_size(value: ParticleRef<'_>) -> usize {
     match (value.kind, value.as_integer()) {
         (ParticleType::INTEGER, Some(integer)) => match integer.cast_unsigned() {
-            0..=0xff => 1,
-            0x100..=0xffff => 2,
-            0x1_0000..=0xffff_ffff => 4,
-            _ => 8,
+            0..=0xff => 3,
+            0x100..=0xffff => 4,
+            0x1_0000..=0xffff_ffff => 6,
+            _ => 10,
         },
-        (ParticleType::FLOAT | ParticleType::BOOL, _) => value.data.len(),
-        _ => 4 + value.data.len(),
+        (ParticleType::FLOAT | ParticleType::BOOL, _) => 1 + value.data.len(),
+        _ => 5 + value.data.len(),
     }
 }
 
 impl Bins for StoredRecord {
     fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>> {
         Self::bin(self, name)
+    }
+
+    fn steps_of_a_look_up(&self) -> usize {
+        self.bin_count()
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
+use data::expression::Context;
 use data::filter::{Filter, Holds};
 use data::operation::{self, Checked};
 use protocol::header::{MessageType, OpenFrame};
@@ -16,12 +17,13 @@ use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::Placement;
-use crate::transaction::read::{Reader, write_all};
+use crate::transaction::read::{ReadBins, Reader, write_all};
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
 use crate::transaction::work::Work;
 use data::record::StoredRecord;
+use crate::transaction::write::LIMITS;
 
 /// Time that a short query may take when the request states none.
 const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
@@ -348,7 +350,14 @@ impl<'a> Query<'a> {
             }
             Wanted::Read { steps, respond_all } => {
                 let before = message.written();
-                let mut reader = Reader::new(record, steps.len(), *respond_all, work);
+                let bins = ReadBins::of(record, steps.len());
+                let context = Context::of_record(
+                    record.metadata(digest),
+                    Some(&bins),
+                    namespace.now_ms(),
+                    LIMITS,
+                );
+                let mut reader = Reader::new(&bins, context, *respond_all, work);
                 steps
                     .iter()
                     .try_for_each(|step| reader.answer(step, &mut message))

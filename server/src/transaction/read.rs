@@ -1,4 +1,7 @@
-use data::operation::{self, Checked, Environment, NameIndex, Operation};
+use data::bin::{BinName, Bins};
+use data::expression::Context;
+use data::operation::{self, Checked, NameIndex, Operation};
+use data::work::Meter;
 use protocol::key::Digest;
 use protocol::message::{BodyWriter, Info1, Info2, Info3, OpCode};
 use protocol::particle::ParticleRef;
@@ -43,7 +46,7 @@ pub(crate) async fn answer(
             write_all(message, &record);
             return Ok(found);
         }
-        write_named(message, request, &record)
+        write_named(message, digest, request, &record, namespace.now_ms())
             .map(|()| found)
             .map_err(|code| Outcome::about(&record, code))
     })
@@ -61,15 +64,19 @@ pub(crate) fn write_all(message: &mut BodyWriter<'_>, record: &StoredRecord) {
 /// Errors: 4 where there is no op, or one that does not read; 21 for a name that no bin has.
 fn write_named(
     message: &mut BodyWriter<'_>,
+    digest: &Digest,
     request: &Request<'_>,
     record: &StoredRecord,
+    now_ms: u64,
 ) -> Result<(), ResultCode> {
     if request.ops.is_empty() {
         return Err(ResultCode::PARAMETER);
     }
     let respond_all = request.header.info2.contains(Info2::RESPOND_ALL_OPS);
     let mut work = Work::until(request.deadline);
-    let mut reader = Reader::new(record, request.ops.len(), respond_all, &mut work);
+    let bins = ReadBins::of(record, request.ops.len());
+    let context = Context::of_record(record.metadata(digest), Some(&bins), now_ms, LIMITS);
+    let mut reader = Reader::new(&bins, context, respond_all, &mut work);
     for op in request.ops.iter() {
         if !op.op.is_read() {
             return Err(ResultCode::PARAMETER);
@@ -80,36 +87,65 @@ fn write_named(
     Ok(())
 }
 
-/// Does reading operations on a record.
-pub(crate) struct Reader<'r> {
+/// The bins of a record, with an index where many of them are looked for.
+pub(crate) struct ReadBins<'r> {
     record: &'r StoredRecord,
-    /// Where many operations are done on many bins: the values, and their places by name.
+    /// The values, and their places by name.
     index: Option<(NameIndex, Vec<ParticleRef<'r>>)>,
-    respond_all: bool,
-    environment: Environment<'r>,
 }
 
-impl<'r> Reader<'r> {
-    /// For so many operations. With `respond_all` each of them answers, if need be nil.
-    pub(crate) fn new(
-        record: &'r StoredRecord,
-        operations: usize,
-        respond_all: bool,
-        work: &'r mut Work,
-    ) -> Self {
+impl<'r> ReadBins<'r> {
+    /// For so many operations.
+    pub(crate) fn of(record: &'r StoredRecord, operations: usize) -> Self {
         let index = NameIndex::is_worth_it(operations, record.bin_count()).then(|| {
             let names = NameIndex::of(record.bins().map(|bin| bin.bin_name()));
             (names, record.bins().map(|bin| bin.value).collect())
         });
+        Self { record, index }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<ParticleRef<'r>> {
+        match &self.index {
+            Some((names, values)) => values.get(names.place(&BinName::new(name)?)?).copied(),
+            None => self.record.bin(name),
+        }
+    }
+}
+
+impl Bins for ReadBins<'_> {
+    fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>> {
+        self.find(name)
+    }
+
+    fn steps_of_a_look_up(&self) -> usize {
+        match &self.index {
+            Some(_) => 1,
+            None => self.record.bin_count(),
+        }
+    }
+}
+
+/// Does reading operations on a record.
+pub(crate) struct Reader<'r> {
+    bins: &'r ReadBins<'r>,
+    record: Context<'r>,
+    respond_all: bool,
+    work: &'r mut dyn Meter,
+}
+
+impl<'r> Reader<'r> {
+    /// With `respond_all` each operation answers, if need be nil.
+    pub(crate) fn new(
+        bins: &'r ReadBins<'r>,
+        record: Context<'r>,
+        respond_all: bool,
+        work: &'r mut dyn Meter,
+    ) -> Self {
         Self {
+            bins,
             record,
-            index,
             respond_all,
-            environment: Environment {
-                limits: LIMITS,
-                work,
-                expressions: None,
-            },
+            work,
         }
     }
 
@@ -121,13 +157,8 @@ impl<'r> Reader<'r> {
         checked: &Checked<'_>,
         message: &mut BodyWriter<'_>,
     ) -> Result<(), ResultCode> {
-        self.environment.work.steps(1)?;
-        let value = match &self.index {
-            Some((names, values)) => names
-                .place(&checked.bin)
-                .and_then(|place| values.get(place).copied()),
-            None => self.record.bin(checked.bin.as_bytes()),
-        };
+        self.work.steps(1)?;
+        let value = self.bins.find(checked.bin.as_bytes());
         let operation = checked.operation.as_ref().map_err(|error| error.code)?;
         let name = checked.bin.as_bytes();
         match (operation, value) {
@@ -136,7 +167,7 @@ impl<'r> Reader<'r> {
                 message.op(checked.code, name, value);
             }
             _ => {
-                let applied = operation.apply(value, &mut self.environment);
+                let applied = operation.apply(value, &self.record, self.work);
                 match applied.map_err(refused)?.reply {
                     Some(value) => {
                         message.op(checked.code, name, value.as_ref());

@@ -1,6 +1,6 @@
 use data::bin::BinName;
 use data::metadata::Metadata;
-use data::operation::{Environment, Limits, Surroundings, Working};
+use data::operation::{Limits, Surroundings, Working};
 use protocol::key::Digest;
 use protocol::limits::MAX_BODY_SIZE;
 use protocol::message::{BodyWriter, Info2};
@@ -109,11 +109,8 @@ fn run(
     };
     let mut work = Work::until(request.deadline);
     let mut surroundings = Surroundings {
-        environment: Environment {
-            limits: LIMITS,
-            work: &mut work,
-            expressions: None,
-        },
+        limits: LIMITS,
+        work: &mut work,
         metadata: match existing {
             Some(record) => record.metadata(digest),
             None => Metadata::of_new(digest, set_name.as_bytes()),
