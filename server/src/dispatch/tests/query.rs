@@ -304,9 +304,9 @@ async fn queries_that_cannot_be_done_are_refused_by_a_message_that_is_not_the_la
             4,
         ),
         (
-            "filter that is a call",
-            body(&scan().filter(b"\x93\x01\x02\x03"), [1]),
-            16,
+            "filter that is no truth value",
+            body(&scan().filter(b"\x92\x14\x02"), [1]),
+            4,
         ),
     ];
     for (what, body, code) in cases {

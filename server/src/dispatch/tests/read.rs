@@ -63,13 +63,14 @@ async fn reads_give_the_wanted_bins_with_generation_and_void_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_that_fail_say_why() {
     let bench = stored().await;
-    let cdt = |op| {
+    let with_payload = |op, payload: &'static [u8]| {
         Ask::new(Info1::READ, Info2::NONE).op(
             op,
             "a",
-            Particle::new(protocol::particle::ParticleType::BLOB, &b"\x91\x10"[..]),
+            Particle::new(protocol::particle::ParticleType::BLOB, payload),
         )
     };
+    let cdt = |op| with_payload(op, b"\x91\x10");
     let cases = [
         ("missing record", Ask::get().record(2), 2, 0),
         ("other set", Ask::get().set(Some("other")), 4, 1),
@@ -105,7 +106,18 @@ async fn reads_that_fail_say_why() {
             4,
             1,
         ),
-        ("expression op", cdt(OpCode::EXP_READ), 16, 1),
+        (
+            "no expression",
+            with_payload(OpCode::EXP_READ, b"\x91\x91\x0a"),
+            4,
+            1,
+        ),
+        (
+            "expression without value",
+            with_payload(OpCode::EXP_READ, b"\x91\x91\x00"),
+            26,
+            1,
+        ),
     ];
     for (what, ask, code, generation) in cases {
         let got = bench.ask(&ask).await;
