@@ -70,7 +70,6 @@ async fn reads_that_fail_say_why() {
             Particle::new(protocol::particle::ParticleType::BLOB, payload),
         )
     };
-    let cdt = |op| with_payload(op, b"\x91\x10");
     let cases = [
         ("missing record", Ask::get().record(2), 2, 0),
         ("other set", Ask::get().set(Some("other")), 4, 1),
