@@ -22,8 +22,8 @@ use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
 use crate::transaction::work::Work;
-use data::record::StoredRecord;
 use crate::transaction::write::LIMITS;
+use data::record::StoredRecord;
 
 /// Time that a short query may take when the request states none.
 const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
