@@ -1,5 +1,6 @@
 //! The administration shell: a line → a command → a plan or a view → questions to nodes → events → text or JSON.
 
+mod collect;
 pub mod command;
 pub mod manage;
 pub mod options;

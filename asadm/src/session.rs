@@ -3,6 +3,7 @@
 mod accounts;
 mod asinfo_command;
 mod ask;
+mod collect;
 mod execute;
 mod look;
 mod watch;
@@ -210,6 +211,7 @@ impl Session {
                     None => self.accounts(accounts, modifiers).await,
                 }
             }
+            Action::Collect => self.collect(command, rest).await,
             Action::Absent => {
                 let words = command.path.join(" ");
                 let text = format!("`{words}` is not supported by this version of asadm");

@@ -105,6 +105,8 @@ pub enum Action {
     Manage(Manage),
     /// Lists users or roles.
     Accounts(Accounts),
+    /// Collects what nodes tell into an archive.
+    Collect,
     /// A command of the reference tool that this one does not have: one line says so.
     Absent,
 }

@@ -1,6 +1,7 @@
 //! The commands that are not views, the groups, and what modifiers mean.
 
 use super::{Accounts, Acl, Action, Command, Manage, RosterChange, Scope};
+use crate::collect;
 use crate::view::Flag;
 
 const fn flag(names: &'static [&'static str]) -> Flag {
@@ -134,11 +135,16 @@ pub(super) const COMMANDS: &[Command] = &[
         "Shows each table through 'less', as it is, or line by line.",
         Action::Pager,
     ),
-    absent(&["health"], "Checks the health of the cluster."),
-    absent(
-        &["collectinfo"],
-        "Collects the state of the cluster into a file.",
-    ),
+    Command {
+        keywords: collect::SNAPSHOT.keywords,
+        flags: collect::FLAGS,
+        ..command(
+            &["collectinfo"],
+            "[-n SNAPSHOTS] [-s SECONDS] [--output-prefix PREFIX] [--asconfig-file FILE] [with NODE...]",
+            collect::SNAPSHOT.help,
+            Action::Collect,
+        )
+    },
     absent(
         &["collectlogs"],
         "Collects the logs of the cluster into a file.",

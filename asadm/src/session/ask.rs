@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Of the nodes that a view expected to hear, those that were not reached or failed to answer, each with its reason.
-    fn silent(&self, expected: &[usize], answers: &Answers) -> Vec<String> {
+    pub(super) fn silent(&self, expected: &[usize], answers: &Answers) -> Vec<String> {
         let members = expected
             .iter()
             .filter_map(|index| self.cluster.members.get(*index));
@@ -125,7 +125,12 @@ impl Session {
     }
 
     /// Asks until the view has all that it needs.
-    async fn gather(&mut self, view: &View, targets: &[usize], context: &Context) -> Answers {
+    pub(super) async fn gather(
+        &mut self,
+        view: &View,
+        targets: &[usize],
+        context: &Context,
+    ) -> Answers {
         let mut answers = Answers::default();
         for _ in 0..=view::ROUNDS_MAX {
             let asked: Vec<(usize, Vec<String>)> = targets

@@ -39,6 +39,12 @@ impl NodeAnswers {
         self.get(command)?.ok().filter(|text| !is_error(text))
     }
 
+    /// All commands that were asked, with what came back.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Result<&str, &Failure>)> {
+        let answers = self.answers.iter();
+        answers.map(|(command, answer)| (command.as_str(), answer.as_deref()))
+    }
+
     /// Why commands were not answered at all.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
         self.answers

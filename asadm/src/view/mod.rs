@@ -10,6 +10,7 @@ mod cluster;
 mod distribution;
 mod features;
 mod filter;
+mod health;
 mod jobs;
 mod latencies;
 mod modifiers;
@@ -30,6 +31,7 @@ mod xdr;
 pub use answers::{Answers, Failure, NodeAnswers};
 pub use modifiers::{Flag, Modifiers};
 pub use parameters::FLIP;
+pub(crate) use parameters::namespace_config;
 pub use read::name as node_name;
 pub use tools::answer::is_error;
 
@@ -130,6 +132,7 @@ pub const VIEWS: &[&[View]] = &[
         INFO,
         summary::SHOW,
         features::SHOW,
+        health::SHOW,
         stop_writes::SHOW,
         udfs::SHOW,
         network::NETWORK,

@@ -209,7 +209,7 @@ const NETWORK: ConfigContext = ConfigContext {
 const CONTEXTS: &[ConfigContext] = &[SECURITY, SERVICE, NETWORK];
 
 /// The request for a namespace's configuration; the parameter was called `id` before 7.2.
-pub(super) fn namespace_config(node: &Node, namespace: &str) -> String {
+pub(crate) fn namespace_config(node: &Node, namespace: &str) -> String {
     let parameter = if node.build.is_empty() || at_least(&node.build, &[7, 2]) {
         "namespace"
     } else {
