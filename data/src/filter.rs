@@ -64,7 +64,7 @@ impl Filter {
     ///
     /// # Errors
     /// The time is up.
-    pub fn holds_within(
+    fn holds_within(
         &self,
         metadata: &Metadata<'_>,
         bins: Option<&dyn Bins>,

@@ -11,9 +11,6 @@ pub const MAX_BODY_SIZE: u64 = 128 * 1024 * 1024;
 /// A header may claim [`MAX_BODY_SIZE`]; memory nevertheless follows what the peer has really sent.
 pub const RECEIVE_CHUNK: usize = 64 * 1024;
 
-/// Longest name of an info command, in characters.
-pub const MAX_INFO_NAME: usize = 31;
-
 /// Longest namespace name, in bytes.
 pub const MAX_NAMESPACE_NAME: usize = 31;
 
@@ -36,9 +33,3 @@ pub const MAX_DEPTH: usize = 128;
 
 /// Number of partitions of a namespace.
 pub const PARTITIONS: u16 = 4096;
-
-/// Longest user or role name, in bytes.
-pub const MAX_USER_NAME: usize = 63;
-
-/// Messages shorter than this are not worth compressing, in bytes: clients send them as they are.
-pub const COMPRESS_THRESHOLD: usize = 128;

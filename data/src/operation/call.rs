@@ -84,7 +84,7 @@ impl<'a> Call<'a> {
     ///
     /// `context` is the encoded list of pairs that leads to a nested list or map; every argument is one encoded value.
     #[must_use]
-    pub fn of_parts(
+    fn of_parts(
         system: System,
         write: bool,
         context: Option<&'a [u8]>,

@@ -20,7 +20,7 @@ use protocol::key::{DIGEST_SIZE, Digest};
 use protocol::particle::{ParticleRef, ParticleType};
 
 /// Version of the form that is written. A reader refuses others.
-pub const FORM_VERSION: u8 = 1;
+const FORM_VERSION: u8 = 1;
 
 /// The low half of the mark.
 const VERSION_MASK: u8 = 0x0f;

@@ -4,13 +4,13 @@ use protocol::message::Info2;
 use protocol::result_code::ResultCode;
 
 /// Request ttl: the default of the set, else of the namespace.
-pub const TTL_DEFAULT: u32 = 0;
+const TTL_DEFAULT: u32 = 0;
 /// Request ttl: never expire.
-pub const TTL_NEVER: u32 = u32::MAX;
+const TTL_NEVER: u32 = u32::MAX;
 /// Request ttl: leave the void-time as it is.
-pub const TTL_KEEP: u32 = u32::MAX - 1;
+const TTL_KEEP: u32 = u32::MAX - 1;
 /// Longest ttl, in seconds: ten years of 365 days.
-pub const TTL_MAX: u32 = 10 * 365 * 24 * 3600;
+const TTL_MAX: u32 = 10 * 365 * 24 * 3600;
 
 /// What a namespace says about expiration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,6 @@ impl TtlRules {
     /// `current` is the void-time of the record that is written over, `None` when it is new.
     ///
     /// Errors: 4 for a ttl above [`TTL_MAX`] that is none of the special values, 22 for one where none is allowed.
-    /// Source: wire specification 4.9.
     pub fn void_time(self, ttl: u32, current: Option<u32>, now: u32) -> Result<u32, ResultCode> {
         let from_default = || {
             if self.default_ttl == 0 {

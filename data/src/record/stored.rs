@@ -83,7 +83,7 @@ impl StoredRecord {
 
     /// The same version under another token.
     #[must_use]
-    pub fn with_token(&self, token: u64) -> Self {
+    fn with_token(&self, token: u64) -> Self {
         let mut bytes = self.as_bytes().to_vec();
         if let Some(place) = bytes.get_mut(at::TOKEN..at::GENERATION) {
             place.copy_from_slice(token.to_le_bytes().get(..6).unwrap_or_default());

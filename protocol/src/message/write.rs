@@ -104,13 +104,7 @@ impl<'o> BodyWriter<'o> {
     }
 
     /// Appends an op whose value is the parts one after the other.
-    pub fn op_parts(
-        &mut self,
-        op: OpCode,
-        name: &[u8],
-        particle: u8,
-        value: &[&[u8]],
-    ) -> &mut Self {
+    fn op_parts(&mut self, op: OpCode, name: &[u8], particle: u8, value: &[&[u8]]) -> &mut Self {
         let Ok(name_len) = u8::try_from(name.len()) else {
             self.unfit = true;
             return self;

@@ -20,7 +20,7 @@ use crate::header::{BodyTooLarge, MessageType, OpenFrame};
 use crate::result_code::ResultCode;
 
 /// Size of a unit's header, in bytes.
-pub const UNIT_HEADER_SIZE: usize = 16;
+const UNIT_HEADER_SIZE: usize = 16;
 
 /// What a request wants. Numbers without a name are kept as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ pub const MAX_CAPTURES: usize = 32;
 const MAX_DEPTH: u32 = 200;
 
 /// Steps between two questions to the budget.
-pub const STEPS_PER_TICK: u32 = 2_048;
+const STEPS_PER_TICK: u32 = 2_048;
 
 /// Bytes that a plain search compares between two questions to the budget.
 const BYTES_PER_TICK: usize = 1 << 17;

@@ -8,8 +8,6 @@ const MAX_LINE: usize = 256;
 const MAX_FILE: usize = 127;
 
 /// A chunk that did not compile, or whose main body failed.
-///
-/// Source: `udf-runtime.md` 1.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileFailure {
     /// Chunk name as Lua shows it; empty when the error has no position in the chunk.

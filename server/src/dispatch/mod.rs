@@ -20,7 +20,8 @@ use crate::query::{QueryServices, aggregate, background, basic, job};
 use crate::record::Namespace;
 use crate::transaction::reply::{self, ReplyStream, ReplyTo};
 use crate::transaction::request::Request;
-use crate::transaction::single::{self, Target};
+use crate::transaction::single;
+use crate::transaction::target::Target;
 use crate::transaction::{Done, Passage, Placement, Sender, batch, forward, time_limit};
 
 /// Answers one record message: `body` is that of its frame, `received` is when its last byte had arrived.

@@ -51,7 +51,7 @@ pub const COMMANDS_MAX: usize = 1_024;
 pub const REQUEST_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of a reply after which no further command of its request is run.
-pub const REPLY_BYTES_MAX: usize = 32 << 20;
+const REPLY_BYTES_MAX: usize = 32 << 20;
 
 /// Units of work that a command is counted with at least, whatever it is.
 const COMMAND_UNITS: usize = 1_000;

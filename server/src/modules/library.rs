@@ -10,15 +10,14 @@ use tokio::sync::watch;
 
 use super::catalogue::{Proposal, Stored};
 use super::compiler::Compiler;
+use super::content::decode_content;
 use super::failures::Failures;
 use super::item::{ItemError, ModuleItem};
 use super::joining::outdated_counts;
 use super::module::{Module, ModuleSet, ModuleView};
 use super::names;
 use super::persistence::{StoreError, StoredItem};
-use super::registry::{
-    KEEP_ALIVE_MS, Known, Prepared, PutError, Registry, Versions, build_module, decode_content,
-};
+use super::registry::{KEEP_ALIVE_MS, Known, Prepared, PutError, Registry, Versions, build_module};
 use super::settings::UdfSettings;
 use super::version::{DAY_MS, Decision, Summaries, decide, missing};
 use crate::clock;

@@ -101,8 +101,6 @@ impl Module {
 }
 
 /// The metadata text that stands for a module: what the hash covers and the metadata file holds.
-///
-/// Source: `udf-runtime.md` 1.3.
 #[must_use]
 pub fn metadata_value(file_name: &str, content64: &str) -> String {
     let mut text = String::with_capacity(content64.len() + file_name.len() + 48);
@@ -136,8 +134,6 @@ fn push_json_string(text: &mut String, value: &str) {
 }
 
 /// The hash that `udf-list` shows for this content.
-///
-/// Source: `udf-runtime.md` 1.3.
 #[must_use]
 pub fn hash_of(file_name: &str, content64: &str) -> ContentHash {
     hash_of_metadata(&metadata_value(file_name, content64))
@@ -317,7 +313,7 @@ mod tests {
 
     #[test]
     fn hash_covers_the_metadata_text() {
-        // The check value of udf-runtime.md 1.3.
+        // As a real server had it (tests/golden/info.jsonl).
         let content64 = "ZnVuY3Rpb24gZihyLC4uLikgcmV0dXJuIDEgZW5k";
         assert_eq!(
             hash_of("a.lua", content64).to_string(),

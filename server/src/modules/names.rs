@@ -3,7 +3,6 @@
 //! A name is also the name of a file in the module directory, so one rule keeps every command inside that directory:
 //! no `/`, no NUL, no leading dot, no `..`. Whatever passes is a plain file name on every file system that Linux
 //! serves, and never the name of one of the server's own temporary files, which begin with a dot.
-//! Source: `udf-runtime.md` 1.1 (rules 1 and 2), 1.11, 1.12.
 
 /// Longest file name, bytes.
 pub const MAX_FILE_NAME: usize = 127;

@@ -12,7 +12,7 @@
 //! therefore written by somebody else and is left alone.
 //!
 //! The format is that of the real server with two more keys, `era` and `node`, which may be missing, so a registry can be
-//! carried over. Source: `udf-runtime.md` 1.9.
+//! carried over.
 
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};

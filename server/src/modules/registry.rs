@@ -7,13 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use thiserror::Error;
 
 use super::catalogue::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
 use super::compiler::Compiler;
+use super::content::decode_content;
 use super::item::ModuleItem;
 use super::module::Module;
 use super::names;
@@ -38,21 +36,6 @@ pub struct Prepared {
     pub(crate) file_name: String,
     pub(crate) content64: String,
     pub(crate) source: Vec<u8>,
-}
-
-/// Left-over bits of the last character may have any value, as in the real server.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
-
-/// Decodes the content of a `udf-put`; none when it is empty or no base64.
-#[must_use]
-pub(crate) fn decode_content(content64: &[u8]) -> Option<Vec<u8>> {
-    if content64.is_empty() {
-        return None;
-    }
-    BASE64.decode(content64).ok()
 }
 
 /// Why a module was not registered.

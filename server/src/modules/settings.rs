@@ -26,9 +26,9 @@ pub struct UdfSettings {
 
 impl UdfSettings {
     /// Contexts per module at first, as in the real server.
-    pub const INITIAL_CONTEXTS: usize = 10;
+    const INITIAL_CONTEXTS: usize = 10;
     /// Idle contexts per module at most, as in the real server.
-    pub const MAX_IDLE_CONTEXTS: usize = 128;
+    const MAX_IDLE_CONTEXTS: usize = 128;
 
     /// The defaults, over these directories.
     #[must_use]

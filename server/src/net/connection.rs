@@ -26,7 +26,7 @@ use super::input::{INITIAL_BYTES, Input, KEEP_BYTES};
 use crate::dispatch;
 use crate::info::{self, Session};
 use crate::net::running::Running;
-use crate::net::server::{PortKind, Shutdown};
+use crate::net::shutdown::{PortKind, Shutdown};
 use crate::node::buffers::{NoRoom, Share};
 use crate::transaction::ReplyStream;
 

@@ -5,3 +5,4 @@ mod inflate;
 mod input;
 pub mod running;
 pub mod server;
+pub mod shutdown;

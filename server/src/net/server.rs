@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use super::shutdown::{PortKind, Shutdown};
 use crate::net::connection;
 use crate::net::connection::Closed;
 use crate::net::running::Running;
@@ -25,15 +25,6 @@ const RESERVED_DESCRIPTORS: u64 = 48;
 
 /// How long calls in flight may go on after the order to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-
-/// What a listener serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PortKind {
-    /// Everything.
-    Service,
-    /// Info and security messages only.
-    Admin,
-}
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,27 +83,6 @@ impl Listener {
     #[must_use]
     pub fn kind(&self) -> PortKind {
         self.kind
-    }
-}
-
-/// Gives the order to stop.
-pub type Stop = watch::Sender<bool>;
-
-/// The order to stop, as connections see it.
-#[derive(Clone, Debug)]
-pub struct Shutdown(watch::Receiver<bool>);
-
-impl Shutdown {
-    /// The handle that gives the order, and what waits for it.
-    #[must_use]
-    pub fn pair() -> (Stop, Self) {
-        let (give, wait) = watch::channel(false);
-        (give, Self(wait))
-    }
-
-    /// Returns when the order is given (or its handle is gone).
-    pub async fn wait(&mut self) {
-        let _ = self.0.wait_for(|ordered| *ordered).await;
     }
 }
 

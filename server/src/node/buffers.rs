@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::stats::Counter;
 
 /// Buffers of a connection that are granted whatever others hold, bytes.
-pub const SMALL_BYTES: usize = 16 * 1024;
+const SMALL_BYTES: usize = 16 * 1024;
 
 /// Up to here the last quarter of the limit may be used too, bytes.
 const ORDINARY_BYTES: usize = 1 << 20;

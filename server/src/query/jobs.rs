@@ -1,6 +1,4 @@
 //! Queries that run on this node or ran lately: what `query-show` lists and `query-abort` ends.
-//!
-//! Source: wire specification 2.11.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;

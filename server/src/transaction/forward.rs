@@ -14,7 +14,7 @@ use protocol::result_code::ResultCode;
 
 use super::placement::{NotForwarded, Passage, Placement};
 use super::request::Request;
-use super::single::Target;
+use super::target::Target;
 use super::{Sender, Services};
 use crate::config::node_id::NodeId;
 

@@ -12,7 +12,7 @@ use super::placement::Done;
 use super::reply::{Outcome, ReplyTo};
 use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
-use super::single::Target;
+use super::target::Target;
 use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, StoreError};
 use data::record::{Record, StoredRecord, policy, seconds};

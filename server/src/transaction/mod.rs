@@ -8,8 +8,6 @@
 //!
 //! Everything that a command needs from the node comes through [`Services`]. A read never waits; a write waits only
 //! while a UDF holds its record. Replies are appended to the connection's buffer, without a copy in between.
-//!
-//! Source: wire specification 3 to 7, UDF runtime specification 5.
 
 pub(crate) mod batch;
 pub(crate) mod count;
@@ -24,6 +22,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod services;
 pub(crate) mod single;
+pub(crate) mod target;
 pub(crate) mod work;
 pub(crate) mod write;
 

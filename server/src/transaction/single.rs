@@ -1,7 +1,5 @@
-use std::sync::Arc;
 use std::time::Instant;
 
-use protocol::key::Digest;
 use protocol::message::{FieldType, Info1, Info2, Info4, OpCode};
 use protocol::result_code::ResultCode;
 
@@ -10,24 +8,9 @@ use super::placement::Done;
 use super::plan::Plan;
 use super::reply::ReplyTo;
 use super::request::Request;
+use super::target::Target;
 use super::{Services, delete, function, read, write};
 use crate::record::{Namespace, RecordLock, ShortLock};
-
-/// Where a command runs: its record and what surrounds it.
-pub(crate) struct Target<'t, S> {
-    pub(crate) services: &'t S,
-    pub(crate) namespace: &'t Arc<Namespace>,
-    pub(crate) digest: &'t Digest,
-}
-
-// Derived, these would ask the same of the services.
-impl<S> Clone for Target<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S> Copy for Target<'_, S> {}
 
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
 /// reply, unless the record has moved.

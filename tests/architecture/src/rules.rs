@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::syntax::{Item, Visibility};
-use crate::table::{Arrows, tables};
+use crate::table::{Arrows, KNOTS, tables};
 use crate::tree::{Target, Tree, Use};
 use crate::{CheckError, Member, Workspace};
 
@@ -24,6 +24,8 @@ pub fn findings(workspace: &Workspace) -> Result<Vec<String>, CheckError> {
         trees.insert(name.clone(), Tree::of(member)?);
     }
     let crates = tables.get("the workspace");
+    let empty = Arrows::new();
+    let knots = tables.get(KNOTS).unwrap_or(&empty);
     for (name, member) in &workspace.members {
         let Some(tree) = trees.get(name) else {
             continue;
@@ -36,22 +38,23 @@ pub fn findings(workspace: &Workspace) -> Result<Vec<String>, CheckError> {
             continue;
         }
         match tables.get(name) {
-            Some(arrows) => rooms(name, member, arrows, tree, &uses, &mut findings),
+            Some(arrows) => rooms(name, member, arrows, knots, tree, &uses, &mut findings),
             None => findings.push(format!(
                 "ARCHITECTURE.md: no table of the rooms of `{name}`; it would say:\n{}",
                 drawn_table(name, member, tree, &uses)
             )),
         }
-        circles_of_files(member, &uses, &mut findings);
+        circles_of_files(name, member, knots, &uses, &mut findings);
     }
     match crates {
-        Some(crates) => circles_of(crates, "the workspace", &mut findings),
+        Some(crates) => circles_of(crates, "the workspace", &empty, &mut findings),
         None => {
             findings.push("ARCHITECTURE.md: no table of the crates of `the workspace`".to_owned())
         }
     }
     public_items(workspace, &trees, &mut findings);
     documents(workspace, &mut findings);
+    prose(&workspace.architecture, &mut findings);
     findings.sort();
     findings.dedup();
     Ok(findings)
@@ -70,6 +73,7 @@ fn rooms(
     name: &str,
     member: &Member,
     arrows: &Arrows,
+    knots: &Arrows,
     tree: &Tree,
     uses: &[Use],
     findings: &mut Vec<String>,
@@ -122,7 +126,7 @@ fn rooms(
             ));
         }
     }
-    circles_of(arrows, name, findings);
+    circles_of(arrows, name, knots, findings);
 }
 
 /// The table as the source has it.
@@ -192,9 +196,12 @@ fn dependencies(
     }
 }
 
-fn circles_of(arrows: &Arrows, name: &str, findings: &mut Vec<String>) {
-    let edges: BTreeMap<String, BTreeSet<String>> = arrows.clone();
-    for circle in circles(&edges) {
+fn circles_of(arrows: &Arrows, name: &str, knots: &Arrows, findings: &mut Vec<String>) {
+    for circle in circles(arrows) {
+        let rooms: BTreeSet<String> = circle.iter().cloned().collect();
+        if knots.get(name).is_some_and(|knot| rooms.is_subset(knot)) {
+            continue;
+        }
         findings.push(format!(
             "ARCHITECTURE.md: a circle of {name}: {}",
             circle.join(" ")
@@ -202,12 +209,19 @@ fn circles_of(arrows: &Arrows, name: &str, findings: &mut Vec<String>) {
     }
 }
 
-/// Files of a room that use each other. That a module names what its parts have (`pub use`) is no use.
-fn circles_of_files(member: &Member, uses: &[Use], findings: &mut Vec<String>) {
+/// Files of a room that use each other. A `mod.rs` and the files below it are one thing, and so are the files of a knot.
+fn circles_of_files(
+    name: &str,
+    member: &Member,
+    knots: &Arrows,
+    uses: &[Use],
+    findings: &mut Vec<String>,
+) {
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for used in uses.iter().filter(|used| !used.is_reexport) {
         let Target::File(to) = &used.to else { continue };
-        if room_of(member, &used.from) == room_of(member, to) {
+        let is_front = is_above(&used.from, to) || is_above(to, &used.from);
+        if !is_front && room_of(member, &used.from) == room_of(member, to) {
             edges
                 .entry(used.from.clone())
                 .or_default()
@@ -215,6 +229,11 @@ fn circles_of_files(member: &Member, uses: &[Use], findings: &mut Vec<String>) {
         }
     }
     for circle in circles(&edges) {
+        let below = |file: &str| file.rsplit("/src/").next().unwrap_or(file).to_owned();
+        let files: BTreeSet<String> = circle.iter().map(|file| below(file)).collect();
+        if knots.get(name).is_some_and(|knot| files.is_subset(knot)) {
+            continue;
+        }
         let mut text = format!(
             "{}: a circle of {} files:",
             circle.first().map_or("", String::as_str),
@@ -225,6 +244,12 @@ fn circles_of_files(member: &Member, uses: &[Use], findings: &mut Vec<String>) {
         }
         findings.push(text);
     }
+}
+
+/// Whether a file is the `mod.rs` of a directory that holds the other.
+fn is_above(file: &str, other: &str) -> bool {
+    file.strip_suffix("mod.rs")
+        .is_some_and(|directory| other.starts_with(directory))
 }
 
 /// The groups of at least two places that reach each other.
@@ -276,7 +301,11 @@ fn public_items(workspace: &Workspace, trees: &BTreeMap<String, Tree>, findings:
         if WITHOUT_ROOMS.contains(&name.as_str()) {
             continue;
         }
-        for (path, source) in &tree.sources {
+        let sources = tree
+            .sources
+            .iter()
+            .filter(|(path, _)| !path.contains("/tests/"));
+        for (path, source) in sources {
             let shown: BTreeSet<&str> = shown_names(&source.items);
             for item in public(&source.items) {
                 let elsewhere = files_with
@@ -303,7 +332,7 @@ fn public(items: &[Item]) -> Vec<&Item> {
             item.keyword.as_str(),
             "use" | "impl" | "mod" | "macro_rules"
         );
-        if is_named && item.visibility != Visibility::Private && !item.name.is_empty() {
+        if is_named && item.visibility == Visibility::Public && !item.name.is_empty() {
             found.push(item);
         }
         if item.keyword == "impl" || item.keyword == "mod" {
@@ -363,6 +392,35 @@ fn documents(workspace: &Workspace, findings: &mut Vec<String>) {
                         at + 1
                     ));
                 }
+            }
+        }
+    }
+}
+
+/// Most lines of `ARCHITECTURE.md`, and most words of a sentence in it.
+const MAX_LINES: usize = 200;
+const MAX_WORDS: usize = 40;
+
+/// `ARCHITECTURE.md` stays short, and so do its sentences.
+fn prose(text: &str, findings: &mut Vec<String>) {
+    let lines = text.lines().count();
+    if lines > MAX_LINES {
+        findings.push(format!(
+            "ARCHITECTURE.md: {lines} lines, {MAX_LINES} is the limit"
+        ));
+    }
+    let is_prose = |line: &&str| !line.starts_with(['|', '#']) && !line.starts_with("    ");
+    for paragraph in text.split("\n\n") {
+        let joined: Vec<&str> = paragraph.lines().filter(is_prose).collect();
+        let sentences = joined.join(" ").replace(".**", ". ").replace(":**", ". ");
+        for sentence in sentences.split(". ") {
+            let words = sentence.split_whitespace().count();
+            if words > MAX_WORDS {
+                let begin: Vec<&str> = sentence.split_whitespace().take(8).collect();
+                findings.push(format!(
+                    "ARCHITECTURE.md: a sentence of {words} words: {} …",
+                    begin.join(" ")
+                ));
             }
         }
     }

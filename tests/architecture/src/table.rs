@@ -1,11 +1,15 @@
-//! The tables of `ARCHITECTURE.md`.
+//! The tables of `ARCHITECTURE.md`: rooms and what they may use, and knots, which are files or rooms that use each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which rooms a room may use.
 pub type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// The tables by crate: those whose head is `| room of `NAME` | may use |`.
+/// Name under which the table of knots is found.
+pub const KNOTS: &str = "knots";
+
+/// The tables by crate: those whose head is `| room of `NAME` | may use |`; and that whose head is `| knot of | parts |`,
+/// which has for each crate the places that may use each other.
 #[must_use]
 pub fn tables(text: &str) -> BTreeMap<String, Arrows> {
     let mut tables: BTreeMap<String, Arrows> = BTreeMap::new();
@@ -19,6 +23,11 @@ pub fn tables(text: &str) -> BTreeMap<String, Arrows> {
             let name = name.trim_matches('`').to_owned();
             tables.entry(name.clone()).or_default();
             current = Some(name);
+            continue;
+        }
+        if left == "knot of" {
+            tables.entry(KNOTS.to_owned()).or_default();
+            current = Some(KNOTS.to_owned());
             continue;
         }
         if left.starts_with("--") {

@@ -1,0 +1,33 @@
+//! What a port serves, and the order to stop, as listeners and connections see them.
+
+use tokio::sync::watch;
+
+/// What a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortKind {
+    /// Everything.
+    Service,
+    /// Info and security messages only.
+    Admin,
+}
+
+/// Gives the order to stop.
+pub type Stop = watch::Sender<bool>;
+
+/// The order to stop, as connections see it.
+#[derive(Clone, Debug)]
+pub struct Shutdown(watch::Receiver<bool>);
+
+impl Shutdown {
+    /// The handle that gives the order, and what waits for it.
+    #[must_use]
+    pub fn pair() -> (Stop, Self) {
+        let (give, wait) = watch::channel(false);
+        (give, Self(wait))
+    }
+
+    /// Returns when the order is given (or its handle is gone).
+    pub async fn wait(&mut self) {
+        let _ = self.0.wait_for(|ordered| *ordered).await;
+    }
+}
