@@ -32,6 +32,7 @@ pub mod limits;
 pub mod message;
 pub mod msgpack;
 pub mod particle;
+pub mod particle_type;
 pub mod partition_map;
 pub mod result_code;
 pub mod security;

@@ -47,7 +47,7 @@ pub fn slow_lane() -> &'static dyn Lane {
 }
 
 /// Does work for which no client waits: its turns come last. The work does not leave the thread.
-pub fn in_background<R>(work: impl FnOnce() -> R) -> R {
+fn in_background<R>(work: impl FnOnce() -> R) -> R {
     let before = IN_BACKGROUND.replace(true);
     let result = work();
     IN_BACKGROUND.set(before);

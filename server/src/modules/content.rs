@@ -4,6 +4,9 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
+/// Source files are smaller than this, bytes; counted from the base64 length, padding included.
+pub(crate) const MAX_SOURCE: usize = 1 << 20;
+
 /// Left-over bits of the last character may have any value, as in the real server.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,

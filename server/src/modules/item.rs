@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::content::MAX_SOURCE;
 use super::content::decode_content;
 use super::module::hash_of;
 use super::names;
-use super::registry::MAX_SOURCE;
 use super::version::{Summary, Version};
 
 /// Why an item of another node is refused. It never is for what its script does: the node where it was put validated it.

@@ -9,7 +9,7 @@
 pub mod catalogue;
 pub mod changes;
 pub mod compiler;
-mod content;
+pub(crate) mod content;
 mod failures;
 pub mod item;
 pub mod joining;

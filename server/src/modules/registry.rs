@@ -21,9 +21,6 @@ use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
 use crate::clock;
 use runtime::module::compile_failure::CompileFailure;
 
-/// Source files are smaller than this, bytes; counted from the base64 length, padding included.
-pub(crate) const MAX_SOURCE: usize = 1 << 20;
-
 /// How often a running server notes that it is alive, ms.
 pub(crate) const KEEP_ALIVE_MS: u64 = 60 * 60 * 1_000;
 
