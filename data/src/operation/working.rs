@@ -188,7 +188,13 @@ impl<'r> Working<'r> {
                     answer(*code, bin, reply.as_ref());
                     return Ok(());
                 }
-                if matches!(operation, Operation::Evaluate(_)) {
+                // Among writes, an expression that is read always answers, and any other read where there is a bin.
+                let answers = match operation {
+                    Operation::Evaluate(_) => true,
+                    Operation::Call(call) => place.is_some() && !call.is_write(),
+                    _ => false,
+                };
+                if answers {
                     answer(*code, bin, ParticleRef::NIL);
                     return Ok(());
                 }

@@ -11,7 +11,7 @@ use data::operation::{Call, Change, Environment, Limits, collection};
 use data::work::Unmetered;
 use protocol::key::Digest;
 use protocol::message::OpCode;
-use protocol::particle::{Particle, ParticleRef, ParticleType};
+use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 use serde_json::Value;
 
@@ -104,23 +104,12 @@ fn bins(value: &Value) -> Option<Bins> {
     })
 }
 
-/// NaN has many forms, of which a recording keeps none; nor does it keep that a float has 4 bytes.
-fn same(left: ParticleRef<'_>, right: ParticleRef<'_>) -> bool {
-    use protocol::value::Value;
-    left == right
-        || (right.data.contains(&0xca)
-            && Value::from_particle(left).ok() == Value::from_particle(right).ok())
-        || (left.kind == ParticleType::FLOAT
-            && left.as_float().is_some_and(f64::is_nan)
-            && right.as_float().is_some_and(f64::is_nan))
-}
-
 fn same_bins(left: Option<&Bins>, right: Option<&Bins>) -> bool {
     match (left, right) {
         (Some(left), Some(right)) => {
             left.len() == right.len()
                 && left.iter().zip(right).all(|(left, right)| {
-                    left.0 == right.0 && same(left.1.as_ref(), shown(right.1).as_ref())
+                    left.0 == right.0 && tagged::same(left.1.as_ref(), shown(right.1).as_ref())
                 })
         }
         (left, right) => left.is_none() && right.is_none(),
@@ -172,7 +161,7 @@ fn check(case: &Value) -> Option<String> {
                     );
                 }
                 for (place, (wanted, got)) in wanted.iter().zip(&replies).enumerate() {
-                    if !same(wanted.as_ref(), got.as_ref()) {
+                    if !tagged::same(wanted.as_ref(), got.as_ref()) {
                         let _ = write!(
                             text,
                             "reply {place}: expect {} got {}; ",

@@ -7,6 +7,7 @@
 mod apply;
 pub(crate) mod differences;
 mod info;
+mod operate;
 mod value;
 
 use std::collections::BTreeSet;
