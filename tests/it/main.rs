@@ -7,6 +7,7 @@
     reason = "the whole crate is tests"
 )]
 
+mod agreement;
 mod cluster;
 mod cluster_clients;
 mod cluster_records;
