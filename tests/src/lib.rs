@@ -8,6 +8,7 @@ pub mod connection;
 pub mod error;
 pub mod link;
 pub mod load;
+pub mod operations;
 pub mod process;
 pub mod program;
 pub mod records;

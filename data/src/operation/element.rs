@@ -250,10 +250,25 @@ pub(crate) fn compare(left: &[u8], right: &[u8]) -> Result<Ordering, OperationEr
     if let ([a @ 0x00..=0x7f, ..], [b @ 0x00..=0x7f, ..]) = (left, right) {
         return Ok(a.cmp(b));
     }
+    // So are short texts of the same type.
+    if let (Some([a, left @ ..]), Some([b, right @ ..])) = (short_text(left), short_text(right))
+        && a == b
+    {
+        return Ok(left.cmp(right));
+    }
     match compare_next(&mut Reader::new(left), &mut Reader::new(right), 0) {
         Ok(order) => Ok(order),
         Err(Stop::Wildcard) => Ok(Ordering::Equal),
         Err(Stop::Unreadable) => Err(unreadable()),
+    }
+}
+
+/// Type byte and content of a text with the shortest head.
+#[inline]
+fn short_text(value: &[u8]) -> Option<&[u8]> {
+    match value {
+        [lead @ 0xa1..=0xbf, rest @ ..] => rest.get(..usize::from(lead & 0x1f)),
+        _ => None,
     }
 }
 

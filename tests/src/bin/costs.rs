@@ -1,4 +1,4 @@
-//! What one call of a record UDF costs: instructions, processor time, allocations.
+//! What one call of a record UDF costs, and one operation on a bin: instructions, processor time, allocations.
 //!
 //! The whole way of a request, without sockets: message, context from the pool, function, commit, reply. Instructions are
 //! those of this process outside the kernel, where the kernel lets it count them; they hardly vary from run to run. Time
@@ -31,6 +31,7 @@ use server::net::running::Running;
 use server::node::Node;
 use server::transaction::functions::LuaFunctions;
 use tests::error::{Error, Result};
+use tests::operations;
 use tests::records::{CallOptions, RecordKey, WriteOptions};
 
 /// Measure what one call costs.
@@ -306,17 +307,44 @@ async fn report(arguments: &Arguments, running: &Running) -> Result<()> {
             continue;
         }
         let frame = record.apply(b"costs", function.as_bytes(), &list, CallOptions::default())?;
-        let body = frame.get(HEADER_SIZE..).unwrap_or_default();
-        let cost = measure(arguments, running, instructions.as_ref(), body).await?;
-        let count = cost
-            .instructions
-            .map_or("not counted here".to_owned(), |count| count.to_string());
-        println!(
-            "| {name} | {count} | {} | {} |",
-            cost.time.as_nanos(),
-            cost.allocations
-        );
+        row(arguments, running, instructions.as_ref(), name, &frame).await?;
     }
+    for case in operations::cases(&record)? {
+        if !case.name.contains(&arguments.only) {
+            continue;
+        }
+        let before = case.before.get(HEADER_SIZE..).unwrap_or_default();
+        call(running, before, &mut reply).await?;
+        row(
+            arguments,
+            running,
+            instructions.as_ref(),
+            &case.name,
+            &case.measured,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Measures a request and prints its row.
+async fn row(
+    arguments: &Arguments,
+    running: &Running,
+    instructions: Option<&Instructions>,
+    name: &str,
+    frame: &BytesMut,
+) -> Result<()> {
+    let body = frame.get(HEADER_SIZE..).unwrap_or_default();
+    let cost = measure(arguments, running, instructions, body).await?;
+    let count = cost
+        .instructions
+        .map_or("not counted here".to_owned(), |count| count.to_string());
+    println!(
+        "| {name} | {count} | {} | {} |",
+        cost.time.as_nanos(),
+        cost.allocations
+    );
     Ok(())
 }
 
