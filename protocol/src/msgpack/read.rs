@@ -1,6 +1,6 @@
 use crate::cursor::{Cursor, length};
 use crate::limits::MAX_DEPTH;
-use crate::msgpack::MsgpackError;
+use crate::msgpack::{MsgpackError, order};
 
 /// One step of reading: a whole scalar, or the head of a list or map whose elements follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -237,7 +237,10 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         match self.token()? {
-            Token::Order(flags) | Token::Extension { kind: flags, .. } => Ok(Some(flags)),
+            // That an index is kept concerns nobody but who keeps it.
+            Token::Order(flags) | Token::Extension { kind: flags, .. } => {
+                Ok(Some(flags & !order::PERSIST_INDEX))
+            }
             _ => Err(MsgpackError::Order),
         }
     }
