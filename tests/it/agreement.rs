@@ -115,6 +115,16 @@ fn encoded_list(elements: &[i64]) -> Particle {
     Particle::new(ParticleType::LIST, out)
 }
 
+fn ordered_list(elements: &[i64]) -> Particle {
+    let mut out = Vec::new();
+    write_list_header(&mut out, elements.len() + 1);
+    write_order(&mut out, order::KEY);
+    for element in elements {
+        write_integer(&mut out, *element);
+    }
+    Particle::new(ParticleType::LIST, out)
+}
+
 fn encoded_map(pairs: &BTreeMap<String, i64>, flags: u8) -> Particle {
     let mut out = Vec::new();
     write_map_header(&mut out, pairs.len() + usize::from(flags != 0));
@@ -144,12 +154,12 @@ fn bench(server: &crate::server::Server, key: &str) -> Bench {
 #[test]
 fn lists_that_functions_and_operations_change_in_turn() {
     let server = crate::server::start();
-    for seed in 1..=4_u64 {
+    // Ordered or not, with and without an index, which no function sees.
+    for (seed, kind) in [(1_u64, 0), (2, 0x10), (3, 1), (4, 0x11)] {
         let mut numbers = Numbers(seed * 0x9e37_79b9);
         let mut bench = bench(&server, &format!("list {seed}"));
-        // With and without an index, which no function sees.
-        let persisted = if seed % 2 == 0 { 0x10 } else { 0 };
-        bench.operate("l", &payload(0, &[integer(persisted)]));
+        let ordered = kind & 1 != 0;
+        bench.operate("l", &payload(0, &[integer(kind)]));
         let mut model: Vec<i64> = Vec::new();
         for step in 0..150 {
             let value = numbers.below(300) - 150;
@@ -163,6 +173,11 @@ fn lists_that_functions_and_operations_change_in_turn() {
                 1 => {
                     bench.call("append", &[integer(value)]);
                     model.push(value);
+                }
+                2 if ordered => {
+                    let twice = encoded_list(&[value, value]).data.to_vec();
+                    bench.operate("l", &payload(2, &[twice]));
+                    model.extend([value, value]);
                 }
                 2 => {
                     bench.operate("l", &payload(3, &[integer(at as i64), integer(value)]));
@@ -182,11 +197,13 @@ fn lists_that_functions_and_operations_change_in_turn() {
                     model.sort_unstable();
                 }
             }
-            assert_eq!(
-                bench.bin("l"),
-                encoded_list(&model),
-                "seed {seed}, step {step}"
-            );
+            let wanted = if ordered {
+                model.sort_unstable();
+                ordered_list(&model)
+            } else {
+                encoded_list(&model)
+            };
+            assert_eq!(bench.bin("l"), wanted, "kind {kind}, step {step}");
         }
     }
 }
