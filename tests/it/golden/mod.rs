@@ -8,6 +8,7 @@ mod apply;
 pub(crate) mod differences;
 mod info;
 mod operate;
+mod records;
 mod value;
 
 use std::collections::BTreeSet;

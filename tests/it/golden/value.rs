@@ -59,11 +59,19 @@ fn flags(value: &Value) -> u8 {
     value["flags"].as_u64().unwrap_or(0).try_into().unwrap()
 }
 
+/// An unsigned integer that no signed one holds.
+fn large(number: u64) -> Tagged<'static> {
+    Tagged::Raw([&[0xcf][..], &number.to_be_bytes()].concat())
+}
+
 fn read(value: &Value) -> Tagged<'_> {
     let entries = match value {
         Value::Null => return Tagged::Nil,
         Value::Bool(truth) => return Tagged::Bool(*truth),
-        Value::Number(number) => return Tagged::Integer(number.as_i64().unwrap()),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => return Tagged::Integer(number),
+            None => return large(number.as_u64().unwrap()),
+        },
         Value::String(text) => {
             return Tagged::Text(ParticleType::STRING, text.as_bytes().to_vec());
         }
@@ -87,6 +95,15 @@ fn read(value: &Value) -> Tagged<'_> {
             content.as_str().unwrap().as_bytes().to_vec(),
         ),
         "$msgpack" => Tagged::Raw(unhex(content.as_str().unwrap())),
+        "$wild" => Tagged::Raw(vec![0xd4, 0xff, 0x00]),
+        "$inf" => Tagged::Raw(vec![0xd4, 0xff, 0x01]),
+        "$uint" => large(content.as_u64().unwrap()),
+        "$raw" => {
+            let text = content.as_str().unwrap().as_bytes();
+            let size = u8::try_from(text.len()).unwrap();
+            assert!(size < 32, "longer names do not occur");
+            Tagged::Raw([&[0xa0 | size][..], text].concat())
+        }
         "$list" => Tagged::List(content.as_array().unwrap(), flags(value)),
         "$map" => Tagged::Pairs(
             content
@@ -153,6 +170,10 @@ pub(super) fn pack(value: &Value, out: &mut Vec<u8>) {
 
 /// A tagged value as a bin's value or a key.
 pub(super) fn to_particle(value: &Value) -> Particle {
+    if let Some(kind) = value["$particle"].as_u64() {
+        let kind = ParticleType(kind.try_into().unwrap());
+        return Particle::new(kind, unhex(value["hex"].as_str().unwrap()));
+    }
     match read(value) {
         Tagged::Nil => Particle::NIL,
         Tagged::Bool(truth) => Particle::bool(truth),
@@ -191,6 +212,11 @@ fn text(kind: ParticleType, content: &[u8]) -> Value {
     }
 }
 
+/// A bin's value as its type and bytes.
+pub(super) fn bytes_of(particle: &Particle) -> Value {
+    json!({ "$particle": particle.kind.0, "hex": hex(&particle.data) })
+}
+
 /// A bin's value as a tagged value.
 pub(super) fn from_particle(particle: &Particle) -> Value {
     let value = particle.as_ref();
@@ -212,11 +238,13 @@ pub(super) fn from_particle(particle: &Particle) -> Value {
             _ => return None,
         })
     };
-    whole().unwrap_or_else(|| json!({ "$particle": value.kind.0, "hex": hex(value.data) }))
+    whole().unwrap_or_else(|| bytes_of(particle))
 }
 
 fn unpack(reader: &mut Reader<'_>) -> Option<Value> {
+    let unsigned = reader.rest().first() == Some(&0xcf);
     Some(match reader.token().ok()? {
+        Token::Integer(number) if unsigned => json!(number.cast_unsigned()),
         Token::Nil => json!({ "$nil": true }),
         Token::Bool(truth) => json!(truth),
         Token::Integer(number) => json!(number),
@@ -262,7 +290,7 @@ fn map(pairs: Vec<(Value, Value)>, flags: u8) -> Value {
 }
 
 /// Orders the pairs of maps and gives floats one spelling, so that equal values are equal JSON.
-fn normal(value: &Value) -> Value {
+pub(super) fn normal(value: &Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.iter().map(normal).collect()),
         Value::Object(entries) => {
