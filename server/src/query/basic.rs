@@ -147,7 +147,7 @@ impl<'a> Query<'a> {
         }
         request.check_filter_form()?;
         let wanted = wanted(request)?;
-        if fields.index_range().map_err(malformed)?.is_some() {
+        if job::index_range(request)?.is_some() {
             return Err(ResultCode::SINDEX_NOT_FOUND);
         }
         let short = header.info1.contains(Info1::SHORT_QUERY);

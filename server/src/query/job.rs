@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use protocol::message::{FieldType, Info1, Info2};
+use data::bin::BinName;
+use protocol::message::{FieldType, IndexRange, Info1, Info2};
+use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
@@ -16,6 +18,9 @@ use crate::transaction::request::{Request, SentSet};
 
 /// Time that a client may block a send when the request states none, ms.
 pub(crate) const SOCKET_TIMEOUT_MS: u32 = 10_000;
+
+/// Strings and blobs of so many bytes are not indexed.
+const MAX_INDEXED_BYTES: usize = 2048;
 
 /// What a request without a digest asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +75,7 @@ pub(crate) fn admit(
         return Err(ResultCode::UNSUPPORTED_FEATURE);
     }
     request.check_filter_form()?;
-    let range = request
-        .fields
-        .index_range()
-        .map_err(|_| ResultCode::PARAMETER)?;
+    let range = index_range(request)?;
     if set(request).is_some_and(|set| namespace.sets().get(set).is_none()) {
         return Err(ResultCode::NOT_FOUND);
     }
@@ -81,6 +83,34 @@ pub(crate) fn admit(
         return Err(ResultCode::SINDEX_NOT_FOUND);
     }
     Ok(())
+}
+
+/// The range of index values that a query asks for.
+///
+/// Errors: 4 for one that is malformed, upside down, of a type that no index has, or that names its bin in two ways.
+pub(crate) fn index_range<'a>(request: &Request<'a>) -> Result<Option<IndexRange<'a>>, ResultCode> {
+    let fields = &request.fields;
+    let Some(range) = fields.index_range().map_err(|_| ResultCode::PARAMETER)? else {
+        return Ok(None);
+    };
+    let bound = |data| ParticleRef::new(range.kind, data).as_integer();
+    let fits = match range.kind {
+        ParticleType::INTEGER => {
+            range.begin.len() == 8 && range.end.len() == 8 && bound(range.begin) <= bound(range.end)
+        }
+        ParticleType::STRING | ParticleType::BLOB => {
+            range.begin == range.end && range.begin.len() < MAX_INDEXED_BYTES
+        }
+        ParticleType::GEOJSON => range.begin == range.end,
+        _ => false,
+    };
+    let by_name = fields.has(FieldType::INDEX_NAME) || fields.has(FieldType::INDEX_EXPRESSION);
+    let named_once = range.bin.is_empty() || !by_name;
+    if fits && named_once && BinName::new(range.bin).is_some() {
+        Ok(Some(range))
+    } else {
+        Err(ResultCode::PARAMETER)
+    }
 }
 
 /// The set that a query is about; none for the whole namespace.

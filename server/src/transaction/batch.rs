@@ -93,8 +93,8 @@ fn begin<'a>(
     if limit != 0 && rows.count > limit {
         return Err(ResultCode::BATCH_MAX_REQUESTS);
     }
-    let filter = message.fields.filter_exp().map(parse_filter).map(Arc::new);
-    Ok((rows, filter))
+    let filter = message.fields.filter_exp().map(parse_filter).transpose()?;
+    Ok((rows, filter.map(|filter| Arc::new(Ok(filter)))))
 }
 
 /// Time limits of a batch.

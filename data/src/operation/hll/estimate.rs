@@ -4,6 +4,9 @@ use super::sketch::{Shape, Sketch, SketchBuilder};
 use crate::operation::OperationError;
 use crate::work::Meter;
 
+/// 2^63: no set has so many elements.
+const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+
 /// How many elements were added, about.
 pub(super) fn count(sketch: &Sketch<'_>) -> u64 {
     match sketch.cached() {
@@ -35,8 +38,13 @@ pub(super) fn computed_count(sketch: &Sketch<'_>) -> u64 {
         6 => 0.709,
         _ => 0.7213 / (1.0 + 1.079 / n),
     };
-    // Infinite z makes 0; counts do not reach 2^64.
-    (alpha * n * n / z).round() as u64
+    // Infinite z makes 0. Registers that are all full make z 0, and what the reference then gives is 2^63.
+    let estimate = (alpha * n * n / z).round();
+    if estimate < TOO_LARGE {
+        estimate as u64
+    } else {
+        1 << 63
+    }
 }
 
 fn sigma(mut x: f64) -> f64 {
