@@ -13,6 +13,11 @@ import time
 
 import aerospike
 from aerospike import exception
+from aerospike_helpers import cdt_ctx
+from aerospike_helpers.operations import bitwise_operations as bits
+from aerospike_helpers.operations import hll_operations as hll
+from aerospike_helpers.operations import list_operations as lists
+from aerospike_helpers.operations import map_operations as maps
 from aerospike_helpers.operations import operations
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -219,6 +224,54 @@ def check_types(client, checks):
     checks.equal("metadata", client.apply(("test", "demo", "meta"), "types", "metadata", []), [1, "demo", 2, 2])
 
 
+def check_operations(client, checks):
+    """Lists, maps, bits and sketches, in one record and over a batch."""
+    key = ("test", "demo", "operations")
+    ordered = {"map_order": aerospike.MAP_KEY_ORDERED}
+    unique = {"write_flags": aerospike.LIST_WRITE_ADD_UNIQUE | aerospike.LIST_WRITE_NO_FAIL}
+    try:
+        client.remove(key)
+    except exception.RecordNotFound:
+        pass
+    way = [cdt_ctx.cdt_ctx_map_key_create("2026", aerospike.MAP_KEY_ORDERED)]
+    _, _, bins = client.operate_ordered(
+        key,
+        [
+            maps.map_put_items("scores", {"ann": 71, "bob": 64, "cleo": 90}, ordered),
+            maps.map_increment("scores", "bob", 20, ordered),
+            maps.map_get_by_rank_range("scores", -2, 2, aerospike.MAP_RETURN_KEY),
+            maps.map_remove_by_key_list("scores", ["ann", "zoe"], aerospike.MAP_RETURN_COUNT),
+            lists.list_append("visits", "ann", unique),
+            lists.list_append("visits", "ann", unique),
+            lists.list_append_items("visits", ["cleo", "bob"]),
+            lists.list_sort("visits"),
+            lists.list_get_by_rank("visits", -1, aerospike.LIST_RETURN_VALUE),
+            lists.list_append("log", "started", ctx=way),
+            lists.list_append("log", "ended", ctx=way),
+            bits.bit_resize("flags", 2),
+            bits.bit_not("flags", 4, 4),
+            bits.bit_count("flags", 0, 16),
+            hll.hll_add("seen", ["user %d" % (n % 500) for n in range(2000)], 12),
+            hll.hll_describe("seen"),
+        ],
+    )
+    answers = [value for _, value in bins if value is not None]
+    added = answers[-2]
+    checks.equal(
+        "answers of operations",
+        answers,
+        [3, 84, ["bob", "cleo"], 1, 1, 1, 3, "cleo", 1, 2, 4, added, [12, 0]],
+    )
+    checks.equal("a sketch of 500 has about as many registers", 420 <= added <= 500, True)
+    _, _, bins = client.get(key)
+    checks.equal("map after operations", dict(bins["scores"]), {"bob": 84, "cleo": 90})
+    checks.equal("list after operations", bins["visits"], ["ann", "bob", "cleo"])
+    checks.equal("what a context has made", dict(bins["log"]), {"2026": ["started", "ended"]})
+    outside = lambda: client.operate(key, [lists.list_get("visits", 99)])
+    checks.raises("an index out of range is an error", exception.OpNotApplicable, "", outside)
+    client.remove(key)
+
+
 def check_calls(client, checks):
     """Errors of calls, what they leave, time limits, removal of the record and of the module."""
 
@@ -357,6 +410,7 @@ def main():
             check_records(client, checks)
             check_modules(client, checks, directory)
             check_types(client, checks)
+            check_operations(client, checks)
             check_calls(client, checks)
             check_queries(client, checks)
             client.close()
