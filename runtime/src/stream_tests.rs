@@ -9,7 +9,7 @@ use protocol::value::Value;
 
 use super::tests::context;
 use crate::call::RecordView;
-use crate::call::stream::{StreamCall, StreamStep};
+use crate::call::stream::{StreamCall, StreamSource, StreamStep};
 use crate::context::CallEnd;
 use crate::context::Context;
 
@@ -48,7 +48,7 @@ fn begin(context: &mut Context, records: Vec<RecordView>, limit: Duration) -> Re
         function: b"f",
         // The numbers 2 and 3.
         arguments: b"\x92\x02\x03",
-        records: Box::new(move || records.next()),
+        source: StreamSource::Records(Box::new(move || records.next())),
         time_per_record: limit,
         now: 0,
     })

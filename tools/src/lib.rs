@@ -18,6 +18,7 @@ pub mod json;
 pub mod login;
 pub mod options;
 pub mod output;
+pub mod records;
 pub mod render;
 pub mod secret;
 pub mod sheet;

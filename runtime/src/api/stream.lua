@@ -101,15 +101,23 @@ local Stream = {}
 Stream.__index = Stream
 Stream.__metatable = false
 
--- What comes after the first reduce is the client's.
-local function add(stream, operator, is_last)
+-- What comes after the first reduce is the client's, and so is that reduce once more: over what the nodes gave.
+-- `again` is the client's part of the operator, where that is another one.
+local function add(stream, operator, is_reduce, again)
   local chain = chains[stream]
   if chain == nil then
     error("an operator is called on its stream, as in s:map(f)", 2)
   end
-  if not chain.complete then
+  local reduced = chain.reduced
+  chain.reduced = reduced or is_reduce
+  if chain.of_client then
+    if reduced then
+      chain[#chain + 1] = operator
+    elseif is_reduce then
+      chain[#chain + 1] = again or operator
+    end
+  elseif not reduced then
     chain[#chain + 1] = operator
-    chain.complete = is_last
   end
   return stream
 end
@@ -160,7 +168,9 @@ function Stream:groupby(f)
   end
   return add(self, function(next_value)
     return reduce(aggregate(next_value, new_map(), enter), join_groups)
-  end, true)
+  end, true, function(next_value)
+    return reduce(next_value, join_groups)
+  end)
 end
 
 -- What clients of the real server read when a function returns no stream.
@@ -172,9 +182,9 @@ local function explain(result)
 end
 
 -- Has f put operators onto a stream of what next_record gives; returns the function that gives the results.
-return function(f, next_record, ...)
+return function(f, next_record, of_client, ...)
   local stream = setmetatable({}, Stream)
-  chains[stream] = {}
+  chains[stream] = { of_client = of_client }
   local result = f(stream, ...)
   local chain = chains[result]
   if chain == nil then

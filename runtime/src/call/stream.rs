@@ -9,6 +9,17 @@ use crate::call::RecordView;
 /// Gives the records of a stream, one after the other; none is the end.
 pub type Records = Box<dyn FnMut() -> Option<RecordView> + Send>;
 
+/// Gives the values of a stream, one after the other; none is the end.
+pub type Values = Box<dyn FnMut() -> Option<Particle> + Send>;
+
+/// What a run of a stream UDF works on, and which of its operators run.
+pub enum StreamSource {
+    /// Records: the part that a node runs, up to the first reduce.
+    Records(Records),
+    /// Values that nodes gave: the part that the client runs, from the first reduce on. Without one they pass through.
+    Values(Values),
+}
+
 /// One run of a stream UDF.
 pub struct StreamCall<'a> {
     /// Name of a global function of the module.
@@ -16,7 +27,7 @@ pub struct StreamCall<'a> {
     /// The argument list, msgpack. Empty: no arguments.
     pub arguments: &'a [u8],
     /// What it works on.
-    pub records: Records,
+    pub source: StreamSource,
     /// Time that the script may take for each record: it is ended once it has taken so long without asking for another
     /// one and without giving a result.
     pub time_per_record: Duration,

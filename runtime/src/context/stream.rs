@@ -1,6 +1,6 @@
 //! Stream UDFs: a function that puts operators onto a stream of records, and the results that the operators give.
 //!
-//! The operators are Lua (`stream_ops.lua`). Records are pulled: the stream asks for the next one when it needs it, and who
+//! The operators are Lua (`api/stream.lua`). Records are pulled: the stream asks for the next one when it needs it, and who
 //! runs the stream asks it for one result at a time, so neither are ever there all at once. All records of a run share one
 //! handle, which is the record that was pulled last; it can only be read.
 
@@ -11,7 +11,7 @@ use mlua::ffi;
 
 use crate::api::library::RUNNER;
 use crate::call::EXECUTION_ERROR;
-use crate::call::stream::{StreamCall, StreamStep};
+use crate::call::stream::{StreamCall, StreamSource, StreamStep};
 use crate::context::state::{State, contains, protected_call, push_arguments};
 use crate::guard::globals::{self, Ground};
 use crate::machine::encode;
@@ -34,15 +34,16 @@ impl State {
         let (globals, traceback) = (self.globals, self.traceback);
         let deadline = Instant::now() + call.time_per_record;
         let input = StreamInput {
-            records: call.records,
+            source: call.source,
             time_per_record: call.time_per_record,
             now: call.now,
         };
+        let of_client = matches!(input.source, StreamSource::Values(_));
         let (function, arguments) = (call.function, call.arguments);
         self.stream_deadline = call.time_per_record;
         self.shared().stream.replace(Some(input));
         let begun = self.within(deadline, |frame| {
-            begin(frame, function, arguments, globals, traceback)
+            begin(frame, (function, arguments), of_client, globals, traceback)
         });
         begun.map(|chain| self.chain = Some(chain))
     }
@@ -89,8 +90,8 @@ impl State {
 /// Calls the function with a stream and the arguments; the answer refers to the function that gives the results.
 fn begin(
     frame: &mut Frame<'_>,
-    function: &[u8],
-    arguments: &[u8],
+    (function, arguments): (&[u8], &[u8]),
+    of_client: bool,
     globals: Option<Ground>,
     traceback: bool,
 ) -> Result<c_int, Vec<u8>> {
@@ -105,6 +106,7 @@ fn begin(
         return Err(format!("{RUN_ERROR} : function not found").into_bytes());
     }
     frame.push_native(pull);
+    frame.push_boolean(of_client);
     push_arguments(frame, arguments).map_err(|text| failure(&text))?;
     let count = frame.top() - runner;
     let status = protected_call(frame, count, handler);
@@ -184,16 +186,20 @@ fn pull(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     if !shared.restart_budget(input.time_per_record) {
         return Err(Raise::Abort(Abort::Time));
     }
-    match (input.records)() {
-        Some(view) => {
-            push_record(frame, shared, view, input.now);
-            Ok(1)
-        }
-        None => {
-            frame.push_nil();
-            Ok(1)
-        }
+    match &mut input.source {
+        StreamSource::Records(next) => match next() {
+            Some(view) => push_record(frame, shared, view, input.now),
+            None => frame.push_nil(),
+        },
+        StreamSource::Values(next) => match next() {
+            Some(particle) => {
+                let value = encode::from_particle(&shared.memory, particle.as_ref());
+                frame.push_value(&value);
+            }
+            None => frame.push_nil(),
+        },
     }
+    Ok(1)
 }
 
 fn push_record(frame: &mut Frame<'_>, shared: &Shared, view: crate::call::RecordView, now: u32) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::common::ScriptMemory;
 use super::memory::Memory;
 use super::object::Classes;
-use crate::call::stream::Records;
+use crate::call::stream::StreamSource;
 use crate::host::Host;
 use crate::machine::budget::Budget;
 use crate::machine::record_call::{PendingBins, RecordCall};
@@ -70,7 +70,7 @@ const STEPS_PER_PULL: usize = 1 << 10;
 
 /// What a running stream takes its records from.
 pub(crate) struct StreamInput {
-    pub(crate) records: Records,
+    pub(crate) source: StreamSource,
     pub(crate) time_per_record: std::time::Duration,
     pub(crate) now: u32,
 }

@@ -28,7 +28,7 @@ use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
 use crate::transaction::services::{FunctionContext, Functions};
-use crate::transaction::{RecordView, StreamCall, StreamStep};
+use crate::transaction::{RecordView, StreamCall, StreamSource, StreamStep};
 use data::record::{StoredRecord, seconds};
 use runtime::call::EXECUTION_ERROR;
 
@@ -160,7 +160,7 @@ impl<S: QueryServices> Aggregation<'_, S> {
         let call = StreamCall {
             function: self.names.function,
             arguments: self.names.arglist,
-            records: source.into_records(),
+            source: StreamSource::Records(source.into_records()),
             time_per_record: self.services.transaction_max(),
             now: seconds(self.namespace.now_ms()),
         };

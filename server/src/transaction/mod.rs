@@ -32,7 +32,7 @@ use protocol::message::Message;
 
 pub use placement::{Done, Passage, Placement};
 pub use reply::ReplyStream;
-pub use runtime::call::stream::{Records, StreamCall, StreamStep};
+pub use runtime::call::stream::{Records, StreamCall, StreamSource, StreamStep};
 pub use runtime::call::{
     Call, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
 };

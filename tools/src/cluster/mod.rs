@@ -7,7 +7,7 @@ mod ask;
 mod look;
 mod names;
 mod node;
-mod peers;
+pub(crate) mod peers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

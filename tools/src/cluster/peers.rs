@@ -7,17 +7,17 @@
 
 /// A node that another one names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Peer {
-    pub(super) id: String,
+pub(crate) struct Peer {
+    pub(crate) id: String,
     /// False where only an address was told, which then stands for the id.
-    pub(super) id_known: bool,
+    pub(crate) id_known: bool,
     /// Name in its certificate.
-    pub(super) tls_name: Option<String>,
-    pub(super) addresses: Vec<(String, u16)>,
+    pub(crate) tls_name: Option<String>,
+    pub(crate) addresses: Vec<(String, u16)>,
 }
 
 /// Addresses of a `service-…` answer; none if it is an error.
-pub(super) fn services(answer: &str) -> Vec<(String, u16)> {
+pub(crate) fn services(answer: &str) -> Vec<(String, u16)> {
     answer
         .split([',', ';'])
         .filter_map(|item| address(item, None))
@@ -26,7 +26,7 @@ pub(super) fn services(answer: &str) -> Vec<(String, u16)> {
 
 /// Peers of a `peers-…` answer that are not known yet, and whether all of it could be read; those before a damaged
 /// place are kept. Every node names all others, so what is known is passed over without a copy.
-pub(super) fn peers(answer: &str, known: impl Fn(&str) -> bool) -> (Vec<Peer>, bool) {
+pub(crate) fn peers(answer: &str, known: impl Fn(&str) -> bool) -> (Vec<Peer>, bool) {
     let mut peers = Vec::new();
     let complete = answer.is_empty() || read(answer, &mut peers, known).is_some();
     let reachable = peers.iter().all(|peer| !peer.addresses.is_empty());

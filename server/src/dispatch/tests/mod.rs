@@ -31,7 +31,7 @@ use crate::storage::waiting::engine_under_test;
 use crate::transaction::placement::Alone;
 use crate::transaction::{
     Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
-    StreamCall, StreamStep,
+    StreamCall, StreamSource, StreamStep,
 };
 
 const NOW: u32 = 500_000_000;
@@ -98,7 +98,10 @@ impl FunctionContext for Context {
 
     /// The stream gives the number of its records.
     fn begin_stream(&mut self, mut call: StreamCall<'_>) -> Result<(), Vec<u8>> {
-        let count = std::iter::from_fn(|| (call.records)()).count();
+        let StreamSource::Records(next) = &mut call.source else {
+            return Err(b"a node works on records".to_vec());
+        };
+        let count = std::iter::from_fn(next).count();
         self.results.push(int(i64::try_from(count).unwrap()));
         Ok(())
     }

@@ -1,0 +1,12 @@
+//! The language of statements: lexer, parser, and what statements say. Pure: nothing is sent and nothing printed.
+
+mod accounts;
+mod call;
+mod indexes;
+pub mod lexer;
+mod modify;
+pub mod parser;
+mod select;
+mod settings;
+pub mod statement;
+pub mod value;

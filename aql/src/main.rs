@@ -1,0 +1,7 @@
+//! The program `aql`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aql::program::main()
+}
