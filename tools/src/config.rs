@@ -32,7 +32,7 @@ pub struct Section {
 }
 
 /// What every tool reads: where the cluster is, and how to log in.
-const CLUSTER: Section = Section {
+pub const CLUSTER: Section = Section {
     name: "cluster",
     keys: CLUSTER_KEYS,
 };

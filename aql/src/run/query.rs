@@ -275,11 +275,7 @@ impl Session {
     }
 
     /// Which node reads which of the partitions that are missing, or of all.
-    fn shares(
-        &self,
-        namespace: &str,
-        missing: Option<&[u16]>,
-    ) -> Result<Vec<Share>, Failure> {
+    fn shares(&self, namespace: &str, missing: Option<&[u16]>) -> Result<Vec<Share>, Failure> {
         let picture = self.records.picture();
         if !picture.has_namespace(namespace) {
             return Err(Failure::Told {
