@@ -9,7 +9,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -36,7 +40,7 @@ pub async fn answer(
     received: Instant,
     output: &mut impl ReplyStream,
 ) -> std::io::Result<()> {
-    answer_from(Sender::Client, services, body, received, output).await
+    answer_whole(Sender::Client, services, body, received, output).await
 }
 
 /// Answers a message that another node passes on, if this node owns every record in it.
@@ -53,7 +57,7 @@ pub async fn answer_forwarded(
         return Err(NotMine);
     }
     // A buffer does not fail.
-    let _ = answer_from(Sender::Node, services, body, received, output).await;
+    let _ = answer_whole(Sender::Node, services, body, received, output).await;
     Ok(())
 }
 
@@ -61,6 +65,71 @@ pub async fn answer_forwarded(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this node does not own the record's partition")]
 pub struct NotMine;
+
+/// Answers, whatever happens: a panic costs this request its reply, and nobody else anything.
+async fn answer_whole(
+    sender: Sender,
+    services: &impl QueryServices,
+    body: &[u8],
+    received: Instant,
+    output: &mut impl ReplyStream,
+) -> std::io::Result<()> {
+    let before = output.buffer().len();
+    let mut output = Watched {
+        stream: output,
+        flushed: false,
+    };
+    let result = {
+        let mut answering =
+            std::pin::pin!(answer_from(sender, services, body, received, &mut output));
+        poll_fn(|context| {
+            // What a panic leaves half done is dropped with the future; locks and contexts give themselves back.
+            match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+                Ok(polled) => polled.map(Some),
+                Err(_) => Poll::Ready(None),
+            }
+        })
+        .await
+    };
+    match result {
+        Some(result) => result,
+        None => {
+            let peer = output
+                .peer()
+                .map_or("another node".to_owned(), |peer| peer.to_string());
+            tracing::error!(target: "tsvc", "a request of {peer} has panicked and is answered with code 1");
+            let begin = if output.flushed { 0 } else { before };
+            output.buffer().truncate(begin);
+            reply::refuse(output.buffer(), ResultCode::UNKNOWN);
+            Ok(())
+        }
+    }
+}
+
+/// A reply stream that remembers whether it was flushed: what is in the buffer then is of this request alone.
+struct Watched<'s, S> {
+    stream: &'s mut S,
+    flushed: bool,
+}
+
+impl<S: ReplyStream> ReplyStream for Watched<'_, S> {
+    fn buffer(&mut self) -> &mut BytesMut {
+        self.stream.buffer()
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        self.flushed = true;
+        self.stream.flush().await
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.stream.is_abandoned()
+    }
+}
 
 async fn answer_from(
     sender: Sender,

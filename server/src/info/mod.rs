@@ -26,6 +26,7 @@ mod truncate;
 pub mod udf;
 mod udf_status;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -251,7 +252,13 @@ fn write_value(node: &Node, session: &Session, command: &Command<'_>, out: &mut 
         params: command.params,
     };
     let begin = out.len();
-    if let Err(error) = run(&call, command.name, out) {
+    // A bug in one command costs the client its answer, not the other answers and not the connection.
+    let ran = catch_unwind(AssertUnwindSafe(|| run(&call, command.name, out)));
+    let ran = ran.unwrap_or_else(|_| {
+        tracing::error!("the info command `{}` has panicked", command.name);
+        Err(InfoError::new(ResultCode::UNKNOWN, "internal error"))
+    });
+    if let Err(error) = ran {
         out.truncate(begin);
         out.put_slice(error.to_string().as_bytes());
     }

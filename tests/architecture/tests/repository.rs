@@ -45,6 +45,9 @@ fn workspace(table: &str, files: &[(&str, &str)]) -> Workspace {
     }
 }
 
+/// Table, files, and what is found.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 const TABLE: &str = "| `cellar` | |\n| `counter` | `cellar` |\n";
 const CELLAR: (&str, &str) = ("cellar.rs", "pub fn wine() {}\nfn own() {}\n");
 const LIB: (&str, &str) = ("lib.rs", "mod cellar; mod counter;");
@@ -71,7 +74,7 @@ fn what_is_wrong_is_found() {
         "counter.rs",
         "use crate::cellar::wine; fn sell() { wine() }",
     );
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case<'_>] = &[
         (
             TABLE,
             &[

@@ -124,3 +124,22 @@ async fn every_command_is_counted_once() {
         assert_eq!(got, expected, "{what}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_is_answered_and_leaves_neither_earlier_replies_nor_the_record_in_a_bad_way() {
+    let bench = Bench::running(Module::new(|_| panic!("a bug in a function")));
+    assert_eq!(bench.code(&Ask::put("a", int(1))).await, 0);
+    let mut out = BytesMut::new();
+    for ask in [Ask::get(), Ask::call(), Ask::put("a", int(2))] {
+        answer(&bench, &ask.body(), Instant::now(), &mut out)
+            .await
+            .unwrap();
+    }
+    let mut codes = Vec::new();
+    let mut rest = &out[..];
+    while let Some(frame) = first_frame(rest).unwrap() {
+        codes.push(Message::parse(frame.body).unwrap().header.result.0);
+        rest = &rest[frame.len()..];
+    }
+    assert_eq!(codes, [0, 1, 0], "the lock of the record was given back");
+}

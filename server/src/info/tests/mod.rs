@@ -80,7 +80,7 @@ impl ModuleCommands for NoModules {
         Vec::new()
     }
     fn status(&self) -> Vec<NodeModules> {
-        Vec::new()
+        panic!("a bug in a command");
     }
     fn totals(&self) -> UdfTotals {
         UdfTotals {
@@ -728,5 +728,23 @@ fn a_reply_that_would_be_too_long_says_so() {
     assert!(
         end.ends_with("\tERROR:4:reply too long: ask for less in one request\n"),
         "{end}"
+    );
+}
+
+#[tokio::test]
+async fn a_panic_in_a_command_costs_no_other_answer() {
+    let node = Arc::new(node());
+    let session = Arc::new(Session::default());
+    let body = b"build\nudf-status\nedition\n";
+    let mut served = BytesMut::new();
+    let ended = serve(&node, &session, body, &mut served, std::future::pending()).await;
+    assert_eq!(ended.unwrap(), Served::Answered);
+    let mut whole = BytesMut::new();
+    answer(&node, &session, body, &mut whole);
+    assert_eq!(served, whole);
+    let text = String::from_utf8_lossy(&whole).into_owned();
+    assert!(
+        text.contains("\nudf-status\tERROR:1:internal error\nedition\t"),
+        "{text}"
     );
 }
