@@ -744,7 +744,7 @@ async fn a_panic_in_a_command_costs_no_other_answer() {
     assert_eq!(served, whole);
     let text = String::from_utf8_lossy(&whole).into_owned();
     assert!(
-        text.contains("\nudf-status\tERROR:1:internal error\nedition\t"),
+        text.contains("\nudf-status\tERROR::internal error\nedition\t"),
         "{text}"
     );
 }
