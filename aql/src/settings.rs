@@ -18,7 +18,7 @@ pub enum Mode {
 }
 
 /// Names of the modes.
-pub const MODES: &[(&str, Mode)] = &[
+const MODES: &[(&str, Mode)] = &[
     ("TABLE", Mode::Table),
     ("JSON", Mode::Json),
     ("MUTE", Mode::Mute),
