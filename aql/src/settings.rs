@@ -1,6 +1,5 @@
 //! The settings of a session: one table, from which `SET`, `GET`, `RESET`, help and completion come.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How results are printed.
@@ -278,12 +277,6 @@ impl Settings {
             Ok(milliseconds) if milliseconds > 0 => Duration::from_millis(milliseconds),
             _ => Duration::from_secs(30),
         }
-    }
-
-    /// The directory of modules, without quotes.
-    #[must_use]
-    pub fn module_directory(&self) -> PathBuf {
-        PathBuf::from(crate::language::parser::unquoted(&self.lua_userpath))
     }
 }
 

@@ -41,7 +41,7 @@ fn invocation(parser: &mut Parser<'_>, one: bool) -> Parsed<Invocation> {
         {
             return Err(parser.mistake());
         }
-        target = match parser.record_name()? {
+        target = match value::record_name(parser)? {
             Some(name) => Target::One(checked(name)?),
             None => conditions(parser, over, false)?,
         };

@@ -4,12 +4,14 @@ use super::accounts;
 use super::lexer::TokenKind;
 use super::parser::{Parsed, Parser, unquoted};
 use super::select::index_over;
-use super::settings::is_index;
 use super::statement::{IndexOver, Listing, Statement, Statistics};
 
-/// Whether the statement is over.
-pub(super) fn at_nothing(parser: &Parser<'_>) -> bool {
-    parser.at_end()
+/// Statements about an index or a user begin with the same words.
+fn is_index(parser: &Parser<'_>) -> bool {
+    ["INDEX", "LIST", "MAPKEYS", "MAPVALUES"]
+        .iter()
+        .any(|word| parser.is(word))
+        || parser.at_end()
 }
 
 /// `CREATE [LIST|MAPKEYS|MAPVALUES] INDEX I ON N[.S] (B) TYPE`, or of a user or role.

@@ -5,6 +5,7 @@ mod call;
 mod indexes;
 pub mod lexer;
 mod modify;
+pub mod parse;
 pub mod parser;
 mod select;
 mod settings;

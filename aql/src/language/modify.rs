@@ -66,7 +66,7 @@ pub(super) fn delete(parser: &mut Parser<'_>) -> Parsed<Statement> {
     parser.expect("FROM")?;
     let place = parser.place(false)?;
     parser.expect("WHERE")?;
-    match parser.record_name()? {
+    match value::record_name(parser)? {
         Some(name) => Ok(Statement::Delete(place, checked(name)?)),
         None => Err(parser.mistake()),
     }

@@ -3,8 +3,7 @@
 //! Nothing is read ahead: a mistake is told where the original tells it, and what stands behind it does not matter.
 
 use super::lexer::{Lexer, Stop, Token, TokenKind};
-use super::statement::{Place, RecordName, Statement};
-use super::{accounts, call, indexes, modify, select, settings, value};
+use super::statement::Place;
 
 /// Bytes of a namespace's name at most.
 const NAMESPACE_BYTES_MAX: usize = 31;
@@ -63,47 +62,8 @@ pub struct Parser<'s> {
     last: std::ops::Range<usize>,
 }
 
-/// Takes a statement apart. None: there is nothing in it.
-///
-/// # Errors
-/// See [`ParseError`].
-pub fn parse(text: &str) -> Parsed<Option<Statement>> {
-    let mut parser = Parser::new(text);
-    if parser.current == Err(Stop::End) {
-        return Ok(None);
-    }
-    let first = parser.word().to_uppercase();
-    let begin = match first.as_str() {
-        "SELECT" => select::select,
-        "EXPLAIN" => select::explain,
-        "INSERT" => modify::insert,
-        "DELETE" => modify::delete,
-        "TRUNCATE" => modify::truncate,
-        "EXECUTE" => call::execute,
-        "AGGREGATE" => call::aggregate,
-        "REGISTER" => call::register,
-        "REMOVE" => call::remove,
-        "DESC" => call::describe,
-        "SHOW" => settings::show,
-        "RUN" => settings::run,
-        "SET" => settings::set,
-        "GET" => settings::get,
-        "RESET" => settings::reset,
-        "CREATE" => indexes::create,
-        "DROP" => indexes::drop,
-        "STAT" => indexes::stat,
-        "ASINFO" => indexes::asinfo,
-        "KILL_QUERY" | "KILL_SCAN" => indexes::kill,
-        "GRANT" | "REVOKE" => accounts::grant,
-        "PRINT" | "SYSTEM" => settings::print,
-        word if word.starts_with("HELP") => settings::help,
-        _ => return Err(ParseError::UnknownCommand(parser.first_word())),
-    };
-    begin(&mut parser).map(Some)
-}
-
 impl<'s> Parser<'s> {
-    fn new(text: &'s str) -> Self {
+    pub(super) fn new(text: &'s str) -> Self {
         let mut lexer = Lexer::new(text);
         let current = lexer.next_token();
         let last = match &current {
@@ -124,7 +84,7 @@ impl<'s> Parser<'s> {
     }
 
     /// The word at the very beginning, for a command that is not known.
-    fn first_word(&self) -> String {
+    pub(super) fn first_word(&self) -> String {
         match &self.current {
             Ok(token) => self.slice(token.span.clone()).to_owned(),
             Err(_) => self.text.trim().to_owned(),
@@ -146,6 +106,11 @@ impl<'s> Parser<'s> {
     /// What the token at hand is.
     pub(super) fn kind(&self) -> Option<TokenKind> {
         self.current.as_ref().ok().map(|token| token.kind)
+    }
+
+    /// Whether the text has no token at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.current == Err(Stop::End)
     }
 
     /// Whether nothing more can be read.
@@ -277,23 +242,6 @@ impl<'s> Parser<'s> {
             text: format!("Error: (-1) Illegal character - '{character}'"),
             then: Some(Box::new(self.mistake())),
         }
-    }
-
-    /// `PK = …`, `DIGEST = …` or `EDIGEST = …`. None when the word at hand is none of these.
-    pub(super) fn record_name(&mut self) -> Parsed<Option<RecordName>> {
-        let make: fn(String) -> RecordName = match self.word().to_uppercase().as_str() {
-            "PK" => {
-                self.advance();
-                self.expect("=")?;
-                return value::key(self).map(|key| Some(RecordName::Key(key)));
-            }
-            "DIGEST" => RecordName::Digest,
-            "EDIGEST" => RecordName::EncodedDigest,
-            _ => return Ok(None),
-        };
-        self.advance();
-        self.expect("=")?;
-        self.name().map(|text| Some(make(text)))
     }
 }
 

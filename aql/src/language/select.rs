@@ -55,7 +55,7 @@ fn body(parser: &mut Parser<'_>) -> Parsed<Select> {
     }
     let mut target = Target::All;
     if parser.take("WHERE") {
-        target = match parser.record_name()? {
+        target = match value::record_name(parser)? {
             // Whatever stands behind the key is not looked at.
             Some(name) => {
                 return Ok(Select {

@@ -1,9 +1,9 @@
 //! `SHOW`, settings, files, help, and the two old statements that only print.
 
+use super::accounts;
 use super::lexer::TokenKind;
 use super::parser::{Parsed, Parser, unquoted};
 use super::statement::{Listing, Statement};
-use super::{accounts, indexes};
 
 /// `SHOW …`
 pub(super) fn show(parser: &mut Parser<'_>) -> Parsed<Statement> {
@@ -102,12 +102,4 @@ pub(super) fn print(parser: &mut Parser<'_>) -> Parsed<Statement> {
         true => Statement::Print(rest),
         false => Statement::System(rest),
     })
-}
-
-/// Statements about an index or a user begin with the same words.
-pub(super) fn is_index(parser: &Parser<'_>) -> bool {
-    ["INDEX", "LIST", "MAPKEYS", "MAPVALUES"]
-        .iter()
-        .any(|word| parser.is(word))
-        || indexes::at_nothing(parser)
 }

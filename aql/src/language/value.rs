@@ -2,7 +2,7 @@
 
 use super::lexer::TokenKind;
 use super::parser::{ParseError, Parsed, Parser, explained, unquoted};
-use super::statement::{JsonKind, Literal};
+use super::statement::{JsonKind, Literal, RecordName};
 
 /// What a type name in a cast makes of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +190,23 @@ pub(super) fn key(parser: &mut Parser<'_>) -> Parsed<Literal> {
         }
         _ => plain(parser),
     }
+}
+
+/// `PK = …`, `DIGEST = …` or `EDIGEST = …`. None when the word at hand is none of these.
+pub(super) fn record_name(parser: &mut Parser<'_>) -> Parsed<Option<RecordName>> {
+    let make: fn(String) -> RecordName = match parser.word().to_uppercase().as_str() {
+        "PK" => {
+            parser.advance();
+            parser.expect("=")?;
+            return key(parser).map(|key| Some(RecordName::Key(key)));
+        }
+        "DIGEST" => RecordName::Digest,
+        "EDIGEST" => RecordName::EncodedDigest,
+        _ => return Ok(None),
+    };
+    parser.advance();
+    parser.expect("=")?;
+    parser.name().map(|text| Some(make(text)))
 }
 
 /// A number as C reads it: decimal, `0x` hexadecimal, `0` octal; too large ones are the largest, or the least.

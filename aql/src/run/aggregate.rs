@@ -20,6 +20,7 @@ use runtime::module::{Chunk, Modules};
 use super::query::Query;
 use super::session::Session;
 use super::{Failure, Ran, convert};
+use crate::language::parser::unquoted;
 use crate::language::statement::Invocation;
 use crate::show::{Printer, Row};
 
@@ -161,7 +162,7 @@ impl Session {
         values: Vec<Particle>,
     ) -> Result<Vec<Value>, Failure> {
         let sources = self.sources(&call.module).await?;
-        let user_path = self.settings.module_directory();
+        let user_path = self.module_directory();
         let host: Arc<dyn Host> = Arc::new(Here);
         let factory = LuaFactory::new(
             &user_path.display().to_string(),
@@ -190,10 +191,15 @@ impl Session {
         ran.map_err(|text| failed(String::from_utf8_lossy(&text).into_owned()))
     }
 
+    /// The directory of modules, without the quotes that it may have been written in.
+    fn module_directory(&self) -> PathBuf {
+        PathBuf::from(unquoted(&self.settings.lua_userpath))
+    }
+
     /// The module and all others that lie where it does; those of the cluster where they are not.
     async fn sources(&mut self, module: &str) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
         let mut sources = BTreeMap::new();
-        for folder in [PathBuf::from("."), self.settings.module_directory()] {
+        for folder in [PathBuf::from("."), self.module_directory()] {
             add_folder(&folder, &mut sources);
         }
         if sources.contains_key(module) {
