@@ -433,3 +433,140 @@ fn any_bytes_are_handled() {
     }
     assert!(built > 1000, "{built} were expressions");
 }
+
+/// A condition of three values, and the same as the specification says it.
+#[derive(Clone, Debug)]
+enum Condition {
+    Known(bool),
+    Unknown,
+    Not(Box<Condition>),
+    And(Vec<Condition>),
+    Or(Vec<Condition>),
+    Exclusive(Vec<Condition>),
+    If(Box<[Condition; 3]>),
+    Let(Box<[Condition; 2]>),
+}
+
+impl Condition {
+    fn encode(&self) -> Json {
+        let list = |code: u8, all: &[Condition]| {
+            let mut list = vec![json!(code)];
+            list.extend(all.iter().map(Condition::encode));
+            Json::Array(list)
+        };
+        match self {
+            // A bin that is true or is not, so that the answer needs bins, or none.
+            Self::Known(true) => json!([1, [81, 2, "$i"], 5]),
+            Self::Known(false) => json!([5, [69], 0]),
+            Self::Unknown => json!([1, [81, 2, "$none"], 5]),
+            Self::Not(inner) => json!([18, inner.encode()]),
+            Self::And(all) => list(16, all),
+            Self::Or(all) => list(17, all),
+            Self::Exclusive(all) => list(19, all),
+            Self::If(parts) => list(123, &parts[..]),
+            Self::Let(parts) => json!([
+                125,
+                "$v",
+                parts[0].encode(),
+                [16, [124, "$v"], shielded(&parts[1])]
+            ]),
+        }
+    }
+
+    fn truth(&self) -> Option<bool> {
+        match self {
+            Self::Known(value) => Some(*value),
+            Self::Unknown => None,
+            Self::Not(inner) => inner.truth().map(|value| !value),
+            Self::And(all) if all.iter().any(|one| one.truth() == Some(false)) => Some(false),
+            Self::Or(all) if all.iter().any(|one| one.truth() == Some(true)) => Some(true),
+            Self::And(all) | Self::Or(all) => {
+                let mut values = all.iter().map(Self::truth);
+                let first = values.next()?;
+                values.all(|value| value.is_some()).then_some(first?)
+            }
+            Self::Exclusive(all) => {
+                let mut found = 0;
+                for one in all {
+                    match one.truth() {
+                        Some(true) if found == 1 => return Some(false),
+                        value => found += usize::from(value?),
+                    }
+                }
+                Some(found == 1)
+            }
+            Self::If(parts) => match parts[0].truth()? {
+                true => parts[1].truth(),
+                false => parts[2].truth(),
+            },
+            Self::Let(parts) => Self::And(parts.to_vec()).truth(),
+        }
+    }
+}
+
+/// The same without variables, whose name is taken.
+fn shielded(condition: &Condition) -> Json {
+    match condition.truth() {
+        Some(value) => json!(value),
+        None => json!([0]),
+    }
+}
+
+fn condition() -> impl proptest::strategy::Strategy<Value = Condition> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Condition::Known),
+        Just(Condition::Unknown)
+    ];
+    leaf.prop_recursive(5, 60, 4, |inner| {
+        let several = || prop::collection::vec(inner.clone(), 2..5);
+        prop_oneof![
+            inner.clone().prop_map(|one| Condition::Not(Box::new(one))),
+            several().prop_map(Condition::And),
+            several().prop_map(Condition::Or),
+            several().prop_map(Condition::Exclusive),
+            [inner.clone(), inner.clone(), inner.clone()]
+                .prop_map(|parts| Condition::If(Box::new(parts))),
+        ]
+    })
+    .prop_flat_map(|condition| {
+        let with = condition.clone();
+        prop_oneof![
+            3 => Just(condition),
+            1 => Just(Condition::Let(Box::new([with, Condition::Known(true)]))),
+        ]
+    })
+}
+
+proptest::proptest! {
+    /// Jumps and shortcuts change nothing; without bins no other answer comes than with them.
+    #[test]
+    fn truth_is_that_of_the_table(condition in condition()) {
+        let expression = Expression::parse(&encoded(&condition.encode())).unwrap();
+        let sample = Sample::new();
+        let ask = |bins| expression.holds(&context(bins), &mut Unmetered::default()).unwrap();
+        let expected = match condition.truth() {
+            Some(true) => Truth::Yes,
+            Some(false) => Truth::No,
+            None => Truth::Unknown,
+        };
+        proptest::prop_assert_eq!(ask(Some(&sample)), expected);
+        let alone = ask(None);
+        proptest::prop_assert!(alone == Truth::Unknown || alone == expected);
+    }
+
+    /// Any arithmetic gives what 64 bits give.
+    #[test]
+    fn sums_and_products_wrap(a in proptest::num::i64::ANY, b in proptest::num::i64::ANY) {
+        let value = |code: u8| match answer(&json!([code, a, b])) {
+            Ok(Answer::Value(particle)) => particle.as_ref().as_integer(),
+            _ => None,
+        };
+        proptest::prop_assert_eq!(value(20), Some(a.wrapping_add(b)));
+        proptest::prop_assert_eq!(value(21), Some(a.wrapping_sub(b)));
+        proptest::prop_assert_eq!(value(22), Some(a.wrapping_mul(b)));
+        proptest::prop_assert_eq!(value(23), (b != 0).then(|| a.wrapping_div(b)));
+        proptest::prop_assert_eq!(value(26), (b != 0).then(|| a.wrapping_rem(b)));
+        proptest::prop_assert_eq!(value(50), Some(a.min(b)));
+    }
+}

@@ -255,7 +255,7 @@ impl<'a> Query<'a> {
             let mut at_end = true;
             for record in rest.by_ref() {
                 let digest = &record.digest();
-                if self.wants(namespace, digest, record, job, now_ms) {
+                if self.wants(namespace, digest, record, job, now_ms, &mut work) {
                     // A record counts before it is looked at for the bins that are wanted.
                     *sent += 1;
                     full = self.max_records != 0 && *sent >= self.max_records;
@@ -291,6 +291,7 @@ impl<'a> Query<'a> {
         record: &StoredRecord,
         job: &Job,
         now_ms: u64,
+        work: &mut Work,
     ) -> bool {
         if self.set.is_some_and(|set| set != record.set_name())
             || !namespace.is_live(record, now_ms)
@@ -301,13 +302,17 @@ impl<'a> Query<'a> {
             return true;
         };
         let metadata = record.metadata(digest);
-        let without_bins = filter.holds(&metadata, None, now_ms);
+        // Once the time is up nothing is wanted any more.
+        let mut holds = |bins| {
+            let holds = filter.holds_within(&metadata, bins, now_ms, work);
+            holds.unwrap_or(Holds::No)
+        };
+        let without_bins = holds(None);
         if without_bins == Holds::No {
             job.counts.filtered_meta.inc();
             return false;
         }
-        let holds = without_bins == Holds::Yes
-            || filter.holds(&metadata, Some(record), now_ms) == Holds::Yes;
+        let holds = without_bins == Holds::Yes || holds(Some(record)) == Holds::Yes;
         if !holds {
             job.counts.filtered_bins.inc();
         }

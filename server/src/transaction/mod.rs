@@ -18,6 +18,7 @@ pub mod functions;
 pub mod placement;
 pub(crate) mod plan;
 pub(crate) mod read;
+mod refusal;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod services;

@@ -1,12 +1,13 @@
 use data::bin::{BinName, Bins};
 use data::expression::Context;
-use data::operation::{self, Checked, NameIndex, Operation};
+use data::operation::{self, Checked, NameIndex, Operation, OperationError};
 use data::work::Meter;
 use protocol::key::Digest;
 use protocol::message::{BodyWriter, Info1, Info2, Info3, OpCode};
 use protocol::particle::ParticleRef;
 use protocol::result_code::ResultCode;
 
+use super::refusal;
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
 use super::work::Work;
@@ -81,7 +82,7 @@ fn write_named(
         if !op.op.is_read() {
             return Err(ResultCode::PARAMETER);
         }
-        let checked = operation::check(&op, false).map_err(refused)?;
+        let checked = operation::check(&op, false).map_err(|error| error.code)?;
         reader.answer(&checked, message)?;
     }
     Ok(())
@@ -159,7 +160,9 @@ impl<'r> Reader<'r> {
     ) -> Result<(), ResultCode> {
         self.work.steps(1)?;
         let value = self.bins.find(checked.bin.as_bytes());
-        let operation = checked.operation.as_ref().map_err(|error| error.code)?;
+        let refused =
+            |error: &OperationError| refusal::of_operation(checked.code, &checked.bin, error);
+        let operation = checked.operation.as_ref().map_err(refused)?;
         let name = checked.bin.as_bytes();
         match (operation, value) {
             // Without a copy in between.
@@ -168,7 +171,7 @@ impl<'r> Reader<'r> {
             }
             _ => {
                 let applied = operation.apply(value, &self.record, self.work);
-                match applied.map_err(refused)?.reply {
+                match applied.map_err(|error| refused(&error))?.reply {
                     Some(value) => {
                         message.op(checked.code, name, value.as_ref());
                     }
@@ -181,9 +184,4 @@ impl<'r> Reader<'r> {
         }
         check_size(message)
     }
-}
-
-fn refused(error: operation::OperationError) -> ResultCode {
-    tracing::debug!(target: "rw", "{error}");
-    error.code
 }

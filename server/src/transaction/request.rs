@@ -7,6 +7,7 @@ use protocol::message::{BatchRow, FieldType, Fields, Message, MessageHeader, Ops
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
+use super::refusal;
 use data::filter::{Filter, Holds};
 use data::record::StoredRecord;
 
@@ -226,10 +227,7 @@ impl<'a> Request<'a> {
 
 /// Checks a filter of a request; what is wrong with it is logged.
 pub(crate) fn parse_filter(data: &[u8]) -> Result<Filter, ResultCode> {
-    Filter::parse(data).map_err(|error| {
-        tracing::debug!(target: "exp", "{error}");
-        error.code
-    })
+    Filter::parse(data).map_err(|error| refusal::of_filter(&error))
 }
 
 impl SentKey<'_> {

@@ -8,6 +8,7 @@ use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
 use super::plan::Plan;
+use super::refusal;
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
 use super::work::Work;
@@ -123,10 +124,7 @@ fn run(
         };
         working
             .apply(step, &mut surroundings, plan.respond_all, answer)
-            .map_err(|error| {
-                tracing::debug!(target: "rw", "{error}");
-                error.code
-            })?;
+            .map_err(|error| refusal::of_operation(step.code, &step.bin, &error))?;
         check_size(message)?;
     }
     if working.is_empty() {

@@ -1,4 +1,5 @@
-//! What one call of a record UDF costs, and one operation on a bin: instructions, processor time, allocations.
+//! What one call of a record UDF costs, one operation on a bin, and what a filter adds to a scan: instructions, processor
+//! time, allocations.
 //!
 //! The whole way of a request, without sockets: message, context from the pool, function, commit, reply. Instructions are
 //! those of this process outside the kernel, where the kernel lets it count them; they hardly vary from run to run. Time
@@ -20,6 +21,7 @@ use base64::Engine as _;
 use bytes::{Buf, BytesMut};
 use clap::Parser;
 use protocol::header::HEADER_SIZE;
+use protocol::message::{BodyWriter, FieldType, Info1, Info3, MessageHeader};
 use protocol::particle::Particle;
 use runtime::context::{Limits, LuaFactory};
 use server::config::Config;
@@ -87,6 +89,50 @@ fn map_of_a_kilobyte() -> Vec<u8> {
         out.extend([b'v'; 23]);
     }
     out
+}
+
+/// Records that are scanned.
+const SCANNED: u32 = 10_000;
+
+/// Scans of all records with two integer bins: name and filter. Every record passes, so that the same is sent.
+const SCANS: [(&str, &[u8]); 4] = [
+    ("scan, a record", b""),
+    // and(a >= 0, b < 2^40)
+    (
+        "the same, two integer comparisons",
+        b"\x93\x10\x93\x04\x93\x51\x02\xa1a\x00\x93\x05\x93\x51\x02\xa1b\xcf\0\0\x01\0\0\0\0\0",
+    ),
+    // and(a >= 0, b < 2^40, a + b >= 0)
+    (
+        "the same, three",
+        b"\x94\x10\x93\x04\x93\x51\x02\xa1a\x00\x93\x05\x93\x51\x02\xa1b\xcf\0\0\x01\0\0\0\0\0\x93\x04\x93\x14\x93\x51\x02\xa1a\x93\x51\x02\xa1b\x00",
+    ),
+    // ttl < 1, which does not read bins
+    ("the same, one of metadata", b"\x93\x05\x91\x45\x01"),
+];
+
+/// A short query over all partitions.
+fn scan(filter: &[u8]) -> Result<BytesMut> {
+    let header = MessageHeader {
+        info1: Info1::READ | Info1::SHORT_QUERY,
+        info3: Info3::PARTITION_DONE,
+        transaction_ttl: 60_000,
+        ..MessageHeader::default()
+    };
+    let partitions: Vec<u8> = (0..protocol::limits::PARTITIONS)
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let mut out = BytesMut::new();
+    let mut message = BodyWriter::new(&mut out, &header);
+    message.namespace("test").set("scanned");
+    message.field(FieldType::PID_ARRAY, &partitions);
+    if !filter.is_empty() {
+        message.field(FieldType::FILTER_EXP, filter);
+    }
+    message
+        .finish()
+        .map_err(|error| Error::Unexpected(error.to_string()))?;
+    Ok(out)
 }
 
 thread_local! {
@@ -243,6 +289,7 @@ async fn measure(
     running: &Running,
     instructions: Option<&Instructions>,
     body: &[u8],
+    calls: u32,
 ) -> Result<Cost> {
     let mut reply = BytesMut::with_capacity(1 << 16);
     call(running, body, &mut reply).await?;
@@ -257,7 +304,7 @@ async fn measure(
     for _ in 0..arguments.rounds {
         let before = instructions.and_then(Instructions::read);
         let (time, allocations) = (thread_time(), ALLOCATIONS.get());
-        for _ in 0..arguments.calls {
+        for _ in 0..calls {
             call(running, body, &mut reply).await?;
         }
         least.time = least.time.min(thread_time() - time);
@@ -268,12 +315,21 @@ async fn measure(
             least.instructions = Some(least.instructions.map_or(count, |least| least.min(count)));
         }
     }
-    let calls = u64::from(arguments.calls);
-    Ok(Cost {
-        instructions: least.instructions.map(|count| count / calls),
-        time: least.time / arguments.calls,
-        allocations: least.allocations / calls,
-    })
+    Ok(least)
+}
+
+/// A line of the table: the least cost, shared by so many.
+fn show(name: &str, cost: Cost, by: u32) {
+    let count = cost
+        .instructions
+        .map_or("not counted here".to_owned(), |count| {
+            (count / u64::from(by)).to_string()
+        });
+    println!(
+        "| {name} | {count} | {} | {} |",
+        (cost.time / by).as_nanos(),
+        cost.allocations / u64::from(by)
+    );
 }
 
 async fn run(arguments: &Arguments) -> std::result::Result<(), Box<dyn std::error::Error>> {
@@ -300,7 +356,7 @@ async fn report(arguments: &Arguments, running: &Running) -> Result<()> {
         &mut reply,
     )
     .await?;
-    println!("| call | instructions | ns | allocations |");
+    println!("| call, or record of a scan | instructions | ns | allocations |");
     println!("|---|---|---|---|");
     for (name, function, list) in cases() {
         if !name.contains(&arguments.only) {
@@ -308,6 +364,21 @@ async fn report(arguments: &Arguments, running: &Running) -> Result<()> {
         }
         let frame = record.apply(b"costs", function.as_bytes(), &list, CallOptions::default())?;
         row(arguments, running, instructions.as_ref(), name, &frame).await?;
+    }
+    for number in 0..SCANNED {
+        let value = Particle::integer(number.into());
+        let bins = [("a", &value), ("b", &bin)];
+        let key = RecordKey::new("test", "scanned", &number.to_string());
+        let put = key.put(bins, WriteOptions::default())?;
+        let body = put.chunk().get(HEADER_SIZE..).unwrap_or_default();
+        call(running, body, &mut reply).await?;
+    }
+    for (name, filter) in SCANS {
+        if name.contains(&arguments.only) {
+            let body = scan(filter)?;
+            let cost = measure(arguments, running, instructions.as_ref(), &body, 1).await?;
+            show(name, cost, SCANNED);
+        }
     }
     for case in operations::cases(&record)? {
         if !case.name.contains(&arguments.only) {
@@ -336,15 +407,8 @@ async fn row(
     frame: &BytesMut,
 ) -> Result<()> {
     let body = frame.get(HEADER_SIZE..).unwrap_or_default();
-    let cost = measure(arguments, running, instructions, body).await?;
-    let count = cost
-        .instructions
-        .map_or("not counted here".to_owned(), |count| count.to_string());
-    println!(
-        "| {name} | {count} | {} | {} |",
-        cost.time.as_nanos(),
-        cost.allocations
-    );
+    let cost = measure(arguments, running, instructions, body, arguments.calls).await?;
+    show(name, cost, arguments.calls);
     Ok(())
 }
 
