@@ -64,7 +64,7 @@ impl Filter {
     ///
     /// # Errors
     /// The time is up.
-    fn holds_within(
+    pub fn holds_within(
         &self,
         metadata: &Metadata<'_>,
         bins: Option<&dyn Bins>,
