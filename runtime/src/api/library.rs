@@ -13,7 +13,7 @@ use crate::machine::compile::compile;
 use crate::machine::frame::{Body, Frame, Kind, Raise};
 use crate::machine::object::set_functions;
 use crate::machine::shared::BodyTime;
-use crate::machine::{finalizers, protect};
+use crate::machine::{finalizers, protect, weak};
 
 /// Functions of `os` that stay: they tell the time.
 const OS_FUNCTIONS: [&str; 4] = ["clock", "date", "difftime", "time"];
@@ -31,6 +31,7 @@ pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
     }
     sealed::define(frame);
     protect::define(frame);
+    weak::define(frame);
     finalizers::define(frame);
     strings::define(frame);
     tables::define(frame);

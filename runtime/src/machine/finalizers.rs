@@ -9,6 +9,7 @@ use std::ffi::c_int;
 use mlua::ffi;
 
 use super::frame::Frame;
+use super::weak;
 
 /// Replaces the global `setmetatable`. The table of sentinels lives in its upvalue: a weak key is the object, the value its
 /// sentinel.
@@ -54,6 +55,7 @@ unsafe extern "C-unwind" fn set_metatable(state: *mut ffi::lua_State) -> c_int {
         }
         ffi::lua_settop(state, 2);
         if kind == ffi::LUA_TTABLE {
+            weak::note(state);
             ffi::lua_pushstring(state, c"__gc".as_ptr());
             ffi::lua_rawget(state, 2);
             if ffi::lua_type(state, 3) != ffi::LUA_TNIL {

@@ -16,3 +16,4 @@ pub(crate) mod protect;
 pub(crate) mod record_call;
 pub mod shared;
 pub(crate) mod value;
+pub(crate) mod weak;

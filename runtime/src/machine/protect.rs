@@ -10,6 +10,7 @@ use mlua::ffi;
 
 use super::frame::Frame;
 use super::shared::{Abort, Shared};
+use super::weak;
 
 /// Puts the functions into the globals and into `coroutine`.
 pub(crate) fn define(frame: &mut Frame<'_>) {
@@ -37,6 +38,9 @@ pub(crate) fn define(frame: &mut Frame<'_>) {
         frame.pop(1);
     }
 }
+
+/// Instructions that may have run since the hook was called last, in this coroutine.
+const INSTRUCTIONS_PER_LOOK: usize = 1_000;
 
 /// Steps that a switch to a coroutine is counted with.
 const STEPS_PER_RESUME: usize = 512;
@@ -141,7 +145,8 @@ unsafe fn resume_with(
         } else {
             shared.checkpoint()
         };
-        if !goes_on {
+        // Each coroutine counts its own instructions.
+        if !goes_on || !weak::look(state, INSTRUCTIONS_PER_LOOK) {
             stop(state);
         }
         let before = pace.enter(coroutine);
@@ -249,7 +254,7 @@ pub(crate) unsafe extern "C-unwind" fn count_hook(
 ) {
     // SAFETY: called by Lua in the middle of a script; nothing here has a destructor.
     unsafe {
-        if !shared(state).checkpoint() {
+        if !shared(state).checkpoint() || !weak::look(state, INSTRUCTIONS_PER_LOOK) {
             stop(state);
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::common::ScriptMemory;
 use super::memory::Memory;
 use super::object::Classes;
+use super::weak::WeakKeys;
 use crate::call::stream::StreamSource;
 use crate::host::Host;
 use crate::machine::budget::Budget;
@@ -25,6 +26,8 @@ pub(crate) enum Abort {
     BodyWall,
     /// It wants more memory than it may have.
     Memory,
+    /// Its tables with weak keys have too many entries.
+    WeakKeys,
 }
 
 impl Abort {
@@ -39,6 +42,7 @@ impl Abort {
                 "UDF Execution Timeout: the machine was too busy to run the module's body, try again"
             }
             Self::Memory => "not enough memory",
+            Self::WeakKeys => "too many entries in tables with weak keys",
         }
     }
 
@@ -53,12 +57,13 @@ impl Abort {
                 c"UDF Execution Timeout: the machine was too busy to run the module's body, try again"
             }
             Self::Memory => c"not enough memory",
+            Self::WeakKeys => c"too many entries in tables with weak keys",
         }
     }
 
     /// Whether time ran out.
     pub(crate) fn is_time(self) -> bool {
-        self != Self::Memory
+        !matches!(self, Self::Memory | Self::WeakKeys)
     }
 }
 
@@ -91,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) abort: Cell<Option<Abort>>,
     /// Work of C and native functions since the last look at the clock; see [`Shared::spend`].
     steps: Cell<usize>,
+    /// Tables with weak keys.
+    pub(crate) weak: WeakKeys,
     /// The module is loaded, and its globals are the ground of calls.
     pub(crate) sealed: Cell<bool>,
     /// A call has assigned to globals, which is taken away when it ends.
@@ -144,6 +151,7 @@ impl Shared {
             host,
             abort: Cell::new(None),
             steps: Cell::new(0),
+            weak: WeakKeys::default(),
             sealed: Cell::new(false),
             globals_changed: Cell::new(false),
             libraries_changed: Cell::new(false),

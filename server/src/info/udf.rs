@@ -132,6 +132,7 @@ fn refused_by_store(file_name: &str, error: &StoreError) -> Refusal {
         | StoreError::InUse { .. }
         | StoreError::Damaged { .. }
         | StoreError::TooMany { .. }
+        | StoreError::TooLarge { .. }
         | StoreError::Unsettled
         | StoreError::Item { .. } => {
             tracing::error!(target: "udf", "`{file_name}` was not registered: {error}");

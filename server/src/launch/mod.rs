@@ -6,8 +6,9 @@ pub(crate) mod provision;
 pub(crate) mod ready;
 pub(crate) mod throw_away;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,7 +257,15 @@ impl Pidfile {
     /// It cannot be written.
     pub fn write(path: String) -> Result<Self, io::Error> {
         let id = std::process::id();
-        std::fs::write(&path, format!("{id}\n")).map_err(|error| {
+        // A link that somebody has put there is not followed.
+        let written = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+            .and_then(|mut file| writeln!(file, "{id}"));
+        written.map_err(|error| {
             io::Error::new(
                 error.kind(),
                 format!("cannot write the pidfile `{path}`: {error}"),

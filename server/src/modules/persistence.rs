@@ -15,8 +15,9 @@
 //! carried over.
 
 use std::collections::HashSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,6 +79,16 @@ pub enum StoreError {
          register under a name that was used before"
     )]
     TooMany {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// All modules together would be too large.
+    #[error(
+        "all modules together would have {wanted} bytes, {limit} are possible; remove some first"
+    )]
+    TooLarge {
+        /// Bytes of base64 that there would be.
+        wanted: usize,
         /// How many there may be.
         limit: usize,
     },
@@ -237,7 +248,10 @@ impl Store {
                 path: path.clone(),
                 reason,
             })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => ((0, 0), Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                warn_of_orphans(&path, user_path);
+                ((0, 0), Vec::new())
+            }
             Err(error) => return Err(io_error("read", &path)(error)),
         };
         let alive_until_ms = alive_until(&metadata_directory.join(ALIVE_FILE), &path)?;
@@ -361,6 +375,28 @@ impl Store {
     }
 }
 
+/// Says that there are files of modules and no registry that knows them.
+fn warn_of_orphans(registry: &Path, user_path: &Path) {
+    let Ok(entries) = fs::read_dir(user_path) else {
+        return;
+    };
+    let is_module =
+        |name: &std::ffi::OsStr| Path::new(name).extension().is_some_and(|end| end == "lua");
+    let orphans = entries
+        .filter_map(Result::ok)
+        .filter(|entry| is_module(&entry.file_name()))
+        .count();
+    if orphans > 0 {
+        tracing::warn!(
+            target: "udf",
+            "there is no registry `{}`, but {orphans} .lua files are in `{}`: they are not registered and cannot be \
+             called; put the registry back, or register them again",
+            registry.display(),
+            user_path.display()
+        );
+    }
+}
+
 fn io_error<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StoreError + 'p {
     move |source| StoreError::Io {
         action,
@@ -372,7 +408,13 @@ fn io_error<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) 
 /// Takes the directory for this process. The system gives it back when the process ends, however it ends.
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join(LOCK_FILE);
-    let file = File::create(&path).map_err(io_error("create", &path))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .map_err(io_error("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
@@ -388,10 +430,22 @@ fn write_whole(directory: &Path, path: &Path, content: &[u8]) -> Result<(), Stor
     sync_directory(directory)
 }
 
+/// Creates a file where none may be: a link that somebody has put there is removed, never followed.
+fn create_new(path: &Path) -> io::Result<File> {
+    let create = || OpenOptions::new().write(true).create_new(true).open(path);
+    match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            create()
+        }
+        created => created,
+    }
+}
+
 /// Like [`write_whole`], but that the file has its name is certain only once the directory is synced.
 fn write_file(directory: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let temporary = directory.join(TEMPORARY_FILE);
-    let written = File::create(&temporary)
+    let written = create_new(&temporary)
         .and_then(|mut file| {
             file.write_all(content)?;
             file.sync_all()
@@ -502,6 +556,32 @@ mod tests {
             node: 0xBB9_0000_0000_0000,
         };
         StoredItem::new(file_name, version, content64)
+    }
+
+    #[test]
+    fn links_in_the_way_of_files_are_not_followed() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().unwrap();
+        let (work, user_path) = (directory.path().join("work"), directory.path().join("lua"));
+        let (mut store, _) = Store::open(&work, &user_path).unwrap();
+        let secret = directory.path().join("secret");
+        fs::write(&secret, "secret").unwrap();
+        for folder in [work.join("smd"), user_path.clone()] {
+            symlink(&secret, folder.join(TEMPORARY_FILE)).unwrap();
+        }
+        store.save(&[item("a.lua", Some("LS0g"))]).unwrap();
+        store.mark_alive(7).unwrap();
+        store.write_copies([("a.lua", &b"-- "[..])], |_, error| panic!("{error}"));
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+        for path in [work.join("smd/UDF.smd"), user_path.join("a.lua")] {
+            assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{path:?}");
+        }
+        drop(store);
+        fs::remove_file(work.join("smd").join(LOCK_FILE)).unwrap();
+        symlink(&secret, work.join("smd").join(LOCK_FILE)).unwrap();
+        let refused = Store::open(&work, &user_path).unwrap_err().to_string();
+        assert!(refused.starts_with("cannot create `"), "{refused}");
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
     }
 
     #[test]

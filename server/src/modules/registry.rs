@@ -58,6 +58,8 @@ pub(crate) struct Registry {
     catalogue: Catalogue,
     /// Those of the catalogue's contents that are modules.
     modules: HashMap<Arc<str>, Arc<Module>>,
+    /// Bytes of all modules together at most, as base64.
+    max_bytes: usize,
     /// When it was opened, ms since 2010.
     opened_ms: u64,
     /// What was found on disk counts, or was dropped.
@@ -126,6 +128,7 @@ impl Registry {
             store,
             catalogue: Catalogue::new(settings.node, items),
             modules,
+            max_bytes: settings.max_bytes,
             opened_ms: clock::epoch_ms(),
             settled: true,
         };
@@ -167,6 +170,7 @@ impl Registry {
     pub(crate) fn propose_put(&mut self, prepared: &Prepared) -> Result<Proposal, StoreError> {
         self.check_settled()?;
         let file_name = &*prepared.file_name;
+        self.check_size(file_name, prepared.content64.len())?;
         let proposal = self
             .catalogue
             .propose_put(file_name, &prepared.content64, clock::epoch_ms())
@@ -189,6 +193,24 @@ impl Registry {
         self.check_settled()?;
         let now_ms = clock::epoch_ms();
         Ok(self.catalogue.propose_removal(file_name, now_ms))
+    }
+
+    /// Refuses what would make all modules together too large.
+    fn check_size(&self, file_name: &str, bytes: usize) -> Result<(), StoreError> {
+        let others: usize = self
+            .catalogue
+            .items()
+            .iter()
+            .filter(|item| **item.file_name() != *file_name)
+            .filter_map(|item| item.content64())
+            .map(str::len)
+            .sum();
+        let wanted = others.saturating_add(bytes);
+        let limit = self.max_bytes;
+        if wanted > limit {
+            return Err(StoreError::TooLarge { wanted, limit });
+        }
+        Ok(())
     }
 
     fn check_settled(&self) -> Result<(), StoreError> {
@@ -343,6 +365,11 @@ fn write_copies<'m>(store: &Store, modules: impl IntoIterator<Item = &'m Arc<Mod
         modules
             .into_iter()
             .map(|module| (module.file_name(), &**module.source())),
-        |file_name, error| tracing::warn!(target: "udf", "no copy of `{file_name}`: {error}"),
+        |file_name, error| {
+            tracing::warn!(
+                target: "udf",
+                "no copy of `{file_name}` for people and tools: {error}; the module itself is registered and served"
+            );
+        },
     );
 }

@@ -22,6 +22,8 @@ pub struct UdfSettings {
     pub initial_contexts: usize,
     /// Most idle contexts that a module keeps. There is no limit on contexts in use.
     pub max_idle_contexts: usize,
+    /// Bytes of all modules together at most, as base64.
+    pub max_bytes: usize,
 }
 
 impl UdfSettings {
@@ -29,6 +31,9 @@ impl UdfSettings {
     const INITIAL_CONTEXTS: usize = 10;
     /// Idle contexts per module at most, as in the real server.
     const MAX_IDLE_CONTEXTS: usize = 128;
+
+    /// Bytes of all modules together: each change writes all of them.
+    pub const MAX_BYTES: usize = 64 << 20;
 
     /// The defaults, over these directories.
     #[must_use]
@@ -42,6 +47,7 @@ impl UdfSettings {
             allow_unsafe_lua: false,
             initial_contexts: Self::INITIAL_CONTEXTS,
             max_idle_contexts: Self::MAX_IDLE_CONTEXTS,
+            max_bytes: Self::MAX_BYTES,
         }
     }
 }

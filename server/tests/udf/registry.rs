@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use server::contexts::service::Service;
 use server::modules::persistence::StoreError;
 use server::modules::registry::PutError;
+use server::modules::settings::UdfSettings;
 
 use crate::ask::ask;
 use crate::fake::{FakeFactory, Fixture};
@@ -236,4 +237,25 @@ fn stats_name_every_module() {
         all.starts_with(&answer) && all.contains(";filename=a.txt:"),
         "{all}"
     );
+}
+
+#[test]
+fn all_modules_together_have_a_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = UdfSettings {
+        max_bytes: 16,
+        ..UdfSettings::new(directory.path().join("work"), directory.path().join("lua"))
+    };
+    let service = Service::open(settings, FakeFactory::default()).unwrap();
+    assert_eq!(ask(&service, &put_command("a.lua", "12345678")), "ok");
+    let refused = ask(&service, &put_command("b.lua", "1234567"));
+    assert!(
+        refused.starts_with("error=not_stored;file=b.lua;line=0;message="),
+        "{refused}"
+    );
+    assert_eq!(listed(&service), ["a.lua"]);
+    // What is replaced does not count.
+    assert_eq!(ask(&service, &put_command("a.lua", "123456789")), "ok");
+    assert_eq!(ask(&service, "udf-remove:filename=a.lua"), "ok");
+    assert_eq!(ask(&service, &put_command("b.lua", "1234567")), "ok");
 }
