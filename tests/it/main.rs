@@ -8,6 +8,7 @@
 )]
 
 mod agreement;
+mod attacks;
 mod cluster;
 mod cluster_clients;
 mod cluster_records;

@@ -11,5 +11,6 @@ pub mod load;
 pub mod operations;
 pub mod process;
 pub mod program;
+pub mod random;
 pub mod records;
 pub mod terminal;

@@ -172,6 +172,13 @@ impl<'f> Frame<'f> {
                 // What ended the call first is the reason.
                 let abort = self.shared().abort.get().unwrap_or(abort);
                 self.shared().abort(abort);
+                if matches!(abort, Abort::BodyTime | Abort::BodyWall) {
+                    // The innermost function of the script: this one is at level 0.
+                    self.push_position(1);
+                    self.push_bytes(abort.text().as_bytes());
+                    self.concat(2);
+                    return Leave::Error;
+                }
                 self.push_bytes(abort.text().as_bytes());
                 Leave::Error
             }

@@ -58,7 +58,7 @@ const REPLY_BYTES_MAX: usize = 32 << 20;
 const COMMAND_UNITS: usize = 1_000;
 
 /// Time that a module's body gets at first when others wait for a turn too; who needs more waits once more.
-const FIRST_TRY: Duration = Duration::from_millis(10);
+const FIRST_TRY: Duration = Duration::from_millis(3);
 
 /// What a handler works with.
 #[derive(Clone, Copy)]
