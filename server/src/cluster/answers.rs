@@ -82,13 +82,10 @@ impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Ans
                     .map(|()| frames.into())
                     .map_err(|error| error.to_string());
             }
-            Kind::RecordPush => return self.records.pushed(&body, self.cluster.deadline()).await,
-            Kind::RecordPull => {
-                let deadline = self.cluster.deadline();
-                return self.records.pulled(from, &body, deadline).await;
-            }
-            Kind::Settled => return Ok(self.records.settled(&body)),
-            Kind::Hello => return Err("the greeting is over".to_owned()),
+            Kind::Holdings => return self.records.holdings(&body),
+            Kind::Take => return self.records.take(from, &body).await,
+            Kind::Drop => return self.records.drop_copies(from, &body).await,
+            Kind::Hello | Kind::Proof => return Err("the greeting is over".to_owned()),
         };
         answer.map_err(|error| error.to_string())
     }

@@ -7,10 +7,16 @@
 //!
 //! The order at joining is what makes an acknowledged registration safe: once a node counts the newcomer, what is
 //! registered there is pushed to the newcomer too; what was registered before is seen by the comparison that follows.
+//!
+//! A node that finds nobody who knows what the cluster holds founds it, with whom it has found; but not before every seed is
+//! accounted for: it is here, nobody listens there, or it was silent for as long as the dead are. Else a slow node could
+//! hold the records that this one would found anew.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::membership::{MemberState, Members};
@@ -25,29 +31,103 @@ const RETRY: Duration = Duration::from_millis(10);
 /// The log says what is waited for this often.
 const LOG_AGAIN: Duration = Duration::from_secs(5);
 
+/// Names of seeds are resolved this often while a node is alone.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
+
 /// Time for clients to turn to other nodes.
 const CLIENTS_NOTICE: Duration = Duration::from_millis(1_500);
 
 /// Time for a node that leaves to hand over its records.
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(60);
 
-/// Joins: returns when this node has every module that the live nodes have and all of them push new ones to it, or when
-/// none of the seeds answered for as long as a silent node takes to be counted dead.
-pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) {
+/// Another live node has this node's identity.
+#[derive(Debug, thiserror::Error)]
+#[error("the node-id {id} is that of the node at {holder}: each node needs its own")]
+pub struct TakenIdentity {
+    id: crate::config::node_id::NodeId,
+    holder: SocketAddr,
+}
+
+/// Addresses of the seeds, as far as their names are known.
+struct Seeds {
+    names: Vec<String>,
+    addresses: Vec<SocketAddr>,
+    unresolved: usize,
+    asked: Option<Instant>,
+}
+
+impl Seeds {
+    async fn resolve(&mut self, cluster: &Cluster) {
+        if self
+            .asked
+            .is_some_and(|asked| self.unresolved == 0 || asked.elapsed() < RESOLVE_AGAIN)
+        {
+            return;
+        }
+        self.asked = Some(Instant::now());
+        self.unresolved = 0;
+        for name in &self.names {
+            match tokio::net::lookup_host(name).await {
+                Ok(found) => {
+                    for address in found {
+                        cluster.membership.add_seed(address);
+                        if !self.addresses.contains(&address) {
+                            self.addresses.push(address);
+                        }
+                    }
+                }
+                Err(_) => self.unresolved += 1,
+            }
+        }
+    }
+
+    /// Whether nobody else may be there.
+    async fn are_accounted(&self, cluster: &Arc<Cluster>) -> bool {
+        let mut looking = JoinSet::new();
+        for seed in self.addresses.iter().copied() {
+            let cluster = Arc::clone(cluster);
+            looking.spawn(async move { cluster.membership.is_accounted(seed).await });
+        }
+        let mut all = self.unresolved == 0;
+        while let Some(accounted) = looking.join_next().await {
+            all &= accounted.unwrap_or(false);
+        }
+        all
+    }
+}
+
+/// Joins: returns when this node has every module that the live nodes have and all of them push new ones to it, and what
+/// the cluster holds is known or nobody can hold anything.
+///
+/// # Errors
+/// Another live node has this node's identity.
+pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) -> Result<(), TakenIdentity> {
     let begun = Instant::now();
     let mut said = begun;
     let mut joining = Joining::default();
+    let mut seeds = Seeds {
+        names: cluster.seeds.clone(),
+        addresses: Vec::new(),
+        unresolved: 0,
+        asked: None,
+    };
+    let taken = cluster.membership.taken();
     loop {
+        seeds.resolve(cluster).await;
+        if let Some(holder) = *taken.borrow() {
+            let id = cluster.me;
+            return Err(TakenIdentity { id, holder });
+        }
         let alone = cluster.members().is_empty();
         let out_of_patience = cluster.seeds.is_empty() || begun.elapsed() >= cluster.patience;
         let waiting_for = if alone && !out_of_patience {
-            greet_seeds(cluster);
             "an answer of a seed".to_owned()
         } else {
             let caught_up =
                 modules::catch_up(cluster, functions, &mut joining, out_of_patience).await;
             match caught_up {
-                Ok(true) => break,
+                Ok(true) if may_serve(cluster, &seeds, begun).await => break,
+                Ok(true) => "every seed to answer, or to be given up".to_owned(),
                 Ok(false) => "the others".to_owned(),
                 Err(reason) => reason,
             }
@@ -58,7 +138,7 @@ pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) {
         }
         tokio::time::sleep(RETRY).await;
     }
-    cluster.set_state(MemberState::Ready).await;
+    cluster.set_state(MemberState::Ready);
     info!(
         target: "clustering",
         "{} is ready in cluster `{}` with {} others",
@@ -66,18 +146,24 @@ pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) {
         cluster.name,
         cluster.members().len()
     );
+    Ok(())
 }
 
-fn greet_seeds(cluster: &Cluster) {
-    let addresses = cluster.seeds.iter().filter_map(|seed| {
-        // Names are resolved by the gossip in its own time.
-        seed.parse().ok()
-    });
-    addresses.for_each(|address| cluster.membership.greet(address));
+async fn may_serve(cluster: &Arc<Cluster>, seeds: &Seeds, begun: Instant) -> bool {
+    let may = |all_seeds_known| {
+        cluster
+            .rule
+            .with(|ownership, now| ownership.may_serve(now, all_seeds_known))
+    };
+    if may(false) {
+        return true;
+    }
+    let given_up = begun.elapsed() > cluster.dead_after;
+    (given_up || seeds.are_accounted(cluster).await) && may(true)
 }
 
 /// Sets the node's view of the cluster, and gives back the task that keeps it up to date.
-pub async fn follow(
+pub fn follow(
     cluster: Arc<Cluster>,
     node: Arc<LocalNode>,
     records: Arc<Records>,
@@ -86,51 +172,52 @@ pub async fn follow(
     let mut state = cluster.subscribe_state();
     let first = Arc::clone(&members.borrow_and_update());
     state.borrow_and_update();
-    update(&cluster, &node, &records, &first).await;
+    update(&cluster, &node, &records, &first);
     async move {
         loop {
             tokio::select! {
                 changed = members.changed() => if changed.is_err() { return },
                 changed = state.changed() => if changed.is_err() { return },
+                // Whether all agree is told by nobody.
+                () = tokio::time::sleep(cluster.patience / 10) => {}
             }
             let now = Arc::clone(&members.borrow_and_update());
             state.borrow_and_update();
-            update(&cluster, &node, &records, &now).await;
+            update(&cluster, &node, &records, &now);
         }
     }
 }
 
-async fn update(cluster: &Cluster, node: &LocalNode, records: &Records, members: &Members) {
+fn update(cluster: &Cluster, node: &LocalNode, records: &Records, members: &Members) {
     let old = node.cluster.load_full();
     let new = view::next(cluster, members, &old);
     if new == *old {
         return;
     }
     let (key, size, principal) = (new.key, new.size(), new.principal);
-    records.prepare(&new);
+    let changed = new.peers != old.peers || size != old.size();
     node.cluster.store(Arc::new(new));
-    if key != old.key {
-        records.view_changed();
+    records.count();
+    if changed || key != old.key {
         let key = view::text_of(key);
         info!(target: "clustering", "cluster key {key}, {size} nodes, principal {principal}");
-        cluster.membership.publish(view::KEY, &key).await;
-        cluster.membership.greet_all().await;
     }
 }
 
 /// Leaves: the others own this node's partitions from now on, get its records, and forget it. `clients` says that there
-/// are some, which need time to turn to the others.
-pub async fn leave(cluster: &Cluster, records: &Records, clients: bool) {
-    if cluster.members().is_empty() {
-        return;
-    }
+/// are some, which need time to turn to the others. A node that has nobody to hand over to goes at once.
+pub async fn leave(cluster: &Cluster, clients: bool) {
     let begun = Instant::now();
-    cluster.set_state(MemberState::Leaving).await;
-    if clients {
-        // They ask for the members about every second; until then they come here, and are served.
-        tokio::time::sleep(CLIENTS_NOTICE).await;
-    }
-    while !records.is_settled_here() {
+    let may_end = || cluster.rule.with(|ownership, _| ownership.may_end());
+    cluster.set_state(MemberState::Leaving);
+    let mut noticed = !clients;
+    loop {
+        // Clients ask for the members about every second; until then they come here, and are served.
+        noticed |= begun.elapsed() >= CLIENTS_NOTICE;
+        let nobody_left = cluster.rule.with(|ownership, _| ownership.has_no_heir());
+        if nobody_left || (noticed && may_end()) {
+            break;
+        }
         if begun.elapsed() > HAND_OVER_LIMIT {
             warn!(
                 target: "migrate",

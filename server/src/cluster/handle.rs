@@ -7,10 +7,17 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::ClusterSockets;
-use super::fabric::Fabric;
+use super::fabric::{Fabric, Gatekeeper};
 use super::membership::{MemberState, Members, Membership, MembershipError, MembershipSettings};
+use super::ownership::{Run, Times};
+use super::rule::Rule;
+use super::secret::Secret;
 use crate::clock;
 use crate::config::node_id::NodeId;
+
+/// What a silent node may hold is given up after so much more silence, at least: a machine with much to do can keep a
+/// process waiting for seconds, and what it holds is nowhere else.
+const LEAST_WAIT: Duration = Duration::from_secs(5);
 
 /// What one node knows of the others, and how it reaches them.
 pub struct Cluster {
@@ -24,25 +31,32 @@ pub struct Cluster {
     pub fabric: Arc<Fabric>,
     /// Who is there.
     pub membership: Membership,
-    /// Time after which a silent node counts as dead.
+    /// Who runs commands on what.
+    pub rule: Arc<Rule>,
+    /// Time after which a silent node is no member any more.
     pub patience: Duration,
+    /// Time after which what a silent node holds is given up.
+    pub dead_after: Duration,
     /// Heartbeat addresses to begin with.
     pub seeds: Vec<String>,
+    secret: Option<Secret>,
     state: watch::Sender<MemberState>,
 }
 
 impl Cluster {
-    /// Starts to gossip as a node that is joining. Gives back the bound fabric port, which has to be served at once.
+    /// Starts to send heartbeats as a node that is joining. Gives back the bound fabric port, which has to be served at
+    /// once.
     ///
     /// # Errors
     /// The heartbeat cannot be started.
-    pub async fn start(
+    pub fn start(
         me: NodeId,
         sockets: ClusterSockets,
         service: Vec<String>,
         alternate: Vec<String>,
     ) -> Result<(Arc<Self>, TcpListener), MembershipError> {
         let incarnation = clock::unix_ms();
+        let run: Run = (me, incarnation);
         let heartbeat = sockets.heartbeat_address();
         let fabric_address = sockets.fabric_address();
         let ClusterSockets {
@@ -53,37 +67,46 @@ impl Cluster {
             seeds,
             interval,
             timeout,
+            secret,
             ..
         } = sockets;
         let own = heartbeat.to_string();
         let seeds: Vec<String> = seeds.into_iter().filter(|seed| *seed != own).collect();
-        let fabric = Arc::new(Fabric::new(me, &cluster_name, source));
+        let fabric = Arc::new(Fabric::new(run, &cluster_name, source, secret.clone()));
+        let silent = interval * timeout;
+        let times = Times {
+            silent,
+            dead: silent + silent.max(LEAST_WAIT),
+        };
+        let rule = Arc::new(Rule::new(run, times));
         let settings = MembershipSettings {
-            me,
-            incarnation,
+            run,
             cluster_name: cluster_name.clone(),
             socket,
             heartbeat,
             fabric: fabric_address,
-            seeds: seeds.clone(),
             interval,
-            timeout,
             service,
             alternate,
+            secret: secret.clone(),
         };
         let routes = Arc::clone(&fabric);
-        let membership = Membership::start(settings, move |members| {
-            routes.set_members(members.values().map(|member| (member.id, member.fabric)));
-        })
-        .await?;
+        let membership = Membership::start(settings, &rule, move |members| {
+            let route =
+                |member: &super::membership::Member| (member.id, member.fabric, member.word);
+            routes.set_members(members.values().map(route));
+        })?;
         let cluster = Self {
             me,
             incarnation,
             name: cluster_name,
             fabric,
             membership,
-            patience: interval * timeout,
+            rule,
+            patience: silent,
+            dead_after: times.dead,
             seeds,
+            secret,
             state: watch::Sender::new(MemberState::Joining),
         };
         Ok((Arc::new(cluster), listener))
@@ -108,14 +131,32 @@ impl Cluster {
     }
 
     /// Changes what this node does, and tells the others.
-    pub async fn set_state(&self, state: MemberState) {
+    pub fn set_state(&self, state: MemberState) {
+        self.membership.set_state(state);
         self.state.send_replace(state);
-        self.membership.set_state(state).await;
     }
 
     /// When a question that is asked now has to be given up: a node that takes longer is dead or as good as dead.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.patience.max(Duration::from_secs(1))
+    }
+}
+
+impl Gatekeeper for Cluster {
+    fn run(&self) -> Run {
+        (self.me, self.incarnation)
+    }
+
+    fn cluster_name(&self) -> &str {
+        &self.name
+    }
+
+    fn secret(&self) -> Option<&Secret> {
+        self.secret.as_ref()
+    }
+
+    fn is_member(&self, run: Run, word: u64) -> bool {
+        self.membership.is_member(run, word)
     }
 }

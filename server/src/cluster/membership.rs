@@ -1,72 +1,44 @@
 //! Who is alive, and what each node says about itself.
 //!
-//! Every node gossips a small set of texts by name ([`Member`] reads them). A node is alive while its heartbeats keep
+//! Every node publishes a small set of texts by name ([`Member`] reads them). A node is alive while its heartbeats keep
 //! coming: `interval` times `timeout` without one, and the others go on without it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::Bound;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chitchat::{
-    ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, ProtocolVersion,
-    spawn_chitchat,
-};
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::gossip::{Bound, GossipTraffic, HeartbeatSocket};
+use super::heartbeat::{Heartbeat, HeartbeatSettings, HeartbeatSocket, HeartbeatTraffic};
+pub use super::ownership::MemberState;
+use super::ownership::Run;
+use super::rule::Rule;
+use super::secret::Secret;
 use crate::config::node_id::NodeId;
 
-/// Names of the texts that a node gossips.
-mod name {
-    pub(super) const STATE: &str = "state";
-    pub(super) const FABRIC: &str = "fabric";
+/// Names of the texts that a node publishes.
+pub(super) mod name {
+    pub(in super::super) const FABRIC: &str = "fabric";
     pub(super) const SERVICE: &str = "service";
     pub(super) const ALTERNATE: &str = "alternate";
 }
 
-/// A node that was dead for this long is forgotten.
-const FORGET_DEAD: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Texts that were deleted are known as deleted for this long.
-const FORGET_DELETED: Duration = Duration::from_secs(60 * 60);
-
-/// What a node does in the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberState {
-    /// It fetches the modules and owns no partition. Modules are pushed to it.
-    Joining,
-    /// It serves.
-    Ready,
-    /// It hands over its records and owns no partition any more; it still serves.
-    Leaving,
-    /// It has left; the others forget it at once.
-    Left,
-}
+/// Time between two looks whether anybody listens at a seed.
+const PROBE: Duration = Duration::from_millis(20);
 
 impl MemberState {
-    const TEXTS: [(Self, &'static str); 4] = [
-        (Self::Joining, "joining"),
-        (Self::Ready, "ready"),
-        (Self::Leaving, "leaving"),
-        (Self::Left, "left"),
-    ];
-
     fn text(self) -> &'static str {
-        Self::TEXTS
-            .iter()
-            .find(|(state, _)| *state == self)
-            .map_or("", |(_, text)| *text)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::TEXTS
-            .iter()
-            .find(|(_, known)| *known == text)
-            .map(|(state, _)| *state)
+        match self {
+            Self::Joining => "joining",
+            Self::Ready => "ready",
+            Self::Leaving => "leaving",
+            Self::Left => "left",
+        }
     }
 }
 
@@ -81,52 +53,53 @@ pub struct Member {
     pub state: MemberState,
     /// Where it answers other nodes.
     pub fabric: SocketAddr,
+    /// The word that it has sent to this node's address, and that its fabric asks for.
+    pub word: u64,
     /// Where it answers clients: `host:port`.
     pub service: Vec<String>,
     /// Where it answers clients that ask for alternate addresses.
     pub alternate: Vec<String>,
-    texts: Arc<NodeState>,
+    texts: Arc<BTreeMap<String, String>>,
+    version: u64,
 }
 
 impl Member {
-    fn of(chitchat_id: &ChitchatId, texts: NodeState) -> Option<Self> {
+    /// A node whose texts have not arrived yet is not known well enough to be one.
+    pub(super) fn of(
+        (id, incarnation): Run,
+        state: MemberState,
+        word: u64,
+        texts: &Arc<BTreeMap<String, String>>,
+        version: u64,
+    ) -> Option<Self> {
         let list = |name| -> Vec<String> {
-            let text = texts.get(name).unwrap_or_default();
+            let text = texts.get(name).map(String::as_str).unwrap_or_default();
             text.split_terminator(',').map(str::to_owned).collect()
         };
         Some(Self {
-            id: NodeId::parse(&chitchat_id.node_id)?,
-            incarnation: chitchat_id.generation_id,
-            // A node whose texts have not arrived yet is not known well enough to be one.
-            state: MemberState::parse(texts.get(name::STATE)?)?,
+            id,
+            incarnation,
+            state,
             fabric: texts.get(name::FABRIC)?.parse().ok()?,
+            word,
             service: list(name::SERVICE),
             alternate: list(name::ALTERNATE),
-            texts: Arc::new(texts),
+            texts: Arc::clone(texts),
+            version,
         })
-    }
-
-    /// What it published under a name.
-    #[must_use]
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.texts.get(name)
     }
 
     /// What it published under names that begin so, without that beginning.
     pub fn texts<'m>(&'m self, prefix: &'m str) -> impl Iterator<Item = (&'m str, &'m str)> {
         self.texts
-            .iter_prefix(prefix)
-            .filter(|(_, value)| !value.is_deleted())
-            .map(move |(name, value)| {
-                let rest = name.strip_prefix(prefix).unwrap_or(name);
-                (rest, value.value.as_str())
-            })
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 
     /// Grows with every text that changes.
     #[must_use]
     pub fn texts_version(&self) -> u64 {
-        self.texts.max_version()
+        self.version
     }
 }
 
@@ -135,10 +108,8 @@ pub type Members = BTreeMap<NodeId, Member>;
 
 /// What a node needs to be found.
 pub struct MembershipSettings {
-    /// Identity of this node.
-    pub me: NodeId,
-    /// When its process started, milliseconds since 1970.
-    pub incarnation: u64,
+    /// This run.
+    pub run: Run,
     /// Nodes of another name are refused.
     pub cluster_name: String,
     /// The bound heartbeat socket.
@@ -147,16 +118,14 @@ pub struct MembershipSettings {
     pub heartbeat: SocketAddr,
     /// Where others reach the fabric.
     pub fabric: SocketAddr,
-    /// Heartbeat addresses to begin with: `host:port`.
-    pub seeds: Vec<String>,
     /// Time between two rounds of heartbeats.
     pub interval: Duration,
-    /// Rounds without a heartbeat after which a node counts as dead.
-    pub timeout: u32,
     /// Where clients reach this node.
     pub service: Vec<String>,
     /// Where clients reach it that ask for alternate addresses.
     pub alternate: Vec<String>,
+    /// What authenticates the heartbeats, if anything.
+    pub secret: Option<Secret>,
 }
 
 /// The heartbeat could not be started.
@@ -166,90 +135,70 @@ pub struct MembershipError(String);
 
 /// The membership as one node sees it.
 pub struct Membership {
-    gossip: ChitchatHandle,
+    heartbeat: Arc<Heartbeat>,
     members: watch::Receiver<Arc<Members>>,
-    traffic: Arc<GossipTraffic>,
-    follower: JoinHandle<()>,
+    rule: Arc<Rule>,
     interval: Duration,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Membership {
-    /// Starts to gossip, as a node that is joining. `before_notice` sees every change before anyone else does.
+    /// Starts to send heartbeats, as a node that is joining. `before_notice` sees every change before anyone else does.
     ///
     /// # Errors
-    /// The socket cannot be used.
-    pub async fn start(
+    /// There can be no more threads.
+    pub fn start(
         settings: MembershipSettings,
-        before_notice: impl Fn(&Members) + Send + 'static,
+        rule: &Arc<Rule>,
+        before_notice: impl Fn(&Members) + Send + Sync + 'static,
     ) -> Result<Self, MembershipError> {
-        let traffic = Arc::<GossipTraffic>::default();
         let MembershipSettings {
-            me,
-            incarnation,
+            run,
             cluster_name,
             socket,
             heartbeat,
             fabric,
-            seeds,
             interval,
-            timeout,
             service,
             alternate,
+            secret,
         } = settings;
-        let transport = Bound::new(socket, &cluster_name, Arc::clone(&traffic));
-        let config = ChitchatConfig {
-            chitchat_id: ChitchatId::new(me.to_string(), incarnation, heartbeat),
-            cluster_id: cluster_name,
-            gossip_interval: interval,
-            listen_addr: heartbeat,
-            seed_nodes: seeds,
-            failure_detector_config: FailureDetectorConfig {
-                phi_threshold: f64::from(timeout),
-                // The configured interval counts, not the one observed, which is shorter while there is much to tell.
-                sampling_window_size: 1,
-                max_interval: interval * timeout.max(1),
-                initial_interval: interval,
-                dead_node_grace_period: FORGET_DEAD,
-            },
-            marked_for_deletion_grace_period: FORGET_DELETED,
-            catchup_callback: None,
-            extra_liveness_predicate: None,
-            protocol_version: ProtocolVersion::V1,
-        };
-        let texts = [
-            (name::STATE, MemberState::Joining.text().to_owned()),
-            (name::FABRIC, fabric.to_string()),
-            (name::SERVICE, service.join(",")),
-            (name::ALTERNATE, alternate.join(",")),
-        ];
-        let texts = texts
-            .into_iter()
-            .map(|(name, text)| (name.to_owned(), text))
-            .collect();
-        let gossip = spawn_chitchat(config, texts, &transport)
-            .await
-            .map_err(|error| MembershipError(format!("{error:#}")))?;
-        let mut live = gossip
-            .with_chitchat(|chitchat| chitchat.live_nodes_watcher())
-            .await;
-        let (sender, members) = watch::channel(Arc::new(Members::new()));
-        let follower = tokio::spawn(async move {
-            loop {
-                let found = members_of(me, &live.borrow_and_update());
-                log_changes(&sender.borrow(), &found);
-                before_notice(&found);
-                sender.send_replace(Arc::new(found));
-                if live.changed().await.is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self {
-            gossip,
-            members,
-            traffic,
-            follower,
+        let settings = HeartbeatSettings {
+            run,
+            cluster: cluster_name,
+            address: heartbeat,
             interval,
+            secret,
+        };
+        let before_notice = Box::new(before_notice);
+        let heartbeat = Arc::new(Heartbeat::new(
+            settings,
+            socket,
+            Arc::clone(rule),
+            before_notice,
+        ));
+        let (fabric, service, alternate) =
+            (fabric.to_string(), service.join(","), alternate.join(","));
+        heartbeat.publish([
+            (name::FABRIC, Some(fabric.as_str())),
+            (name::SERVICE, Some(service.as_str())),
+            (name::ALTERNATE, Some(alternate.as_str())),
+        ]);
+        let members = heartbeat.members();
+        // A thread of its own: nothing else that the node does delays it.
+        let thread = std::thread::Builder::new()
+            .name("heartbeat".to_owned())
+            .spawn({
+                let heartbeat = Arc::clone(&heartbeat);
+                move || heartbeat.run()
+            })
+            .map_err(|error| MembershipError(error.to_string()))?;
+        Ok(Self {
+            heartbeat,
+            members,
+            rule: Arc::clone(rule),
+            interval,
+            thread: Some(thread),
         })
     }
 
@@ -265,102 +214,113 @@ impl Membership {
         self.members.clone()
     }
 
-    /// Publishes a text; all nodes know it after a few rounds.
-    pub async fn publish(&self, name: &str, text: &str) {
-        self.publish_all([(name, Some(text))]).await;
+    /// Where another live node is that has this node's identity, once that is known.
+    #[must_use]
+    pub fn taken(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.heartbeat.taken()
     }
 
-    /// Publishes texts; those that are `None` are deleted.
-    pub async fn publish_all<'t>(
-        &self,
-        texts: impl IntoIterator<Item = (&'t str, Option<&'t str>)>,
-    ) {
-        let chitchat = self.gossip.chitchat();
-        let mut chitchat = chitchat.lock().await;
-        let own = chitchat.self_node_state();
-        for (name, text) in texts {
-            match text {
-                Some(text) => own.set(name, text),
-                None => own.delete(name),
-            }
-        }
+    /// Publishes texts; those that are `None` are deleted. All nodes know them after a round.
+    pub fn publish_all<'t>(&self, texts: impl IntoIterator<Item = (&'t str, Option<&'t str>)>) {
+        self.heartbeat.publish(texts);
+        self.heartbeat.say_all();
     }
 
-    /// Publishes what this node does.
-    pub async fn set_state(&self, state: MemberState) {
-        self.publish(name::STATE, state.text()).await;
-        self.greet_all().await;
+    /// Changes what this node does, and tells the others.
+    pub fn set_state(&self, state: MemberState) {
+        self.rule.with(|ownership, _| ownership.set_state(state));
+        self.heartbeat.say_all();
     }
 
-    /// Exchanges news with this address at once.
-    pub fn greet(&self, address: SocketAddr) {
-        // The task is gone only when the node ends.
-        let _ = self.gossip.gossip(address);
+    /// Tells everybody what is new.
+    pub fn say_all(&self) {
+        self.heartbeat.say_all();
     }
 
-    /// Exchanges news with every live node at once.
-    pub async fn greet_all(&self) {
-        let addresses: Vec<SocketAddr> = self
-            .gossip
-            .with_chitchat(|chitchat| {
-                let own = chitchat.self_chitchat_id().clone();
-                chitchat
-                    .live_nodes()
-                    .filter(|id| **id != own)
-                    .map(|id| id.gossip_advertise_addr)
-                    .collect()
-            })
-            .await;
-        for address in addresses {
-            self.greet(address);
-        }
+    /// Sends heartbeats to this address from now on.
+    pub fn add_seed(&self, address: SocketAddr) {
+        self.heartbeat.add_seed(address);
+    }
+
+    /// Whether a seed needs no waiting for: it is a live node, belongs to another cluster, or nobody listens there.
+    pub async fn is_accounted(&self, seed: SocketAddr) -> bool {
+        self.heartbeat.is_accounted(seed) || nobody_listens(seed).await
+    }
+
+    /// Where the fabric of a run was, which may be silent by now.
+    #[must_use]
+    pub fn fabric_of(&self, run: Run) -> Option<SocketAddr> {
+        self.heartbeat.fabric_of(run)
+    }
+
+    /// Whether this is a live run that shows the word which was sent to its address.
+    #[must_use]
+    pub fn is_member(&self, run: Run, word: u64) -> bool {
+        self.heartbeat.is_member(run, word)
+    }
+
+    /// The largest difference between two clocks of the cluster, in milliseconds.
+    #[must_use]
+    pub fn skew_ms(&self) -> u64 {
+        self.heartbeat.skew_ms()
     }
 
     /// What was sent and received.
     #[must_use]
-    pub fn traffic(&self) -> &GossipTraffic {
-        &self.traffic
+    pub fn traffic(&self) -> &HeartbeatTraffic {
+        self.heartbeat.traffic()
     }
 
     /// Tells the others that this node is gone.
     pub async fn leave(&self) {
-        self.set_state(MemberState::Left).await;
+        self.set_state(MemberState::Left);
         // Datagrams get lost: tell them twice.
-        tokio::time::sleep(self.interval).await;
-        self.greet_all().await;
         tokio::time::sleep(self.interval / 2).await;
-        let _ = self.gossip.initiate_shutdown();
+        self.heartbeat.say_all();
+        self.heartbeat.end();
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.follower.abort();
-        let _ = self.gossip.initiate_shutdown();
+        if self.rule.with(|ownership, _| ownership.state()) != MemberState::Left {
+            // One that is told to end while it joins.
+            self.set_state(MemberState::Left);
+        }
+        self.heartbeat.end();
+        if let Some(thread) = self.thread.take() {
+            // It ends within an interval, by itself.
+            drop(thread);
+        }
     }
 }
 
-/// The live nodes, each as it is since its latest start.
-fn members_of(me: NodeId, live: &BTreeMap<ChitchatId, NodeState>) -> Members {
-    let mut members = Members::new();
-    let found = live
-        .iter()
-        .filter_map(|(chitchat_id, texts)| Member::of(chitchat_id, texts.clone()));
-    for member in found {
-        if member.id == me || member.state == MemberState::Left {
-            continue;
-        }
-        let newest = members
-            .get(&member.id)
-            .is_none_or(|known| known.incarnation < member.incarnation);
-        if newest {
-            members.insert(member.id, member);
-        }
+/// Whether the system of this address says that nobody listens there.
+async fn nobody_listens(address: SocketAddr) -> bool {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let refused = |result: std::io::Result<()>| {
+        result.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    let connected = UdpSocket::bind(any).and_then(|socket| {
+        socket.connect(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    let Ok(socket) = connected else {
+        return false;
+    };
+    // An empty datagram is no heartbeat: who listens drops it.
+    if refused(socket.send(&[]).map(|_| ())) {
+        return true;
     }
-    members
+    tokio::time::sleep(PROBE).await;
+    refused(socket.recv(&mut [0]).map(|_| ()))
 }
 
-fn log_changes(old: &Members, new: &Members) {
+pub(super) fn log_changes(old: &Members, new: &Members) {
     for (id, member) in new {
         match old.get(id) {
             None => info!(target: "clustering", "{id} at {} is here", member.fabric),

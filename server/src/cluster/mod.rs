@@ -6,20 +6,23 @@
 mod answers;
 pub mod fabric;
 pub mod form;
-mod gossip;
 mod handle;
+mod heartbeat;
 mod local;
 pub mod membership;
 pub mod modules;
+pub mod ownership;
 pub mod partitions;
 pub mod records;
+pub mod rule;
+pub mod secret;
 mod sockets;
 mod view;
 
 pub use crate::config::node_id::NodeId;
 pub use answers::Answers;
-pub use gossip::HeartbeatSocket;
 pub use handle::Cluster;
+pub use heartbeat::HeartbeatSocket;
 pub use local::LocalNode;
 pub use sockets::{ClusterSockets, SocketsError};
 
@@ -61,6 +64,8 @@ pub struct ClusterView {
     pub alumni: Vec<Peer>,
     /// The owners of the partitions.
     pub partitions: Arc<Partitions>,
+    /// The largest difference between two clocks of the cluster, milliseconds.
+    pub clock_skew_ms: u64,
     /// Partitions of which this node holds the first copy, the second, and so on: the same in each namespace.
     pub replicas: Vec<PartitionMap>,
 }
@@ -84,6 +89,7 @@ impl ClusterView {
             integrity: true,
             alumni: Vec::new(),
             partitions: Arc::new(Partitions::new(&[node])),
+            clock_skew_ms: 0,
             replicas: vec![PartitionMap::FULL],
         }
     }

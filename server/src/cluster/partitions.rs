@@ -19,8 +19,13 @@ impl Partitions {
     /// The owners among these nodes. Without nodes no partition has an owner.
     #[must_use]
     pub fn new(nodes: &[NodeId]) -> Self {
+        Self::among(nodes, PARTITIONS)
+    }
+
+    /// The same with another number of partitions.
+    pub(super) fn among(nodes: &[NodeId], partitions: u16) -> Self {
         Self {
-            owners: (0..PARTITIONS)
+            owners: (0..partitions)
                 .filter_map(|partition| {
                     let weight = |node: &&NodeId| (weight(partition, **node), node.number());
                     nodes.iter().max_by_key(weight).copied()

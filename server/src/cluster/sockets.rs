@@ -8,7 +8,8 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tracing::warn;
 
-use super::gossip::HeartbeatSocket;
+use super::heartbeat::HeartbeatSocket;
+use super::secret::{Secret, SecretError};
 use crate::config::{NetworkSettings, local_addresses, resolve};
 
 /// Name of a cluster whose configuration states none.
@@ -30,6 +31,12 @@ pub enum SocketsError {
     /// A host name cannot be resolved.
     #[error(transparent)]
     Resolve(#[from] io::Error),
+    /// The secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Two files with different secrets.
+    #[error("`heartbeat` and `fabric` name files with different secrets")]
+    TwoSecrets,
     /// A list of addresses is empty.
     #[error("`{0}.address` names no address")]
     NoAddress(&'static str),
@@ -45,6 +52,7 @@ pub struct ClusterSockets {
     pub(super) seeds: Vec<String>,
     pub(super) interval: Duration,
     pub(super) timeout: u32,
+    pub(super) secret: Option<Secret>,
     heartbeat_address: SocketAddr,
     fabric_address: SocketAddr,
 }
@@ -98,6 +106,15 @@ impl ClusterSockets {
             network.fabric_access_address(),
             network.fabric_access_port(),
         )?;
+        sockets.secret = secret_of(network)?;
+        let local = |address: &SocketAddr| address.ip().is_loopback();
+        if sockets.secret.is_none() && !(local(&heartbeat) && local(&fabric)) {
+            warn!(
+                target: "hb",
+                "there is no `cluster-secret-file`: whoever reaches {heartbeat} and {fabric} can join the cluster, and \
+                 read and change what it holds"
+            );
+        }
         Ok(Some(sockets))
     }
 
@@ -120,9 +137,8 @@ impl ClusterSockets {
                 reason,
             }
         };
-        let heartbeat_socket = HeartbeatSocket::bind(heartbeat)
-            .await
-            .map_err(refused("heartbeat", heartbeat))?;
+        let heartbeat_socket =
+            HeartbeatSocket::bind(heartbeat).map_err(refused("heartbeat", heartbeat))?;
         let in_use = |error: io::Error| refused("fabric", fabric)(error.to_string());
         let fabric_socket = TcpListener::bind(fabric).await.map_err(in_use)?;
         let source = Some(fabric.ip()).filter(|ip| !ip.is_unspecified());
@@ -144,6 +160,7 @@ impl ClusterSockets {
             seeds,
             interval,
             timeout,
+            secret: None,
         })
     }
 
@@ -164,6 +181,23 @@ impl ClusterSockets {
         self.seeds
             .extend(seeds.into_iter().map(|seed| seed.to_string()));
     }
+}
+
+/// The secret that the configuration names: one for both, wherever it stands.
+fn secret_of(network: &NetworkSettings) -> Result<Option<Secret>, SocketsError> {
+    let named = [
+        network.heartbeat_cluster_secret_file(),
+        network.fabric_cluster_secret_file(),
+    ];
+    let mut files = named.into_iter().flatten();
+    let secret = files.next().map(|path| Secret::load(&path)).transpose()?;
+    if let (Some(secret), Some(other)) = (&secret, files.next()) {
+        let other = Secret::load(&other)?;
+        if !secret.is_tag(&[], &other.tag(&[])) {
+            return Err(SocketsError::TwoSecrets);
+        }
+    }
+    Ok(secret)
 }
 
 /// The address of this machine that others see: the one from which the seeds are reached, else the first that is not

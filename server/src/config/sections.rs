@@ -183,6 +183,10 @@ accessors! { NetworkSettings in table::NETWORK {
     heartbeat_interval_ms: number32 -> u32 = "heartbeat.interval";
     /// Missing heartbeats after which a node counts as dead.
     heartbeat_timeout: number32 -> u32 = "heartbeat.timeout";
+    /// File of the secret of the cluster.
+    heartbeat_cluster_secret_file: text -> Option<String> = "heartbeat.cluster-secret-file";
+    /// The same, where it stands in `fabric`.
+    fabric_cluster_secret_file: text -> Option<String> = "fabric.cluster-secret-file";
     /// Addresses for the other nodes.
     fabric_addresses: list -> Vec<String> = "fabric.address";
     /// Address told to other nodes, if not the one bound.
@@ -237,6 +241,8 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     allow_ttl_without_nsup: flag -> bool = "allow-ttl-without-nsup";
     /// Records per second that a background query may take.
     background_query_max_rps: number32 -> u32 = "background-query-max-rps";
+    /// Which version of a record wins where two sides of a split meet: `generation` or `last-update-time`.
+    conflict_resolution_policy: word -> &'static str = "conflict-resolution-policy";
     /// Life of records written without one, seconds; 0 = for ever.
     default_ttl: number32 -> u32 = "default-ttl";
     /// Records without a set are refused.

@@ -177,20 +177,23 @@ async fn answer_from(
     };
     let before = output.buffer().len();
     loop {
-        let quick = services.placement().is_here(&digest);
-        let passage = match quick {
+        let passage = match services.placement().is_here(&digest) {
             true => Passage::Here,
             false => forward::place(sender, target, &request, body).await,
         };
         match passage {
             Passage::Here => {
                 let reply = ReplyTo::single(output.buffer());
-                if single::answer(target, &request, received, reply).await == Done::Moved {
-                    output.buffer().truncate(before);
-                    continue;
-                }
-                if !quick {
-                    services.placement().ran(namespace.name(), &digest).await;
+                match single::answer(target, &request, received, reply).await {
+                    Done::Answered(_) => {}
+                    Done::Moved => {
+                        output.buffer().truncate(before);
+                        continue;
+                    }
+                    Done::Doubtful => {
+                        output.buffer().truncate(before);
+                        reply::refuse(output.buffer(), ResultCode::TIMEOUT);
+                    }
                 }
             }
             Passage::Answered(frames) => output.buffer().extend_from_slice(&frames),

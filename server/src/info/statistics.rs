@@ -1,5 +1,7 @@
 //! `statistics`: the node as a whole.
 
+use std::sync::atomic::Ordering;
+
 use bytes::BytesMut;
 use protocol::info::InfoError;
 
@@ -43,6 +45,13 @@ pub(super) fn statistics(call: &Call<'_>, out: &mut BytesMut) -> Result<(), Info
     fields.put("client_memory_bytes", buffers.held());
     fields.put("client_memory_limit", buffers.limit());
     fields.put("client_memory_refused", buffers.refused.get());
+    let thrown_away = call
+        .node
+        .namespaces
+        .iter()
+        .map(|namespace| namespace.migration.thrown_away.load(Ordering::Relaxed))
+        .sum::<u64>();
+    fields.put("migrate_records_thrown_away", thrown_away);
     fields.put("log_lines_dropped", call.node.log.dropped());
     fields.put("log_lines_left_out", call.node.log.left_out());
     for (name, value) in call.node.modules.totals().named() {
@@ -63,7 +72,7 @@ fn cluster(view: &ClusterView, fields: &mut Fields<'_>) {
     fields.put("cluster_is_member", true);
     fields.put("cluster_duplicate_nodes", "null");
     fields.put("cluster_clock_skew_stop_writes_sec", 0);
-    fields.put("cluster_clock_skew_ms", 0);
+    fields.put("cluster_clock_skew_ms", view.clock_skew_ms);
     fields.put("cluster_clock_skew_outliers", "null");
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
-use crate::cluster::records::{ClusterPlacement, Records, migrate};
+use crate::cluster::records::{ClusterPlacement, Records, hand_over};
 use crate::cluster::{Answers, Cluster, ClusterSockets, LocalNode, fabric, form, modules};
 use crate::config::Config;
 use crate::contexts::ServerHost;
@@ -110,7 +110,7 @@ impl Prepared {
             Some(sockets) => {
                 let service = standard_addresses(&config.network);
                 let alternate = alternate_addresses(&config.network);
-                Some(Cluster::start(id, sockets, service, alternate).await?)
+                Some(Cluster::start(id, sockets, service, alternate)?)
             }
             None => None,
         };
@@ -139,17 +139,16 @@ impl Prepared {
                     "records have no copies: those of a node that dies are lost"
                 );
                 let handler = Arc::new(Answers::new(&cluster, &running, &records));
-                let name = cluster.name.clone();
-                background.spawn(fabric::serve(listener, id, name, handler));
+                background.spawn(fabric::serve(listener, Arc::clone(&cluster), handler));
                 background.spawn(modules::publish(Arc::clone(&cluster), functions.clone()));
-                form::join(&cluster, &functions).await;
+                form::join(&cluster, &functions).await?;
                 let following = form::follow(
                     Arc::clone(&cluster),
                     Arc::clone(&local),
                     Arc::clone(&records),
                 );
-                background.spawn(following.await);
-                background.spawn(migrate(Arc::clone(&records)));
+                background.spawn(following);
+                background.spawn(hand_over(Arc::clone(&records)));
                 background.spawn(modules::converge(Arc::clone(&cluster), functions.clone()));
                 Some((cluster, records))
             }
@@ -192,13 +191,13 @@ impl Launched {
     /// Leaves the cluster, finishes the calls in flight, and ends. With `at_once`, the cluster ends too: nothing is
     /// handed over.
     pub async fn stop(mut self, at_once: bool) {
-        if let Some((cluster, records)) = &self.cluster
+        if let Some((cluster, _)) = &self.cluster
             && !at_once
         {
             let stats = &self.node.stats;
             let clients =
                 stats.client_connections_opened.get() != stats.client_connections_closed.get();
-            form::leave(cluster, records, clients).await;
+            form::leave(cluster, clients).await;
         }
         let _ = self.stop.send(true);
         if let Err(error) = self.serving.await {

@@ -22,7 +22,7 @@ pub mod registry;
 pub mod rollout;
 pub mod settings;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 pub mod status;
 pub mod version;
 

@@ -11,4 +11,6 @@ pub struct MigrationStats {
     pub transmitted: AtomicU64,
     /// Records taken from others.
     pub received: AtomicU64,
+    /// Versions of records that were thrown away when two sides of a split met.
+    pub thrown_away: AtomicU64,
 }

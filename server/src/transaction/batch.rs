@@ -196,6 +196,10 @@ async fn run(
                 Some(Done::Answered(code)) => break Some(code),
                 None => break None,
                 Some(Done::Moved) => {}
+                Some(Done::Doubtful) => {
+                    out.truncate(before);
+                    break Some(ReplyTo::row(out, row.index).plain(ResultCode::TIMEOUT.into()));
+                }
             }
             out.truncate(before);
             let row = std::iter::once((number, row));
@@ -261,14 +265,7 @@ async fn answer_row(
     }
     // Rows of others were passed on; what is here may have to be fetched first.
     match forward::place(Sender::Node, target, &request, &[]).await {
-        Passage::Here => {
-            let code = single::answer(target, &request, now, reply).await;
-            services
-                .placement()
-                .ran(namespace.name(), &row.digest)
-                .await;
-            Some(code)
-        }
+        Passage::Here => Some(single::answer(target, &request, now, reply).await),
         Passage::Answered(_) => Some(reply.plain(ResultCode::UNAVAILABLE.into()).into()),
         Passage::Refused(code) => Some(reply.plain(code.into()).into()),
     }

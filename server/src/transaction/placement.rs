@@ -26,6 +26,9 @@ pub enum Done {
     /// Another node has got the record's partition since the command came to this one. Nothing was done, and what was
     /// written of a reply is to be taken back.
     Moved,
+    /// It was done, but another node may have gone on without it meanwhile: it is not to be acknowledged. What was written
+    /// of a reply is to be taken back, and the answer is that nobody knows ([`ResultCode::TIMEOUT`]).
+    Doubtful,
 }
 
 impl From<ResultCode> for Done {
@@ -50,7 +53,11 @@ pub enum NotForwarded {
 /// A command asks [`is_here`](Self::is_here) first, which costs next to nothing; only what that refuses goes through
 /// [`pass`](Self::pass). Under the record's lock the partition is asked about once more
 /// ([`Namespace::owns`](crate::record::Namespace::owns)): it may have moved while the command waited ([`Done::Moved`]).
+/// And before the answer goes out it is asked whether what was done still stands ([`stands`](Self::stands)).
 pub trait Placement: Send + Sync {
+    /// What a command that begins now has to show before it is acknowledged.
+    type Ticket: Copy + Send + Sync;
+
     /// Whether commands on this record just run here.
     fn is_here(&self, digest: &Digest) -> bool;
 
@@ -79,8 +86,12 @@ pub trait Placement: Send + Sync {
         deadline: Instant,
     ) -> impl Future<Output = Result<Vec<u8>, NotForwarded>> + Send;
 
-    /// A command on a record that does not just run here has run here.
-    fn ran(&self, namespace: &str, digest: &Digest) -> impl Future<Output = ()> + Send;
+    /// The right to run a command on this record, as of now.
+    fn ticket(&self, digest: &Digest) -> Self::Ticket;
+
+    /// Whether what a command did that began with this ticket may be acknowledged: no other node can have gone on without
+    /// it.
+    fn stands(&self, ticket: Self::Ticket) -> bool;
 
     /// Waits until no record is on its way to this node; false when that takes too long.
     fn quiet(&self, deadline: Instant) -> impl Future<Output = bool> + Send;
@@ -91,6 +102,8 @@ pub trait Placement: Send + Sync {
 pub struct Alone;
 
 impl Placement for Alone {
+    type Ticket = ();
+
     fn is_here(&self, _digest: &Digest) -> bool {
         true
     }
@@ -123,7 +136,11 @@ impl Placement for Alone {
         Err(NotForwarded::NothingHappened)
     }
 
-    async fn ran(&self, _namespace: &str, _digest: &Digest) {}
+    fn ticket(&self, _digest: &Digest) {}
+
+    fn stands(&self, (): ()) -> bool {
+        true
+    }
 
     async fn quiet(&self, _deadline: Instant) -> bool {
         true

@@ -4,7 +4,7 @@ use protocol::message::{FieldType, Info1, Info2, Info4, OpCode};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Kind};
-use super::placement::Done;
+use super::placement::{Done, Placement};
 use super::plan::Plan;
 use super::reply::ReplyTo;
 use super::request::Request;
@@ -33,6 +33,8 @@ pub(crate) async fn answer<S: Services>(
         (true, false, true) => Kind::Function,
         (true, false, false) => Kind::Write,
     };
+    let placement = target.services.placement();
+    let ticket = placement.ticket(target.digest);
     let done = match kind {
         _ if writes && sender_is_refused(namespace, request) => {
             reply.plain(ResultCode::FORBIDDEN.into()).into()
@@ -50,13 +52,14 @@ pub(crate) async fn answer<S: Services>(
         Kind::Delete => delete(target, request, reply).await,
         Kind::Function => function::answer(target, request, reply).await,
     };
-    let owns = || namespace.owns(target.digest.partition_id());
-    let code = match done {
-        Done::Answered(ResultCode::NOT_FOUND) if kind == Kind::Read && !owns() => {
-            return Done::Moved;
-        }
-        Done::Answered(code) => code,
-        Done::Moved => return Done::Moved,
+    let Done::Answered(code) = done else {
+        return done;
+    };
+    // What was done without a right to it does not stand: another node may have gone on by then.
+    let (done, code) = match placement.stands(ticket) {
+        true => (done, code),
+        false if kind == Kind::Read => return Done::Moved,
+        false => (Done::Doubtful, ResultCode::TIMEOUT),
     };
     count::finished(namespace, request.origin, kind, code, begun.elapsed());
     done

@@ -8,10 +8,16 @@ use thiserror::Error;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout_at;
 
-use super::{Hello, Kind, NodeId, PROTOCOL, frame};
+use super::super::ownership::Run;
+use super::super::secret::Secret;
+use super::server::IDLE;
+use super::{Hello, Kind, MAX_FRAME, NodeId, PROTOCOL, Welcome, frame, nonce, tags};
 
 /// Connections kept open for each peer, most.
 const MAX_IDLE: usize = 64;
+
+/// Longest answer to a greeting, bytes.
+const MAX_ANSWER: usize = 4 << 10;
 
 /// Why a question has no answer.
 #[derive(Debug, Error)]
@@ -64,44 +70,49 @@ impl FabricError {
 #[derive(Debug, Default)]
 struct Route {
     address: Option<SocketAddr>,
-    idle: Vec<TcpStream>,
+    word: u64,
+    idle: Vec<(Instant, TcpStream)>,
 }
 
 /// The asking side of a node.
 #[derive(Debug)]
 pub struct Fabric {
-    hello: Vec<u8>,
+    run: Run,
+    cluster_name: String,
     source: Option<IpAddr>,
+    secret: Option<Secret>,
     routes: Mutex<HashMap<NodeId, Route>>,
 }
 
 impl Fabric {
     /// A node that knows no peer yet. Its connections come from `source`, if there is one.
     #[must_use]
-    pub fn new(me: NodeId, cluster_name: &str, source: Option<IpAddr>) -> Self {
-        let hello = Hello {
-            protocol: PROTOCOL.to_owned(),
-            cluster_name: cluster_name.to_owned(),
-            node: me,
-        };
+    pub fn new(
+        run: Run,
+        cluster_name: &str,
+        source: Option<IpAddr>,
+        secret: Option<Secret>,
+    ) -> Self {
         Self {
-            // Strings and a number: they always can be written as JSON.
-            hello: serde_json::to_vec(&hello).unwrap_or_default(),
+            run,
+            cluster_name: cluster_name.to_owned(),
             source,
+            secret,
             routes: Mutex::default(),
         }
     }
 
-    /// Sets where the live members are; connections to others are closed.
-    pub fn set_members(&self, members: impl IntoIterator<Item = (NodeId, SocketAddr)>) {
+    /// Sets where the live members are, and the words by which they let this node in; connections to others are closed.
+    pub fn set_members(&self, members: impl IntoIterator<Item = (NodeId, SocketAddr, u64)>) {
         let mut routes = self.routes.lock();
         let mut old = std::mem::take(&mut *routes);
-        for (node, address) in members {
+        for (node, address, word) in members {
             let route = old
                 .remove(&node)
-                .filter(|route| route.address == Some(address))
+                .filter(|route| route.address == Some(address) && route.word == word)
                 .unwrap_or(Route {
                     address: Some(address),
+                    word,
                     idle: Vec::new(),
                 });
             routes.insert(node, route);
@@ -122,21 +133,21 @@ impl Fabric {
         let asking = async {
             let mut stream = match self.idle(node)? {
                 Taken::Idle(stream) => stream,
-                Taken::Address(address) => {
-                    self.connect(node, address)
-                        .await
-                        .map_err(|source| FabricError::Connect {
+                Taken::Address(address, word) => {
+                    self.connect(node, address, word).await.map_err(|source| {
+                        FabricError::Connect {
                             node,
                             address,
                             source,
-                        })??
+                        }
+                    })??
                 }
             };
             let broken = |source| FabricError::Broken { node, source };
             frame::write(&mut stream, kind as u8, body)
                 .await
                 .map_err(broken)?;
-            let (status, answer) = frame::read(&mut stream)
+            let (status, answer) = frame::read(&mut stream, MAX_FRAME)
                 .await
                 .and_then(|answer| answer.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
                 .map_err(broken)?;
@@ -159,20 +170,26 @@ impl Fabric {
         let mut routes = self.routes.lock();
         let unknown = || FabricError::Unknown(node);
         let route = routes.get_mut(&node).ok_or_else(unknown)?;
-        while let Some(stream) = route.idle.pop() {
+        while let Some((since, stream)) = route.idle.pop() {
+            if since.elapsed() > IDLE / 5 {
+                continue;
+            }
             // A connection that the other end has closed, or that holds bytes nobody asked for, is of no use.
             let unused = stream.try_read(&mut [0]);
             if unused.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
                 return Ok(Taken::Idle(stream));
             }
         }
-        route.address.map(Taken::Address).ok_or_else(unknown)
+        let word = route.word;
+        let address = route.address.ok_or_else(unknown)?;
+        Ok(Taken::Address(address, word))
     }
 
     async fn connect(
         &self,
         node: NodeId,
         address: SocketAddr,
+        word: u64,
     ) -> io::Result<Result<TcpStream, FabricError>> {
         let mut stream = match self.source {
             Some(source) if source.is_ipv4() == address.is_ipv4() => {
@@ -186,19 +203,42 @@ impl Fabric {
             _ => TcpStream::connect(address).await?,
         };
         stream.set_nodelay(true)?;
-        frame::write(&mut stream, Kind::Hello as u8, &self.hello).await?;
-        let (status, answer) = frame::read(&mut stream)
+        let hello = Hello {
+            protocol: PROTOCOL.to_owned(),
+            cluster_name: self.cluster_name.clone(),
+            node: self.run.0,
+            incarnation: self.run.1,
+            word,
+            nonce: nonce(),
+        };
+        frame::write(&mut stream, Kind::Hello as u8, &serde_json::to_vec(&hello)?).await?;
+        let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let (status, answer) = frame::read(&mut stream, MAX_ANSWER)
             .await?
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        let reason = String::from_utf8_lossy(&answer).into_owned();
-        Ok(match status {
-            0 if reason == node.to_string() => Ok(stream),
-            0 => Err(FabricError::Refused {
-                node,
-                reason: format!("{address} is {reason}"),
-            }),
-            _ => Err(FabricError::Refused { node, reason }),
-        })
+            .ok_or_else(ended)?;
+        let refused = |reason: String| Ok(Err(FabricError::Refused { node, reason }));
+        if status != 0 {
+            return refused(String::from_utf8_lossy(&answer).into_owned());
+        }
+        let welcome: Welcome = serde_json::from_slice(&answer)?;
+        if welcome.node != node {
+            return refused(format!("{address} is {}", welcome.node));
+        }
+        if let Some(secret) = &self.secret {
+            let tag = welcome.tag.unwrap_or_default();
+            if !tags::is_of_server(secret, &hello, node, welcome.nonce, &tag) {
+                return refused("it does not know the secret of the cluster".to_owned());
+            }
+            let proof = tags::of_client(secret, &hello, welcome.nonce);
+            frame::write(&mut stream, Kind::Proof as u8, &proof).await?;
+            let (status, answer) = frame::read(&mut stream, MAX_ANSWER)
+                .await?
+                .ok_or_else(ended)?;
+            if status != 0 {
+                return refused(String::from_utf8_lossy(&answer).into_owned());
+            }
+        }
+        Ok(Ok(stream))
     }
 
     fn put_back(&self, node: NodeId, stream: TcpStream) {
@@ -207,12 +247,12 @@ impl Fabric {
         if let Some(route) = routes.get_mut(&node).filter(same_address)
             && route.idle.len() < MAX_IDLE
         {
-            route.idle.push(stream);
+            route.idle.push((Instant::now(), stream));
         }
     }
 }
 
 enum Taken {
     Idle(TcpStream),
-    Address(SocketAddr),
+    Address(SocketAddr, u64),
 }

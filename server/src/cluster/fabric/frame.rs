@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::MAX_FRAME;
 
@@ -36,29 +37,53 @@ pub(super) async fn write(
     }
 }
 
-/// Reads one frame; `None` when the stream ends before its first byte. Memory grows with what arrives, not with what
-/// the length claims.
+/// Reads one frame of at most so many bytes; `None` when the stream ends before its first byte. Memory grows with what
+/// arrives, not with what the length claims.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
+    longest: usize,
 ) -> io::Result<Option<(u8, Vec<u8>)>> {
+    // Nothing takes from this budget, as nothing is larger than what is small.
+    let none = Semaphore::const_new(0);
+    let read = read_within(stream, longest, longest, &none).await?;
+    Ok(read.map(|(tag, body, _)| (tag, body)))
+}
+
+/// The same. What is larger than `small` waits until the budget, in kibibytes, has room for it, and holds that.
+pub(super) async fn read_within<'b>(
+    stream: &mut (impl AsyncRead + Unpin),
+    longest: usize,
+    small: usize,
+    budget: &'b Semaphore,
+) -> io::Result<Option<(u8, Vec<u8>, Option<SemaphorePermit<'b>>)>> {
     let mut length = [0_u8; LENGTH_BYTES];
     if stream.read(&mut length[..1]).await? == 0 {
         return Ok(None);
     }
     stream.read_exact(&mut length[1..]).await?;
-    let length = u32::from_be_bytes(length);
-    let fits = usize::try_from(length).is_ok_and(|length| (1..=MAX_FRAME).contains(&length));
-    if !fits {
-        return Err(io::Error::new(
+    let out_of_range = || {
+        io::Error::new(
             io::ErrorKind::InvalidData,
             "the length of a frame is out of range",
-        ));
+        )
+    };
+    let length = usize::try_from(u32::from_be_bytes(length)).map_err(|_| out_of_range())?;
+    if !(1..=longest).contains(&length) {
+        return Err(out_of_range());
     }
+    let permit = match length > small {
+        true => {
+            let kibibytes = u32::try_from(length >> 10).map_err(|_| out_of_range())?;
+            let permit = budget.acquire_many(kibibytes).await;
+            Some(permit.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?)
+        }
+        false => None,
+    };
     let tag = stream.read_u8().await?;
-    let length = u64::from(length) - 1;
+    let length = length as u64 - 1;
     let mut body = Vec::new();
     if stream.take(length).read_to_end(&mut body).await? as u64 != length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(Some((tag, body)))
+    Ok(Some((tag, body, permit)))
 }

@@ -5,9 +5,10 @@
 //! answer:    length u32 BE │ status u8 │ body          status 0: done; 1: refused, the body says why
 //! ```
 //!
-//! The first question of a connection is [`Kind::Hello`]: it names the protocol, the cluster and the node that asks. A
-//! node of another cluster is refused. The caller keeps connections for later questions, as many as it once needed at
-//! the same time.
+//! The first question of a connection is [`Kind::Hello`]: it names the protocol, the cluster and the run that asks, and shows
+//! the word that the asked node has sent to that run's heartbeat address: only live members are let in, each under its own
+//! name. Where the cluster has a secret, both ends prove that they know it. The caller keeps connections for later questions,
+//! as many as it once needed at the same time.
 
 mod client;
 mod frame;
@@ -17,7 +18,7 @@ mod server;
 mod tests;
 
 pub use client::{Fabric, FabricError};
-pub use server::{FabricHandler, serve};
+pub use server::{FabricHandler, Gatekeeper, serve};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ use crate::config::node_id::NodeId;
 pub const MAX_FRAME: usize = 256 << 20;
 
 /// Version of what is said on the fabric; nodes of different versions refuse each other.
-const PROTOCOL: &str = "asd fabric 1";
+const PROTOCOL: &str = "asd fabric 2";
 
 /// What a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,25 +44,28 @@ pub enum Kind {
     ModulePush = 3,
     /// A client's command on a record, for the owner of its partition.
     Forward = 4,
-    /// Records of partitions that the asked node owns now.
-    RecordPush = 5,
-    /// Copies of records whose partition the asking node owns now.
-    RecordPull = 6,
-    /// The asking node has handed over every record that others own under a cluster key.
-    Settled = 7,
+    /// Which partitions the asked node holds under a view.
+    Holdings = 5,
+    /// The records of partitions that the asking node owns under a view.
+    Take = 6,
+    /// The asking node holds partitions: the asked node is to drop its copies.
+    Drop = 7,
+    /// The second question of a connection where the cluster has a secret.
+    Proof = 8,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Hello,
         Self::ModuleVersions,
         Self::ModuleFetch,
         Self::ModulePush,
         Self::Forward,
-        Self::RecordPush,
-        Self::RecordPull,
-        Self::Settled,
+        Self::Holdings,
+        Self::Take,
+        Self::Drop,
+        Self::Proof,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -75,4 +79,75 @@ struct Hello {
     protocol: String,
     cluster_name: String,
     node: NodeId,
+    incarnation: u64,
+    /// What the asked node has sent to the heartbeat address of the asking one.
+    word: u64,
+    /// Makes the proofs of this connection differ from those of others.
+    nonce: u64,
+}
+
+/// The answer to it, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Welcome {
+    node: NodeId,
+    nonce: u64,
+    /// Where the cluster has a secret: that this node knows it.
+    tag: Option<Vec<u8>>,
+}
+
+/// A number that nobody can guess.
+fn nonce() -> u64 {
+    use std::hash::BuildHasher;
+    std::hash::RandomState::new().hash_one(std::time::Instant::now())
+}
+
+/// Proofs that an end of a connection knows the secret.
+mod tags {
+    use super::super::secret::{Secret, TAG_BYTES};
+    use super::{Hello, NodeId};
+
+    fn parts(hello: &Hello, nonce: u64) -> [[u8; 8]; 4] {
+        [
+            hello.node.number().to_be_bytes(),
+            hello.incarnation.to_be_bytes(),
+            hello.nonce.to_be_bytes(),
+            nonce.to_be_bytes(),
+        ]
+    }
+
+    pub(super) fn of_server(
+        secret: &Secret,
+        hello: &Hello,
+        me: NodeId,
+        nonce: u64,
+    ) -> [u8; TAG_BYTES] {
+        let [node, run, theirs, ours] = parts(hello, nonce);
+        let me = me.number().to_be_bytes();
+        secret.tag(&[b"fabric server", &node, &run, &theirs, &ours, &me])
+    }
+
+    pub(super) fn is_of_server(
+        secret: &Secret,
+        hello: &Hello,
+        server: NodeId,
+        nonce: u64,
+        tag: &[u8],
+    ) -> bool {
+        let [node, run, theirs, ours] = parts(hello, nonce);
+        let server = server.number().to_be_bytes();
+        secret.is_tag(
+            &[b"fabric server", &node, &run, &theirs, &ours, &server],
+            tag,
+        )
+    }
+
+    pub(super) fn of_client(secret: &Secret, hello: &Hello, nonce: u64) -> [u8; TAG_BYTES] {
+        let [node, run, theirs, ours] = parts(hello, nonce);
+        secret.tag(&[b"fabric client", &node, &run, &theirs, &ours])
+    }
+
+    pub(super) fn is_of_client(secret: &Secret, hello: &Hello, nonce: u64, tag: &[u8]) -> bool {
+        let [node, run, theirs, ours] = parts(hello, nonce);
+        secret.is_tag(&[b"fabric client", &node, &run, &theirs, &ours], tag)
+    }
 }

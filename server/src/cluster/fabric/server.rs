@@ -1,19 +1,47 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-use super::{Hello, Kind, NodeId, PROTOCOL, frame};
+use super::super::ownership::Run;
+use super::super::secret::Secret;
+use super::{Hello, Kind, MAX_FRAME, NodeId, PROTOCOL, Welcome, frame, nonce, tags};
 
 /// Time for a new connection to say who it is.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest frame of one that has not said who it is, bytes.
+const MAX_HELLO: usize = 4 << 10;
+
+/// Connections that have not said yet who they are, most.
+const MAX_STRANGERS: usize = 64;
+
+/// Connections, most.
+const MAX_CONNECTIONS: usize = 4_096;
+
+/// A connection without a question for so long is closed. Askers use none that waited for a fifth of that.
+pub(super) const IDLE: Duration = Duration::from_secs(300);
+
+/// Time for a frame to arrive once it has begun, and for an answer to be taken.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Questions above this size take from the budget of all.
+const SMALL: usize = 64 << 10;
+
+/// Kibibytes that large questions hold at the same time, most.
+const BUDGET_KIB: usize = (2 * MAX_FRAME) >> 10;
+
 /// Pause after `accept` failed, for example because descriptors ran out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Time between two lines of the log about refused connections.
+const LOG_AGAIN: Duration = Duration::from_secs(10);
 
 /// What a node does with the questions of its peers.
 pub trait FabricHandler: Send + Sync + 'static {
@@ -26,21 +54,61 @@ pub trait FabricHandler: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<u8>, String>> + Send;
 }
 
+/// Who is let in.
+pub trait Gatekeeper: Send + Sync + 'static {
+    /// This run.
+    fn run(&self) -> Run;
+
+    /// Nodes of another name are refused.
+    fn cluster_name(&self) -> &str;
+
+    /// What both ends have to know, if anything.
+    fn secret(&self) -> Option<&Secret>;
+
+    /// Whether a live member is asking: it shows the word that this node has sent to the member's heartbeat address.
+    fn is_member(&self, run: Run, word: u64) -> bool;
+}
+
+struct Door<G> {
+    gatekeeper: Arc<G>,
+    strangers: Semaphore,
+    connections: Semaphore,
+    budget: Semaphore,
+    logged: Mutex<Option<Instant>>,
+}
+
+impl<G> Door<G> {
+    fn refused(&self, peer: SocketAddr, reason: &str) {
+        let mut logged = self.logged.lock();
+        if logged.is_none_or(|at| at.elapsed() > LOG_AGAIN) {
+            *logged = Some(Instant::now());
+            info!(target: "fabric", "refused {peer}: {reason}");
+        } else {
+            debug!(target: "fabric", "refused {peer}: {reason}");
+        }
+    }
+}
+
 /// Answers peers until it is dropped.
-pub async fn serve<H: FabricHandler>(
+pub async fn serve<H: FabricHandler, G: Gatekeeper>(
     listener: TcpListener,
-    me: NodeId,
-    cluster_name: String,
+    gatekeeper: Arc<G>,
     handler: Arc<H>,
 ) {
-    let greeting = Arc::new(Greeting { me, cluster_name });
+    let door = Arc::new(Door {
+        gatekeeper,
+        strangers: Semaphore::new(MAX_STRANGERS),
+        connections: Semaphore::new(MAX_CONNECTIONS),
+        budget: Semaphore::new(BUDGET_KIB),
+        logged: Mutex::new(None),
+    });
     let mut open = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let (greeting, handler) = (Arc::clone(&greeting), Arc::clone(&handler));
+                let (door, handler) = (Arc::clone(&door), Arc::clone(&handler));
                 open.spawn(async move {
-                    if let Err(error) = connection(stream, peer, &greeting, &*handler).await {
+                    if let Err(error) = connection(stream, peer, &door, &*handler).await {
                         debug!(target: "fabric", "connection {peer}: {error}");
                     }
                 });
@@ -54,63 +122,133 @@ pub async fn serve<H: FabricHandler>(
     }
 }
 
-struct Greeting {
-    me: NodeId,
-    cluster_name: String,
+/// A peer that said who it is.
+struct Asker {
+    run: Run,
+    word: u64,
 }
 
-impl Greeting {
-    /// Who asks, unless it does not belong here.
-    fn check(&self, kind: u8, body: &[u8]) -> Result<NodeId, String> {
-        let hello: Hello = match Kind::from_number(kind) {
-            Some(Kind::Hello) => serde_json::from_slice(body)
-                .map_err(|error| format!("the greeting cannot be read: {error}"))?,
-            _ => return Err("the first question must be a greeting".to_owned()),
-        };
-        if hello.protocol != PROTOCOL {
-            return Err(format!(
-                "this node speaks `{PROTOCOL}`, not `{}`",
-                hello.protocol
-            ));
-        }
-        if hello.cluster_name != self.cluster_name {
-            return Err(format!(
-                "this node belongs to cluster `{}`, not `{}`",
-                self.cluster_name, hello.cluster_name
-            ));
-        }
-        Ok(hello.node)
+/// Who asks, unless it does not belong here, and what it is told.
+fn check<G: Gatekeeper>(
+    gatekeeper: &G,
+    kind: u8,
+    body: &[u8],
+) -> Result<(Asker, Hello, Welcome), String> {
+    let hello: Hello = match Kind::from_number(kind) {
+        Some(Kind::Hello) => serde_json::from_slice(body)
+            .map_err(|error| format!("the greeting cannot be read: {error}"))?,
+        _ => return Err("the first question must be a greeting".to_owned()),
+    };
+    if hello.protocol != PROTOCOL {
+        return Err(format!(
+            "this node speaks `{PROTOCOL}`, not `{}`",
+            hello.protocol.escape_default()
+        ));
     }
+    if hello.cluster_name != gatekeeper.cluster_name() {
+        return Err(format!(
+            "this node belongs to cluster `{}`, not `{}`",
+            gatekeeper.cluster_name(),
+            hello.cluster_name.escape_default()
+        ));
+    }
+    let asker = Asker {
+        run: (hello.node, hello.incarnation),
+        word: hello.word,
+    };
+    if !gatekeeper.is_member(asker.run, asker.word) {
+        return Err(format!("it is not the member {}", hello.node));
+    }
+    let (me, _) = gatekeeper.run();
+    let nonce = nonce();
+    let tag = gatekeeper
+        .secret()
+        .map(|secret| tags::of_server(secret, &hello, me, nonce).to_vec());
+    let welcome = Welcome {
+        node: me,
+        nonce,
+        tag,
+    };
+    Ok((asker, hello, welcome))
 }
 
-async fn connection<H: FabricHandler>(
+async fn greet<G: Gatekeeper>(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    door: &Door<G>,
+) -> io::Result<Option<Asker>> {
+    let Some((kind, body)) = frame::read(stream, MAX_HELLO).await? else {
+        return Ok(None);
+    };
+    let gatekeeper = &*door.gatekeeper;
+    let (asker, hello, welcome) = match check(gatekeeper, kind, &body) {
+        Ok(checked) => checked,
+        Err(reason) => {
+            door.refused(peer, &reason);
+            frame::write(stream, 1, reason.as_bytes()).await?;
+            return Ok(None);
+        }
+    };
+    frame::write(stream, 0, &serde_json::to_vec(&welcome)?).await?;
+    if let Some(secret) = gatekeeper.secret() {
+        let proof = frame::read(stream, MAX_HELLO).await?;
+        let is_proved = proof.is_some_and(|(kind, tag)| {
+            Kind::from_number(kind) == Some(Kind::Proof)
+                && tags::is_of_client(secret, &hello, welcome.nonce, &tag)
+        });
+        if !is_proved {
+            let reason = "it does not know the secret of the cluster";
+            door.refused(peer, reason);
+            frame::write(stream, 1, reason.as_bytes()).await?;
+            return Ok(None);
+        }
+        frame::write(stream, 0, &[]).await?;
+    }
+    Ok(Some(asker))
+}
+
+async fn connection<H: FabricHandler, G: Gatekeeper>(
     mut stream: TcpStream,
     peer: SocketAddr,
-    greeting: &Greeting,
+    door: &Door<G>,
     handler: &H,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let first = tokio::time::timeout(HELLO_TIMEOUT, frame::read(&mut stream)).await??;
-    let Some((kind, body)) = first else {
+    let (Ok(_connection), Ok(stranger)) =
+        (door.connections.try_acquire(), door.strangers.try_acquire())
+    else {
+        door.refused(peer, "there are too many connections");
         return Ok(());
     };
-    let from = match greeting.check(kind, &body) {
-        Ok(from) => from,
-        Err(reason) => {
-            info!(target: "fabric", "refused {peer}: {reason}");
+    stream.set_nodelay(true)?;
+    let greeting = tokio::time::timeout(HELLO_TIMEOUT, greet(&mut stream, peer, door));
+    let Some(asker) = greeting.await?? else {
+        return Ok(());
+    };
+    drop(stranger);
+    loop {
+        let begun = tokio::time::timeout(IDLE, stream.readable()).await;
+        if begun.is_err() {
+            return Ok(());
+        }
+        let reading = frame::read_within(&mut stream, MAX_FRAME, SMALL, &door.budget);
+        let question = tokio::time::timeout(FRAME_TIMEOUT, reading).await??;
+        let Some((number, body, permit)) = question else {
+            return Ok(());
+        };
+        if !door.gatekeeper.is_member(asker.run, asker.word) {
+            let reason = "it is no live member any more";
             return frame::write(&mut stream, 1, reason.as_bytes()).await;
         }
-    };
-    frame::write(&mut stream, 0, greeting.me.to_string().as_bytes()).await?;
-    while let Some((number, body)) = frame::read(&mut stream).await? {
         let answer = match Kind::from_number(number) {
-            Some(kind) => handler.answer(from, kind, body).await,
+            Some(kind) => handler.answer(asker.run.0, kind, body).await,
             None => Err(format!("unknown kind of question {number}")),
         };
-        match answer {
-            Ok(answer) => frame::write(&mut stream, 0, &answer).await?,
-            Err(reason) => frame::write(&mut stream, 1, reason.as_bytes()).await?,
-        }
+        drop(permit);
+        let (status, answer) = match answer {
+            Ok(answer) => (0, answer),
+            Err(reason) => (1, reason.into_bytes()),
+        };
+        let writing = frame::write(&mut stream, status, &answer);
+        tokio::time::timeout(FRAME_TIMEOUT, writing).await??;
     }
-    Ok(())
 }

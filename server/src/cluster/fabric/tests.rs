@@ -1,20 +1,24 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Fabric, FabricError, FabricHandler, Kind, serve};
+use super::{Fabric, FabricError, FabricHandler, Gatekeeper, Kind, serve};
+use crate::cluster::ownership::Run;
+use crate::cluster::secret::Secret;
 use crate::config::node_id::NodeId;
 
-/// Answers with who asked and what; refuses pulls and never answers pushes.
+/// Answers with who asked and what; refuses to give and never answers drops.
 struct Echo;
 
 impl FabricHandler for Echo {
     async fn answer(&self, from: NodeId, kind: Kind, body: Vec<u8>) -> Result<Vec<u8>, String> {
         match kind {
-            Kind::RecordPull => Err("nothing here".to_owned()),
-            Kind::RecordPush => std::future::pending().await,
+            Kind::Take => Err("nothing here".to_owned()),
+            Kind::Drop => std::future::pending().await,
             _ => Ok([from.to_string().as_bytes(), b" ", &body].concat()),
         }
     }
@@ -24,12 +28,60 @@ fn node(number: u64) -> NodeId {
     NodeId::new(number).unwrap()
 }
 
-/// A node 0xB of the cluster `blue` that echoes, and its address.
-async fn echoing() -> std::net::SocketAddr {
+/// The word by which 0xA is known.
+const WORD: u64 = 77;
+
+/// A node 0xB of the cluster `blue`, which has the first start of 0xA for a member.
+struct Blue {
+    secret: Option<Secret>,
+    /// 0xA is no member any more.
+    forgot: AtomicBool,
+}
+
+impl Gatekeeper for Blue {
+    fn run(&self) -> Run {
+        (node(0xB), 1)
+    }
+
+    fn cluster_name(&self) -> &'static str {
+        "blue"
+    }
+
+    fn secret(&self) -> Option<&Secret> {
+        self.secret.as_ref()
+    }
+
+    fn is_member(&self, run: Run, word: u64) -> bool {
+        (run, word) == ((node(0xA), 1), WORD) && !self.forgot.load(Ordering::SeqCst)
+    }
+}
+
+fn secret(text: &str) -> Option<Secret> {
+    Some(Secret::new(text.as_bytes()).unwrap())
+}
+
+/// Such a node, which echoes, and its address.
+async fn echoing_with(secret: Option<Secret>) -> (SocketAddr, Arc<Blue>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, node(0xB), "blue".into(), Arc::new(Echo)));
-    address
+    let blue = Arc::new(Blue {
+        secret,
+        forgot: AtomicBool::new(false),
+    });
+    tokio::spawn(serve(listener, Arc::clone(&blue), Arc::new(Echo)));
+    (address, blue)
+}
+
+async fn echoing() -> SocketAddr {
+    echoing_with(None).await.0
+}
+
+fn asking(run: Run, cluster: &str, secret: Option<Secret>) -> Fabric {
+    Fabric::new(run, cluster, None, secret)
+}
+
+fn a() -> Fabric {
+    asking((node(0xA), 1), "blue", None)
 }
 
 fn soon() -> Instant {
@@ -39,8 +91,8 @@ fn soon() -> Instant {
 #[tokio::test]
 async fn questions_are_answered_on_connections_that_stay() {
     let address = echoing().await;
-    let fabric = Arc::new(Fabric::new(node(0xA), "blue", None));
-    fabric.set_members([(node(0xB), address)]);
+    let fabric = Arc::new(a());
+    fabric.set_members([(node(0xB), address, WORD)]);
     let mut asked = Vec::new();
     for number in 0..50_usize {
         let fabric = Arc::clone(&fabric);
@@ -65,9 +117,9 @@ async fn failures_say_what_happened() {
         let error = fabric.call(to, kind, b"", deadline).await.unwrap_err();
         (error.to_string(), error.nothing_happened())
     };
-    let fabric = Fabric::new(node(0xA), "blue", None);
-    fabric.set_members([(node(0xB), address), (node(0xC), address)]);
-    let refused = ask(&fabric, node(0xB), Kind::RecordPull, soon()).await;
+    let fabric = a();
+    fabric.set_members([(node(0xB), address, WORD), (node(0xC), address, WORD)]);
+    let refused = ask(&fabric, node(0xB), Kind::Take, soon()).await;
     assert_eq!(refused, ("B refuses: nothing here".to_owned(), true));
     let other = ask(&fabric, node(0xC), Kind::Forward, soon()).await;
     assert_eq!(other, (format!("C refuses: {address} is B"), true));
@@ -77,7 +129,7 @@ async fn failures_say_what_happened() {
         ("D is no live member of the cluster".to_owned(), true)
     );
     let shortly = Instant::now() + Duration::from_millis(50);
-    let late = ask(&fabric, node(0xB), Kind::RecordPush, shortly).await;
+    let late = ask(&fabric, node(0xB), Kind::Drop, shortly).await;
     assert_eq!(late, ("B did not answer in time".to_owned(), false));
     // The connection whose answer may still come is not used again.
     let answer = fabric
@@ -85,14 +137,14 @@ async fn failures_say_what_happened() {
         .await;
     assert_eq!(answer.unwrap(), b"A after");
 
-    let foreign = Fabric::new(node(0xA), "red", None);
-    foreign.set_members([(node(0xB), address)]);
+    let foreign = asking((node(0xA), 1), "red", None);
+    foreign.set_members([(node(0xB), address, WORD)]);
     let refused = ask(&foreign, node(0xB), Kind::Forward, soon()).await;
     let words = "B refuses: this node belongs to cluster `blue`, not `red`";
     assert_eq!(refused, (words.to_owned(), true));
 
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    fabric.set_members([(node(0xB), nobody.local_addr().unwrap())]);
+    fabric.set_members([(node(0xB), nobody.local_addr().unwrap(), WORD)]);
     drop(nobody);
     let down = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
     assert!(matches!(down, Err(FabricError::Connect { .. })), "{down:?}");
@@ -116,8 +168,86 @@ async fn nonsense_ends_its_connection_only() {
         // The end may come as a reset, where bytes were left unread.
         let _ = stream.read_to_end(&mut rest).await;
     }
-    let fabric = Fabric::new(node(0xA), "blue", None);
-    fabric.set_members([(node(0xB), address)]);
+    let fabric = a();
+    fabric.set_members([(node(0xB), address, WORD)]);
     let answer = fabric.call(node(0xB), Kind::Forward, b"!", soon()).await;
     assert_eq!(answer.unwrap(), b"A !");
+}
+
+#[tokio::test]
+async fn only_members_are_let_in_each_under_its_own_name() {
+    let (address, blue) = echoing_with(None).await;
+    let member = a();
+    let cases = [
+        ((node(0xA), 1), WORD, true),
+        // Who does not receive at the member's address, who has started since, and who is no member.
+        ((node(0xA), 1), WORD + 1, false),
+        ((node(0xA), 2), WORD, false),
+        ((node(0xD), 1), WORD, false),
+    ];
+    for (run, word, is_let_in) in cases {
+        let fabric = asking(run, "blue", None);
+        fabric.set_members([(node(0xB), address, word)]);
+        let answer = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
+        assert_eq!(answer.is_ok(), is_let_in, "{run:?} {answer:?}");
+    }
+    member.set_members([(node(0xB), address, WORD)]);
+    let ask = || member.call(node(0xB), Kind::Forward, b"", soon());
+    assert!(ask().await.is_ok());
+    // Its connection is of no use once it is no member any more.
+    blue.forgot.store(true, Ordering::SeqCst);
+    let refused = ask().await.unwrap_err();
+    assert!(refused.nothing_happened(), "{refused}");
+}
+
+#[tokio::test]
+async fn both_ends_prove_that_they_know_the_secret() {
+    let cases = [
+        (secret("0123456789abcdef"), secret("0123456789abcdef"), true),
+        (
+            secret("0123456789abcdef"),
+            secret("0123456789abcdeF"),
+            false,
+        ),
+        (secret("0123456789abcdef"), None, false),
+        (None, secret("0123456789abcdef"), false),
+    ];
+    for (theirs, ours, is_let_in) in cases {
+        let (address, _blue) = echoing_with(theirs).await;
+        let fabric = asking((node(0xA), 1), "blue", ours);
+        fabric.set_members([(node(0xB), address, WORD)]);
+        let answer = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
+        assert_eq!(answer.is_ok(), is_let_in, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_take_neither_memory_nor_all_connections() {
+    let address = echoing().await;
+    // A frame that is larger than any greeting ends the connection before its body is read.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(&(1_u32 << 20).to_be_bytes())
+        .await
+        .unwrap();
+    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    // Those that say nothing are few; whoever comes then is turned away, and let in once they are gone.
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let fabric = a();
+    fabric.set_members([(node(0xB), address, WORD)]);
+    let turned_away = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
+    assert!(turned_away.is_err());
+    drop(silent);
+    let deadline = soon();
+    while fabric
+        .call(node(0xB), Kind::Forward, b"", soon())
+        .await
+        .is_err()
+    {
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
 }

@@ -46,7 +46,7 @@ pub async fn publish(cluster: Arc<Cluster>, functions: LuaFunctions) {
             let texts = texts
                 .iter()
                 .map(|(name, text)| (name.as_str(), text.as_deref()));
-            cluster.membership.publish_all(texts).await;
+            cluster.membership.publish_all(texts);
             published = now;
         }
         if changes.changed().await.is_err() {

@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Cluster;
 use super::membership::Members;
-use crate::config::node_id::NodeId;
 use crate::modules::catalogue::Stored;
 use crate::modules::item::ModuleItem;
 use crate::modules::joining::Standing;
@@ -29,8 +28,7 @@ use crate::modules::persistence::StoreError;
 use crate::modules::version::{Summaries, Summary};
 use crate::transaction::functions::LuaFunctions;
 
-/// One run of a node: its identity and its incarnation.
-pub(super) type Run = (NodeId, u64);
+pub(super) use super::ownership::Run;
 
 /// The runs of these members.
 pub(super) fn runs(members: &Members) -> impl Iterator<Item = Run> + '_ {

@@ -1,207 +1,98 @@
 //! Records in a cluster: each lives with the owner of its partition.
 //!
-//! ```text
-//! a view of other owners ─┬─ a node that holds records of others' partitions pushes them to their owners; when it holds
-//!                         │  none any more it is *settled* under the key of the view, and says so when it is asked
-//!                         └─ an owner whose peers are not all settled asks them for a record of a partition that it has
-//!                            only now, before the first command on it: *resolving*
-//! ```
-//!
-//! `place` says where a command runs, and passes it on; `resolve` gets a record from
-//! where it was; `migrate` pushes what others own. Of two versions of a record the higher generation
-//! wins, then the later update. There are no copies: a node that dies takes its records along.
+//! `crate::cluster::ownership` says who that is and when; here the rule meets the engine and the network: `place` says where
+//! a command runs, and passes it on; `hand_over` takes partitions and has copies dropped; `give` answers both. There are no
+//! copies: a node that dies takes its records along.
 
-mod incoming;
-mod migrate;
+mod give;
+mod hand_over;
+mod merge;
 mod place;
 mod placement;
 mod portable;
-mod resolve;
+mod wire;
 
-pub use migrate::migrate;
+pub use hand_over::hand_over;
 pub use placement::ClusterPlacement;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
-use protocol::key::Digest;
-use protocol::partition_map::PartitionMap;
-use tokio::sync::Notify;
-
-use super::membership::MemberState;
-use super::modules::Run;
-use super::{Cluster, ClusterView, LocalNode};
-use crate::config::node_id::NodeId;
+use super::rule::Rule;
+use super::{Cluster, LocalNode};
+use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
 
-/// How long a node believes one that claims a partition, against its own view.
-const CLAIM_LIFE: Duration = Duration::from_secs(1);
-
-/// A record of a namespace, which is named by its position.
-type Place = (usize, Digest);
-
-/// What a node knows about records that are on their way.
+/// The records of a node of a cluster.
 pub struct Records {
     node: Arc<LocalNode>,
     cluster: Arc<Cluster>,
-    /// Commands cannot just run here: something is on its way, or may be.
-    busy: AtomicBool,
-    /// A view of the cluster is in force. Before, others may count this node as an owner already, but it owns nothing.
-    has_view: AtomicBool,
-    state: Mutex<State>,
-    /// Wakes the pushing.
-    changed: Notify,
-    /// Wakes the asking.
-    view_came: Notify,
-}
-
-struct State {
-    /// The key of the view in force, or that is about to be.
-    key: u64,
-    /// This node holds no record of another's partition under that key.
-    settled_here: bool,
-    /// Partitions that this node owns.
-    owned: PartitionMap,
-    /// Partitions that it has owned without a break since everything was settled last: nobody else holds their records.
-    kept: PartitionMap,
-    /// Peers that said under this key that they are settled.
-    settled: HashSet<Run>,
-    /// Peers that did not.
-    unsettled: Vec<Run>,
-    /// Records that were asked for everywhere under this key.
-    resolved: HashSet<Place>,
-    /// Records that are not here although they were asked for; since when, in milliseconds since 2010: older versions
-    /// that come in late are left out.
-    absent: HashMap<Place, u64>,
-    /// Partitions that others asked for as their owners, which this node's view does not know yet.
-    claimed: HashMap<u16, (NodeId, Instant)>,
-}
-
-impl State {
-    /// Whether another node may hold records of this partition.
-    fn may_be_elsewhere(&self, partition: u16) -> bool {
-        !self.unsettled.is_empty() && !self.kept.has(partition)
-    }
+    rule: Arc<Rule>,
+    /// Held while copies are stored or dropped: one must not undo the other.
+    copying: tokio::sync::Mutex<()>,
 }
 
 impl Records {
     /// The records of a node that has none yet.
     #[must_use]
     pub fn new(node: &Arc<LocalNode>, cluster: &Arc<Cluster>) -> Arc<Self> {
-        let records = Arc::new(Self {
+        let rule = Arc::clone(&cluster.rule);
+        for namespace in &node.namespaces {
+            let rule = Arc::clone(&rule);
+            namespace.set_ownership(move |partition| rule.ticket(partition).is_some());
+        }
+        // What an engine has kept over a restart is a copy like any other, which nothing here follows from.
+        let stored: Vec<u16> = (0..PARTITIONS)
+            .filter(|partition| {
+                let has_records =
+                    |namespace: &Arc<Namespace>| namespace.partition_objects(*partition) != 0;
+                node.namespaces.iter().any(has_records)
+            })
+            .collect();
+        rule.with(|ownership, _| ownership.hold_stored(&stored));
+        Arc::new(Self {
             node: Arc::clone(node),
             cluster: Arc::clone(cluster),
-            busy: AtomicBool::new(false),
-            has_view: AtomicBool::new(false),
-            state: Mutex::new(State {
-                key: 0,
-                settled_here: false,
-                owned: PartitionMap::EMPTY,
-                kept: PartitionMap::EMPTY,
-                settled: HashSet::new(),
-                unsettled: Vec::new(),
-                resolved: HashSet::new(),
-                absent: HashMap::new(),
-                claimed: HashMap::new(),
-            }),
-            changed: Notify::new(),
-            view_came: Notify::new(),
-        });
-        for namespace in &node.namespaces {
-            // Namespaces belong to the node, and so do records: a strong reference would keep all of them for ever.
-            let records = Arc::downgrade(&records);
-            namespace.set_ownership(move |partition| {
-                records
-                    .upgrade()
-                    .is_none_or(|records| records.owns(partition))
-            });
-        }
-        records
+            rule,
+            copying: tokio::sync::Mutex::new(()),
+        })
     }
 
-    /// Tells of a view before it comes into force: from now on, nothing runs here before it is resolved.
-    pub fn prepare(&self, next: &ClusterView) {
-        let mut state = self.state.lock();
-        if state.key == next.key {
-            return;
-        }
-        state.key = next.key;
-        state.settled_here = false;
-        state.settled.clear();
-        state.owned = next
-            .replicas
-            .first()
-            .cloned()
-            .unwrap_or(PartitionMap::EMPTY);
-        let lost: Vec<u16> = (0..PARTITIONS)
-            .filter(|partition| state.kept.has(*partition) && !state.owned.has(*partition))
-            .collect();
-        lost.into_iter()
-            .for_each(|partition| state.kept.remove(partition));
-        state.resolved.clear();
-        let owned = state.owned.clone();
-        state
-            .absent
-            .retain(|(_, digest), _| owned.has(digest.partition_id()));
-        self.look_around(&mut state);
-    }
-
-    /// Tells that a view is in force.
-    pub fn view_changed(&self) {
-        self.has_view.store(true, Ordering::Release);
-        let mut state = self.state.lock();
-        // They were made under the view before. Until this one was in force they counted.
-        state.claimed.clear();
-        self.look_around(&mut state);
-        drop(state);
-        self.changed.notify_one();
-        self.view_came.notify_one();
-    }
-
-    /// Finds out who is not settled, and whether anything is on its way.
-    fn look_around(&self, state: &mut State) {
-        let members = self.cluster.members();
-        state.unsettled = members
-            .values()
-            // One that is joining has no records.
-            .filter(|member| member.state != MemberState::Joining)
-            .map(|member| (member.id, member.incarnation))
-            .filter(|run| !state.settled.contains(run))
-            .collect();
-        state
-            .claimed
-            .retain(|_, (_, since)| since.elapsed() < CLAIM_LIFE);
-        if state.unsettled.is_empty() {
-            state.kept = state.owned.clone();
-            state.resolved.clear();
-            state.absent.clear();
-        }
-        let waiting = (0..PARTITIONS)
-            .filter(|partition| state.owned.has(*partition) && state.may_be_elsewhere(*partition))
-            .count();
+    /// Counts the partitions that are on their way.
+    pub fn count(&self) {
+        let (incoming, outgoing) = self.rule.with(|ownership, _| ownership.on_their_way());
         for namespace in &self.node.namespaces {
-            namespace
-                .migration
-                .incoming
-                .store(waiting as u64, Ordering::Relaxed);
+            let stats = &namespace.migration;
+            stats.incoming.store(incoming as u64, Ordering::Relaxed);
+            stats.outgoing.store(outgoing as u64, Ordering::Relaxed);
         }
-        let busy = waiting != 0 || !state.claimed.is_empty();
-        self.busy.store(busy, Ordering::Release);
     }
 
-    /// Whether this node holds no record of another's partition under the key in force.
-    pub(super) fn is_settled_here(&self) -> bool {
-        self.state.lock().settled_here
+    /// Whether no command is at work on a partition, in any namespace.
+    fn is_quiet(&self, partition: u16) -> bool {
+        let mut namespaces = self.node.namespaces.iter();
+        namespaces.all(|namespace| namespace.locks().is_quiet(partition))
     }
 
-    /// The position of a namespace of this node.
-    fn position(&self, namespace: &str) -> Option<usize> {
-        self.node
-            .namespaces
-            .iter()
-            .position(|known| known.name() == namespace)
+    /// Removes what is here of a partition. The caller holds `copying` and knows that no copy is here that counts.
+    async fn clear(&self, partition: u16) -> Result<(), String> {
+        for namespace in &self.node.namespaces {
+            loop {
+                let page = namespace.scan(partition, None).page().await;
+                let page = page.map_err(|error| error.to_string())?;
+                if page.is_empty() {
+                    break;
+                }
+                for record in page {
+                    let digest = record.digest();
+                    let deadline = self.cluster.deadline();
+                    let lock = namespace.locks().lock(&digest, deadline, 0).await;
+                    let _lock = lock.map_err(|error| error.to_string())?;
+                    let removed = namespace.remove(&digest).await;
+                    removed.map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        Ok(())
     }
 }

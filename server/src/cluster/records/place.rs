@@ -1,14 +1,15 @@
 //! Where a command runs.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use protocol::key::Digest;
 use protocol::result_code::ResultCode;
 
 use super::super::fabric::{FabricError, Kind};
+use super::super::ownership::Ticket;
 use super::Records;
 use crate::config::node_id::NodeId;
+use crate::storage::engine::PARTITIONS;
 use crate::transaction::placement::Passage;
 
 /// Pause before a command is sent on its way again.
@@ -18,63 +19,63 @@ impl Records {
     /// Whether commands on this record just run here.
     #[must_use]
     pub fn is_here(&self, digest: &Digest) -> bool {
-        !self.busy.load(Ordering::Acquire) && self.owns(digest.partition_id())
+        self.owns(digest.partition_id())
     }
 
-    /// Whether this node owns a partition, as far as it knows.
+    /// Whether this node runs commands on a partition now.
     #[must_use]
     pub fn owns(&self, partition: u16) -> bool {
-        self.owner(partition) == Some(self.cluster.me)
+        self.rule.ticket(partition).is_some()
     }
 
-    /// The owner of a partition: who claims it, else who has it in the view in force.
+    /// The right to run a command now.
+    #[must_use]
+    pub fn ticket(&self, digest: &Digest) -> Option<Ticket> {
+        self.rule.ticket(digest.partition_id())
+    }
+
+    /// Whether what was done with this right may be acknowledged.
+    #[must_use]
+    pub fn stands(&self, ticket: Option<Ticket>) -> bool {
+        ticket.is_some_and(|ticket| self.rule.stands(ticket))
+    }
+
+    /// The owner of a partition in the view in force, whether it has the partition already or not.
     #[must_use]
     pub fn owner(&self, partition: u16) -> Option<NodeId> {
-        if !self.has_view.load(Ordering::Acquire) {
-            return None;
-        }
-        if self.busy.load(Ordering::Acquire) {
-            let state = self.state.lock();
-            let claimed = state
-                .claimed
-                .get(&partition)
-                .filter(|(_, since)| since.elapsed() < super::CLAIM_LIFE);
-            if let Some((claimant, _)) = claimed {
-                return Some(*claimant);
-            }
-        }
         self.node.cluster.load().partitions.owner(partition)
     }
 
-    /// Brings a command to where it runs: gets the record here, or has the owner answer.
+    /// Brings a command to where it runs: waits until the partition is here, or has the owner answer.
     ///
     /// `body` is the client's message; `repeatable` says that it may be run twice.
     pub async fn pass(
         &self,
-        namespace: &str,
         digest: &Digest,
         body: &[u8],
         repeatable: bool,
         deadline: Instant,
     ) -> Passage {
+        let now = Instant::now();
+        // The refusal has to arrive in time, too.
+        let patience = now + deadline.saturating_duration_since(now) / 8 * 7;
         loop {
-            match self.owner(digest.partition_id()) {
-                Some(owner) if owner == self.cluster.me => {
-                    return match self.resolve(namespace, digest, deadline).await {
-                        Ok(()) => Passage::Here,
-                        Err(code) => Passage::Refused(code),
-                    };
-                }
-                Some(owner) => match self.forward(owner, body, deadline).await {
-                    Ok(frames) => return Passage::Answered(frames),
-                    Err(error) if repeatable || error.nothing_happened() => {}
-                    // It may have been done.
-                    Err(_) => return Passage::Refused(ResultCode::TIMEOUT),
-                },
-                None => {}
+            if self.is_here(digest) {
+                return Passage::Here;
             }
-            if Instant::now() + PAUSE > deadline {
-                return Passage::Refused(ResultCode::TIMEOUT);
+            match self.owner(digest.partition_id()) {
+                Some(owner) if owner != self.cluster.me => {
+                    match self.forward(owner, body, deadline).await {
+                        Ok(frames) => return Passage::Answered(frames),
+                        Err(error) if repeatable || error.nothing_happened() => {}
+                        // It may have been done.
+                        Err(_) => return Passage::Refused(ResultCode::TIMEOUT),
+                    }
+                }
+                _ => {}
+            }
+            if Instant::now() + PAUSE > patience {
+                return Passage::Refused(ResultCode::UNAVAILABLE);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -93,9 +94,15 @@ impl Records {
             .await
     }
 
-    /// Waits until nothing is on its way to this node's partitions; false when that takes too long.
+    /// Waits until this node serves all partitions that it owns; false when that takes too long.
     pub async fn quiet(&self, deadline: Instant) -> bool {
-        while self.busy.load(Ordering::Acquire) {
+        let is_quiet = || {
+            let view = self.node.cluster.load();
+            (0..PARTITIONS)
+                .filter(|partition| view.partitions.owner(*partition) == Some(self.cluster.me))
+                .all(|partition| self.rule.serves(partition))
+        };
+        while !is_quiet() {
             if Instant::now() + PAUSE > deadline {
                 return false;
             }

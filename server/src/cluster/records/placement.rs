@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use protocol::key::Digest;
 
+use super::super::ownership::Ticket;
 use super::Records;
 use crate::config::node_id::NodeId;
 use crate::transaction::placement::{NotForwarded, Passage, Placement};
@@ -12,6 +13,8 @@ use crate::transaction::placement::{NotForwarded, Passage, Placement};
 pub struct ClusterPlacement(pub Option<Arc<Records>>);
 
 impl Placement for ClusterPlacement {
+    type Ticket = Option<Ticket>;
+
     fn is_here(&self, digest: &Digest) -> bool {
         self.0
             .as_ref()
@@ -33,18 +36,14 @@ impl Placement for ClusterPlacement {
 
     async fn pass(
         &self,
-        namespace: &str,
+        _namespace: &str,
         digest: &Digest,
         body: &[u8],
         repeatable: bool,
         deadline: Instant,
     ) -> Passage {
         match &self.0 {
-            Some(records) => {
-                records
-                    .pass(namespace, digest, body, repeatable, deadline)
-                    .await
-            }
+            Some(records) => records.pass(digest, body, repeatable, deadline).await,
             None => Passage::Here,
         }
     }
@@ -67,10 +66,12 @@ impl Placement for ClusterPlacement {
             })
     }
 
-    async fn ran(&self, namespace: &str, digest: &Digest) {
-        if let Some(records) = &self.0 {
-            records.ran(namespace, digest).await;
-        }
+    fn ticket(&self, digest: &Digest) -> Option<Ticket> {
+        self.0.as_ref()?.ticket(digest)
+    }
+
+    fn stands(&self, ticket: Option<Ticket>) -> bool {
+        self.0.as_ref().is_none_or(|records| records.stands(ticket))
     }
 
     async fn quiet(&self, deadline: Instant) -> bool {

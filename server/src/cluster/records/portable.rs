@@ -8,6 +8,7 @@
 
 use bytes::{Buf, BufMut};
 use data::record::StoredRecord;
+use protocol::key::Digest;
 
 /// Appends a record.
 pub(super) fn write(record: &StoredRecord, out: &mut Vec<u8>) {
@@ -31,10 +32,18 @@ pub(super) fn read(bytes: &mut &[u8]) -> Option<StoredRecord> {
     (!record.is_outline()).then_some(record)
 }
 
+/// The digest of the last of these records.
+pub(super) fn last_digest(mut records: &[u8]) -> Option<Digest> {
+    let mut last = None;
+    while !records.is_empty() {
+        last = Some(read(&mut records)?.digest());
+    }
+    last
+}
+
 #[cfg(test)]
 mod tests {
     use data::record::Parts;
-    use protocol::key::Digest;
     use protocol::particle::Particle;
 
     use super::*;

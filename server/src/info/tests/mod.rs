@@ -478,6 +478,7 @@ fn another_view_changes_every_answer_about_the_cluster() {
     let mut half = PartitionMap::EMPTY;
     (0..2_048).for_each(|partition| half.insert(partition));
     node.cluster.store(Arc::new(ClusterView {
+        clock_skew_ms: 0,
         key: 0x5AC0_E881_973E,
         peers_generation: 2,
         partition_generation: 9,

@@ -105,6 +105,8 @@ fn has_the_fields_of_a_real_node_in_its_order() {
         name == "service.alternate-access-address"
             || name.starts_with("heartbeat.access-")
             || name.starts_with("fabric.access-")
+            || name.ends_with(".cluster-secret-file")
+            || name == "migrate_records_thrown_away"
             || name.starts_with("log_lines_")
             || name.starts_with("client-memory-")
             || name.starts_with("client_memory_")

@@ -27,7 +27,7 @@
 
 mod ledger;
 mod node;
-mod random;
+pub(crate) mod random;
 mod world;
 
 use world::{Fault, Happening, World};

@@ -1,0 +1,328 @@
+//! Taking, giving and dropping copies of partitions.
+
+use std::collections::BTreeMap;
+
+use super::super::NodeId;
+use super::bent::Bent;
+use super::{Holding, Holdings, MemberState, Ownership, Peer, Refusal, Take};
+
+impl Ownership {
+    /// Members that have the same view and have not said yet what they hold. One that is joining holds nothing.
+    #[must_use]
+    pub fn unreported(&self) -> Vec<NodeId> {
+        self.peers
+            .values()
+            .filter(|peer| peer.state != MemberState::Joining && peer.report.is_none())
+            .filter(|peer| peer.key == self.view.key)
+            .map(|peer| peer.run.0)
+            .collect()
+    }
+
+    /// What this node holds, for one that has the same view.
+    ///
+    /// # Errors
+    /// The view is another.
+    pub fn report(&self, key: u64) -> Result<Holdings, Refusal> {
+        self.check_key(key)?;
+        Ok(self
+            .holdings()
+            .map(|(partition, holding)| (partition, holding.clone()))
+            .collect())
+    }
+
+    fn holdings(&self) -> impl Iterator<Item = (u16, &Holding)> + '_ {
+        (0..)
+            .zip(&self.places)
+            .filter_map(|(partition, place)| Some((partition, place.holding.as_ref()?)))
+    }
+
+    fn check_key(&self, key: u64) -> Result<(), Refusal> {
+        let same = key == self.view.key || self.is_bent(Bent::NoFence);
+        same.then_some(()).ok_or(Refusal::OtherView)
+    }
+
+    /// Takes in what a member holds. It counts only while the view is the one in which it was asked.
+    pub fn reported(&mut self, key: u64, node: NodeId, holdings: Holdings) {
+        if self.check_key(key).is_ok()
+            && let Some(peer) = self.peers.get_mut(&node)
+        {
+            peer.report = Some(holdings);
+        }
+    }
+
+    /// Finds out what is to be done for the partitions that this node owns and cannot serve; what needs nothing but
+    /// knowledge is done.
+    pub fn plan(&mut self) -> Vec<Take> {
+        let has_reported =
+            |peer: &Peer| peer.state == MemberState::Joining || peer.report.is_some();
+        let agreed = self.lease().is_some() && self.peers.values().all(has_reported);
+        if !agreed || (!self.missing.is_empty() && !self.is_bent(Bent::MissingIgnored)) {
+            return Vec::new();
+        }
+        let mut takes = Vec::new();
+        let mut reports: BTreeMap<u16, Vec<(NodeId, &Holding)>> = BTreeMap::new();
+        for peer in self.peers.values() {
+            for (partition, holding) in peer.report.iter().flatten() {
+                reports
+                    .entry(*partition)
+                    .or_default()
+                    .push((peer.run.0, holding));
+            }
+        }
+        let mut verified = Vec::new();
+        for (partition, place) in (0_u16..).zip(&self.places) {
+            if !self.view.is_owner(self.me.0, partition) {
+                continue;
+            }
+            let own = place.holding.as_ref();
+            let copies = reports.get(&partition).map_or(&[][..], Vec::as_slice);
+            let replaces_all = |own: &Holding| copies.iter().all(|(_, other)| own.replaces(other));
+            if self.serves(partition) && own.is_some_and(replaces_all) {
+                continue;
+            }
+            let newest = |holding: &Holding| {
+                let replaced =
+                    |other: &Holding| other.replaces(holding) && !holding.replaces(other);
+                !copies.iter().any(|(_, other)| replaced(other)) && !own.is_some_and(replaced)
+            };
+            let keep_own = own.is_some_and(newest);
+            let mut sources: Vec<(NodeId, &Holding)> = Vec::new();
+            for (node, holding) in copies {
+                let known = own
+                    .filter(|_| keep_own)
+                    .into_iter()
+                    .chain(sources.iter().map(|(_, known)| *known));
+                if newest(holding) && !known.into_iter().any(|known| known.replaces(holding)) {
+                    sources.push((*node, *holding));
+                }
+            }
+            let result = match (keep_own, sources.as_slice()) {
+                (true, []) => {
+                    verified.push(partition);
+                    continue;
+                }
+                (false, [(_, holding)]) => holding.next(),
+                _ => {
+                    let parts = sources.iter().map(|(_, holding)| *holding).chain(own);
+                    Holding::first(0, parts)
+                }
+            };
+            takes.push(Take {
+                partition,
+                key: self.view.key,
+                sources: sources.iter().map(|(node, _)| *node).collect(),
+                keep_own,
+                result,
+            });
+        }
+        for take in &mut takes {
+            if take.sources.len() != 1 || take.keep_own {
+                take.result.lineage = self.new_lineage();
+            }
+            if let Some(place) = self.places.get_mut(usize::from(take.partition)) {
+                let was_served =
+                    place.holding.is_some() && (place.verified || place.given.is_empty());
+                place.verified = false;
+                place.given.insert(self.me);
+                if !take.keep_own {
+                    // What is here is of no use any more, and is cleared.
+                    place.holding = None;
+                }
+                // A plan that says the same again is no change.
+                self.revision += u64::from(was_served);
+            }
+        }
+        if !verified.is_empty() {
+            self.revision += 1;
+        }
+        for partition in verified {
+            if let Some(place) = self.places.get_mut(usize::from(partition)) {
+                place.verified = true;
+                place.given.clear();
+            }
+        }
+        takes
+    }
+
+    /// A take is done: all of it is here. False when the view is another by now, and what came is of no use.
+    #[must_use]
+    pub fn took(&mut self, take: &Take) -> bool {
+        let in_time = self.check_key(take.key).is_ok();
+        let Some(place) = self
+            .places
+            .get_mut(usize::from(take.partition))
+            .filter(|_| in_time)
+        else {
+            return false;
+        };
+        self.revision += 1;
+        place.holding = Some(take.result.clone());
+        place.verified = true;
+        place.given.clear();
+        true
+    }
+
+    /// Holds partitions of which records were here before this run began.
+    pub fn hold_stored(&mut self, partitions: &[u16]) {
+        for partition in partitions {
+            let lineage = self.new_lineage();
+            if let Some(place) = self.places.get_mut(usize::from(*partition)) {
+                place.holding = Some(Holding::first(lineage, []));
+                // Others may have gone on since.
+                place.given.insert(self.me);
+            }
+        }
+        self.revision += 1;
+    }
+
+    /// Lets the owner of a partition take the copy that is here. From now on this node does not rely on it. Commands that
+    /// began before have to be over before the first record goes out.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn give(&mut self, key: u64, to: NodeId, partition: u16) -> Result<(), Refusal> {
+        self.may_give(key, to, partition)?;
+        let run = self.peers.get(&to).map(|peer| peer.run);
+        if let Some(place) = self.places.get_mut(usize::from(partition)) {
+            place.given.extend(run);
+        }
+        self.revision += 1;
+        Ok(())
+    }
+
+    /// Whether the copy of a partition goes out under this key.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn may_give(&self, key: u64, to: NodeId, partition: u16) -> Result<(), Refusal> {
+        self.check_key(key)?;
+        if !self.view.is_owner(to, partition) {
+            return Err(Refusal::NotOwner);
+        }
+        let held = self
+            .places
+            .get(usize::from(partition))
+            .is_some_and(|place| place.holding.is_some());
+        held.then_some(()).ok_or(Refusal::NotHeld)
+    }
+
+    /// Copies of others that this node's replace, and that they are to be told to drop.
+    #[must_use]
+    pub fn replaced(&self) -> Vec<(NodeId, Holdings)> {
+        let replacement = |partition: u16| -> Option<&Holding> {
+            let place = self.places.get(usize::from(partition))?;
+            place.holding.as_ref().filter(|_| self.serves(partition))
+        };
+        self.peers
+            .values()
+            .filter_map(|peer| {
+                let drops: Holdings = peer
+                    .report
+                    .iter()
+                    .flatten()
+                    .filter_map(|(partition, held)| {
+                        let own = replacement(*partition)?;
+                        own.replaces(held).then(|| (*partition, own.clone()))
+                    })
+                    .collect();
+                (!drops.is_empty()).then_some((peer.run.0, drops))
+            })
+            .collect()
+    }
+
+    /// A member has dropped its copy of a partition.
+    pub fn was_dropped(&mut self, key: u64, node: NodeId, partition: u16) {
+        if self.check_key(key).is_ok()
+            && let Some(report) = self
+                .peers
+                .get_mut(&node)
+                .and_then(|peer| peer.report.as_mut())
+        {
+            report.retain(|(held, _)| *held != partition);
+        }
+    }
+
+    /// Drops the copy of a partition, which its owner has in this or a newer version. The records may go now.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn drop_copy(
+        &mut self,
+        key: u64,
+        owner: NodeId,
+        partition: u16,
+        by: &Holding,
+    ) -> Result<(), Refusal> {
+        self.check_key(key)?;
+        if !self.view.is_owner(owner, partition) {
+            return Err(Refusal::NotOwner);
+        }
+        let Some(place) = self.places.get_mut(usize::from(partition)) else {
+            return Err(Refusal::NotHeld);
+        };
+        match &place.holding {
+            None => Ok(()),
+            Some(holding) if by.replaces(holding) => {
+                place.holding = None;
+                place.given.clear();
+                self.revision += 1;
+                Ok(())
+            }
+            Some(_) => Err(Refusal::NotReplaced),
+        }
+    }
+
+    /// Whether there is a copy of a partition here that counts; records of others are left over from one that did.
+    #[must_use]
+    pub fn holds(&self, partition: u16) -> bool {
+        self.places
+            .get(usize::from(partition))
+            .is_some_and(|place| place.holding.is_some())
+    }
+
+    /// Partitions that this node owns and does not serve, and those that it holds for others.
+    #[must_use]
+    pub fn on_their_way(&self) -> (usize, usize) {
+        let owned = |partition: u16| self.view.is_owner(self.me.0, partition);
+        let count = u16::try_from(self.places.len()).unwrap_or(u16::MAX);
+        let incoming = (0..count)
+            .filter(|partition| owned(*partition) && !self.serves(*partition))
+            .count();
+        let outgoing = self
+            .holdings()
+            .filter(|(partition, _)| !owned(*partition))
+            .count();
+        (incoming, outgoing)
+    }
+
+    /// Whether this node holds no partition of another.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let me = self.me.0;
+        self.holdings()
+            .all(|(partition, _)| self.view.is_owner(me, partition))
+    }
+
+    /// Whether there is nobody to hand over to, now or soon: one that fell silent may be back.
+    #[must_use]
+    pub fn has_no_heir(&self) -> bool {
+        let heir = |state| matches!(state, MemberState::Ready | MemberState::Joining);
+        self.missing.is_empty() && !self.peers().any(|(_, state)| heir(state))
+    }
+
+    /// Whether a node that is leaving may end: all that live have heard that nothing is left to hand over, or there is
+    /// nobody to hand over to.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        if self.has_no_heir() {
+            return true;
+        }
+        let told = self.settled_sequence.is_some_and(|sequence| {
+            self.peers
+                .values()
+                .all(|peer| peer.confirmed.is_some() && peer.confirmed_sequence >= sequence)
+        });
+        let settled = self.is_settled() && told;
+        self.state == MemberState::Leaving && (settled || self.is_bent(Bent::LeavesEarly))
+    }
+}

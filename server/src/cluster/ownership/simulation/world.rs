@@ -1,0 +1,696 @@
+//! The nodes, the network between them, and what happens to both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::{Bent, MemberState, Run};
+use super::Totals;
+use super::node::{
+    Command, INTERVAL, Kind, Message, Node, PARTITIONS, TIMES, Taking, Up, Version, partition_of,
+};
+use crate::cluster::NodeId;
+use crate::modules::simulation::random::Random;
+
+/// Records.
+const KEYS: u64 = 12;
+
+/// A question without an answer is asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_millis(80);
+
+enum Event {
+    Deliver(NodeId, Message),
+    Tick(Run),
+    /// Reports are asked for, partitions taken and dropped.
+    Work(Run),
+    Execute(Run, u64),
+    Answer(Run, u64),
+    Happen(Happening),
+}
+
+/// What happens from outside.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Happening {
+    Start(usize),
+    Leave(usize),
+    Kill(usize),
+    Pause(usize, u64),
+    Command,
+}
+
+/// What is known of a record from its clients.
+#[derive(Default)]
+struct Known {
+    /// The latest write that was acknowledged.
+    acknowledged: u64,
+    /// Deletes that ran, by their stamps.
+    deletes: Vec<u64>,
+    /// The latest write that was acknowledged before something that excuses its loss.
+    excused: u64,
+}
+
+pub(super) struct World {
+    pub(super) random: Random,
+    /// Nodes may be away for longer than the dead are.
+    pub(super) deadly: bool,
+    pub(super) nodes: Vec<Node>,
+    pub(super) totals: Totals,
+    pub(super) violation: Option<String>,
+    pub(super) now: u64,
+    bend: Option<Bent>,
+    events: BTreeMap<(u64, u64), (Option<usize>, Event)>,
+    scheduled: u64,
+    stamps: u64,
+    loss_percent: u64,
+    longest_delay: u64,
+    slow_percent: u64,
+    is_calm: bool,
+    commands: BTreeMap<u64, Command>,
+    known: Vec<Known>,
+    died: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, bend: Option<Bent>) -> Self {
+        let mut random = Random::new(seed);
+        let count = random.between(2, 5);
+        let nodes = (1..=count)
+            .map(|number| Node {
+                id: NodeId::new(0xA0 + number).expect("not 0"),
+                speed: random.between(920, 1_080),
+                starts: 0,
+                paused_until: 0,
+                up: None,
+                leaving: false,
+            })
+            .collect();
+        Self {
+            deadly: random.percent(50),
+            nodes,
+            totals: Totals::default(),
+            violation: None,
+            bend,
+            now: 0,
+            events: BTreeMap::new(),
+            scheduled: 0,
+            stamps: 0,
+            loss_percent: random.between(0, 15),
+            longest_delay: random.between(1, 60),
+            slow_percent: random.between(0, 4),
+            is_calm: false,
+            commands: BTreeMap::new(),
+            known: (0..KEYS).map(|_| Known::default()).collect(),
+            died: false,
+            random,
+        }
+    }
+
+    /// The longest time for which a node is away, ms.
+    pub(super) fn longest_pause(&mut self) -> u64 {
+        match self.deadly && self.random.percent(40) {
+            true => 6_000,
+            // Less what a message and a beat take, by clocks of different speeds.
+            false => 2_200,
+        }
+    }
+
+    fn violated(&mut self, what: String) {
+        self.violation
+            .get_or_insert(format!("at {} ms: {what}", self.now));
+    }
+
+    fn schedule(&mut self, delay: u64, node: Option<usize>, event: Event) {
+        self.scheduled += 1;
+        self.events
+            .insert((self.now + delay, self.scheduled), (node, event));
+    }
+
+    pub(super) fn happens_in(&mut self, delay: u64, happening: Happening) {
+        self.schedule(delay, None, Event::Happen(happening));
+    }
+
+    pub(super) fn run_for(&mut self, time: u64) {
+        let end = self.now + time;
+        while let Some(first) = self.events.first_entry()
+            && first.key().0 <= end
+            && self.violation.is_none()
+        {
+            let ((at, order), (node, event)) = first.remove_entry();
+            self.now = at;
+            // A paused node does nothing; what it is to do waits in its order.
+            if let Some(paused) = node.map(|node| self.nodes[node].paused_until)
+                && paused > at
+            {
+                self.events.insert((paused, order), (node, event));
+                continue;
+            }
+            match (node, event) {
+                (Some(node), Event::Deliver(from, message)) => self.deliver(node, from, message),
+                (Some(node), Event::Tick(run)) => self.tick(node, run),
+                (Some(node), Event::Work(run)) => self.work(node, run),
+                (Some(node), Event::Execute(run, command)) => self.execute(node, run, command),
+                (Some(node), Event::Answer(run, command)) => self.answer(node, run, command),
+                (_, Event::Happen(happening)) => self.happen(happening),
+                (None, _) => {}
+            }
+        }
+        self.now = end;
+    }
+
+    /// Time by the clock of a node.
+    fn clock(&self, node: usize) -> Duration {
+        Duration::from_micros(self.now * self.nodes[node].speed)
+    }
+
+    fn index(&self, id: NodeId) -> usize {
+        self.nodes
+            .iter()
+            .position(|node| node.id == id)
+            .expect("a node of this world")
+    }
+
+    fn up(&mut self, node: usize, run: Run) -> Option<&mut Up> {
+        let up = self.nodes[node].up.as_mut();
+        up.filter(|up| up.ownership.me() == run)
+    }
+
+    fn send(&mut self, from: usize, to: usize, message: &Message) {
+        let copies = 1 + u64::from(self.random.percent(3));
+        for _ in 0..copies {
+            if self.random.percent(self.loss_percent) {
+                continue;
+            }
+            let delay = match self.random.percent(self.slow_percent) {
+                true => self.random.between(0, 1_500),
+                false => self.random.between(0, self.longest_delay),
+            };
+            let from = self.nodes[from].id;
+            self.schedule(delay, Some(to), Event::Deliver(from, message.clone()));
+        }
+    }
+
+    // ---- From outside
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Start(node) => self.start(node),
+            Happening::Leave(node) => {
+                if self.nodes[node].up.is_some() {
+                    self.nodes[node].leaving = true;
+                }
+            }
+            Happening::Kill(node) => {
+                if self.nodes[node].up.take().is_some() {
+                    self.died = true;
+                    self.excuse();
+                }
+                self.nodes[node].paused_until = 0;
+            }
+            Happening::Pause(node, time) => {
+                let until = self.now + time;
+                let place = &mut self.nodes[node];
+                // One pause at a time, or the node is away for longer.
+                if place.paused_until + 700 < self.now {
+                    place.paused_until = until;
+                    if Duration::from_millis(time) + Duration::from_millis(700) >= TIMES.dead {
+                        self.died = true;
+                    }
+                }
+            }
+            Happening::Command => self.begin(),
+        }
+    }
+
+    /// From now on what was acknowledged may be lost.
+    fn excuse(&mut self) {
+        for known in &mut self.known {
+            known.excused = u64::MAX;
+        }
+    }
+
+    fn start(&mut self, node: usize) {
+        let place = &mut self.nodes[node];
+        if place.up.is_some() {
+            return;
+        }
+        place.starts += 1;
+        place.leaving = false;
+        let run = (place.id, place.starts);
+        let mut up = Up::new(run, self.now);
+        up.ownership.bend = self.bend;
+        place.up = Some(up);
+        self.schedule(0, Some(node), Event::Tick(run));
+        self.schedule(0, Some(node), Event::Work(run));
+    }
+
+    /// All is well from now on.
+    pub(super) fn calm(&mut self) {
+        self.is_calm = true;
+        self.loss_percent = 0;
+        self.slow_percent = 0;
+        self.events
+            .retain(|_, (_, event)| !matches!(event, Event::Happen(_)));
+        self.start_all();
+    }
+
+    pub(super) fn start_all(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.start(node));
+    }
+
+    // ---- Beats
+
+    fn tick(&mut self, node: usize, run: Run) {
+        let clock = self.clock(node);
+        let others: Vec<Run> = (0..self.nodes.len())
+            .filter(|other| *other != node)
+            .filter_map(|other| Some(self.nodes[other].up.as_ref()?.ownership.me()))
+            .collect();
+        let leaving = self.nodes[node].leaving;
+        let now = self.now;
+        let Some(up) = self.up(node, run) else {
+            return;
+        };
+        let ownership = &mut up.ownership;
+        ownership.tick(clock);
+        match ownership.state() {
+            MemberState::Joining => {
+                // Where nobody listens, nobody is waited for.
+                let listened = Duration::from_millis(now - up.started);
+                let known = |run: &Run| ownership.peers().any(|(peer, _)| peer == *run);
+                let alone = ownership.peers().next().is_none() && listened < TIMES.silent;
+                let all_seeds_known = others.iter().all(known) || listened > TIMES.dead;
+                if !alone && ownership.may_serve(clock, all_seeds_known) {
+                    ownership.set_state(MemberState::Ready);
+                }
+            }
+            MemberState::Ready if leaving => ownership.set_state(MemberState::Leaving),
+            MemberState::Leaving if ownership.may_end() => {
+                ownership.set_state(MemberState::Left);
+                let holds = (0..PARTITIONS).any(|partition| up.ownership.holds(partition));
+                let heir = |state| matches!(state, MemberState::Ready | MemberState::Joining);
+                let knows_heir = up.ownership.peers().any(|(_, state)| heir(state));
+                self.beat_all(node);
+                self.nodes[node].up = None;
+                if holds && !knows_heir {
+                    self.excuse();
+                }
+                return;
+            }
+            _ => {}
+        }
+        self.beat_all(node);
+        self.schedule(INTERVAL, Some(node), Event::Tick(run));
+    }
+
+    fn beat_all(&mut self, node: usize) {
+        for to in (0..self.nodes.len()).filter(|to| *to != node) {
+            self.beat(node, to);
+        }
+    }
+
+    fn beat(&mut self, node: usize, to: usize) {
+        let (clock, id) = (self.clock(node), self.nodes[to].id);
+        if let Some(up) = &mut self.nodes[node].up {
+            let known = up.ownership.peers().map(|(run, _)| run);
+            let run = known.into_iter().find(|run| run.0 == id).unwrap_or((id, 0));
+            let beat = up.ownership.beat(clock, run);
+            self.send(node, to, &Message::Beat(beat));
+        }
+    }
+
+    // ---- Handing over
+
+    fn work(&mut self, node: usize, run: Run) {
+        let clock = self.clock(node);
+        let Some(up) = self.up(node, run) else {
+            return;
+        };
+        let key = up.ownership.view().key;
+        let mut messages: Vec<(NodeId, Message)> = Vec::new();
+        for peer in up.ownership.unreported() {
+            messages.push((peer, Message::AskReport(key)));
+        }
+        up.taking.retain(|_, taking| taking.take.key == key);
+        let mut merges = 0;
+        for take in up.ownership.plan() {
+            if up.taking.contains_key(&take.partition) {
+                continue;
+            }
+            if !take.keep_own {
+                up.records[usize::from(take.partition)].clear();
+            }
+            merges += u64::from(take.is_merge());
+            let lacking = take.sources.iter().copied().collect();
+            let asked = Duration::ZERO;
+            up.taking.insert(
+                take.partition,
+                Taking {
+                    take,
+                    lacking,
+                    asked,
+                },
+            );
+        }
+        for taking in up.taking.values_mut() {
+            if taking.asked + ASK_AGAIN < clock || taking.asked == Duration::ZERO {
+                taking.asked = clock;
+                for source in &taking.lacking {
+                    messages.push((*source, Message::AskGive(key, taking.take.partition)));
+                }
+            }
+        }
+        let ownership = &mut up.ownership;
+        up.taking.retain(|_, taking| {
+            let whole = taking.lacking.is_empty();
+            !(whole && ownership.took(&taking.take))
+        });
+        for (peer, drops) in up.ownership.replaced() {
+            messages.push((peer, Message::AskDrop(key, drops)));
+        }
+        self.totals.merged += merges;
+        for (to, message) in messages {
+            let to = self.index(to);
+            self.send(node, to, &message);
+        }
+        let again = self.random.between(5, 25);
+        self.schedule(again, Some(node), Event::Work(run));
+    }
+
+    fn deliver(&mut self, node: usize, from: NodeId, message: Message) {
+        let clock = self.clock(node);
+        let sender = self.index(from);
+        let Some(up) = &mut self.nodes[node].up else {
+            return;
+        };
+        let ownership = &mut up.ownership;
+        let mut answer = None;
+        match message {
+            Message::Beat(beat) => {
+                let changed = ownership.heard(clock, &beat);
+                let asked = beat.asks && beat.key == ownership.view().key;
+                if changed {
+                    self.beat_all(node);
+                } else if asked {
+                    self.beat(node, sender);
+                }
+            }
+            Message::AskReport(key) => {
+                answer = ownership
+                    .report(key)
+                    .ok()
+                    .map(|held| Message::Report(key, held));
+            }
+            Message::Report(key, held) => ownership.reported(key, from, held),
+            Message::AskGive(key, partition) => {
+                let at = usize::from(partition);
+                if ownership.give(key, from, partition).is_ok() && up.busy[at].is_empty() {
+                    answer = Some(Message::Given(key, partition, up.records[at].clone()));
+                }
+            }
+            Message::Given(key, partition, records) => {
+                let fenced = ownership.view().key == key || self.bend == Some(Bent::NoFence);
+                if let Some(taking) = up.taking.get_mut(&partition)
+                    && taking.take.key == key
+                    && fenced
+                    && taking.lacking.remove(&from)
+                {
+                    let here = &mut up.records[usize::from(partition)];
+                    for (key, version) in records {
+                        let known = here.entry(key).or_insert(version);
+                        if (version.generation, version.stamp) > (known.generation, known.stamp) {
+                            *known = version;
+                        }
+                    }
+                }
+            }
+            Message::AskDrop(key, drops) => {
+                let mut dropped = Vec::new();
+                for (partition, by) in drops {
+                    if ownership.drop_copy(key, from, partition, &by).is_ok() {
+                        dropped.push(partition);
+                        up.records[usize::from(partition)].clear();
+                    }
+                }
+                answer = Some(Message::Dropped(key, dropped));
+            }
+            Message::Dropped(key, dropped) => {
+                for partition in dropped {
+                    ownership.was_dropped(key, from, partition);
+                }
+            }
+            Message::Command(command) => self.run(node, command),
+        }
+        if let Some(answer) = answer {
+            self.send(node, sender, &answer);
+        }
+    }
+
+    // ---- Commands
+
+    /// A client sends a command to any node, which passes it on if it is not the owner.
+    fn begin(&mut self) {
+        let kind = match self.random.between(0, 9) {
+            0 => Kind::Delete,
+            1..=3 => Kind::Read,
+            _ => Kind::Add,
+        };
+        let command = Command {
+            key: self.random.between(0, KEYS - 1),
+            kind,
+            begun: 0,
+            ticket: None,
+            found: None,
+            stamp: 0,
+        };
+        let node = self.random.index(self.nodes.len());
+        let Some(up) = &self.nodes[node].up else {
+            return;
+        };
+        let partition = partition_of(command.key);
+        let owner = up.ownership.view().partitions.owner(partition);
+        let id = self.commands.len() as u64;
+        let begun = self.known[command.key as usize].acknowledged;
+        self.commands.insert(id, Command { begun, ..command });
+        match owner {
+            Some(owner) if owner == self.nodes[node].id => {
+                if self.nodes[node].paused_until <= self.now {
+                    self.run(node, id);
+                }
+            }
+            Some(owner) => {
+                let owner = self.index(owner);
+                self.send(node, owner, &Message::Command(id));
+            }
+            None => self.totals.refused += 1,
+        }
+    }
+
+    /// The record is locked, and the right to run is looked for.
+    fn run(&mut self, node: usize, id: u64) {
+        let clock = self.clock(node);
+        let command = self.commands[&id].clone();
+        let (partition, at) = (
+            partition_of(command.key),
+            usize::from(partition_of(command.key)),
+        );
+        let Some(up) = &mut self.nodes[node].up else {
+            return;
+        };
+        // A message may be doubled; a command is not run twice.
+        if command.ticket.is_some() || up.busy[at].contains(&command.key) {
+            return;
+        }
+        let Some(ticket) = up.ownership.ticket(clock, partition) else {
+            self.totals.refused += 1;
+            return;
+        };
+        up.busy[at].insert(command.key);
+        let run = up.ownership.me();
+        let begun = self.known[command.key as usize].acknowledged;
+        if let Some(command) = self.commands.get_mut(&id) {
+            command.ticket = Some(ticket);
+            command.begun = begun;
+        }
+        let delay = self.step();
+        self.schedule(delay, Some(node), Event::Execute(run, id));
+    }
+
+    /// Time between two steps of a command; sometimes the node is paused just there.
+    fn step(&mut self) -> u64 {
+        match self.random.percent(90) {
+            true => self.random.between(0, 2),
+            false => self.random.between(0, 60),
+        }
+    }
+
+    fn execute(&mut self, node: usize, run: Run, id: u64) {
+        self.stamps += 1;
+        let stamp = self.stamps;
+        let Some(command) = self.commands.get(&id).cloned() else {
+            return;
+        };
+        let at = usize::from(partition_of(command.key));
+        let Some(up) = self.up(node, run) else {
+            return;
+        };
+        let records = &mut up.records[at];
+        let found = records.get(&command.key).copied();
+        match command.kind {
+            Kind::Read => {}
+            Kind::Add => {
+                let generation = found.map_or(0, |found| found.generation) + 1;
+                records.insert(command.key, Version { stamp, generation });
+            }
+            Kind::Delete => {
+                records.remove(&command.key);
+            }
+        }
+        up.busy[at].remove(&command.key);
+        if command.kind == Kind::Delete {
+            self.known[command.key as usize].deletes.push(stamp);
+        }
+        if let Some(command) = self.commands.get_mut(&id) {
+            command.found = found;
+            command.stamp = stamp;
+        }
+        let delay = self.step();
+        self.schedule(delay, Some(node), Event::Answer(run, id));
+        if !self.is_calm && self.random.percent(1) {
+            let time = self.longest_pause();
+            let time = self.random.between(10, time);
+            self.happen(Happening::Pause(node, time));
+        }
+    }
+
+    fn answer(&mut self, node: usize, run: Run, id: u64) {
+        let clock = self.clock(node);
+        let Some(command) = self.commands.get(&id).cloned() else {
+            return;
+        };
+        let Some(ticket) = command.ticket else {
+            return;
+        };
+        let Some(up) = self.up(node, run) else {
+            return;
+        };
+        if !up.ownership.stands(clock, ticket) {
+            self.totals.doubtful += 1;
+            return;
+        }
+        self.totals.acknowledged += 1;
+        self.alone(node, command.key);
+        let known = &mut self.known[command.key as usize];
+        let lost = match command.found {
+            Some(found) => found.stamp < command.begun,
+            None => {
+                command.begun != 0 && !known.deletes.iter().any(|delete| *delete >= command.begun)
+            }
+        };
+        let excused = known.excused >= command.begun && known.excused != 0;
+        if command.kind != Kind::Read {
+            known.acknowledged = known.acknowledged.max(command.stamp);
+        }
+        if lost && !excused && !self.died {
+            let (found, begun, key) = (command.found, command.begun, command.key);
+            self.violated(format!(
+                "{:?} of {key} on node {node} found {found:?} after {begun} was acknowledged",
+                command.kind
+            ));
+        }
+    }
+
+    /// When a node acknowledges, no other has a right to.
+    fn alone(&mut self, node: usize, key: u64) {
+        let partition = partition_of(key);
+        let other = (0..self.nodes.len()).find(|other| {
+            let clock = self.clock(*other);
+            // One that is alone has nobody to ask, and goes on after any pause.
+            let has_right = |up: &Up| {
+                let counts = !self.died || up.ownership.peers().next().is_some();
+                counts && up.ownership.ticket(clock, partition).is_some()
+            };
+            *other != node && self.nodes[*other].up.as_ref().is_some_and(has_right)
+        });
+        // One that was served here may be acknowledged while the next owner serves already: the copy that it took has
+        // what was done.
+        let up = self.nodes[node].up.as_ref();
+        let gave = up.is_some_and(|up| {
+            let alone = self.died && up.ownership.peers().next().is_none();
+            alone || !up.ownership.serves(partition)
+        });
+        if let Some(other) = other
+            && !gave
+        {
+            self.violated(format!(
+                "nodes {node} and {other} both serve partition {partition}"
+            ));
+        }
+    }
+
+    // ---- The end
+
+    /// A partition that is not served by its owner, or of which there is a second copy.
+    pub(super) fn unsettled(&self) -> Option<String> {
+        let others = self.nodes.len() - 1;
+        let is_whole = |up: &Up| {
+            let ownership = &up.ownership;
+            ownership.state() == MemberState::Ready && ownership.peers().count() == others
+        };
+        let all_whole = self
+            .nodes
+            .iter()
+            .all(|node| !node.leaving && node.up.as_ref().is_some_and(is_whole));
+        if !all_whole {
+            return Some("not all nodes serve in the end".to_owned());
+        }
+        (0..PARTITIONS).find_map(|partition| {
+            let holds = |up: &Up| up.ownership.holds(partition);
+            let holders: Vec<usize> = (0..self.nodes.len())
+                .filter(|node| self.nodes[*node].up.as_ref().is_some_and(holds))
+                .collect();
+            let serving = |node: usize| {
+                let clock = self.clock(node);
+                let up = self.nodes[node].up.as_ref();
+                up.is_some_and(|up| up.ownership.ticket(clock, partition).is_some())
+            };
+            match holders.as_slice() {
+                [one] if serving(*one) => None,
+                _ => Some(format!(
+                    "partition {partition} is held by {holders:?} in the end"
+                )),
+            }
+        })
+    }
+
+    pub(super) fn check(&mut self) {
+        if let Some(unsettled) = self.unsettled() {
+            self.violated(unsettled);
+        }
+        for key in 0..KEYS {
+            let at = usize::from(partition_of(key));
+            let found = self
+                .nodes
+                .iter()
+                .filter_map(|node| node.up.as_ref())
+                .filter(|up| up.ownership.holds(partition_of(key)))
+                .filter_map(|up| up.records[at].get(&key).copied())
+                .max_by_key(|version| version.stamp);
+            let known = &self.known[key as usize];
+            let kept = match found {
+                Some(found) => found.stamp >= known.acknowledged,
+                None => {
+                    known.acknowledged == 0
+                        || known
+                            .deletes
+                            .iter()
+                            .any(|delete| *delete >= known.acknowledged)
+                }
+            };
+            if !kept && known.excused == 0 && !self.died {
+                let acknowledged = known.acknowledged;
+                self.violated(format!(
+                    "record {key} is {found:?}, {acknowledged} was acknowledged"
+                ));
+            }
+        }
+    }
+}

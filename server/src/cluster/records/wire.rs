@@ -1,0 +1,196 @@
+//! What nodes say about copies of partitions. Numbers are big-endian.
+//!
+//! ```text
+//! holding:    lineage u64 │ number u32 │ ancestors: u8 × (u64, u32)
+//! holdings:   u16 × (partition u16, holding)
+//!
+//! Holdings:   key u64                                     answer: holdings
+//! Take:       key u64 │ after │ u16 × partition u16       answer: blocks, until their end or about a mebibyte
+//! after:      namespace: u8 + text │ digest 20            where the first partition goes on; no digest without a namespace
+//! block:      partition u16 │ whole u8 │ namespace: u8 + text │ records: u32 + bytes
+//! Drop:       key u64 │ holdings                          answer: u16 × partition u16, those that were dropped
+//! ```
+//!
+//! The last block of a partition says that it is whole, and holds nothing else.
+
+use bytes::{Buf, BufMut};
+use protocol::key::Digest;
+
+use super::super::ownership::{Holding, Holdings};
+
+/// Where a partition goes on: a namespace, and the record before.
+pub(super) type After = Option<(String, Digest)>;
+
+pub(super) struct TakeQuestion {
+    pub(super) key: u64,
+    pub(super) after: After,
+    pub(super) partitions: Vec<u16>,
+}
+
+/// Part of a partition.
+pub(super) struct Block<'b> {
+    pub(super) partition: u16,
+    pub(super) is_whole: bool,
+    pub(super) namespace: &'b str,
+    pub(super) records: &'b [u8],
+}
+
+fn put_count(count: usize, out: &mut Vec<u8>) {
+    // There are 4096 partitions.
+    out.put_u16(u16::try_from(count).unwrap_or(u16::MAX));
+}
+
+/// Names of namespaces have at most 31 bytes.
+fn put_name(name: &str, out: &mut Vec<u8>) {
+    out.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    out.put_slice(name.as_bytes());
+}
+
+fn name<'b>(rest: &mut &'b [u8]) -> Option<&'b str> {
+    let length = rest.try_get_u8().ok()?;
+    let (name, tail) = rest.split_at_checked(length.into())?;
+    *rest = tail;
+    std::str::from_utf8(name).ok()
+}
+
+pub(super) fn key_only(key: u64) -> Vec<u8> {
+    key.to_be_bytes().to_vec()
+}
+
+pub(super) fn read_key(rest: &mut &[u8]) -> Option<u64> {
+    rest.try_get_u64().ok()
+}
+
+pub(super) fn put_holdings(holdings: &Holdings, out: &mut Vec<u8>) {
+    put_count(holdings.len(), out);
+    for (partition, holding) in holdings {
+        let (lineage, number, ancestors) = holding.parts();
+        out.put_u16(*partition);
+        out.put_u64(lineage);
+        out.put_u32(number);
+        // There are few.
+        out.put_u8(u8::try_from(ancestors.len()).unwrap_or(u8::MAX));
+        for (lineage, number) in ancestors {
+            out.put_u64(*lineage);
+            out.put_u32(*number);
+        }
+    }
+}
+
+pub(super) fn read_holdings(rest: &mut &[u8]) -> Option<Holdings> {
+    let mut holdings = Holdings::new();
+    for _ in 0..rest.try_get_u16().ok()? {
+        let partition = rest.try_get_u16().ok()?;
+        let (lineage, number) = (rest.try_get_u64().ok()?, rest.try_get_u32().ok()?);
+        let mut ancestors = Vec::new();
+        for _ in 0..rest.try_get_u8().ok()? {
+            ancestors.push((rest.try_get_u64().ok()?, rest.try_get_u32().ok()?));
+        }
+        holdings.push((partition, Holding::from_parts(lineage, number, ancestors)));
+    }
+    Some(holdings)
+}
+
+pub(super) fn put_partitions(partitions: &[u16], out: &mut Vec<u8>) {
+    put_count(partitions.len(), out);
+    partitions
+        .iter()
+        .for_each(|partition| out.put_u16(*partition));
+}
+
+pub(super) fn read_partitions(rest: &mut &[u8]) -> Option<Vec<u16>> {
+    let count = rest.try_get_u16().ok()?;
+    (0..count).map(|_| rest.try_get_u16().ok()).collect()
+}
+
+pub(super) fn take_question(key: u64, after: &After, partitions: &[u16]) -> Vec<u8> {
+    let mut out = key_only(key);
+    match after {
+        Some((namespace, digest)) => {
+            put_name(namespace, &mut out);
+            out.put_slice(&digest.0);
+        }
+        None => put_name("", &mut out),
+    }
+    put_partitions(partitions, &mut out);
+    out
+}
+
+pub(super) fn read_take_question(mut rest: &[u8]) -> Option<TakeQuestion> {
+    let key = read_key(&mut rest)?;
+    let after = match name(&mut rest)? {
+        "" => None,
+        namespace => {
+            let mut digest = [0; 20];
+            rest.try_copy_to_slice(&mut digest).ok()?;
+            Some((namespace.to_owned(), Digest(digest)))
+        }
+    };
+    Some(TakeQuestion {
+        key,
+        after,
+        partitions: read_partitions(&mut rest)?,
+    })
+}
+
+pub(super) fn put_block(block: &Block<'_>, out: &mut Vec<u8>) {
+    out.put_u16(block.partition);
+    out.put_u8(u8::from(block.is_whole));
+    put_name(block.namespace, out);
+    // An answer has about a mebibyte, and a record at most a few.
+    out.put_u32(u32::try_from(block.records.len()).unwrap_or(u32::MAX));
+    out.put_slice(block.records);
+}
+
+pub(super) fn read_block<'b>(rest: &mut &'b [u8]) -> Option<Block<'b>> {
+    let partition = rest.try_get_u16().ok()?;
+    let is_whole = rest.try_get_u8().ok()? != 0;
+    let namespace = name(rest)?;
+    let length = usize::try_from(rest.try_get_u32().ok()?).ok()?;
+    let (records, tail) = rest.split_at_checked(length)?;
+    *rest = tail;
+    Some(Block {
+        partition,
+        is_whole,
+        namespace,
+        records,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let holdings = vec![
+            (1, Holding::from_parts(2, 3, vec![(4, 5), (6, 7)])),
+            (4_095, Holding::from_parts(u64::MAX, u32::MAX, Vec::new())),
+        ];
+        let mut bytes = Vec::new();
+        put_holdings(&holdings, &mut bytes);
+        assert_eq!(read_holdings(&mut bytes.as_slice()), Some(holdings));
+        for end in 0..bytes.len() {
+            assert_eq!(read_holdings(&mut &bytes[..end]), None);
+        }
+        let after = Some(("test".to_owned(), Digest([9; 20])));
+        for after in [None, after] {
+            let read = read_take_question(&take_question(7, &after, &[1, 2])).unwrap();
+            assert_eq!(
+                (read.key, read.after, read.partitions),
+                (7, after, vec![1, 2])
+            );
+        }
+        let mut bytes = Vec::new();
+        let block = Block {
+            partition: 3,
+            is_whole: true,
+            namespace: "test",
+            records: b"abc",
+        };
+        put_block(&block, &mut bytes);
+        let read = read_block(&mut bytes.as_slice()).unwrap();
+        assert_eq!((read.partition, read.is_whole), (3, true));
+        assert_eq!((read.namespace, read.records), ("test", b"abc".as_slice()));
+    }
+}
