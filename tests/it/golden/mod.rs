@@ -6,6 +6,7 @@
 
 mod apply;
 pub(crate) mod differences;
+mod expressions;
 mod info;
 mod operate;
 mod records;

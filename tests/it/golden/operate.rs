@@ -14,6 +14,7 @@ use tests::connection::Connection;
 use tests::error::{Error, Result};
 use tests::records::{RecordKey, WriteOptions};
 
+use super::value::unhex;
 use super::{Findings, Target, short};
 
 #[path = "../../../data/tests/it/tagged.rs"]
@@ -48,11 +49,16 @@ fn group(case: &Value) -> &str {
 
 /// Replays the cases of a group of topics.
 fn replay(file: &str, wanted: &str) {
+    replay_where(file, wanted, |case| group(case) == wanted);
+}
+
+/// Replays those cases of a file for which this holds.
+pub(super) fn replay_where(file: &str, wanted: &str, holds: impl Fn(&Value) -> bool) {
     let target = Target::open();
     let mut findings = Findings::default();
     let mut connection = Connection::open(target.address()).unwrap();
     for case in super::cases(file) {
-        if group(&case) != wanted {
+        if !holds(&case) {
             continue;
         }
         let name = case["case"].as_str().unwrap();
@@ -140,6 +146,9 @@ fn ask(connection: &mut Connection, step: &Value, record: &RecordKey) -> Result<
         tagged::pack(&step["filter"], &mut filter);
         message.field(FieldType::FILTER_EXP, &filter);
     }
+    if let Some(hex) = step["filter_hex"].as_str() {
+        message.field(FieldType::FILTER_EXP, &unhex(hex));
+    }
     for (code, name, value) in &ops {
         message.op(*code, name.as_bytes(), value.as_ref());
     }
@@ -151,7 +160,10 @@ fn ask(connection: &mut Connection, step: &Value, record: &RecordKey) -> Result<
 
 /// Runs a case; the text is empty when everything is as recorded.
 fn run(connection: &mut Connection, case: &Value) -> Result<String> {
-    let record = RecordKey::new("test", "golden", case["case"].as_str().unwrap());
+    let mut record = RecordKey::new("test", "golden", case["case"].as_str().unwrap());
+    if let Some(key) = case.get("key") {
+        record.key = tagged::particle(key);
+    }
     send(connection, &record.delete()?)?;
     if let Some(before) = case["before"].as_object() {
         let bins: Vec<(&str, Particle)> = before
@@ -159,7 +171,9 @@ fn run(connection: &mut Connection, case: &Value) -> Result<String> {
             .map(|(name, value)| (name.as_str(), tagged::particle(value)))
             .collect();
         let options = WriteOptions {
-            ttl: 0,
+            ttl: case["before_meta"]["ttl"]
+                .as_u64()
+                .map_or(0, |ttl| ttl.try_into().unwrap()),
             send_key: case["before_meta"]["send_key"] == true,
         };
         let bins = bins.iter().map(|(name, value)| (*name, value));
