@@ -283,8 +283,19 @@ async fn serve(
     for node in launched {
         stopping.spawn(node.stop(at_once));
     }
-    while stopping.join_next().await.is_some() {}
-    info!(target: "as", "finished clean shutdown - exiting");
+    let all_stopped = async { while stopping.join_next().await.is_some() {} };
+    let again = tokio::select! {
+        () = all_stopped => None,
+        _ = terminate.recv() => Some("SIGTERM"),
+        _ = interrupt.recv() => Some("SIGINT"),
+    };
+    match again {
+        None => info!(target: "as", "finished clean shutdown - exiting"),
+        Some(signal) => warn!(
+            target: "as",
+            "{signal} received again: what is not handed over and not finished by now is lost"
+        ),
+    }
     telling.abort();
     // A sink that takes nothing does not keep the process.
     log.flush(LAST_LINES_LIMIT);

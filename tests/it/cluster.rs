@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::partition_map::PartitionMap;
 use tempfile::TempDir;
@@ -257,13 +257,13 @@ fn a_frozen_node_is_waited_for_and_catches_up() {
     let nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
     nodes[2].freeze().unwrap();
-    let begun = Instant::now();
     assert_eq!(try_put(&nodes[0], "m.lua", &source(1)), "error=timeout");
-    assert!(
-        begun.elapsed() >= Duration::from_secs(2),
-        "{:?}",
-        begun.elapsed()
-    );
+    // It was waited for, and nobody else.
+    let waited = "`m.lua` is not yet on A2; it is still being spread";
+    wait_until("the log says who is lacking", DEADLINE, || {
+        Ok(nodes[0].log().contains(waited))
+    })
+    .unwrap();
     // It is on those that answer, and the status says who does not.
     assert_eq!(list(&nodes[0]), list(&nodes[1]));
     let status = thread::scope(|scope| {
@@ -327,4 +327,42 @@ fn both_sides_of_a_split_agree_when_it_heals_item_19() {
         winner.iter().all(|module| modules.contains(module)),
         "{winner:?} {modules:?}"
     );
+}
+
+#[test]
+fn nodes_that_are_told_to_end_at_the_same_time_do_not_wait_for_each_other() {
+    let (_directory, plan) = plan(3);
+    // A node that waited for one that is gone would wait for a minute.
+    let plan = plan.heartbeat(50, 1_000);
+    for _ in 0..5 {
+        let mut nodes = plan.start().unwrap();
+        wait_until_formed(&nodes);
+        for node in &nodes {
+            node.terminate().unwrap();
+        }
+        for node in &mut nodes {
+            assert!(node.wait().unwrap().success());
+            let log = node.log();
+            assert!(!log.contains("not handed over"), "{log}");
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_wait_of_a_node_that_hands_over() {
+    let (_directory, plan) = plan(2);
+    let plan = plan.heartbeat(50, 1_000);
+    let mut nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    // The one that would take over does not answer.
+    nodes[1].freeze().unwrap();
+    nodes[0].terminate().unwrap();
+    wait_until("it is leaving", DEADLINE, || {
+        Ok(nodes[0].log().contains("SIGTERM received"))
+    })
+    .unwrap();
+    nodes[0].terminate().unwrap();
+    assert!(nodes[0].wait().unwrap().success());
+    assert!(nodes[0].log().contains("SIGTERM received again"));
+    nodes[1].resume().unwrap();
 }

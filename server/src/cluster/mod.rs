@@ -9,6 +9,7 @@ pub mod form;
 mod handle;
 mod heartbeat;
 mod local;
+mod member;
 pub mod membership;
 pub mod modules;
 pub mod ownership;

@@ -31,7 +31,7 @@ use self::contacts::{Contacts, is_usable};
 use self::datagram::{Body, Datagram, Head, MAX_DATAGRAM, Malformed, News, Why};
 use self::limit::LogLimit;
 use self::texts::{OwnTexts, Texts};
-use super::membership::{Member, Members, log_changes};
+use super::member::{Member, Members, log_changes, name};
 use super::ownership::{MemberState, Run};
 use super::rule::Rule;
 use super::secret::Secret;
@@ -217,12 +217,7 @@ impl Heartbeat {
     pub(super) fn fabric_of(&self, run: Run) -> Option<SocketAddr> {
         let state = self.state.lock();
         let known = state.known.get(&run.0).filter(|known| known.run == run)?;
-        known
-            .texts
-            .values
-            .get(super::membership::name::FABRIC)?
-            .parse()
-            .ok()
+        known.texts.values.get(name::FABRIC)?.parse().ok()
     }
 
     /// Whether this is a live run that shows the word which was sent to its address.

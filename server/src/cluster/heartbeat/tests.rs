@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::datagram::{Body, Datagram, Head, News};
 use super::{Heartbeat, HeartbeatSettings, HeartbeatSocket};
-use crate::cluster::membership::name;
+use crate::cluster::member::name;
 use crate::cluster::ownership::{Beat, MemberState, Run, Times};
 use crate::cluster::rule::Rule;
 use crate::cluster::secret::Secret;
