@@ -1,7 +1,7 @@
 //! The command line of `asd`: flags → config → node → run, and the signals that end it.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +66,14 @@ struct Options {
     /// End, as after SIGTERM, when the process ends that has started this one
     #[arg(long)]
     end_with_parent: bool,
+
+    /// Copy what is whole of a damaged file of records to the file of --into, and leave
+    #[arg(long, value_name = "FILE", requires = "into")]
+    salvage: Option<PathBuf>,
+
+    /// The new file of --salvage
+    #[arg(long, value_name = "FILE", requires = "salvage")]
+    into: Option<PathBuf>,
 
     /// Print a script that completes this program's options in a shell, and leave
     #[arg(long, value_name = "SHELL")]
@@ -151,13 +159,33 @@ pub fn run() -> ExitCode {
         let _ = io::stdout().write_all(&text);
         return ExitCode::SUCCESS;
     }
-    match start(&options) {
+    let done = match (&options.salvage, &options.into) {
+        (Some(from), Some(to)) => salvage(from, to),
+        _ => start(&options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "asd: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Saves what is whole of a file of records, and says what is not.
+fn salvage(from: &Path, to: &Path) -> Result<(), StartError> {
+    let saved = crate::storage::file::salvage(from, to)?;
+    let mut out = io::stdout();
+    for damage in &saved.damage {
+        writeln!(out, "damaged at byte {}: {}", damage.at, damage.what)?;
+    }
+    writeln!(
+        out,
+        "{} records are saved in {}",
+        saved.records,
+        to.display()
+    )?;
+    Ok(())
 }
 
 fn start(options: &Options) -> Result<(), StartError> {

@@ -16,6 +16,7 @@ mod cluster_tools;
 mod dependencies;
 mod durability;
 mod golden;
+mod lasting;
 mod launchers;
 mod lifecycle;
 mod load;

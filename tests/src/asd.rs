@@ -21,6 +21,7 @@ pub struct Asd {
     service: String,
     network: String,
     mod_lua: String,
+    storage: String,
     arguments: Vec<OsString>,
 }
 
@@ -37,8 +38,15 @@ impl Asd {
             service: String::new(),
             network: String::new(),
             mod_lua: String::new(),
+            storage: "storage-engine memory {\n        data-size 1G\n    }".to_owned(),
             arguments: Vec::new(),
         }
+    }
+
+    /// Keeps the records of namespace `test` this way: a `storage-engine` block.
+    pub fn storage(mut self, block: &str) -> Self {
+        block.clone_into(&mut self.storage);
+        self
     }
 
     /// Listens on this address instead of 127.0.0.1.
@@ -103,10 +111,9 @@ impl Asd {
     pub fn text(&self) -> String {
         let directory = self.directory.display();
         let modules = self.module_directory();
-        let namespace = |name: &str| {
+        let namespace = |name: &str, storage: &str| {
             format!(
-                "namespace {name} {{\n    default-ttl 0\n    nsup-period 5\n    \
-                 storage-engine memory {{\n        data-size 1G\n    }}\n}}\n"
+                "namespace {name} {{\n    default-ttl 0\n    nsup-period 5\n    {storage}\n}}\n"
             )
         };
         format!(
@@ -119,8 +126,11 @@ impl Asd {
             self.address,
             self.port,
             self.network,
-            namespace("test"),
-            namespace("bar"),
+            namespace("test", &self.storage),
+            namespace(
+                "bar",
+                "storage-engine memory {\n        data-size 1G\n    }"
+            ),
             modules.display(),
             self.mod_lua,
         )

@@ -6,7 +6,7 @@
 //! │ bins: head u8, name, type u8, value
 //!
 //! head:   low half  bytes of the name, 0 to 15
-//!         high half bytes of a value that stands alone: 8 of a number, 1 of a truth value; 0: u32 length, then so many
+//!         high half bytes of a value that stands alone: 8 of a number, 1 of a truth value; 0: length varint, then so many
 //! ```
 //!
 //! Numbers are little-endian; values stand as in messages, so that they are sent from where they are. The low half of
@@ -179,7 +179,10 @@ fn write_bin(name: &[u8], particle: ParticleRef<'_>, out: &mut Vec<u8>) -> Resul
     out.put_u8(particle.kind.0);
     if width == 0 {
         let size = particle.data.len();
-        out.put_u32_le(u32::try_from(size).map_err(|_| too_large("value", size))?);
+        put_varint(
+            u32::try_from(size).map_err(|_| too_large("value", size))?,
+            out,
+        );
     }
     out.put_slice(particle.data);
     Ok(())
@@ -261,7 +264,7 @@ impl<'a> Walk<'a> {
     /// A length as a number of bytes in memory.
     fn length(&mut self) -> Result<usize, FormError> {
         let offset = self.offset;
-        let length = u32::from_le_bytes(self.array()?);
+        let length = self.varint()?;
         usize::try_from(length).map_err(|_| FormError::Malformed {
             part: "length",
             offset,

@@ -153,7 +153,6 @@ const NAMESPACE: &[&str] = &[
     "storage-engine.disable-odirect",
     "storage-engine.enable-osync",
     "storage-engine.encryption",
-    "storage-engine.file",
     "storage-engine.flush-size",
     "storage-engine.fsync-max-sec",
     "storage-engine.load-at-startup",

@@ -332,7 +332,12 @@ impl Reader<'_> {
             return Err(self.refuse(statement, full, reason));
         }
         self.places.entry(full.to_owned()).or_insert(statement.line);
-        if name == "storage-engine" && word != "memory" {
+        let names_file = statement
+            .block
+            .iter()
+            .flatten()
+            .any(|inner| inner.key == "file");
+        if name == "storage-engine" && (word == "pmem" || word == "device" && !names_file) {
             // What is reported is what is done: records are kept in memory.
             values
                 .set(at, "memory")
@@ -340,7 +345,7 @@ impl Reader<'_> {
             self.note(
                 &format!("{full} {word}"),
                 statement,
-                "records are kept in memory only",
+                "records are kept in memory only, as no `file` is named",
             );
         } else if setting.support == Support::Reported && word != setting.default {
             self.without_effect(section, name, full, statement)?;

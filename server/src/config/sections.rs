@@ -259,6 +259,22 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     single_query_threads: number32 -> u32 = "single-query-threads";
     /// Requests that may wait on one record; 0 = no limit.
     transaction_pending_limit: number32 -> u32 = "transaction-pending-limit";
+    /// `memory` or `device`.
+    storage_engine: text -> Option<String> = "storage-engine";
+    /// A change is acknowledged when it is synced.
+    commit_to_device: flag -> bool = "storage-engine.commit-to-device";
+    /// Share of a segment below which it is cleaned, percent.
+    defrag_lwm_pct: number32 -> u32 = "storage-engine.defrag-lwm-pct";
+    /// The file that keeps the records; there is at most one.
+    files: list -> Vec<String> = "storage-engine.file";
+    /// Most bytes of that file.
+    filesize: number -> u64 = "storage-engine.filesize";
+    /// Time after which a change is synced, ms.
+    flush_max_ms: number32 -> u32 = "storage-engine.flush-max-ms";
+    /// Bytes that may wait to be written.
+    max_write_cache: number -> u64 = "storage-engine.max-write-cache";
+    /// Free share of the file below which writes are refused, percent.
+    stop_writes_avail_pct: number32 -> u32 = "storage-engine.stop-writes-avail-pct";
     /// Memory for record data, bytes.
     data_size: number -> u64 = "storage-engine.data-size";
     /// Share of `data_size` above which writes are refused, percent; 0 = never.

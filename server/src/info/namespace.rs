@@ -100,8 +100,18 @@ fn migration(namespace: &Namespace, fields: &mut Fields<'_>) {
 
 fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
     let objects = namespace.usage().objects();
-    let used = namespace.usage().bytes();
-    let total = namespace.settings.data_size();
+    let space = namespace.space();
+    let (used, total, available) = match space {
+        Some(space) => (
+            space.used,
+            space.total,
+            percent(space.available, space.total).min(100),
+        ),
+        None => {
+            let (used, total) = (namespace.usage().bytes(), namespace.settings.data_size());
+            (used, total, 100 - percent(used, total).min(100))
+        }
+    };
     let masters = master_objects(namespace, view);
     fields.put("ns_cluster_size", view.size());
     fields.put("effective_replication_factor", view.replicas.len());
@@ -133,7 +143,7 @@ fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
         ],
     );
     fixed(fields, "false", &["clock_skew_stop_writes"]);
-    fields.put("stop_writes", namespace.settings.stops_writes(used));
+    fields.put("stop_writes", namespace.stops_writes());
     fixed(fields, "false", &["hwm_breached"]);
     fields.put("current_time", seconds(namespace.now_ms()));
     fields.put("non_expirable_objects", namespace.non_expirable_objects());
@@ -168,7 +178,13 @@ fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
     fields.put("data_total_bytes", total);
     fields.put("data_used_bytes", used);
     fields.put("data_used_pct", percent(used, total));
-    fields.put("data_avail_pct", 100 - percent(used, total).min(100));
+    fields.put("data_avail_pct", available);
+    if !namespace.keeps().in_memory {
+        // What tools of servers before 7.0 look for.
+        fields.put("device_total_bytes", total);
+        fields.put("device_used_bytes", used);
+        fields.put("device_available_pct", available);
+    }
     fixed(fields, "1.000", &["data_compression_ratio"]);
     fixed(fields, "0.000", &["record_proto_uncompressed_pct"]);
     fixed(fields, "1.000", &["record_proto_compression_ratio"]);

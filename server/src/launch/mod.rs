@@ -4,6 +4,7 @@ pub(crate) mod credentials;
 pub(crate) mod parent;
 pub(crate) mod provision;
 pub(crate) mod ready;
+pub(crate) mod storage;
 pub(crate) mod throw_away;
 
 use std::io::{self, Write as _};
@@ -118,7 +119,8 @@ impl Prepared {
             Some((cluster, _)) => Arc::new(modules::ClusterModules::new(cluster, &functions)),
             None => Arc::clone(&functions.0) as Arc<dyn ModuleCommands>,
         };
-        let node = Arc::new(Node::new(config, log, modules));
+        let namespaces = storage::open(&config).await?;
+        let node = Arc::new(Node::with_namespaces(config, log, modules, namespaces));
         let local = Arc::new(LocalNode {
             namespaces: node.namespaces.clone(),
             cluster: Arc::clone(&node.cluster),
@@ -204,6 +206,11 @@ impl Launched {
             warn!(target: "as", "serving ended early: {error}");
         }
         self.background.shutdown().await;
+        for namespace in &self.node.namespaces {
+            if let Err(error) = namespace.close().await {
+                tracing::error!(target: "drv", "{{{}}} {error}", namespace.name());
+            }
+        }
     }
 }
 

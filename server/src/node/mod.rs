@@ -60,14 +60,24 @@ impl Node {
     /// A node that is alone and has no records.
     #[must_use]
     pub fn new(config: Config, log: Log, modules: Arc<dyn ModuleCommands>) -> Self {
+        let namespaces = config.namespaces.iter();
+        let namespaces = namespaces
+            .map(|settings| Arc::new(Namespace::new(settings.name(), Arc::new(settings.clone()))))
+            .collect();
+        Self::with_namespaces(config, log, modules, namespaces)
+    }
+
+    /// A node that is alone, with the namespaces of its configuration.
+    #[must_use]
+    pub fn with_namespaces(
+        config: Config,
+        log: Log,
+        modules: Arc<dyn ModuleCommands>,
+        namespaces: Vec<Arc<Namespace>>,
+    ) -> Self {
         let id = identity(&config);
         // Reports show the identity in force. It is always a value of this setting.
         let _ = config.service.set("node-id", &id.to_string());
-        let namespaces = config
-            .namespaces
-            .iter()
-            .map(|settings| Arc::new(Namespace::new(settings.name(), Arc::new(settings.clone()))))
-            .collect();
         Self {
             id,
             namespaces,

@@ -304,13 +304,29 @@ impl Namespace {
         }
     }
 
+    /// Whether writes are refused for want of room: more is used than `stop-writes-used-pct` of what there is, or less is
+    /// free of a file than `stop-writes-avail-pct`.
+    #[must_use]
+    pub fn stops_writes(&self) -> bool {
+        match self.space() {
+            None => self.settings.stops_writes(self.usage.bytes()),
+            Some(space) => {
+                let share = |part: u64| u128::from(part) * 100;
+                let of_total = |percent: u32| u128::from(space.total) * u128::from(percent);
+                let used = self.settings.stop_writes_used_pct();
+                used != 0 && share(space.used) > of_total(used)
+                    || share(space.available) < of_total(self.settings.stop_writes_avail_pct())
+            }
+        }
+    }
+
     /// Why records may not be written now, if they may not: 8 when the namespace is full, 22 when the set is, 4 for a
     /// record without a set where the configuration wants one. `existing` is the version that would be written over.
     ///
     /// Deletes are never refused for these reasons.
     #[must_use]
     pub fn write_refusal(&self, set: &str, existing: Option<&StoredRecord>) -> Option<ResultCode> {
-        if self.settings.stops_writes(self.usage.bytes()) {
+        if self.stops_writes() {
             return Some(ResultCode::OUT_OF_SPACE);
         }
         if set.is_empty() {

@@ -5,6 +5,7 @@
 /// Answers of engines, which may come later or not at all.
 pub mod answer;
 pub mod engine;
+pub mod file;
 pub mod memory;
 mod table;
 #[cfg(test)]

@@ -1,0 +1,545 @@
+//! Promises of files of records: what was acknowledged is there after a crash, what was removed is not, and what is
+//! damaged is named.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use data::record::Parts;
+use protocol::particle::Particle;
+
+use super::open::layout;
+use super::simulated::SimulatedDisk;
+use super::*;
+
+const SEGMENT: u64 = 16 << 10;
+
+fn options(in_memory: bool, commit: bool) -> FileOptions {
+    FileOptions {
+        in_memory,
+        commit,
+        flush_after: Duration::from_millis(1),
+        write_cache: 1 << 20,
+        clean_below_pct: 50,
+    }
+}
+
+fn open(disk: &SimulatedDisk, options: FileOptions) -> Result<FileEngine, OpenError> {
+    let layout = layout("test", 40 * SEGMENT, Some(SEGMENT));
+    FileEngine::open_disk(
+        Box::new(disk.clone()),
+        Path::new("simulated"),
+        layout,
+        options,
+    )
+}
+
+fn digest(number: u64) -> Digest {
+    let mut bytes = [5; 20];
+    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    Digest(bytes)
+}
+
+fn record(number: u64, token: u64, size: usize) -> StoredRecord {
+    let parts = Parts {
+        digest: digest(number),
+        token,
+        generation: (token & 0xffff) as u16,
+        void_time: 0,
+        last_update_ms: token,
+        set: if number % 2 == 0 { "even" } else { "" },
+        key: None,
+    };
+    // All of it tells the token: halves of two versions would be seen.
+    let value = Particle::string(vec![(token % 251) as u8; size]);
+    StoredRecord::new(
+        &parts,
+        [(&b"a"[..], value.as_ref())].into_iter(),
+        &mut Vec::new(),
+    )
+    .unwrap()
+}
+
+async fn put(
+    engine: &FileEngine,
+    number: u64,
+    token: u64,
+    size: usize,
+) -> Result<Changed, StorageError> {
+    engine.put(record(number, token, size), Expected::Any).await
+}
+
+/// Token by number of all that is stored, read whole; each is as it was made.
+async fn stored(engine: &FileEngine, sizes: &BTreeMap<u64, usize>) -> BTreeMap<u64, u64> {
+    let page = engine.page(digest(0).partition_id(), None, 10_000, Extent::Whole);
+    let mut stored = BTreeMap::new();
+    for found in page.await.unwrap() {
+        let number = u64::from_be_bytes(found.digest().0[12..].try_into().unwrap());
+        let token = found.token();
+        let whole = record(number, token, sizes[&token]);
+        assert_eq!(found.as_bytes(), whole.as_bytes(), "never a mix");
+        stored.insert(number, token);
+    }
+    stored
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// What a record may be after a crash: none, or the version of one of these tokens.
+type May = BTreeMap<u64, Vec<Option<u64>>>;
+
+/// One history: changes, crashes and closings in turn; after each start all is as it may be.
+async fn history(seed: u64) {
+    let mut dice = Dice(seed);
+    let (in_memory, commit) = (dice.roll(2) == 0, dice.roll(3) != 0);
+    let options = options(in_memory, commit);
+    let mut disk = SimulatedDisk::default();
+    let mut sizes = BTreeMap::new();
+    let (mut may, mut token): (May, u64) = (May::new(), 0);
+    let mut truncated = 0;
+    // Versions that somebody began to store and was never told of: they may be found until another change is made.
+    let mut doubts: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for life in 0..2 + dice.roll(3) {
+        let engine = open(&disk, options)
+            .unwrap_or_else(|error| panic!("seed {seed}, life {life}: {error}"));
+        let found = stored(&engine, &sizes).await;
+        for (number, allowed) in &mut may {
+            let now = found.get(number).copied();
+            let doubts = doubts.get(number);
+            let in_doubt = now.is_some_and(|now| doubts.is_some_and(|known| known.contains(&now)));
+            assert!(
+                in_doubt || allowed.contains(&now),
+                "seed {seed}, life {life}: record {number} is {now:?} of {allowed:?}"
+            );
+            *allowed = vec![now];
+        }
+        doubts.clear();
+        assert!(
+            found.keys().all(|number| may.contains_key(number)),
+            "seed {seed}"
+        );
+        let (truncations, max_token) = engine.opened_with();
+        let known = truncations
+            .iter()
+            .map(|known| known.before_ms)
+            .max()
+            .unwrap_or(0);
+        assert_eq!(known, truncated, "seed {seed}");
+        token = token.max(max_token);
+        for _ in 0..dice.roll(60) {
+            let number = dice.roll(8);
+            let allowed = may.entry(number).or_insert_with(|| vec![None]);
+            match dice.roll(10) {
+                0 | 1 => {
+                    let removed = engine
+                        .remove(&digest(number), Expected::Any, Removal::Asked)
+                        .await;
+                    if let Changed::Done(Some(_)) = removed.unwrap() {
+                        doubts.remove(&number);
+                    }
+                    allowed.push(None);
+                }
+                2 if dice.roll(4) == 0 => {
+                    truncated = token + 1;
+                    let truncation = Truncation {
+                        set: String::new(),
+                        before_ms: truncated,
+                    };
+                    engine.truncated(&truncation).await.unwrap();
+                    for (number, allowed) in &mut may {
+                        engine
+                            .remove(&digest(*number), Expected::Any, Removal::Truncated)
+                            .await
+                            .unwrap();
+                        *allowed = vec![None];
+                    }
+                    token += 1;
+                    doubts.clear();
+                    continue;
+                }
+                3 => {
+                    engine.flush().await.unwrap();
+                    for allowed in may.values_mut() {
+                        allowed.drain(..allowed.len() - 1);
+                    }
+                    continue;
+                }
+                4 => {
+                    // Somebody goes away in the middle of it.
+                    token += 1;
+                    sizes.insert(token, 200);
+                    let mut put = engine.put(record(number, token, 200), Expected::Any);
+                    let first = std::future::poll_fn(|context| {
+                        std::task::Poll::Ready(Pin::new(&mut put).poll(context).is_ready())
+                    });
+                    if first.await {
+                        doubts.remove(&number);
+                        allowed.push(Some(token));
+                    } else {
+                        doubts.entry(number).or_default().push(token);
+                    }
+                    drop(put);
+                }
+                _ => {
+                    token += 1;
+                    let size = [10, 100, 900, 3_000][dice.roll(4) as usize];
+                    sizes.insert(token, size);
+                    put(&engine, number, token, size).await.unwrap();
+                    doubts.remove(&number);
+                    allowed.push(Some(token));
+                }
+            }
+            if commit {
+                let allowed = may.get_mut(&number).unwrap();
+                allowed.drain(..allowed.len() - 1);
+            }
+        }
+        if dice.roll(4) == 0 {
+            engine.close().await.unwrap();
+            for allowed in may.values_mut() {
+                allowed.drain(..allowed.len() - 1);
+            }
+        } else {
+            let share = dice.roll(4);
+            disk = disk.crash(|| dice.roll(4) < share);
+        }
+    }
+}
+
+use std::future::Future;
+use std::pin::Pin;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_any_crash_what_was_acknowledged_is_there_and_what_was_removed_is_not() {
+    let histories: u64 = match std::env::var("HISTORIES") {
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => 300,
+    };
+    for seed in 0..histories {
+        history(seed).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_acknowledged_before_its_sync_and_nothing_after_one_that_failed() {
+    let disk = SimulatedDisk::default();
+    let engine = open(&disk, options(true, true)).unwrap();
+    let before = disk.syncs();
+    put(&engine, 1, 1, 10).await.unwrap();
+    assert!(disk.syncs() > before);
+    disk.fail_sync_after(0);
+    for token in 2..5 {
+        let refused = put(&engine, 1, token, 10).await;
+        assert!(
+            matches!(refused, Err(StorageError::Failed(_))),
+            "{refused:?}"
+        );
+    }
+    let seen = engine
+        .get(&digest(1), Extent::Whole)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(seen.token(), 1, "what failed was not done");
+    let removed = engine
+        .remove(&digest(1), Expected::Any, Removal::Asked)
+        .await;
+    assert!(matches!(removed, Err(StorageError::Failed(_))));
+    drop(engine);
+    let engine = open(&disk.crash(|| false), options(true, true)).unwrap();
+    let seen = engine
+        .get(&digest(1), Extent::Whole)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(seen.token(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_fails_is_no_acknowledged_change() {
+    for commit in [false, true] {
+        let disk = SimulatedDisk::default();
+        let engine = open(&disk, options(false, commit)).unwrap();
+        put(&engine, 1, 1, 10).await.unwrap();
+        engine.flush().await.unwrap();
+        disk.fail_write_after(0);
+        let mut refused = false;
+        for token in 2..200 {
+            refused |= put(&engine, 2, token, 10).await.is_err();
+            refused |= engine.flush().await.is_err();
+        }
+        assert!(refused);
+        drop(engine);
+        let engine = open(&disk.crash(|| false), options(false, commit)).unwrap();
+        let seen = engine
+            .get(&digest(1), Extent::Whole)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(seen.token(), 1);
+    }
+}
+
+/// Waits for a condition that threads of the engine bring about.
+async fn eventually(mut condition: impl FnMut() -> bool, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_full_refuses_writes_and_takes_them_again_when_records_went() {
+    for in_memory in [true, false] {
+        let disk = SimulatedDisk::default();
+        let engine = open(&disk, options(in_memory, false)).unwrap();
+        let mut token = 0;
+        let refused = loop {
+            token += 1;
+            if let Err(error) = put(&engine, token, token, 3_000).await {
+                break error;
+            }
+            assert!(token < 1_000);
+        };
+        assert!(matches!(refused, StorageError::Full(_)), "{refused}");
+        assert_eq!(engine.space().unwrap().available / SEGMENT, 0);
+        for number in 1..token {
+            let read = engine.get(&digest(number), Extent::Whole).await.unwrap();
+            assert_eq!(read.unwrap().token(), number, "what is stored can be read");
+        }
+        for number in 1..token - 20 {
+            engine
+                .remove(&digest(number), Expected::Any, Removal::Asked)
+                .await
+                .unwrap();
+        }
+        eventually(|| engine.space().unwrap().available > 4 * SEGMENT, "room").await;
+        put(&engine, 1, token + 1, 3_000).await.unwrap();
+        engine.close().await.unwrap();
+        drop(engine);
+        let engine = open(&disk, options(in_memory, false)).unwrap();
+        assert_eq!(engine.partition_objects(digest(0).partition_id()), 21);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_file_system_refuses_writes_until_it_has_room() {
+    let disk = SimulatedDisk::default();
+    let engine = open(&disk, options(true, false)).unwrap();
+    put(&engine, 1, 1, 10).await.unwrap();
+    engine.flush().await.unwrap();
+    disk.set_full(true);
+    let mut token = 1;
+    let refused = loop {
+        token += 1;
+        if let Err(error) = put(&engine, token, token, 3_000).await {
+            break error;
+        }
+        assert!(token < 1_000);
+    };
+    assert!(matches!(refused, StorageError::Full(_)), "{refused}");
+    engine
+        .remove(&digest(1), Expected::Any, Removal::Asked)
+        .await
+        .unwrap();
+    disk.set_full(false);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while put(&engine, token, token, 3_000).await.is_err() {
+        assert!(Instant::now() < deadline, "room was not seen");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn updates_without_end_fit_a_file_and_deletes_do_not_come_back() {
+    for (in_memory, commit) in [(true, false), (false, false), (false, true)] {
+        let disk = SimulatedDisk::default();
+        let engine = open(&disk, options(in_memory, commit)).unwrap();
+        let mut sizes = BTreeMap::new();
+        let mut expected = BTreeMap::new();
+        for token in 1..=1_500_u64 {
+            let number = token * 7 % 50;
+            if token % 5 == 0 {
+                engine
+                    .remove(&digest(number), Expected::Any, Removal::Asked)
+                    .await
+                    .unwrap();
+                expected.remove(&number);
+                continue;
+            }
+            sizes.insert(token, 1_500);
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while let Err(error) = put(&engine, number, token, 1_500).await {
+                // The cleaner is behind.
+                assert!(
+                    matches!(error, StorageError::Full(_)) && Instant::now() < deadline,
+                    "{error}"
+                );
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            expected.insert(number, token);
+        }
+        assert_eq!(stored(&engine, &sizes).await, expected);
+        engine.close().await.unwrap();
+        drop(engine);
+        let engine = open(&disk, options(in_memory, commit)).unwrap();
+        assert_eq!(stored(&engine, &sizes).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flipped_bits_are_named_and_never_read_as_records() {
+    let disk = SimulatedDisk::default();
+    let engine = open(&disk, options(true, true)).unwrap();
+    let mut sizes = BTreeMap::new();
+    for token in 1..=40 {
+        sizes.insert(token, 900);
+        put(&engine, token, token, 900).await.unwrap();
+    }
+    let all = stored(&engine, &sizes).await;
+    engine.close().await.unwrap();
+    drop(engine);
+    let used = disk.used();
+    let mut dice = Dice(1);
+    for _ in 0..300 {
+        let at = used[dice.roll(used.len() as u64) as usize];
+        let bit = dice.roll(8) as u8;
+        // A copy of the disk with one bit flipped.
+        let changed = disk.copy();
+        changed.flip(at, bit);
+        match open(&changed, options(dice.roll(2) == 0, true)) {
+            Err(OpenError::Damaged { .. } | OpenError::Refused { .. }) => {}
+            Err(error) => panic!("byte {at}: {error}"),
+            // It fell on what says nothing any more, like a mark of what was synced in between.
+            Ok(engine) => assert_eq!(stored(&engine, &sizes).await, all, "byte {at} bit {bit}"),
+        }
+        // It stays as it is: another try says the same.
+        drop(changed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_damaged_while_the_file_is_open_is_an_error_of_its_reader_only() {
+    let disk = SimulatedDisk::default();
+    let engine = open(&disk, options(false, true)).unwrap();
+    put(&engine, 1, 1, 900).await.unwrap();
+    put(&engine, 2, 2, 900).await.unwrap();
+    let place = engine.shared.entry(&digest(1)).unwrap().place;
+    disk.flip(engine.shared.position(place.segment, place.offset + 300), 0);
+    let damaged = engine.get(&digest(1), Extent::Whole).await;
+    assert!(
+        matches!(damaged, Err(StorageError::Damaged(_))),
+        "{damaged:?}"
+    );
+    assert!(
+        engine
+            .get(&digest(2), Extent::Whole)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+fn real(directory: &Path, namespace: &str) -> Result<FileEngine, OpenError> {
+    FileEngine::open(
+        &directory.join("records"),
+        16 << 20,
+        namespace,
+        options(true, true),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_private_locked_and_of_one_namespace() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let directory = tempfile::tempdir().unwrap();
+    let engine = real(directory.path(), "test").unwrap();
+    put(&engine, 1, 1, 10).await.unwrap();
+    let second = real(directory.path(), "test")
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        second.contains("records: another process has it open"),
+        "{second}"
+    );
+    let metadata = std::fs::metadata(directory.path().join("records")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    assert!(
+        metadata.blocks() * 512 < metadata.len(),
+        "it takes room as it needs it"
+    );
+    engine.close().await.unwrap();
+    drop(engine);
+    let other = real(directory.path(), "bar")
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        other.contains("it holds the records of namespace `test`, not of `bar`"),
+        "{other}"
+    );
+    std::fs::write(directory.path().join("records"), b"something else").unwrap();
+    let other = real(directory.path(), "test")
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(other.contains("it is not a file of records"), "{other}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_whole_of_a_damaged_file_can_be_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, saved) = (
+        directory.path().join("records"),
+        directory.path().join("saved"),
+    );
+    let engine = real(directory.path(), "test").unwrap();
+    for number in 1..=20 {
+        put(&engine, number, number, 900).await.unwrap();
+    }
+    engine
+        .remove(&digest(3), Expected::Any, Removal::Asked)
+        .await
+        .unwrap();
+    let place = engine.shared.entry(&digest(7)).unwrap().place;
+    let at = engine.shared.position(place.segment, place.offset + 100);
+    engine.close().await.unwrap();
+    drop(engine);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[at as usize] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = real(directory.path(), "test")
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("records: damaged at byte") && refused.contains("salvage"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing was changed");
+    let salvaged = salvage(&path, &saved).unwrap();
+    assert_eq!((salvaged.records, salvaged.damage.len()), (18, 1));
+    assert!(salvage(&path, &saved).is_err(), "nothing is written over");
+    let engine = FileEngine::open(&saved, 16 << 20, "test", options(true, true)).unwrap();
+    for number in 1..=20 {
+        let found = engine.get(&digest(number), Extent::Whole).await.unwrap();
+        assert_eq!(
+            found.is_some(),
+            ![3, 7].contains(&number),
+            "record {number}"
+        );
+    }
+}
