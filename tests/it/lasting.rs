@@ -19,8 +19,7 @@ use crate::server;
 const WRITERS: usize = 4;
 const RECORDS: usize = 25;
 
-/// Kills of each engine, unless `KILLS` says otherwise: `KILLS=125 cargo test -p tests --test it lasting -- --ignored`
-/// is 500 of all four.
+/// Kills of each engine, unless `KILLS` says otherwise: `KILLS=125 cargo test -p tests --test it lasting` is 500 of all.
 const KILLS: usize = 5;
 
 fn kills() -> usize {
@@ -150,7 +149,7 @@ fn kill_loop(asd: &Asd, lasting: bool) {
         wait_until("writes", Duration::from_secs(60), || {
             let may = may.lock().unwrap();
             let highest = may.values().flatten().flatten().max().copied();
-            highest.is_some_and(|highest| highest >= next + i64::try_from(most).unwrap())
+            Ok(highest.is_some_and(|highest| highest >= next + i64::try_from(most).unwrap()))
         })
         .unwrap();
         running.kill().unwrap();
@@ -201,7 +200,6 @@ fn a_restart_finds_all_records_with_their_generations_lives_and_sets() {
         let lives = WriteOptions {
             ttl: 1_000,
             send_key: true,
-            ..WriteOptions::default()
         };
         let frame = other.put([("a", &Particle::integer(1))], lives).unwrap();
         let written = connection.message(&frame).unwrap().header;
@@ -236,7 +234,7 @@ fn a_restart_finds_all_records_with_their_generations_lives_and_sets() {
 }
 
 #[test]
-fn a_second_server_and_a_damaged_file_are_refused_by_name() {
+fn a_damaged_file_is_refused_by_name_and_left_as_it_is() {
     let (directory, asd) = server::prepare();
     let asd = asd.storage(&block("memory", directory.path(), "commit-to-device true"));
     let mut first = asd.start().unwrap();
@@ -244,12 +242,6 @@ fn a_second_server_and_a_damaged_file_are_refused_by_name() {
     for number in 0..20 {
         write(&mut connection, &key(0, number), 1);
     }
-    let refused = asd.run_to_refusal().unwrap();
-    assert!(
-        refused.stderr.contains("another process has it open"),
-        "{}",
-        refused.stderr
-    );
     drop(connection);
     first.terminate().unwrap();
     first.wait().unwrap();

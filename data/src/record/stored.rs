@@ -81,18 +81,6 @@ impl StoredRecord {
         self.mark() & form::OUTLINE != 0
     }
 
-    /// The same version under another token.
-    #[must_use]
-    fn with_token(&self, token: u64) -> Self {
-        let mut bytes = self.as_bytes().to_vec();
-        if let Some(place) = bytes.get_mut(at::TOKEN..at::GENERATION) {
-            place.copy_from_slice(token.to_le_bytes().get(..6).unwrap_or_default());
-        }
-        Self {
-            form: ThinArc::from_header_and_slice((), &bytes),
-        }
-    }
-
     /// Whether both are the same allocation.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
@@ -455,8 +443,6 @@ mod tests {
         assert_eq!(bins_of(&again), bins);
         assert_eq!(again.bin(b"flag"), Some(Particle::bool(true).as_ref()));
         assert!(again.bin(b"missing").is_none());
-        assert_eq!(again.with_token(9).token(), 9);
-        assert_eq!(bins_of(&again.with_token(9)), bins);
     }
 
     #[test]

@@ -55,7 +55,7 @@ const TABLE: &[Row] = &[
     (Section::Service, &["batch-index-threads", "batch-max-buffers-per-queue", "batch-max-unused-buffers", "batch-threads", "batch-max-requests-per-queue", "batch-priority", "batch-without-digests", "info-threads", "transaction-queues", "transaction-threads-per-queue", "scan-", "query-", "nsup-", "info-threads-max", "allow-inline-transactions", "max-msgs-per-type", "dump-message-above-size", "proto-slow-netio-sleep-ms"], THREADS),
     (Section::Service, &["proto-fd-idle-ms-max", "client-fd-max", "reuse-address", "use-queue-per-device", "downgrading", "prole-extra-ttl", "paxos-", "fabric-workers"], OLD),
 
-    (Section::Network, &["info.", "service.external-address", "service.reuse-address", "service.network-interface-name"], OLD),
+    (Section::Network, &["info", "service.external-address", "service.reuse-address", "service.network-interface-name"], OLD),
     (Section::Network, &["service.tls-", "admin.tls-", "heartbeat.tls-", "fabric.tls-"], TLS),
     (Section::Network, &["service.disable-localhost", "admin.disable-localhost"], "the addresses that are named are listened on, and no others"),
     (Section::Network, &["heartbeat.multicast-group", "heartbeat.mcast-ttl", "heartbeat.multicast-ttl", "heartbeat.interface-address"], "nodes find each other by `mesh-seed-address-port` only: without one the node stays alone"),
