@@ -17,7 +17,7 @@ use tools::options::{ConfigOptions, ConnectionOptions, TlsOptions, seconds};
     args_override_self = true
 )]
 pub struct Options {
-    /// Run these commands, or those of this file, and leave
+    /// Run these commands, or those of this file, and exit
     #[arg(
         short = 'e',
         long,
@@ -25,7 +25,7 @@ pub struct Options {
         allow_hyphen_values = true
     )]
     pub execute: Option<String>,
-    /// Start in privileged mode; only together with -e
+    /// With -e: start in privileged mode, in which changes are allowed
     #[arg(long)]
     pub enable: bool,
     /// Write the output of commands to a file, without colour
@@ -34,7 +34,7 @@ pub struct Options {
     /// Show tables as JSON
     #[arg(short = 'j', long)]
     pub json: bool,
-    /// How to print: tables, or everything as one JSON document; only together with -e
+    /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     /// No colour; so does the environment variable NO_COLOR
@@ -85,10 +85,10 @@ pub struct Options {
     /// Log more (has no effect)
     #[arg(long, hide = true)]
     pub debug: bool,
-    /// Print a script that completes this program's options in a shell, and leave
+    /// Print a script that completes this program's options in a shell, and exit
     #[arg(long, value_name = "SHELL")]
     pub completions: Option<clap_complete::Shell>,
-    /// Print the manual page, and leave
+    /// Print the manual page, and exit
     #[arg(long)]
     pub manual: bool,
     /// Print the version
@@ -111,9 +111,9 @@ pub struct Options {
 /// How a run prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Tables and text.
+    /// Tables and text
     Table,
-    /// One JSON document: see [`document`](tools::document).
+    /// With -e: the whole run as one JSON document
     Json,
 }
 

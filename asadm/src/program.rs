@@ -14,7 +14,7 @@ use tools::exit::Exit;
 use tools::output::Output;
 use tools::render::Style;
 use tools::terminal::{prompt, safe};
-use tools::{ask, secret, value};
+use tools::{ask, manual, secret, value};
 
 use crate::options::{Format, Options, Settings};
 use crate::session::{Header, Session};
@@ -56,6 +56,84 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+/// What the manual says after the options and the commands.
+const MANUAL: &[manual::Section<'_>] = &[
+    (
+        "EXIT STATUS",
+        &[
+            (
+                "0",
+                "All commands have done what they are for. Warnings change nothing about that.",
+            ),
+            (
+                "1",
+                "Options that contradict each other, a login that was refused, or no cluster for the shell.",
+            ),
+            (
+                "2",
+                "A command has failed on a node, was not understood or not allowed, or no node could be reached for it; the options are wrong, or a configuration file cannot be read. With --strict also a table that misses a node.",
+            ),
+            ("130", "Interrupted."),
+        ],
+    ),
+    (
+        "FILES",
+        &[
+            manual::CONFIG_FILES[0],
+            manual::CONFIG_FILES[1],
+            (
+                "~/.aerospike/admin_live_cluster_history",
+                "Lines of the shell. Only their user may read them, and lines with a password are not among them.",
+            ),
+        ],
+    ),
+    (
+        "ENVIRONMENT",
+        &[
+            ("NO_COLOR", "Without colour, if it is not empty."),
+            (
+                "COLUMNS",
+                "Width of the screen where it is not known otherwise.",
+            ),
+            (
+                "TMPDIR",
+                "Where collectinfo puts its archive; /tmp if it is not set.",
+            ),
+        ],
+    ),
+    (
+        "SIGNALS",
+        &[
+            (
+                "INT",
+                "In the shell ends the command that runs, and not the shell. With -e ends the program with status 130. What was already sent to nodes takes effect there.",
+            ),
+            ("TERM, HUP", "End the program at once."),
+        ],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            (
+                "asadm -e info",
+                "What the nodes of the cluster on this machine are and do.",
+            ),
+            (
+                "asadm --enable -e 'manage udfs add a.lua path a.lua'",
+                "Registers a module, and waits until every node has it.",
+            ),
+            (
+                "asadm -h 10.0.0.5:3000 --format json -e 'show config namespace for test'",
+                "The configuration of a namespace, for a program to read.",
+            ),
+            (
+                "asadm --enable -e \"asinfo -v 'udf-clear-cache:'\"",
+                "Sends an info command to every node.",
+            ),
+        ],
+    ),
+];
+
 /// Every node is a connection. Where the limit cannot be raised, those beyond it fail by name.
 fn allow_connections() {
     let mut limit = getrlimit(Resource::Nofile);
@@ -78,11 +156,7 @@ fn asked_for(options: &Options) -> Option<Vec<u8>> {
         return Some(text);
     }
     if options.manual {
-        let page = clap_mangen::Man::new(Options::command());
-        // Writing to memory does not fail.
-        let _ = page.render(&mut text);
-        text.extend(command::manual().into_bytes());
-        return Some(text);
+        return Some(manual::page(Options::command(), &command::manual(), MANUAL));
     }
     None
 }
@@ -270,7 +344,7 @@ fn tell(out: &mut Output, problem: &Problem) -> Exit {
             out.warning(text);
             Exit::Success
         }
-        Problem::Error(text) | Problem::Fatal(text) => {
+        Problem::Error(text) | Problem::Absent(text) | Problem::Fatal(text) => {
             out.error(text);
             Exit::Setup
         }

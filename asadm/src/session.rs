@@ -134,6 +134,9 @@ impl Session {
         words: &'a [String],
     ) -> Pin<Box<dyn Future<Output = Ran> + 'a>> {
         Box::pin(async move {
+            if let Some(asked) = command::question(words) {
+                return (Flow::Continue, self.help(asked));
+            }
             let resolved = resolve(words);
             let family = match &resolved {
                 Resolved::Command(command, _) => command.path.first().copied(),

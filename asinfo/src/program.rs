@@ -15,7 +15,7 @@ use tools::config::{ASADM, Config, Problem};
 use tools::connection::Connection;
 use tools::options::{ConfigOptions, ConnectionOptions, TlsOptions, seconds};
 use tools::terminal::{prompt, safe};
-use tools::{secret, suggest, value};
+use tools::{manual, secret, suggest, value};
 
 /// Sends an info command to an Aerospike server and prints the answer.
 #[derive(Parser, Debug)]
@@ -39,10 +39,10 @@ struct Options {
     /// Exit with 1 also for the answers FAIL:... and error=...
     #[arg(long)]
     strict: bool,
-    /// Print a script that completes this program's options in a shell, and leave
+    /// Print a script that completes this program's options in a shell, and exit
     #[arg(long, value_name = "SHELL")]
     completions: Option<clap_complete::Shell>,
-    /// Print the manual page, and leave
+    /// Print the manual page, and exit
     #[arg(long)]
     manual: bool,
     /// Print the version
@@ -70,7 +70,9 @@ struct Outcome {
 impl Outcome {
     fn tell(&mut self, problem: &Problem) {
         match problem {
-            Problem::Warning(text) => self.messages.push(format!("WARNING: {text}")),
+            Problem::Warning(text) | Problem::Absent(text) => {
+                self.messages.push(format!("WARNING: {text}"))
+            }
             Problem::Error(text) | Problem::Fatal(text) => self.fail(text),
         }
     }
@@ -125,8 +127,8 @@ pub fn main() -> ExitCode {
         return printed(io::stdout().write_all(&text));
     }
     if options.manual {
-        let page = clap_mangen::Man::new(Options::command());
-        return printed(page.render(&mut io::stdout()));
+        let page = manual::page(Options::command(), "", MANUAL);
+        return printed(io::stdout().write_all(&page));
     }
     let outcome = run(&options);
     match outcome.print() {
@@ -134,6 +136,46 @@ pub fn main() -> ExitCode {
         result => printed(result),
     }
 }
+
+/// What the manual says after the options.
+const MANUAL: &[manual::Section<'_>] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "The node has answered, whatever it answered."),
+            (
+                "1",
+                "There is no answer: the node cannot be reached, refuses the login, closes the connection or takes too long, or a configuration file cannot be used. With --strict also an answer that is an error.",
+            ),
+            ("2", "The options are wrong."),
+        ],
+    ),
+    ("FILES", &manual::CONFIG_FILES),
+    (
+        "SIGNALS",
+        &[(
+            "INT, TERM",
+            "End the program at once. The node does what it was asked for all the same.",
+        )],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            (
+                "asinfo -v udf-list",
+                "The modules of the node on this machine.",
+            ),
+            (
+                "asinfo -h 10.0.0.5 -p 3000 -l -v namespace/test",
+                "Statistics and configuration of a namespace, one a line.",
+            ),
+            (
+                "asinfo -U admin -P file:/run/secrets/admin -v statistics",
+                "With a password that no list of processes shows.",
+            ),
+        ],
+    ),
+];
 
 /// A reader that has seen enough is no failure.
 fn printed(result: io::Result<()>) -> ExitCode {

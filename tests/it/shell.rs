@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -38,10 +39,20 @@ impl Shell {
     }
 
     fn start_with(address: &str, home: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start_words(address, home, environment, &[])
+    }
+
+    fn start_words(
+        address: &str,
+        home: &Path,
+        environment: &[(&str, &str)],
+        words: &[&str],
+    ) -> Self {
         let Terminal { outer, inner } = Terminal::open().unwrap();
         let inner = || Stdio::from(inner.try_clone().unwrap());
         let child = Command::new(tests::program::path("asadm").unwrap())
             .args(["-h", address])
+            .args(words)
             .env("HOME", home)
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
@@ -304,4 +315,104 @@ fn a_node_that_goes_is_told_of() {
     assert!(telling, "{screen}");
     shell.line("exit");
     assert_eq!(shell.end(), 0);
+}
+
+#[test]
+fn files_and_info_commands_complete_and_a_question_mark_helps() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("modules")).unwrap();
+    module(&home.path().join("modules"));
+    let mut shell = Shell::start(&address, home.path());
+    shell.wait_for("Admin> ");
+    shell.line("manage udfs add ?");
+    shell.wait_for("Usage:  manage udfs add NAME path PATH");
+    shell.wait_for("Admin> ");
+    shell.line("show ?");
+    shell.wait_for("Usage:  show COMMAND");
+    shell.wait_for("Admin> ");
+    shell.line("enable");
+    shell.wait_for("Admin+> ");
+    // A folder is not the end of a path.
+    shell.press("manage udfs add counter.lua path mod");
+    shell.press(TAB);
+    shell.wait_for("modules/");
+    shell.press("cou");
+    shell.press(TAB);
+    shell.wait_for("counter.lua");
+    shell.press(ENTER);
+    shell.wait_for("Successfully added UDF counter.lua.");
+    shell.wait_for("Admin+> ");
+    shell.press("asinfo -v udf-li");
+    shell.press(TAB);
+    shell.wait_for("udf-list");
+    shell.press(ENTER);
+    shell.wait_for("filename=counter.lua");
+    shell.wait_for("Admin+> ");
+    // What may have been meant is told, and not run.
+    shell.line("asinfo -v udf-lst");
+    shell.wait_for("Did you mean `udf-list`?");
+    shell.wait_for("Admin+> ");
+    shell.press(CTRL_D);
+    shell.end();
+}
+
+#[test]
+fn the_history_is_its_users_and_without_passwords() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Shell::start(&address, home.path());
+    shell.wait_for("Admin> ");
+    shell.line("enable");
+    shell.wait_for("Admin+> ");
+    // This server has no users: it refuses, but was told a password.
+    shell.line("manage acl create user joe password sesame1 roles read");
+    shell.wait_for("ERROR");
+    shell.wait_for("Admin+> ");
+    shell.line("show udfs");
+    shell.wait_for("Admin+> ");
+    shell.line("exit");
+    shell.end();
+    let folder = home.path().join(".aerospike");
+    let history = folder.join("admin_live_cluster_history");
+    let lines = fs::read_to_string(&history).unwrap();
+    assert!(lines.contains("show udfs"), "{lines}");
+    assert!(!lines.contains("sesame1"), "{lines}");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&history)), (0o700, 0o600));
+}
+
+#[test]
+fn a_terminal_gets_no_codes_that_are_data_and_no_line_that_is_too_wide() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let environment = [("COLUMNS", "40"), ("NO_COLOR", "1")];
+    let run = |line: &str| {
+        let shell = Shell::start_words(&address, home.path(), &environment, &["-e", line]);
+        let screen = Arc::clone(&shell.screen);
+        shell.end();
+        let screen = screen.lock().unwrap();
+        screen.clone()
+    };
+    for code in [
+        "\u{1b}[31m",
+        "\u{1b}]0;title\u{7}",
+        "\u{9b}2J",
+        "\u{202e}",
+        "a\rb",
+    ] {
+        let screen = run(&format!("asinfo -v 'x{code}'; 'no{code}'"));
+        assert!(screen.contains("command not found"), "{screen:?}");
+        assert!(!screen.contains(code), "{screen:?}");
+    }
+    let screen = run("show best-practices");
+    assert!(
+        screen
+            .lines()
+            .all(|line| line.trim_end().chars().count() <= 40),
+        "{screen}"
+    );
 }

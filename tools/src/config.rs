@@ -114,6 +114,8 @@ pub enum Problem {
     Warning(String),
     /// The same, and the run ends with a failure.
     Error(String),
+    /// A file that was named is not there. For whoever does more than look, that is a reason to stop too.
+    Absent(String),
     /// The file cannot be read at all. What it was to say is not known, so that nothing should be done without it.
     Fatal(String),
 }
@@ -177,7 +179,7 @@ impl Config {
     /// Whether a file could not be read at all.
     pub fn is_unusable(&self) -> bool {
         let mut problems = self.problems.iter();
-        problems.any(|problem| matches!(problem, Problem::Fatal(_)))
+        problems.any(|problem| matches!(problem, Problem::Absent(_) | Problem::Fatal(_)))
     }
 
     /// Whether a flag is on.
@@ -227,7 +229,7 @@ impl Reader<'_> {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if !may_be_absent {
-                    self.problems.push(Problem::Warning(format!(
+                    self.problems.push(Problem::Absent(format!(
                         "Config file read error : {shown} No such file"
                     )));
                 }
@@ -473,7 +475,7 @@ mod tests {
         );
         assert_eq!(
             config.problems,
-            [Problem::Warning(
+            [Problem::Absent(
                 "Config file read error : no/such.conf No such file".to_owned()
             )]
         );

@@ -16,6 +16,7 @@ pub mod exit;
 pub mod hosts;
 pub mod json;
 pub mod login;
+pub mod manual;
 pub mod options;
 pub mod output;
 pub mod records;

@@ -9,7 +9,7 @@ mod secret;
 mod table;
 
 pub use help::{help, manual};
-pub use resolve::{Resolved, children, continues, resolve};
+pub use resolve::{Resolved, children, continues, question, resolve};
 pub use secret::{holds_password, without_passwords};
 pub use table::{GROUPS, MODIFIERS};
 

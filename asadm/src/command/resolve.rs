@@ -41,6 +41,16 @@ pub fn children(path: &[&str]) -> Vec<&'static str> {
     names
 }
 
+/// The words before a question mark that asks for help on them. An info command may hold one.
+pub fn question(words: &[String]) -> Option<&[String]> {
+    match words.split_last() {
+        Some((mark, asked)) if mark == "?" && asked.iter().all(|word| !word.starts_with('-')) => {
+            Some(asked)
+        }
+        _ => None,
+    }
+}
+
 /// Finds the command.
 pub fn resolve(words: &[String]) -> Resolved {
     let mut path: Vec<&'static str> = Vec::new();

@@ -1,5 +1,7 @@
 //! Words that are not understood, and what may have been meant.
 
+use std::iter;
+
 use tools::suggest;
 
 use super::Session;
@@ -45,7 +47,16 @@ impl Session {
         let below = command::children(command.path);
         let flags = command.flags.iter().flat_map(|flag| flag.names);
         let known = below.iter().chain(command.keywords).chain(flags).copied();
-        let near = suggest::nearest(word, known);
+        // A modifier that is mistyped is taken for a word that has its place, if the command has one.
+        let near = iter::once(word)
+            .chain(
+                modifiers
+                    .words
+                    .get(..command.words_max)
+                    .into_iter()
+                    .flatten(),
+            )
+            .find_map(|word| suggest::nearest(word, known.clone()));
         let path = command.path.join(" ");
         if near.is_none() && !below.is_empty() {
             self.out.warning(&format!(

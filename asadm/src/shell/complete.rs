@@ -1,9 +1,11 @@
 //! Completion: command words and modifiers from the table of commands, names from the cluster.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tools::suggest;
 use tools::terminal::line::{Completion, Language};
 
 use super::vocabulary::Vocabulary;
@@ -45,15 +47,87 @@ fn suggestions(line: &str, position: usize, vocabulary: &Vocabulary) -> Vec<Comp
         return Vec::new();
     };
     let word = typed.get(start..).unwrap_or_default();
-    completions(typed.get(..start).unwrap_or_default(), vocabulary)
-        .into_iter()
-        .filter(|name| name.starts_with(word))
-        .map(|name| Completion {
-            text: parse::written(&name).into_owned(),
-            start,
-            ends: true,
+    let before = typed.get(..start).unwrap_or_default();
+    let completion = |name: String, ends| Completion {
+        text: parse::written(&name).into_owned(),
+        start,
+        ends,
+    };
+    match next(before) {
+        Next::Path => paths(word)
+            .into_iter()
+            .map(|path| {
+                let ends = !path.ends_with('/');
+                completion(path, ends)
+            })
+            .collect(),
+        // Most of them go on with parameters.
+        Next::InfoCommand => suggest::info_commands()
+            .filter(|name| name.starts_with(word))
+            .map(|name| completion(name.to_owned(), false))
+            .collect(),
+        Next::Word => completions(before, vocabulary)
+            .into_iter()
+            .filter(|name| name.starts_with(word))
+            .map(|name| completion(name, true))
+            .collect(),
+    }
+}
+
+/// What kind of word follows.
+enum Next {
+    Word,
+    Path,
+    InfoCommand,
+}
+
+fn next(before: &str) -> Next {
+    match last_command(before).as_slice() {
+        [family, udfs, add, .., modifier]
+            if (family.as_str(), udfs.as_str(), add.as_str()) == ("manage", "udfs", "add")
+                && modifier == "path" =>
+        {
+            Next::Path
+        }
+        [command, flag] if command == "asinfo" && flag == "-v" => Next::InfoCommand,
+        _ => Next::Word,
+    }
+}
+
+/// Files and folders that begin so, folders with a slash at their end. Hidden ones where the dot is typed.
+fn paths(typed: &str) -> Vec<String> {
+    let (folder, begin) = match typed.rsplit_once('/') {
+        Some((folder, begin)) => (format!("{folder}/"), begin),
+        None => (String::new(), typed),
+    };
+    let place = match folder.as_str() {
+        "" => ".",
+        folder => folder,
+    };
+    // A folder that cannot be read has nothing to offer.
+    let Ok(entries) = fs::read_dir(place) else {
+        return Vec::new();
+    };
+    let mut found: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?;
+            let shown =
+                name.starts_with(begin) && (begin.starts_with('.') || !name.starts_with('.'));
+            let slash = if path.is_dir() { "/" } else { "" };
+            shown.then(|| format!("{folder}{name}{slash}"))
         })
-        .collect()
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// The words of the command that a line ends in.
+fn last_command(before: &str) -> Vec<String> {
+    let commands = parse::lines(before).unwrap_or_default();
+    let ends = before.trim_end_matches([' ', '\t']).ends_with([';', '\n']);
+    let last = commands.into_iter().next_back().filter(|_| !ends);
+    last.unwrap_or_default()
 }
 
 fn owned(names: impl IntoIterator<Item = &'static str>) -> Vec<String> {
@@ -62,10 +136,7 @@ fn owned(names: impl IntoIterator<Item = &'static str>) -> Vec<String> {
 
 /// The words that can follow a line.
 fn completions(before: &str, vocabulary: &Vocabulary) -> Vec<String> {
-    let commands = parse::lines(before).unwrap_or_default();
-    let ends = before.trim_end_matches([' ', '\t']).ends_with([';', '\n']);
-    let words = commands.into_iter().next_back().filter(|_| !ends);
-    let words = words.unwrap_or_default();
+    let words = last_command(before);
     let skip = usize::from(
         words
             .first()
@@ -190,6 +261,14 @@ mod tests {
             ("manage truncate ns test set o", "'old users'"),
             ("asinfo -v 'a;", ""),
             ("asinfo -v 'a; b' w", "with"),
+            ("asinfo -v udf-l", "udf-list"),
+            ("asinfo -v query-abort", "query-abort query-abort-all"),
+            (
+                "manage udfs add a path src/shell/v",
+                "src/shell/vocabulary.rs",
+            ),
+            ("manage udfs add a path sr", "src/"),
+            ("manage udfs add a path nosuch/", ""),
         ] {
             let found: Vec<_> = suggestions(line, line.len(), &vocabulary())
                 .into_iter()

@@ -39,6 +39,8 @@ pub(crate) enum Mood {
     Slow,
     /// Has users and roles.
     Secured,
+    /// Lists a module whose name acts on a terminal.
+    Hostile,
 }
 
 /// The nodes `N1`, `N2`, `N3`; the last one is the principal.
@@ -158,6 +160,9 @@ fn serve(
                     if looks.count() < 3 {
                         answer = answer.replace("hash=01", "hash=02");
                     }
+                }
+                (Mood::Hostile, "udf-list") => {
+                    answer = answer.replace("old", "o\u{1b}[31ml\u{9b}d\u{202e}");
                 }
                 (Mood::Nobody, "node") => answer = "\u{1}?".to_owned(),
                 (Mood::DamagedPeers, "peers-clear-std") => {

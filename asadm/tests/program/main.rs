@@ -6,10 +6,12 @@
 )]
 
 mod accounts;
+mod archive;
 mod cluster;
 mod document;
 mod faults;
 mod manage;
+mod words;
 
 use std::fs;
 use std::io::Write;
@@ -325,6 +327,12 @@ fn help_completions_and_manual_come_from_the_definitions() {
         (&["-e", "help"], "    watch "),
         (&["--completions", "bash"], "--single-node"),
         (&["--manual"], "manage udfs add NAME path PATH"),
+        (&["--manual"], ".SH EXIT STATUS"),
+        (&["-e", "?"], "    watch "),
+        (
+            &["-e", "manage udfs add ?"],
+            "Usage:  manage udfs add NAME path PATH",
+        ),
         (&["--version"], "Aerospike Administration Shell\nVersion "),
     ] {
         let ran = run(&cluster, words);

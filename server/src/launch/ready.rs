@@ -75,17 +75,15 @@ pub(crate) fn announce(launched: &[Launched]) {
     ));
 }
 
-/// The options that make a tool on this machine reach an address.
+/// The options that make a tool on this machine reach an address, whatever a file of defaults names.
 fn tool_options(address: &SocketAddr) -> String {
     let (ip, port) = (address.ip(), address.port());
-    match ip {
-        ip if ip.is_unspecified() => format!("-p {port}"),
-        std::net::IpAddr::V6(ip) => format!("-h [{ip}]:{port}"),
-        std::net::IpAddr::V4(ip) if ip.is_loopback() && ip.octets() == [127, 0, 0, 1] => {
-            format!("-p {port}")
-        }
-        std::net::IpAddr::V4(ip) => format!("-h {ip} -p {port}"),
-    }
+    let ip = match ip {
+        std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("-h {}", SocketAddr::new(ip, port))
 }
 
 /// The document on one line of stdout: for programs.
@@ -146,10 +144,10 @@ mod tests {
     #[test]
     fn hints_name_the_address_that_is_listened_on() {
         for (address, options) in [
-            ("127.0.0.1:3000", "-p 3000"),
-            ("0.0.0.0:3000", "-p 3000"),
-            ("127.0.0.2:3000", "-h 127.0.0.2 -p 3000"),
-            ("10.1.2.3:4000", "-h 10.1.2.3 -p 4000"),
+            ("127.0.0.1:3000", "-h 127.0.0.1:3000"),
+            ("0.0.0.0:3000", "-h 127.0.0.1:3000"),
+            ("127.0.0.2:3000", "-h 127.0.0.2:3000"),
+            ("10.1.2.3:4000", "-h 10.1.2.3:4000"),
             ("[::1]:3000", "-h [::1]:3000"),
         ] {
             assert_eq!(tool_options(&address.parse().unwrap()), options);
