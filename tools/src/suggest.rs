@@ -103,7 +103,7 @@ pub fn info_command(command: &str) -> Option<&'static str> {
 }
 
 /// Names of info commands.
-fn info_commands() -> impl Iterator<Item = &'static str> {
+pub fn info_commands() -> impl Iterator<Item = &'static str> {
     INFO_COMMANDS.iter().copied()
 }
 
