@@ -385,11 +385,13 @@ fn the_history_is_its_users_and_without_passwords() {
 }
 
 #[test]
-fn a_terminal_gets_no_codes_that_are_data_and_no_line_that_is_too_wide() {
+fn a_terminal_gets_no_codes_that_are_data_and_no_row_that_is_too_wide() {
+    const COLUMNS: usize = 80;
     let server = server::start();
     let address = server.address().to_string();
     let home = tempfile::tempdir().unwrap();
-    let environment = [("COLUMNS", "40"), ("NO_COLOR", "1")];
+    let columns = COLUMNS.to_string();
+    let environment = [("COLUMNS", columns.as_str()), ("NO_COLOR", "1")];
     let run = |line: &str| {
         let shell = Shell::start_words(&address, home.path(), &environment, &["-e", line]);
         let screen = Arc::clone(&shell.screen);
@@ -408,11 +410,17 @@ fn a_terminal_gets_no_codes_that_are_data_and_no_line_that_is_too_wide() {
         assert!(screen.contains("command not found"), "{screen:?}");
         assert!(!screen.contains(code), "{screen:?}");
     }
-    let screen = run("show best-practices");
+    // A long cell is cut, and the rows stay in their lines.
+    module(home.path());
+    let name = "long".repeat(20);
+    let screen = run(&format!(
+        "enable; manage udfs add {name}.lua path counter.lua; show udfs"
+    ));
+    let (_, table) = screen.split_once("Filename|").unwrap();
+    let mut rows = table.lines().filter(|line| line.contains('|'));
+    assert!(rows.clone().any(|row| row.starts_with("long")), "{screen}");
     assert!(
-        screen
-            .lines()
-            .all(|line| line.trim_end().chars().count() <= 40),
+        rows.all(|row| row.trim_end().chars().count() <= COLUMNS),
         "{screen}"
     );
 }

@@ -9,8 +9,7 @@ use regex::Regex;
 /// The last numbers of the nodes' addresses.
 const NODES: [u8; 3] = [11, 12, 13];
 
-static RECORDED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\b127\.0\.0\.(1[123]?)\b").unwrap());
+static RECORDED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"127\.0\.0\.(1[123])\b").unwrap());
 
 /// `127.x.y`, in place of the recorded `127.0.0`.
 pub(super) struct Loopback {
@@ -43,7 +42,7 @@ impl Loopback {
                 return Self {
                     second,
                     third,
-                    own: Regex::new(&format!(r"\b127\.{second}\.{third}\.(1[123]?)\b")).unwrap(),
+                    own: Regex::new(&format!(r"127\.{second}\.{third}\.(1[123])\b")).unwrap(),
                     _lock: lock,
                 };
             }

@@ -86,7 +86,8 @@ pub(super) fn run(case: &Case, answers: &Answers, loopback: &Arc<Loopback>) -> R
     let tidy = |text: &str| {
         let text = text.replace(home.to_str().unwrap(), "<home>");
         let text = text.replace(work.to_str().unwrap(), "<cwd>");
-        normalise(&loopback.leave(&text), &case.compare)
+        let text = by_recorded_address(&loopback.leave(&text));
+        normalise(&text, &case.compare)
     };
     Ran {
         stdout: tidy(&stdout),
@@ -106,6 +107,18 @@ pub(super) fn run(case: &Case, answers: &Answers, loopback: &Arc<Loopback>) -> R
             .map(|(node, request)| format!("{node} {request}"))
             .collect(),
     }
+}
+
+/// The table that is sorted by address, sorted by the recorded ones.
+fn by_recorded_address(text: &str) -> String {
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    if text.starts_with("~IP to NODE-ID")
+        && let Some(end) = lines.iter().position(|line| line.starts_with("Number of"))
+        && let Some(rows) = lines.get_mut(2..end)
+    {
+        rows.sort_unstable();
+    }
+    lines.concat()
 }
 
 /// Kills the program when it is left.
