@@ -211,6 +211,8 @@ impl Launched {
                 tracing::error!(target: "drv", "{{{}}} {error}", namespace.name());
             }
         }
+        // The process ends: to free millions of records one by one would only keep it from that.
+        std::mem::forget(Arc::clone(&self.node));
     }
 }
 

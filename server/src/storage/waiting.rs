@@ -69,9 +69,11 @@ impl WaitingEngine {
         let call = self.hand.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let together = self.hand.together.lock().clone();
         match together {
-            Some(barrier) => drop(barrier.wait().await),
+            Some(barrier) => {
+                barrier.wait().await;
+            }
             // A timer is too coarse to be waited for at every call.
-            None if call % 64 == 0 => {
+            None if call.is_multiple_of(64) => {
                 tokio::time::sleep(std::time::Duration::from_micros(50)).await
             }
             None => {}

@@ -246,15 +246,18 @@ impl Log {
 
     fn add(&mut self, segment: u32, sequence: u64, frame: &Frame) {
         let offset = self.active.map_or(0, |(_, offset)| offset);
-        let chunk = self.chunk(segment, offset);
+        self.begin_chunk(segment, offset);
+        let Some(chunk) = self.pending.last_mut() else {
+            return;
+        };
         let length = frame.write(sequence, &mut chunk.bytes);
         self.pending_bytes += length;
         let end = offset + u32::try_from(length).unwrap_or(u32::MAX);
         self.active = Some((segment, end));
     }
 
-    /// The chunk that ends at a place.
-    fn chunk(&mut self, segment: u32, offset: u32) -> &mut Chunk {
+    /// Has the last chunk end at a place: the one there is, or a new one.
+    fn begin_chunk(&mut self, segment: u32, offset: u32) {
         let goes_on = self.pending.last().is_some_and(|chunk| {
             chunk.segment == segment && chunk.offset as usize + chunk.bytes.len() == offset as usize
         });
@@ -265,8 +268,6 @@ impl Log {
                 bytes: Vec::new(),
             });
         }
-        let last = self.pending.len() - 1;
-        &mut self.pending[last]
     }
 
     fn begin_segment(&mut self, reserved: bool) -> Result<(), Refusal> {

@@ -47,7 +47,7 @@ fn record(number: u64, token: u64, size: usize) -> StoredRecord {
         generation: (token & 0xffff) as u16,
         void_time: 0,
         last_update_ms: token,
-        set: if number % 2 == 0 { "even" } else { "" },
+        set: if number.is_multiple_of(2) { "even" } else { "" },
         key: None,
     };
     // All of it tells the token: halves of two versions would be seen.
