@@ -97,10 +97,12 @@ impl Share {
             return Ok(());
         }
         let more = bytes - self.held;
-        let limit = match bytes {
-            ..=SMALL_BYTES => usize::MAX,
-            ..=ORDINARY_BYTES => buffers.limit,
-            _ => buffers.limit / 4 * 3,
+        let limit = if bytes <= SMALL_BYTES {
+            usize::MAX
+        } else if bytes <= ORDINARY_BYTES {
+            buffers.limit
+        } else {
+            buffers.limit / 4 * 3
         };
         let grown = |held: usize| held.checked_add(more).filter(|held| *held <= limit);
         match buffers
