@@ -173,7 +173,10 @@ impl Spinners {
                 .args(["-c", "while :; do :; done"])
                 .spawn()
         });
-        Ok(Self(spinning.collect::<std::io::Result<_>>()?))
+        let spinning = spinning.collect::<std::io::Result<_>>();
+        spinning
+            .map(Self)
+            .map_err(|error| Error::Unexpected(format!("cannot start `sh`: {error}")))
     }
 }
 
@@ -204,7 +207,7 @@ fn resident(server: &RunningAsd) -> u64 {
 
 fn attack(server: &RunningAsd, frame: &[u8], stop: &AtomicBool, sent: &AtomicU64) -> Result<()> {
     let open = || -> Result<Connection> {
-        let mut connection = server.connect()?;
+        let connection = server.connect()?;
         connection.set_deadline(Duration::from_secs(60))?;
         Ok(connection)
     };
@@ -232,8 +235,8 @@ fn row(name: &str, [get, call, info]: [Latencies; 3], more: &str) {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let server = Asd::new(&arguments.asd, directory.path()).start()?;
+    let directory = std::env::temp_dir().join(format!("asd-attacks-{}", std::process::id()));
+    let server = Asd::new(&arguments.asd, &directory).start()?;
     let mut connection = server.connect()?;
     put_module(&mut connection, "attack.lua", MODULE.as_bytes())?;
     let bin = Particle::integer(7);
