@@ -1,5 +1,7 @@
 //! Help texts and the manual, from the table.
 
+use tools::manual::roff;
+
 use super::resolve::group_help;
 use super::{Command, MODIFIERS, all, children, find};
 
@@ -136,8 +138,8 @@ pub fn manual() -> String {
         let line = format!("{} {}", command.path.join(" "), usage(&command));
         text += &format!(
             ".TP\n\\fB{}\\fR\n{}\n",
-            line.trim_end().replace('-', "\\-"),
-            command.help.replace('-', "\\-")
+            roff(line.trim_end()),
+            roff(command.help)
         );
     }
     text
