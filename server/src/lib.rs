@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod config;
 pub mod contexts;
 pub mod dispatch;
+pub mod index;
 pub mod info;
 pub mod launch;
 pub mod log;

@@ -24,6 +24,7 @@ mod regex;
 mod run;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 
 use protocol::msgpack::MsgpackError;
@@ -35,11 +36,12 @@ pub use nested::RecordExpressions;
 pub use operation::{ModifyExpression, ReadExpression};
 pub use regex::{Pattern, PatternError};
 pub use run::Context;
+pub use text::describe;
 
 use crate::geo::GeoError;
 use crate::operation::OperationError;
 use crate::work::{Meter, TimeIsUp};
-use program::Program;
+use program::{Instruction, Program};
 
 /// Why bytes are no expression. The answer is 4.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,6 +160,23 @@ impl Expression {
     #[must_use]
     pub fn reads_bins(&self) -> bool {
         self.program.reads_bins
+    }
+
+    /// Whether it asks for bins or the digest, at least one of them, and for nothing else of a record.
+    #[must_use]
+    pub fn is_of_bins_only(&self) -> bool {
+        let code = &self.program.code;
+        code.iter().any(|step| {
+            matches!(
+                step,
+                Instruction::Bin(..)
+                    | Instruction::BinType(_)
+                    | Instruction::CompareBin(..)
+                    | Instruction::DigestModulo(_)
+            )
+        }) && !code
+            .iter()
+            .any(|step| matches!(step, Instruction::Field(_) | Instruction::Key(_)))
     }
 
     /// Whether it holds for a record. Without bins, they and the key are unknown. What is no truth value is unknown.

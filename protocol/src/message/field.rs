@@ -326,12 +326,12 @@ pub struct IndexRange<'a> {
     pub kind: ParticleType,
     /// Lower bound, included.
     pub begin: &'a [u8],
-    /// Upper bound, included.
+    /// Upper bound, included. Only integers have one; what stands there otherwise means nothing.
     pub end: &'a [u8],
 }
 
 impl<'a> IndexRange<'a> {
-    /// Reads the data of the field; exactly one range is possible.
+    /// Reads the data of the field; exactly one range is possible. Bytes behind it mean nothing.
     pub fn parse(data: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(data);
         if cursor.u8()? != 1 {
@@ -342,9 +342,13 @@ impl<'a> IndexRange<'a> {
         let kind = ParticleType(cursor.u8()?);
         let size = length(cursor.u32()?);
         let begin = cursor.take(size)?;
-        let size = length(cursor.u32()?);
-        let end = cursor.take(size)?;
-        cursor.is_empty().then_some(Self {
+        // Where only equality can be asked for, the second bound means nothing.
+        let end = cursor.u32().and_then(|size| cursor.take(length(size)));
+        let end = match kind {
+            ParticleType::INTEGER => end?,
+            _ => end.unwrap_or_default(),
+        };
+        Some(Self {
             bin,
             kind,
             begin,

@@ -220,7 +220,6 @@ async fn answer_query(
         }
         Ok(job::Kind::Aggregation) => aggregate::answer(services, namespace, request, output).await,
         Err(code) => {
-            namespace.stats.pi_query_long_basic_error.inc();
             reply::refuse(output.buffer(), code);
             Ok(())
         }

@@ -10,13 +10,43 @@ use super::Call;
 use super::fields::{Fields, text};
 use crate::query::jobs::{Job, JobKind};
 
+/// Longest id, characters.
+const MAX_ID: usize = 24;
+
 /// The id of a job: `id=` or, as older clients write, `trid=`.
 fn id(call: &Call<'_>) -> Result<Option<u64>, InfoError> {
-    call.params
-        .get("id")
-        .or_else(|| call.params.get("trid"))
-        .map(|id| id.parse().map_err(|_| InfoError::parameter("bad id")))
-        .transpose()
+    let Some(id) = call.params.get("id").or_else(|| call.params.get("trid")) else {
+        return Ok(None);
+    };
+    match id.len() {
+        0 => return Err(InfoError::parameter("missing 'id' value")),
+        1..=MAX_ID => {}
+        _ => return Err(InfoError::parameter("'id' value too long")),
+    }
+    match number(id) {
+        Some(id) if id != 0 => Ok(Some(id)),
+        _ => Err(InfoError::parameter("bad id")),
+    }
+}
+
+/// A number as C reads it: decimal, `0x` hexadecimal, octal behind a zero; a minus wraps.
+fn number(text: &str) -> Option<u64> {
+    let (digits, is_negative) = match text.strip_prefix('-') {
+        Some(digits) => (digits, true),
+        None => (text, false),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let number = match (lower.strip_prefix("0x"), lower.strip_prefix('0')) {
+        (Some(digits), _) => u64::from_str_radix(digits, 16),
+        (None, Some(digits)) if !digits.is_empty() => u64::from_str_radix(digits, 8),
+        _ => lower.parse(),
+    };
+    let number = number.ok()?;
+    Some(if is_negative {
+        number.wrapping_neg()
+    } else {
+        number
+    })
 }
 
 /// `query-show[:id=N]`
@@ -77,6 +107,9 @@ fn write(job: &Job, out: &mut BytesMut) {
     fields.put("ns", &spec.namespace);
     if let Some(set) = &spec.set {
         fields.put("set", shown(set));
+    }
+    if let Some(index) = &spec.index {
+        fields.put("sindex-name", shown(index));
     }
     if let Some((whole, resumed)) = spec.requested {
         fields.put("n-pids-requested", whole);

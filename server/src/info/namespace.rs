@@ -5,6 +5,7 @@ use protocol::info::InfoError;
 
 use super::Call;
 use super::fields::{Fields, percent, text};
+use super::sindex::{index_bytes, set_index_bytes};
 use std::sync::atomic::Ordering;
 
 use crate::cluster::ClusterView;
@@ -174,7 +175,8 @@ fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
         ],
     );
     fields.put("index_used_bytes", objects * INDEX_ENTRY_BYTES);
-    fixed(fields, "0", &["set_index_used_bytes", "sindex_used_bytes"]);
+    fields.put("set_index_used_bytes", set_index_bytes(namespace));
+    fields.put("sindex_used_bytes", index_bytes(namespace));
     fields.put("data_total_bytes", total);
     fields.put("data_used_bytes", used);
     fields.put("data_used_pct", percent(used, total));
@@ -261,7 +263,7 @@ fn one_set(namespace: &Namespace, set: &Set, fields: &mut Fields<'_>) {
     fields.put("tombstones", 0);
     fields.put("data_used_bytes", set.usage().bytes());
     fields.put("truncate_lut", set.truncate_lut_ms());
-    fields.put("sindexes", 0);
+    fields.put("sindexes", namespace.indexes.of_set(set.name()));
     fields.put("index_populating", false);
     fields.put("truncating", false);
     let mut settings = String::new();

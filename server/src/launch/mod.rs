@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::contexts::ServerHost;
 use crate::contexts::commands::ModuleCommands;
 use crate::contexts::service::Service;
+use crate::index::SavedDefinitions;
 use crate::info::{alternate_addresses, run_ticker, standard_addresses};
 use crate::log::Log;
 use crate::modules::library::Library;
@@ -120,7 +121,14 @@ impl Prepared {
             None => Arc::clone(&functions.0) as Arc<dyn ModuleCommands>,
         };
         let namespaces = storage::open(&config).await?;
-        let node = Arc::new(Node::with_namespaces(config, log, modules, namespaces));
+        let work_directory = config.service.work_directory().unwrap_or_default();
+        let node = Node {
+            index_definitions: SavedDefinitions::below(&work_directory),
+            ..Node::with_namespaces(config, log, modules, namespaces)
+        };
+        let node = Arc::new(node);
+        let found = |name: &str| node.namespace(name).map(|namespace| &namespace.indexes);
+        let indexes = node.index_definitions.load(found)?;
         let local = Arc::new(LocalNode {
             namespaces: node.namespaces.clone(),
             cluster: Arc::clone(&node.cluster),
@@ -158,6 +166,11 @@ impl Prepared {
         };
         background.spawn(run_keep_alive(functions));
         background.spawn(run_ticker(Arc::clone(&node)));
+        for (namespace, index) in indexes {
+            if let Some(namespace) = node.namespace(&namespace).map(Arc::clone) {
+                background.spawn(async move { namespace.build_index(&index).await });
+            }
+        }
         for namespace in &node.namespaces {
             background.spawn(run_nsup(Arc::clone(namespace)));
         }

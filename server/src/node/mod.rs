@@ -18,6 +18,7 @@ use crate::cluster::ClusterView;
 use crate::config::Config;
 use crate::config::node_id::NodeId;
 use crate::contexts::commands::ModuleCommands;
+use crate::index::SavedDefinitions;
 use crate::log::Log;
 use crate::modules::settings::UdfSettings;
 use crate::node::buffers::Buffers;
@@ -34,6 +35,8 @@ pub struct Node {
     pub id: NodeId,
     /// The namespaces in the order of the configuration.
     pub namespaces: Vec<Arc<Namespace>>,
+    /// The definitions of secondary indexes on disk.
+    pub index_definitions: SavedDefinitions,
     /// The registered modules.
     pub modules: Arc<dyn ModuleCommands>,
     /// What the node counted.
@@ -81,6 +84,7 @@ impl Node {
         Self {
             id,
             namespaces,
+            index_definitions: SavedDefinitions::default(),
             modules,
             stats: ServerStats::default(),
             jobs: Arc::default(),

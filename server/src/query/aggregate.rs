@@ -17,7 +17,8 @@ use protocol::result_code::ResultCode;
 
 use super::QueryServices;
 use super::job::{self, Kind};
-use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
+use super::lookup::{Found, Lookup};
+use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::StorageError;
 use crate::storage::answer::wait_on_this_thread;
@@ -44,6 +45,8 @@ struct Aggregation<'a, S> {
     namespace: &'a Arc<Namespace>,
     names: Names<'a>,
     set: Option<Arc<str>>,
+    /// The secondary index; none for the primary index.
+    lookup: Option<Arc<Lookup>>,
     job: &'a Arc<Job>,
     begun: Instant,
     turn_end: Instant,
@@ -62,13 +65,24 @@ pub(crate) async fn answer<S: QueryServices>(
     output: &mut impl ReplyStream,
 ) -> io::Result<()> {
     let stats = &namespace.stats;
-    let (names, running) = match begin(services, namespace, request, output) {
+    let (names, lookup, running) = match begin(services, namespace, request, output) {
         Ok(begun) => begun,
         Err(code) => {
-            stats.pi_query_aggr_error.inc();
             reply::refuse(output.buffer(), code);
             return Ok(());
         }
+    };
+    let counters = match lookup {
+        None => [
+            &stats.pi_query_aggr_complete,
+            &stats.pi_query_aggr_abort,
+            &stats.pi_query_aggr_error,
+        ],
+        Some(_) => [
+            &stats.si_query_aggr_complete,
+            &stats.si_query_aggr_abort,
+            &stats.si_query_aggr_error,
+        ],
     };
     let job = Arc::clone(running.job());
     let begun = Instant::now();
@@ -77,16 +91,18 @@ pub(crate) async fn answer<S: QueryServices>(
         namespace,
         names,
         set: job::set(request).map(Arc::from),
+        lookup: lookup.map(Arc::new),
         job: &job,
         begun,
         turn_end: begun + TURN,
     };
     match aggregation.run(output).await {
         Ok(code) => {
+            let [complete, abort, error] = counters;
             let (counter, end) = match code {
-                ResultCode::OK => (&stats.pi_query_aggr_complete, JobEnd::Done),
-                ResultCode::QUERY_ABORT => (&stats.pi_query_aggr_abort, JobEnd::Aborted),
-                _ => (&stats.pi_query_aggr_error, JobEnd::Failed),
+                ResultCode::OK => (complete, JobEnd::Done),
+                ResultCode::QUERY_ABORT => (abort, JobEnd::Aborted),
+                _ => (error, JobEnd::Failed),
             };
             counter.inc();
             running.end(end);
@@ -94,7 +110,8 @@ pub(crate) async fn answer<S: QueryServices>(
             Ok(())
         }
         Err(error) => {
-            stats.pi_query_aggr_abort.inc();
+            let [_, abort, _] = counters;
+            abort.inc();
             running.end(job::end_of(&error));
             Err(error)
         }
@@ -106,13 +123,18 @@ fn begin<'a>(
     namespace: &Arc<Namespace>,
     request: &Request<'a>,
     output: &impl ReplyStream,
-) -> Result<(Names<'a>, RunningJob), ResultCode> {
-    job::admit(services, namespace, request, Kind::Aggregation)?;
+) -> Result<(Names<'a>, Option<Lookup>, RunningJob), ResultCode> {
+    let asked = job::admit(services, namespace, request, Kind::Aggregation)?;
+    let lookup = asked.map(|asked| asked.find(namespace, request));
+    let lookup = lookup.transpose()?;
     let names = function::names(request)?;
     let rate = job::rate(request)?;
     let kind = JobKind::Aggregation;
-    let spec = job::spec(namespace, request, kind, rate, output.peer())?;
-    Ok((names, job::begin(services, spec, false)?))
+    let spec = JobSpec {
+        index: lookup.as_ref().map(|found| found.index.name().to_string()),
+        ..job::spec(namespace, request, kind, rate, output.peer())?
+    };
+    Ok((names, lookup, job::begin(services, spec, false)?))
 }
 
 impl<S: QueryServices> Aggregation<'_, S> {
@@ -254,6 +276,9 @@ struct Source {
     namespace: Arc<Namespace>,
     set: Option<Arc<str>>,
     job: Arc<Job>,
+    lookup: Option<Arc<Lookup>>,
+    /// What the index has found, and is not looked at yet.
+    entries: std::vec::IntoIter<Found>,
     partition: u16,
     /// The last record that was looked at.
     after: Option<Digest>,
@@ -265,14 +290,21 @@ struct Source {
 
 impl Source {
     fn new<S>(aggregation: &Aggregation<'_, S>, partition: u16) -> Self {
+        let lookup = aggregation.lookup.clone();
+        let entries = match &lookup {
+            None => Vec::new(),
+            Some(lookup) => lookup.found(partition, None),
+        };
         Self {
+            at_end: lookup.is_some(),
+            lookup,
+            entries: entries.into_iter(),
             namespace: Arc::clone(aggregation.namespace),
             set: aggregation.set.clone(),
             job: Arc::clone(aggregation.job),
             partition,
             after: None,
             page: Vec::new().into_iter(),
-            at_end: false,
             found: None,
         }
     }
@@ -296,9 +328,7 @@ impl Source {
 
     fn find(&mut self) -> Option<RecordView> {
         loop {
-            while let Some(seen) = self.page.next() {
-                let digest = seen.digest();
-                self.after = Some(digest);
+            while let Some(digest) = self.next_digest() {
                 // It may have changed, or gone, since the page was read.
                 match wait_on_this_thread(self.namespace.find(&digest)) {
                     Ok(Some(record)) if self.wants(&record) => {
@@ -322,17 +352,29 @@ impl Source {
         }
     }
 
+    fn next_digest(&mut self) -> Option<Digest> {
+        if let Some(found) = self.entries.next() {
+            return Some(found.digest);
+        }
+        let digest = self.page.next()?.digest();
+        self.after = Some(digest);
+        Some(digest)
+    }
+
     /// Ends the job: what a stream gives that has not seen all records is no result.
     fn give_up(&mut self, error: &StorageError) {
         tracing::warn!(target: "query", "aggregation over partition {}: {error}", self.partition);
         self.at_end = true;
         self.page = Vec::new().into_iter();
+        self.entries = Vec::new().into_iter();
         self.job.give_up();
     }
 
     fn wants(&self, record: &StoredRecord) -> bool {
         let set = self.set.as_deref();
+        let lookup = self.lookup.as_deref();
         set.is_none_or(|set| set == record.set_name())
+            && lookup.is_none_or(|lookup| lookup.holds(record))
     }
 
     fn view(&self, digest: Digest, record: StoredRecord) -> RecordView {

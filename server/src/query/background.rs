@@ -17,10 +17,12 @@ use tokio::task::JoinSet;
 
 use super::QueryServices;
 use super::job::{self, Kind};
+use super::lookup::{Found, Lookup};
 use crate::contexts::lane;
-use crate::query::jobs::{Job, JobEnd, JobKind, RunningJob};
-use crate::record::Namespace;
+use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
+use crate::record::{Namespace, PAGE, Scan};
 use crate::stats::{Counter, NamespaceStats};
+use crate::storage::StorageError;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::Done;
 use crate::transaction::count;
@@ -39,6 +41,8 @@ struct Background<F> {
     functions: F,
     namespace: Arc<Namespace>,
     kind: Kind,
+    /// The secondary index; none for the primary index.
+    lookup: Option<Lookup>,
     /// The message that asked for it.
     body: Bytes,
     job: Arc<Job>,
@@ -52,20 +56,29 @@ struct Background<F> {
     turns: AtomicU64,
 }
 
-/// The counters of queries of one kind that have failed to start, were aborted, and came to an end.
-fn counters(stats: &NamespaceStats, kind: Kind) -> [&Counter; 3] {
-    if kind == Kind::Operations {
-        [
+/// The counters of queries of one kind that failed, were aborted, and came to an end.
+fn counters(stats: &NamespaceStats, kind: Kind, by_index: bool) -> [&Counter; 3] {
+    match (kind == Kind::Operations, by_index) {
+        (true, false) => [
             &stats.pi_query_ops_bg_error,
             &stats.pi_query_ops_bg_abort,
             &stats.pi_query_ops_bg_complete,
-        ]
-    } else {
-        [
+        ],
+        (false, false) => [
             &stats.pi_query_udf_bg_error,
             &stats.pi_query_udf_bg_abort,
             &stats.pi_query_udf_bg_complete,
-        ]
+        ],
+        (true, true) => [
+            &stats.si_query_ops_bg_error,
+            &stats.si_query_ops_bg_abort,
+            &stats.si_query_ops_bg_complete,
+        ],
+        (false, true) => [
+            &stats.si_query_udf_bg_error,
+            &stats.si_query_udf_bg_abort,
+            &stats.si_query_udf_bg_complete,
+        ],
     }
 }
 
@@ -79,7 +92,7 @@ pub(crate) fn answer<S: QueryServices>(
     output: &mut impl ReplyStream,
 ) {
     match begin(services, namespace, request, kind, output) {
-        Ok(running) => {
+        Ok((lookup, running)) => {
             let before = output.buffer().len();
             reply::last(output.buffer(), ResultCode::OK);
             let written = output.buffer().len() - before;
@@ -88,6 +101,7 @@ pub(crate) fn answer<S: QueryServices>(
                 functions: services.functions().clone(),
                 namespace: Arc::clone(namespace),
                 kind,
+                lookup,
                 body: Bytes::copy_from_slice(body),
                 job: Arc::clone(running.job()),
                 call_limit: services.transaction_max(),
@@ -99,8 +113,6 @@ pub(crate) fn answer<S: QueryServices>(
             tokio::spawn(background.run(running));
         }
         Err(code) => {
-            let [errors, ..] = counters(&namespace.stats, kind);
-            errors.inc();
             reply::refuse(output.buffer(), code);
         }
     }
@@ -112,14 +124,16 @@ fn begin(
     request: &Request<'_>,
     kind: Kind,
     output: &impl ReplyStream,
-) -> Result<RunningJob, ResultCode> {
-    job::admit(services, namespace, request, kind)?;
+) -> Result<(Option<Lookup>, RunningJob), ResultCode> {
+    let asked = job::admit(services, namespace, request, kind)?;
     let most = namespace.settings.background_query_max_rps();
     let rate = match job::rate(request)? {
         0 => most,
         rate if most != 0 && rate > most => return Err(ResultCode::PARAMETER),
         rate => rate,
     };
+    let lookup = asked.map(|asked| asked.find(namespace, request));
+    let lookup = lookup.transpose()?;
     let kind = match &Task::of(request, kind)? {
         Task::Call(names) => {
             let text = |name| String::from_utf8_lossy(name).into_owned();
@@ -130,8 +144,11 @@ fn begin(
         }
         Task::Write(_) => JobKind::BackgroundOperations,
     };
-    let spec = job::spec(namespace, request, kind, rate, output.peer())?;
-    job::begin(services, spec, false)
+    let spec = JobSpec {
+        index: lookup.as_ref().map(|found| found.index.name().to_string()),
+        ..job::spec(namespace, request, kind, rate, output.peer())?
+    };
+    Ok((lookup, job::begin(services, spec, false)?))
 }
 
 /// What is done to each record.
@@ -160,6 +177,37 @@ impl<'a> Task<'a> {
     }
 }
 
+/// Records of one partition, a page at a time.
+enum Pages<'n> {
+    All(Scan<'n>),
+    /// Those that an index has found.
+    Found(std::vec::IntoIter<Found>),
+}
+
+impl Pages<'_> {
+    /// The next records, perhaps none of many; `None` at the end.
+    async fn next(
+        &mut self,
+        namespace: &Namespace,
+    ) -> Result<Option<Vec<StoredRecord>>, StorageError> {
+        match self {
+            Self::All(scan) => {
+                let page = scan.page().await?;
+                Ok((!page.is_empty()).then_some(page))
+            }
+            Self::Found(found) => {
+                let mut records = Vec::new();
+                let mut at_end = true;
+                for found in found.by_ref().take(PAGE) {
+                    at_end = false;
+                    records.extend(namespace.stored(&found.digest).await?);
+                }
+                Ok((!at_end).then_some(records))
+            }
+        }
+    }
+}
+
 impl<F: Functions + 'static> Background<F> {
     /// Goes through all partitions, then ends the job.
     async fn run(self: Arc<Self>, running: RunningJob) {
@@ -174,7 +222,8 @@ impl<F: Functions + 'static> Background<F> {
             failed |= ended.is_err();
             self.job.threads.fetch_sub(1, Ordering::Relaxed);
         }
-        let [errors, aborts, completions] = counters(&self.namespace.stats, self.kind);
+        let [errors, aborts, completions] =
+            counters(&self.namespace.stats, self.kind, self.lookup.is_some());
         let (counter, end) = if failed {
             (errors, JobEnd::Failed)
         } else if self.job.is_aborted() {
@@ -211,17 +260,20 @@ impl<F: Functions + 'static> Background<F> {
                 self.job.counts.partitions.inc();
                 continue;
             }
-            let mut scan = self.namespace.scan(partition, None).outlines();
+            let mut pages = match &self.lookup {
+                None => Pages::All(self.namespace.scan(partition, None).outlines()),
+                Some(lookup) => Pages::Found(lookup.found(partition, None).into_iter()),
+            };
             loop {
                 let Ok(leave) = self.leave.acquire().await else {
                     // It is never closed.
                     return;
                 };
-                let page = scan.page().await;
+                let page = pages.next(&self.namespace).await;
                 drop(leave);
                 let page = match page {
-                    Ok(page) if page.is_empty() => break,
-                    Ok(page) => page,
+                    Ok(Some(page)) => page,
+                    Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(target: "query", "partition {partition}: {error}");
                         self.job.counts.failed.inc();
@@ -234,6 +286,9 @@ impl<F: Functions + 'static> Background<F> {
                     }
                     if !self.wait_for_turn().await {
                         return;
+                    }
+                    if !self.still_fits(record).await {
+                        continue;
                     }
                     let Ok(leave) = self.leave.acquire().await else {
                         return;
@@ -253,6 +308,18 @@ impl<F: Functions + 'static> Background<F> {
             if partition.is_multiple_of(64) {
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Whether the index would find the record as it is now: work on others may have changed it meanwhile.
+    async fn still_fits(&self, seen: &StoredRecord) -> bool {
+        let Some(lookup) = &self.lookup else {
+            return true;
+        };
+        // One that cannot be read fails when it is worked on.
+        match self.namespace.stored(&seen.digest()).await {
+            Ok(record) => record.is_some_and(|record| lookup.holds(&record)),
+            Err(_) => true,
         }
     }
 

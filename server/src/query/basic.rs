@@ -13,8 +13,10 @@ use protocol::result_code::ResultCode;
 
 use super::QueryServices;
 use super::job;
+use super::lookup::{self, Found, Lookup};
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
-use crate::record::Namespace;
+use crate::record::{Namespace, PAGE, Scan};
+use crate::storage::StorageError;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::Placement;
 use crate::transaction::read::{ReadBins, Reader, write_all};
@@ -42,6 +44,8 @@ const MIGRATION_LIMIT: Duration = Duration::from_secs(10);
 struct Start {
     partition: u16,
     after: Option<Digest>,
+    /// The value that the record had at which the query stopped.
+    value: Option<i64>,
 }
 
 /// What is sent of a record.
@@ -58,11 +62,53 @@ enum Wanted<'a> {
     },
 }
 
-/// A checked query over the primary index.
+/// Records of one partition, a page at a time.
+enum Pages<'n> {
+    All(Scan<'n>),
+    /// Those that an index has found.
+    Found(&'n Namespace, &'n Lookup, std::vec::IntoIter<Found>),
+}
+
+/// Records, and in the same order the values by which an index has found them.
+#[derive(Clone, Copy)]
+struct Page<'p> {
+    records: &'p [StoredRecord],
+    values: &'p [i64],
+}
+
+impl Pages<'_> {
+    /// The next records, perhaps none of many; `None` at the end.
+    async fn next(&mut self) -> Result<Option<(Vec<StoredRecord>, Vec<i64>)>, StorageError> {
+        match self {
+            Self::All(scan) => {
+                let page = scan.page().await?;
+                Ok((!page.is_empty()).then(|| (page, Vec::new())))
+            }
+            Self::Found(namespace, lookup, found) => {
+                let (mut records, mut values) = (Vec::new(), Vec::new());
+                let mut at_end = true;
+                for found in found.by_ref().take(PAGE) {
+                    at_end = false;
+                    // It may have changed, or gone, since the index was looked at.
+                    let record = namespace.stored(&found.digest).await?;
+                    if let Some(record) = record.filter(|record| lookup.holds(record)) {
+                        records.push(record);
+                        values.push(found.value);
+                    }
+                }
+                Ok((!at_end).then_some((records, values)))
+            }
+        }
+    }
+}
+
+/// A checked query.
 #[derive(Debug)]
 struct Query<'a> {
     /// Partitions in ascending order.
     starts: Vec<Start>,
+    /// The secondary index; none for the primary index.
+    lookup: Option<Lookup>,
     /// Only this set; `None` is the whole namespace.
     set: Option<&'a str>,
     wanted: Wanted<'a>,
@@ -90,29 +136,53 @@ pub(crate) async fn answer(
     let (query, running) = match begin(services, namespace, request, received, output) {
         Ok(begun) => begun,
         Err(code) => {
-            stats.pi_query_long_basic_error.inc();
             reply::refuse(output.buffer(), code);
             return Ok(());
         }
     };
     let job = Arc::clone(running.job());
+    let by_index = query.lookup.is_some();
     let result = match query.run(services, namespace, &job, received, output).await {
         Ok(result) => result,
         Err(error) => {
-            stats.pi_query_long_basic_abort.inc();
+            let aborts = match by_index {
+                true => &stats.si_query_long_basic_abort,
+                false => &stats.pi_query_long_basic_abort,
+            };
+            aborts.inc();
             running.end(job::end_of(&error));
             return Err(error);
         }
     };
-    let (counter, end) = match (query.short, result) {
-        (true, ResultCode::OK) => (&stats.pi_query_short_basic_complete, JobEnd::Done),
-        (true, _) => (&stats.pi_query_short_basic_timeout, JobEnd::Failed),
-        (false, ResultCode::QUERY_ABORT) => (&stats.pi_query_long_basic_abort, JobEnd::Aborted),
-        (false, _) => (&stats.pi_query_long_basic_complete, JobEnd::Done),
+    let (primary, secondary, end) = match (query.short, result) {
+        (true, ResultCode::OK) => (
+            &stats.pi_query_short_basic_complete,
+            &stats.si_query_short_basic_complete,
+            JobEnd::Done,
+        ),
+        (true, _) => (
+            &stats.pi_query_short_basic_timeout,
+            &stats.si_query_short_basic_timeout,
+            JobEnd::Failed,
+        ),
+        (false, ResultCode::QUERY_ABORT) => (
+            &stats.pi_query_long_basic_abort,
+            &stats.si_query_long_basic_abort,
+            JobEnd::Aborted,
+        ),
+        (false, _) => (
+            &stats.pi_query_long_basic_complete,
+            &stats.si_query_long_basic_complete,
+            JobEnd::Done,
+        ),
+    };
+    let (counter, latency) = match by_index {
+        true => (secondary, &namespace.latency.si_query),
+        false => (primary, &namespace.latency.pi_query),
     };
     counter.inc();
     running.end(end);
-    namespace.latency.pi_query.record(received.elapsed());
+    latency.record(received.elapsed());
     reply::last(output.buffer(), result);
     Ok(())
 }
@@ -125,10 +195,11 @@ fn begin<'a>(
     received: Instant,
     output: &impl ReplyStream,
 ) -> Result<(Query<'a>, RunningJob), ResultCode> {
-    let query = Query::of(request, received)?;
+    let query = Query::of(namespace, request, received)?;
     let rate = query.records_per_second;
     let spec = JobSpec {
         requested: Some(query.requested),
+        index: query.index_name(),
         partitions: query.starts.len() as u64,
         ..job::spec(namespace, request, JobKind::Basic, rate, output.peer())?
     };
@@ -137,28 +208,40 @@ fn begin<'a>(
 }
 
 impl<'a> Query<'a> {
-    /// Errors: 4 for fields that are malformed or contradict each other, 16 for kinds of queries that this server does
-    /// not do and for clients that do not understand partitions, 201 where a secondary index would be needed.
-    fn of(request: &Request<'a>, received: Instant) -> Result<Self, ResultCode> {
+    /// Checks a request, in the order in which the real server does.
+    ///
+    /// Errors: 4 for fields that are malformed or contradict each other, 16 for clients that do not understand partitions
+    /// or name none, 201 without an index that fits, 203 while that is built.
+    fn of(
+        namespace: &Namespace,
+        request: &Request<'a>,
+        received: Instant,
+    ) -> Result<Self, ResultCode> {
         let (header, fields) = (&request.header, &request.fields);
         let malformed = |_| ResultCode::PARAMETER;
+        if !header.info3.contains(Info3::PARTITION_DONE) {
+            return Err(ResultCode::UNSUPPORTED_FEATURE);
+        }
         if request.set == SentSet::Unfit {
             return Err(ResultCode::PARAMETER);
         }
-        request.check_filter_form()?;
-        let wanted = wanted(request)?;
-        if job::index_range(request)?.is_some() {
-            return Err(ResultCode::SINDEX_NOT_FOUND);
-        }
+        let starts = starts(request)?;
+        let asked = lookup::asked(request)?;
         let short = header.info1.contains(Info1::SHORT_QUERY);
         let records_per_second = job::rate(request)?;
         if short && fields.has(FieldType::RECORDS_PER_SECOND) {
             return Err(ResultCode::PARAMETER);
         }
-        let starts = starts(request)?;
-        if starts.is_empty() || !header.info3.contains(Info3::PARTITION_DONE) {
+        lookup::check_name(request)?;
+        if starts.is_empty() {
             return Err(ResultCode::UNSUPPORTED_FEATURE);
         }
+        let lookup = asked.map(|asked| asked.find(namespace, request));
+        let lookup = lookup.transpose()?;
+        fields.socket_timeout().map_err(malformed)?;
+        let max_records = fields.max_records().map_err(malformed)?.unwrap_or(0);
+        let wanted = wanted(request)?;
+        request.check_filter_form()?;
         let limit = match header.transaction_ttl {
             0 => SHORT_TIME_LIMIT,
             ms => Duration::from_millis(ms.into()),
@@ -167,15 +250,21 @@ impl<'a> Query<'a> {
         let requested = (starts.len() - resumed, resumed);
         Ok(Self {
             starts,
+            lookup,
             set: job::set(request),
             wanted,
             filter: request.filter.clone(),
-            max_records: fields.max_records().map_err(malformed)?.unwrap_or(0),
+            max_records,
             records_per_second,
             short,
             deadline: short.then(|| received + limit),
             requested,
         })
+    }
+
+    fn index_name(&self) -> Option<String> {
+        let lookup = self.lookup.as_ref();
+        lookup.map(|lookup| lookup.index.name().to_string())
     }
 
     /// Sends the records; the code is that of the last message.
@@ -201,20 +290,31 @@ impl<'a> Query<'a> {
                 unavailable(start.partition, output.buffer());
                 continue;
             }
-            let mut scan = namespace.scan(start.partition, start.after);
+            let mut pages = match &self.lookup {
+                None => Pages::All(namespace.scan(start.partition, start.after)),
+                Some(lookup) if lookup.index.is_dropped() => {
+                    return Ok(ResultCode::SINDEX_NOT_FOUND);
+                }
+                Some(lookup) => {
+                    let found = lookup.found(start.partition, start.value.zip(start.after));
+                    Pages::Found(namespace, lookup, found.into_iter())
+                }
+            };
             loop {
                 if job.is_aborted() {
                     return Ok(ResultCode::QUERY_ABORT);
                 }
-                let page = match scan.page().await {
-                    Ok(page) => page,
+                let (page, values) = match pages.next().await {
+                    Ok(Some(page)) => page,
+                    Ok(None) => break,
                     Err(error) => return Ok(error.result_code()),
                 };
-                if page.is_empty() {
-                    break;
-                }
+                let page = Page {
+                    records: &page,
+                    values: &values,
+                };
                 let full = self
-                    .send_page(namespace, job, &page, &mut sent, begun, output)
+                    .send_page(namespace, job, page, &mut sent, begun, output)
                     .await?;
                 if full {
                     return Ok(ResultCode::OK);
@@ -239,28 +339,30 @@ impl<'a> Query<'a> {
         &self,
         namespace: &Namespace,
         job: &Job,
-        page: &[StoredRecord],
+        page: Page<'_>,
         sent: &mut u64,
         begun: Instant,
         output: &mut impl ReplyStream,
     ) -> io::Result<bool> {
         let now_ms = namespace.now_ms();
         let mut work = Work::until(self.deadline.unwrap_or(begun + LONG_TIME_LIMIT));
-        let mut rest = page.iter();
+        let mut rest = page.records.iter().enumerate();
         loop {
             let out = output.buffer();
             let before = out.len();
             let frame = OpenFrame::begin(out, MessageType::Message);
             let mut full = false;
             let mut at_end = true;
-            for record in rest.by_ref() {
+            for (place, record) in rest.by_ref() {
                 let digest = &record.digest();
                 if self.wants(namespace, digest, record, job, now_ms, &mut work) {
                     // A record counts before it is looked at for the bins that are wanted.
                     *sent += 1;
                     full = self.max_records != 0 && *sent >= self.max_records;
-                    if self.write(namespace, digest, record, &mut work, out) {
-                        job.counts.succeeded.inc();
+                    let value = page.values.get(place).copied();
+                    match self.write(namespace, digest, record, value, &mut work, out) {
+                        true => job.counts.succeeded.inc(),
+                        false => job.counts.failed.inc(),
                     }
                 }
                 if full || frame.body_len(out) >= FLUSH_BYTES {
@@ -325,6 +427,7 @@ impl<'a> Query<'a> {
         namespace: &Namespace,
         digest: &Digest,
         record: &StoredRecord,
+        value: Option<i64>,
         work: &mut Work,
         out: &mut BytesMut,
     ) -> bool {
@@ -346,6 +449,9 @@ impl<'a> Query<'a> {
         }
         if let Some(key) = record.key() {
             message.key(key);
+        }
+        if let Some(value) = value {
+            message.field(FieldType::BVAL_ARRAY, &value.to_le_bytes());
         }
         let written = match &self.wanted {
             Wanted::Nothing => true,
@@ -463,7 +569,11 @@ fn starts(request: &Request<'_>) -> Result<Vec<Start>, ResultCode> {
     let resumed = request.fields.resume_digests().map_err(malformed)?;
     let no_partition = request.fields.has(FieldType::PID_ARRAY) && whole.len() == 0;
     let no_digest = request.fields.has(FieldType::BVAL_ARRAY) && resumed.len() == 0;
-    if no_partition || no_digest {
+    let by_index = request.fields.has(FieldType::INDEX_RANGE);
+    let mut values = request.fields.resume_values().map_err(malformed)?;
+    let too_few = by_index && values.len() < resumed.len();
+    let none = request.fields.has(FieldType::DIGEST_ARRAY) && resumed.len() == 0;
+    if no_partition || no_digest || none || too_few {
         return Err(ResultCode::PARAMETER);
     }
     if whole.len() + resumed.len() > usize::from(PARTITIONS) {
@@ -473,10 +583,12 @@ fn starts(request: &Request<'_>) -> Result<Vec<Start>, ResultCode> {
         .map(|partition| Start {
             partition,
             after: None,
+            value: None,
         })
         .chain(resumed.map(|digest| Start {
             partition: digest.partition_id(),
             after: Some(digest),
+            value: values.next(),
         }))
         .collect();
     starts.sort_by_key(|start| start.partition);

@@ -4,12 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use data::bin::BinName;
-use protocol::message::{FieldType, IndexRange, Info1, Info2};
-use protocol::particle::{ParticleRef, ParticleType};
+use protocol::message::{FieldType, Info1, Info2};
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
+use super::lookup::{self, Asked};
 use crate::query::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
@@ -18,9 +17,6 @@ use crate::transaction::request::{Request, SentSet};
 
 /// Time that a client may block a send when the request states none, ms.
 pub(crate) const SOCKET_TIMEOUT_MS: u32 = 10_000;
-
-/// Strings and blobs of so many bytes are not indexed.
-const MAX_INDEXED_BYTES: usize = 2048;
 
 /// What a request without a digest asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +48,17 @@ pub(crate) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
     Ok(Kind::Basic)
 }
 
-/// The checks that all such queries must pass, in the order in which the real server makes them.
+/// The checks that all such queries must pass, in the order in which the real server makes them, up to the one for the
+/// index.
 ///
-/// Errors: 22 where UDFs are disabled; 16 for a filter of an aggregation; 2 for an unknown set; 201 where a secondary
-/// index would be needed; 4 for fields that are malformed or contradict each other.
-pub(crate) fn admit(
+/// Errors: 22 where UDFs are disabled; 16 for a filter of an aggregation; 2 for an unknown set; 4 for fields that are
+/// malformed or contradict each other.
+pub(crate) fn admit<'a>(
     services: &impl QueryServices,
     namespace: &Namespace,
-    request: &Request<'_>,
+    request: &Request<'a>,
     kind: Kind,
-) -> Result<(), ResultCode> {
+) -> Result<Option<Asked<'a>>, ResultCode> {
     if kind != Kind::Operations && services.udf_execution_disabled() {
         return Err(ResultCode::FORBIDDEN);
     }
@@ -75,42 +72,12 @@ pub(crate) fn admit(
         return Err(ResultCode::UNSUPPORTED_FEATURE);
     }
     request.check_filter_form()?;
-    let range = index_range(request)?;
+    let asked = lookup::asked(request)?;
+    lookup::check_name(request)?;
     if set(request).is_some_and(|set| namespace.sets().get(set).is_none()) {
         return Err(ResultCode::NOT_FOUND);
     }
-    if range.is_some() {
-        return Err(ResultCode::SINDEX_NOT_FOUND);
-    }
-    Ok(())
-}
-
-/// The range of index values that a query asks for.
-///
-/// Errors: 4 for one that is malformed, upside down, of a type that no index has, or that names its bin in two ways.
-pub(crate) fn index_range<'a>(request: &Request<'a>) -> Result<Option<IndexRange<'a>>, ResultCode> {
-    let fields = &request.fields;
-    let Some(range) = fields.index_range().map_err(|_| ResultCode::PARAMETER)? else {
-        return Ok(None);
-    };
-    let bound = |data| ParticleRef::new(range.kind, data).as_integer();
-    let fits = match range.kind {
-        ParticleType::INTEGER => {
-            range.begin.len() == 8 && range.end.len() == 8 && bound(range.begin) <= bound(range.end)
-        }
-        ParticleType::STRING | ParticleType::BLOB => {
-            range.begin == range.end && range.begin.len() < MAX_INDEXED_BYTES
-        }
-        ParticleType::GEOJSON => range.begin == range.end,
-        _ => false,
-    };
-    let by_name = fields.has(FieldType::INDEX_NAME) || fields.has(FieldType::INDEX_EXPRESSION);
-    let named_once = range.bin.is_empty() || !by_name;
-    if fits && named_once && BinName::new(range.bin).is_some() {
-        Ok(Some(range))
-    } else {
-        Err(ResultCode::PARAMETER)
-    }
+    Ok(asked)
 }
 
 /// The set that a query is about; none for the whole namespace.
@@ -136,6 +103,7 @@ pub(crate) fn spec(
         id: request.fields.task_id().map_err(malformed)?.unwrap_or(0),
         namespace: namespace.name().to_owned(),
         set: set(request).map(str::to_owned),
+        index: None,
         requested: None,
         records_per_second,
         socket_timeout_ms: match request.fields.socket_timeout() {

@@ -51,6 +51,8 @@ pub struct JobSpec {
     pub namespace: String,
     /// Name of the set; none for the whole namespace.
     pub set: Option<String>,
+    /// Name of the secondary index that it goes through, when it began; none for the primary index.
+    pub index: Option<String>,
     /// Number of partitions that the client named, in whole and from a digest on; none when it named none.
     pub requested: Option<(usize, usize)>,
     /// Records per second at most; 0 is no limit.
@@ -370,6 +372,7 @@ mod tests {
             id,
             namespace: "test".to_owned(),
             set: None,
+            index: None,
             requested: None,
             records_per_second: 0,
             socket_timeout_ms: 0,

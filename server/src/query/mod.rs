@@ -5,6 +5,7 @@ pub(crate) mod background;
 pub(crate) mod basic;
 pub(crate) mod job;
 pub mod jobs;
+pub(crate) mod lookup;
 
 use std::sync::Arc;
 

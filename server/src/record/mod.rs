@@ -3,6 +3,7 @@
 //! ```text
 //! Namespace ── settings, statistics
 //!     ├─ SetTable ─→ Set            names, object counts, truncation times
+//!     ├─ Indexes                   secondary indexes, which follow every change
 //!     ├─ RecordLocks                who may change a digest now; waiters in order of arrival
 //!     └─ StorageEngine              4096 partitions: digest → StoredRecord
 //! ```
@@ -10,6 +11,7 @@
 //! A stored version is never changed: a write makes a new one and swaps the pointer, so readers never wait for writers
 //! and a record UDF works on the version that it found. Nothing in here knows messages or Lua.
 
+mod build;
 mod locks;
 mod namespace;
 mod scan;

@@ -11,6 +11,7 @@ use protocol::result_code::ResultCode;
 
 use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
+use crate::index::Indexes;
 use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
 use crate::storage::{
     Changed, Expected, Extent, Keeps, MemoryEngine, PARTITIONS, Removal, Space, StorageEngine,
@@ -90,6 +91,8 @@ pub struct Namespace {
     clock: Clock,
     engine: Box<dyn StorageEngine>,
     sets: SetTable,
+    /// The secondary indexes.
+    pub indexes: Indexes,
     usage: Usage,
     /// Records that live for ever.
     non_expirable: AtomicU64,
@@ -147,6 +150,7 @@ impl Namespace {
             clock,
             engine,
             sets: SetTable::default(),
+            indexes: Indexes::default(),
             usage: Usage::default(),
             non_expirable: AtomicU64::new(0),
             locks: Arc::default(),
@@ -506,6 +510,11 @@ impl Namespace {
         expected: Expected,
         after: Option<(&StoredRecord, Option<&Set>)>,
     ) -> Result<bool, StorageError> {
+        let digest = match step {
+            Step::Put(record) => &record.digest(),
+            Step::Remove(digest, _) => digest,
+        };
+        let seen = self.seen_by_indexes(digest).await?;
         let changed = match step {
             Step::Put(record) => self.engine.put(record.clone(), expected).await?,
             Step::Remove(digest, why) => self.engine.remove(digest, expected, why).await?,
@@ -515,10 +524,21 @@ impl Namespace {
             Changed::Done(None) if after.is_none() => Ok(false),
             Changed::Done(before) => {
                 self.account(before.as_ref(), after);
+                let whole = seen.or(before.filter(|before| !before.is_outline()));
+                let after = after.map(|(record, _)| record);
+                self.indexes.update(whole.as_ref(), after);
                 Ok(true)
             }
             Changed::Mismatch => Ok(false),
         }
+    }
+
+    /// The version that a change ends, where indexes need all of it and the engine gives back its outline only.
+    async fn seen_by_indexes(&self, digest: &Digest) -> Result<Option<StoredRecord>, StorageError> {
+        if self.engine.keeps().in_memory || !self.indexes.any() {
+            return Ok(None);
+        }
+        self.stored(digest).await
     }
 
     /// Counts a change. `after` comes with its set.

@@ -12,7 +12,7 @@ use super::stored::{Rebuilt, Stored};
 use super::table::Missing;
 use super::{fresh, list, map, particle, row, run, sort, table, wrong_type};
 use crate::operation::{Applied, Change, OperationError, element};
-use crate::work::Meter;
+use crate::work::{Meter, UnitsLeft};
 
 /// Most pairs of a way; lists and maps are not nested deeper.
 const MAX_PAIRS: usize = protocol::limits::MAX_DEPTH;
@@ -286,6 +286,21 @@ pub(super) fn apply(
             let change = Change::Set(rise(bin.data, changed, &levels, work)?);
             Ok(Applied { change, reply })
         }
+    }
+}
+
+/// Most work that looking for an element may make: about a hundredth of a second.
+const MAX_LOOK_UNITS: u64 = 10_000_000;
+
+/// The element of a list or map where a way ends; none when it ends nowhere.
+pub(super) fn element_at<'b>(pairs: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
+    let steps = steps(pairs).ok()?;
+    let top = Stored::read(bytes)?;
+    let mut levels = Vec::with_capacity(steps.len());
+    let mut work = UnitsLeft(MAX_LOOK_UNITS);
+    match walk(bytes, top, &steps, &mut levels, &mut work).ok()? {
+        End::Missing(..) => None,
+        End::There(_) | End::Scalar(_) => bytes.get(levels.last()?.child.clone()),
     }
 }
 

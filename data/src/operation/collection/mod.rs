@@ -7,6 +7,7 @@ mod answer;
 mod by_path;
 mod context;
 mod list;
+mod look;
 mod map;
 mod number;
 mod sort;
@@ -14,6 +15,8 @@ mod stored;
 mod table;
 
 use std::borrow::Cow;
+
+pub use look::{Part, each, element_at};
 
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;

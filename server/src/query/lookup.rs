@@ -1,0 +1,186 @@
+//! Queries by secondary index: which index, and what of it.
+
+use std::sync::Arc;
+
+use data::bin::BinName;
+use data::expression::Expression;
+use data::record::StoredRecord;
+use protocol::key::Digest;
+use protocol::message::FieldType;
+use protocol::result_code::ResultCode;
+
+use super::job;
+use crate::index::{Index, IndexContext, IndexType, Position, Predicate, Slot, Source, ValueType};
+use crate::record::Namespace;
+use crate::transaction::request::Request;
+
+/// Longest name of an index.
+const MAX_NAME: usize = 63;
+
+/// How a query says which index it wants.
+#[derive(Clone, Debug)]
+enum Which<'a> {
+    Named(&'a [u8]),
+    /// None where no index can have such a definition.
+    Defined(Option<(Source, IndexType)>),
+}
+
+/// What the fields of a query say about an index. They are well-formed.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked<'a> {
+    which: Which<'a>,
+    predicate: Predicate,
+}
+
+/// An index, and what a query wants of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lookup {
+    pub(crate) index: Arc<Index>,
+    predicate: Predicate,
+    ranges: Vec<(u64, u64)>,
+}
+
+/// An entry that a query found: what it resumes at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) digest: Digest,
+    /// As clients see it.
+    pub(crate) value: i64,
+}
+
+/// The fields of a query that are about indexes; none when it asks for no range.
+///
+/// Errors: 4 for what is malformed.
+pub(crate) fn asked<'a>(request: &Request<'a>) -> Result<Option<Asked<'a>>, ResultCode> {
+    let malformed = ResultCode::PARAMETER;
+    let fields = &request.fields;
+    let Some(range) = fields.index_range().map_err(|_| malformed)? else {
+        return Ok(None);
+    };
+    let name = fields.get(FieldType::INDEX_NAME);
+    let expression = fields.get(FieldType::INDEX_EXPRESSION);
+    let is_by_bin = name.is_none() && expression.is_none();
+    let bin = BinName::new(range.bin).ok_or(malformed)?;
+    if range.bin.is_empty() == is_by_bin {
+        return Err(malformed);
+    }
+    let predicate = Predicate::of(range.kind, range.begin, range.end).map_err(|_| malformed)?;
+    let index_type = match fields.get(FieldType::INDEX_TYPE) {
+        None => Some(IndexType::Default),
+        Some([number, ..]) => IndexType::of_number(*number),
+        Some([]) => return Err(malformed),
+    };
+    if expression.is_some_and(<[u8]>::is_empty) {
+        return Err(malformed);
+    }
+    let context = fields.get(FieldType::INDEX_CONTEXT);
+    let context = context.map(|path| IndexContext::parse(path).map_err(|_| malformed));
+    let context = context.transpose()?;
+    let which = match (name, expression) {
+        (Some(name), _) => Which::Named(name),
+        (None, Some(bytes)) => Which::Defined(
+            Expression::parse(bytes)
+                .ok()
+                .map(|expression| Source::Expression {
+                    bytes: bytes.into(),
+                    expression: Arc::new(expression),
+                })
+                .zip(index_type),
+        ),
+        (None, None) => Which::Defined(Some(Source::Bin { name: bin, context }).zip(index_type)),
+    };
+    Ok(Some(Asked { which, predicate }))
+}
+
+/// The name of an index, which counts only with a range.
+///
+/// Errors: 4 for one that no index has, and one beside another way to say which index.
+pub(crate) fn check_name(request: &Request<'_>) -> Result<(), ResultCode> {
+    let fields = &request.fields;
+    let Some(name) = fields.get(FieldType::INDEX_NAME) else {
+        return Ok(());
+    };
+    let has_range = fields.has(FieldType::INDEX_RANGE);
+    let twice = fields.has(FieldType::INDEX_EXPRESSION) || fields.has(FieldType::INDEX_CONTEXT);
+    if name.is_empty() || name.len() > MAX_NAME || has_range && twice {
+        return Err(ResultCode::PARAMETER);
+    }
+    Ok(())
+}
+
+impl Asked<'_> {
+    /// Finds the index.
+    ///
+    /// Errors: 201 when there is none; 203 while it is built, and for one that has no values.
+    pub(crate) fn find(
+        self,
+        namespace: &Namespace,
+        request: &Request<'_>,
+    ) -> Result<Lookup, ResultCode> {
+        let set = job::set(request);
+        let value_type = self.predicate.value_type();
+        let index = match self.which {
+            Which::Named(name) => {
+                let name = std::str::from_utf8(name).ok();
+                match name.and_then(|name| namespace.indexes.named(name)) {
+                    Some(Slot::Values(index)) => Some(index),
+                    Some(Slot::Set(_)) => return Err(ResultCode::SINDEX_NOT_READABLE),
+                    None => None,
+                }
+            }
+            Which::Defined(definition) => definition.and_then(|(source, index_type)| {
+                namespace
+                    .indexes
+                    .defined(set, &source, index_type, value_type)
+            }),
+        };
+        let index = index.ok_or(ResultCode::SINDEX_NOT_FOUND)?;
+        if !index.is_ready() {
+            return Err(ResultCode::SINDEX_NOT_READABLE);
+        }
+        let own_set = index.definition.set.as_deref();
+        let is_other_set = set.is_some() && own_set.is_some() && set != own_set;
+        let fits = !is_other_set && index.definition.value_type == value_type;
+        let ranges = match fits {
+            true => self.predicate.ranges(),
+            false => Vec::new(),
+        };
+        Ok(Lookup {
+            index,
+            predicate: self.predicate,
+            ranges,
+        })
+    }
+}
+
+impl Lookup {
+    /// The records of a partition that had a fitting value at one moment, each once, in order of value and digest: those
+    /// that come after the one that is given. Whether they fit still has to be asked.
+    pub(crate) fn found(&self, partition: u16, after: Option<(i64, Digest)>) -> Vec<Found> {
+        let kind: ValueType = self.index.definition.value_type;
+        let after: Option<Position> = after.map(|(value, digest)| (kind.of_shown(value), digest));
+        let found = |(value, digest): Position| Found {
+            digest,
+            value: kind.shown(value),
+        };
+        if self.index.definition.is_single() {
+            let entries = self.index.find(partition, &self.ranges, after.as_ref());
+            return entries.into_iter().map(found).collect();
+        }
+        // A record counts at its first value, also when that came before the place where the query goes on.
+        let entries = self.index.find(partition, &self.ranges, None);
+        let mut seen = std::collections::HashSet::with_capacity(entries.len());
+        let first = entries
+            .into_iter()
+            .filter(|(_, digest)| seen.insert(*digest));
+        first
+            .filter(|place| after.is_none_or(|after| *place > after))
+            .map(found)
+            .collect()
+    }
+
+    /// Whether a record has a value that fits.
+    pub(crate) fn holds(&self, record: &StoredRecord) -> bool {
+        self.predicate.holds(&self.index.definition, record)
+    }
+}
