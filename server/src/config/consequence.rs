@@ -104,6 +104,7 @@ const TABLE: &[Row] = &[
 pub fn of(section: Section, name: &str) -> Option<&'static str> {
     let fits = |pattern: &str| {
         name == pattern
+            || pattern.strip_suffix('.') == Some(name)
             || pattern.ends_with(['.', '-']) && name.starts_with(pattern)
             || name
                 .strip_prefix(pattern)

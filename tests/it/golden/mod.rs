@@ -5,6 +5,7 @@
 //! (`--test-threads=1`).
 
 mod apply;
+mod aql;
 pub(crate) mod differences;
 mod expressions;
 mod info;
