@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::super::value::without_directories;
-
 /// Where a case runs.
 pub(super) struct Places {
     node: SocketAddr,
@@ -62,7 +60,12 @@ pub(super) fn normalised(bytes: &[u8], places: &Places, case: &Value) -> String 
     text = replaced(r"\b(job \()\d+(\) created)", &text, "${1}<id>${2}");
     text = replaced(r"(?m)^(Version|Build) .*$", &text, "${1} <version>");
     text = replaced(r"(?m)^\tno (?:field package\.preload|file ).*\n", &text, "");
-    text = without_directories(&text);
+    // Directories in front of a module and its line.
+    text = replaced(
+        r#"(?:\.\.\.)?[^\s'":,;()\[\]{}<>=|]*/([^/\s'":|]+\.lua:\d)"#,
+        &text,
+        "${1}",
+    );
     if let Some(seconds) = case["ttl"].as_i64() {
         for less in 1..8 {
             let pattern = Regex::new(&format!(r"\b{}\b", seconds - less)).unwrap();
@@ -94,11 +97,19 @@ fn either(text: &str, case: &Value) -> String {
 /// only that they are there. A table of several parts may be cut anywhere.
 pub(super) fn canonical(text: &str, case: &Value) -> String {
     let text = either(text, case);
-    let masked = case["mask"].as_array().is_some_and(|mask| !mask.is_empty());
+    let masked: Vec<&str> = case["mask"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let any_columns = case["columns"] == "any";
     let mut lines: Vec<String> = text
         .lines()
-        .filter(|line| !masked || !line.contains("N") && !line.contains("ns"))
+        .filter(|line| {
+            let in_table = !masked.is_empty() && line.starts_with('|');
+            !in_table && !masked.iter().any(|name| line.contains(name))
+        })
         .map(|line| {
             let line = replaced(r"\d+\. row", line, "N. row");
             let line = replaced(r"-{3,}", &line, "---");

@@ -190,7 +190,7 @@ pub(super) fn look(connection: &mut Connection, check: &Value) -> Option<Value> 
         .iter()
         .map(|(name, particle)| {
             let name = String::from_utf8_lossy(name).into_owned();
-            (name, value::normal(&value::from_particle(particle)))
+            (name, value::from_particle(particle))
         })
         .collect();
     let ttl = if reply.header.record_ttl == 0 {
