@@ -203,19 +203,18 @@ fn move_truncation(shared: &Shared, frame: &Frame, from: Place) -> bool {
     let Frame::Truncation { set, .. } = frame else {
         return true;
     };
-    let holds = shared
-        .log
-        .lock()
+    // In one hold: a later truncation of the set must not be taken for this one.
+    let mut log = shared.log.lock();
+    if log
         .truncations
         .get(set)
-        .is_some_and(|(_, place)| *place == from);
-    if !holds {
+        .is_none_or(|(_, place)| *place != from)
+    {
         return true;
     }
-    let Ok((place, _)) = shared.try_append(frame, true) else {
+    let Ok((place, _)) = log.append(frame, true) else {
         return false;
     };
-    let mut log = shared.log.lock();
     log.add_live(from, false);
     if let Some(known) = log.truncations.get_mut(set) {
         known.1 = place;
