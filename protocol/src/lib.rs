@@ -21,6 +21,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod codec;
+mod codes;
 pub mod compress;
 mod cursor;
 #[doc(hidden)]

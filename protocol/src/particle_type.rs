@@ -1,46 +1,27 @@
 //! Types of particles.
 
-use std::fmt;
+use crate::codes::codes;
 
-/// Type of a particle, as one byte on the wire. Numbers without a name are kept as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ParticleType(pub u8);
-
-macro_rules! particle_types {
-    ($($number:literal = $name:ident, $text:literal;)*) => {
-        impl ParticleType {
-            $(#[doc = concat!("Type ", stringify!($number), ": ", $text, ".")]
-            pub const $name: Self = Self($number);)*
-
-            /// The type's name in lower case.
-            pub fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($number => Some($text),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-particle_types! {
-    0 = NIL, "nil";
-    1 = INTEGER, "integer";
-    2 = FLOAT, "float";
-    3 = STRING, "string";
-    4 = BLOB, "blob";
-    7 = JAVA_BLOB, "java blob";
-    8 = CSHARP_BLOB, "csharp blob";
-    9 = PYTHON_BLOB, "python blob";
-    10 = RUBY_BLOB, "ruby blob";
-    11 = PHP_BLOB, "php blob";
-    12 = ERLANG_BLOB, "erlang blob";
-    16 = VECTOR, "vector";
-    17 = BOOL, "bool";
-    18 = HLL, "hll";
-    19 = MAP, "map";
-    20 = LIST, "list";
-    23 = GEOJSON, "geojson";
+codes! {
+    /// Type of a particle, as one byte on the wire. Numbers without a name are kept as they are.
+    ParticleType: "particle type", shown sentence;
+    0 = NIL: "nil",
+    1 = INTEGER: "integer",
+    2 = FLOAT: "float",
+    3 = STRING: "string",
+    4 = BLOB: "blob",
+    7 = JAVA_BLOB: "java blob",
+    8 = CSHARP_BLOB: "csharp blob",
+    9 = PYTHON_BLOB: "python blob",
+    10 = RUBY_BLOB: "ruby blob",
+    11 = PHP_BLOB: "php blob",
+    12 = ERLANG_BLOB: "erlang blob",
+    16 = VECTOR: "vector",
+    17 = BOOL: "bool",
+    18 = HLL: "hll",
+    19 = MAP: "map",
+    20 = LIST: "list",
+    23 = GEOJSON: "geojson",
 }
 
 impl ParticleType {
@@ -52,14 +33,5 @@ impl ParticleType {
     /// Whether bins can have values of this type.
     pub fn is_stored(self) -> bool {
         self.is_blob() || matches!(self.0, 1..=3 | 17 | 19 | 20 | 23)
-    }
-}
-
-impl fmt::Display for ParticleType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "particle type {}", self.0),
-        }
     }
 }

@@ -1,40 +1,10 @@
 //! Result codes: the numbers with which every kind of reply says how a request ended.
 
-use std::fmt;
+use crate::codes::codes;
 
-/// How a request ended, as one byte on the wire. Numbers without a name are kept as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ResultCode(pub u8);
-
-macro_rules! result_codes {
-    ($($number:literal = $name:ident: $sentence:literal,)*) => {
-        impl ResultCode {
-            $(#[doc = concat!("Code ", stringify!($number), ": ", $sentence, ".")]
-            pub const $name: Self = Self($number);)*
-
-            /// Every code with a name, in ascending order.
-            pub const ALL: &'static [Self] = &[$(Self($number),)*];
-
-            /// The name in capitals, as in the Aerospike documentation.
-            pub fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($number => Some(stringify!($name)),)*
-                    _ => None,
-                }
-            }
-
-            /// What it means, in a few words without a full stop.
-            pub fn sentence(self) -> Option<&'static str> {
-                match self.0 {
-                    $($number => Some($sentence),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-result_codes! {
+codes! {
+    /// How a request ended, as one byte on the wire. Numbers without a name are kept as they are.
+    ResultCode: "result code", shown full;
     0 = OK: "the request succeeded",
     1 = UNKNOWN: "internal error, or a list or map that cannot be stored",
     2 = NOT_FOUND: "the record, set or job does not exist",
@@ -117,26 +87,5 @@ impl ResultCode {
     /// Whether this is [`ResultCode::OK`].
     pub fn is_ok(self) -> bool {
         self == Self::OK
-    }
-}
-
-impl From<ResultCode> for u8 {
-    fn from(code: ResultCode) -> u8 {
-        code.0
-    }
-}
-
-impl From<u8> for ResultCode {
-    fn from(number: u8) -> Self {
-        Self(number)
-    }
-}
-
-impl fmt::Display for ResultCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.name(), self.sentence()) {
-            (Some(name), Some(sentence)) => write!(f, "{} {name}: {sentence}", self.0),
-            _ => write!(f, "{} (unknown result code)", self.0),
-        }
     }
 }

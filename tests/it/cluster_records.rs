@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use protocol::header::MessageType;
-use protocol::message::{BatchFlags, FieldType};
+use protocol::message::{BatchFlags, BatchWriter};
 use protocol::message::{Info1, Info3, Message, MessageHeader, MessageWriter, OpCode};
-use protocol::particle::Particle;
+use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 use tests::asd::RunningAsd;
 use tests::cluster::ClusterPlan;
@@ -101,29 +101,23 @@ fn every_node_answers_for_every_record() {
 
 /// A batch that reads all records, every row numbered by its record, plus one that does not exist.
 fn batch() -> BytesMut {
-    let mut rows = Vec::new();
-    rows.put_u32(u32::try_from(RECORDS + 1).unwrap());
-    rows.put_u8((BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS).0);
+    let mut rows = BatchWriter::new(BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS);
     for number in 0..=RECORDS {
-        rows.put_u32(u32::try_from(number).unwrap());
-        rows.put_slice(&key(number).digest().0);
+        let index = u32::try_from(number).unwrap();
+        let digest = key(number).digest();
         // Only the first row is whole; the others repeat it.
         if number > 0 {
-            rows.put_u8(1);
+            rows.repeat(index, &digest);
             continue;
         }
-        rows.put_u8(0);
-        rows.put_u8(Info1::READ.0);
-        rows.put_u16(2);
-        rows.put_u16(1);
-        for (kind, text) in [(FieldType::NAMESPACE, "test"), (FieldType::SET, "moving")] {
-            rows.put_u32(u32::try_from(text.len() + 1).unwrap());
-            rows.put_u8(kind.0);
-            rows.put_slice(text.as_bytes());
-        }
-        rows.put_u32(5);
-        rows.put_u8(OpCode::READ.0);
-        rows.put_slice(&[0, 0, 1, b'n']);
+        let header = MessageHeader {
+            info1: Info1::READ,
+            ..MessageHeader::default()
+        };
+        let mut row = rows.row(index, &digest, &header);
+        row.namespace("test").set("moving");
+        row.op(OpCode::READ, b"n", ParticleRef::NIL);
+        row.finish().unwrap();
     }
     let header = MessageHeader {
         info1: Info1::READ | Info1::BATCH,
@@ -131,7 +125,7 @@ fn batch() -> BytesMut {
     };
     let mut frame = BytesMut::new();
     let mut message = MessageWriter::new(&mut frame, &header);
-    message.field(FieldType::BATCH_INDEX, &rows);
+    rows.finish_into(&mut message).unwrap();
     message.finish().unwrap();
     frame
 }

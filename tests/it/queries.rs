@@ -55,8 +55,16 @@ impl Query {
     fn new(kind: u8, function: &str) -> Self {
         Self {
             header: MessageHeader {
-                info1: if kind == 1 { Info1::READ } else { Info1::NONE },
-                info2: if kind == 2 { Info2::WRITE } else { Info2::NONE },
+                info1: if kind == 1 {
+                    Info1::READ
+                } else {
+                    Info1::empty()
+                },
+                info2: if kind == 2 {
+                    Info2::WRITE
+                } else {
+                    Info2::empty()
+                },
                 ..MessageHeader::default()
             },
             set: "demo",

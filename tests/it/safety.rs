@@ -559,5 +559,5 @@ fn values_that_cannot_be_stored_are_refused() {
     }
     let reply = bench.connection.message(&record.get().unwrap()).unwrap();
     assert_eq!(reply.code(), ResultCode::NOT_FOUND);
-    assert_eq!(reply.header.info1, Info1::NONE);
+    assert_eq!(reply.header.info1, Info1::empty());
 }

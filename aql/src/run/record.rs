@@ -101,7 +101,7 @@ impl Session {
                 .map_err(|error| Failure::own(format!("{name}: {error}")))?;
             particles.push((name, particle));
         }
-        let mut header = self.header(Info1::NONE, Info2::WRITE);
+        let mut header = self.header(Info1::empty(), Info2::WRITE);
         header.record_ttl = match self.settings.record_ttl {
             -1 => u32::MAX,
             -2 => u32::MAX - 1,
@@ -131,7 +131,7 @@ impl Session {
         printer: &mut Printer<'_>,
     ) -> Ran {
         let target = convert::target(place.set.as_deref().unwrap_or(""), name)?;
-        let mut header = self.header(Info1::NONE, Info2::WRITE | Info2::DELETE);
+        let mut header = self.header(Info1::empty(), Info2::WRITE | Info2::DELETE);
         if self.settings.durable_delete {
             header.info2 |= Info2::DURABLE_DELETE;
         }
@@ -154,7 +154,7 @@ impl Session {
             Bins::All => Info1::READ | Info1::GET_ALL,
             Bins::Named(_) => Info1::READ,
         };
-        let header = self.header(info1, Info2::NONE);
+        let header = self.header(info1, Info2::empty());
         self.ask(place, target, header, (Repeat::Safe, false), |message| {
             if let Bins::Named(names) = bins {
                 for name in names {
@@ -228,7 +228,7 @@ impl Session {
         let begun = Instant::now();
         let target = convert::target(call.place.set.as_deref().unwrap_or(""), name)?;
         let arguments = convert::arguments(&call.arguments)?;
-        let mut header = self.header(Info1::NONE, Info2::WRITE);
+        let mut header = self.header(Info1::empty(), Info2::WRITE);
         if self.settings.durable_delete {
             header.info2 |= Info2::DURABLE_DELETE;
         }

@@ -2,57 +2,44 @@
 //! | u32 size = 1 + n | u8 type | n bytes of data |
 //! ```
 
+use crate::codes::codes;
 use crate::cursor::{Cursor, length};
 use crate::key::{DIGEST_SIZE, Digest};
-use crate::message::ParseError;
+use crate::message::error::{Mistake, ParseError, Part, wrong_size};
 use crate::particle::{ParticleRef, ParticleType};
 
-/// Type of a field, as one byte on the wire. Numbers without a name are kept as they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FieldType(pub u8);
-
-macro_rules! field_types {
-    ($($number:literal = $name:ident, $text:literal;)*) => {
-        impl FieldType {
-            $(#[doc = concat!("Type ", stringify!($number), ": ", $text, ".")]
-            pub const $name: Self = Self($number);)*
-
-            /// Every type with a name, in ascending order.
-            pub const ALL: &'static [Self] = &[$(Self($number),)*];
-        }
-    };
-}
-
-field_types! {
-    0 = NAMESPACE, "namespace, 1 to 31 characters";
-    1 = SET, "set, 0 to 63 characters";
-    2 = KEY, "u8 particle type and the key's bytes";
-    3 = RECORD_VERSION, "7 bytes, little-endian; transactions";
-    4 = DIGEST, "20 bytes";
-    5 = MRT_ID, "u64, little-endian; transactions";
-    6 = MRT_DEADLINE, "u32, little-endian; transactions";
-    7 = TASK_ID, "u64 that names a query";
-    9 = SOCKET_TIMEOUT, "u32, milliseconds that a blocked send may take";
-    10 = RECORDS_PER_SECOND, "u32, 0 unlimited";
-    11 = PID_ARRAY, "u16 little-endian each, partitions to read from the start";
-    12 = DIGEST_ARRAY, "20 bytes each, records after which to go on";
-    13 = MAX_RECORDS, "u64, most records to return";
-    14 = LUT, "u64; internal to servers";
-    15 = BVAL_ARRAY, "i64 little-endian each, index values after which to go on";
-    21 = INDEX_NAME, "name of a secondary index";
-    22 = INDEX_RANGE, "range of an index query";
-    23 = INDEX_CONTEXT, "msgpack list, path into a collection";
-    24 = INDEX_EXPRESSION, "msgpack, expression of an index";
-    26 = INDEX_TYPE, "u8: 0 default, 1 list, 2 map keys, 3 map values";
-    30 = UDF_PACKAGE, "module name without extension";
-    31 = UDF_FUNCTION, "function name";
-    32 = UDF_ARGLIST, "msgpack list, or nothing";
-    33 = UDF_OP, "u8: 0 record, 1 aggregate, 2 background";
-    40 = QUERY_BINLIST, "u8 count, then u8 length and name each";
-    41 = BATCH_INDEX, "rows of a batch";
-    42 = BATCH_WITH_SET, "rows of a batch, from older clients";
-    43 = FILTER_EXP, "msgpack, filter expression";
-    45 = ERROR_DETAILS, "replies of newer servers only";
+codes! {
+    /// Type of a field, as one byte on the wire. Numbers without a name are kept as they are.
+    FieldType: "field type", shown full;
+    0 = NAMESPACE: "namespace, 1 to 31 characters",
+    1 = SET: "set, 0 to 63 characters",
+    2 = KEY: "u8 particle type and the key's bytes",
+    3 = RECORD_VERSION: "7 bytes, little-endian; transactions",
+    4 = DIGEST: "20 bytes",
+    5 = MRT_ID: "u64, little-endian; transactions",
+    6 = MRT_DEADLINE: "u32, little-endian; transactions",
+    7 = TASK_ID: "u64 that names a query",
+    9 = SOCKET_TIMEOUT: "u32, milliseconds that a blocked send may take",
+    10 = RECORDS_PER_SECOND: "u32, 0 unlimited",
+    11 = PID_ARRAY: "u16 little-endian each, partitions to read from the start",
+    12 = DIGEST_ARRAY: "20 bytes each, records after which to go on",
+    13 = MAX_RECORDS: "u64, most records to return",
+    14 = LUT: "u64; internal to servers",
+    15 = BVAL_ARRAY: "i64 little-endian each, index values after which to go on",
+    21 = INDEX_NAME: "name of a secondary index",
+    22 = INDEX_RANGE: "range of an index query",
+    23 = INDEX_CONTEXT: "msgpack list, path into a collection",
+    24 = INDEX_EXPRESSION: "msgpack, expression of an index",
+    26 = INDEX_TYPE: "u8: 0 default, 1 list, 2 map keys, 3 map values",
+    30 = UDF_PACKAGE: "module name without extension",
+    31 = UDF_FUNCTION: "function name",
+    32 = UDF_ARGLIST: "msgpack list, or nothing",
+    33 = UDF_OP: "u8: 0 record, 1 aggregate, 2 background",
+    40 = QUERY_BINLIST: "u8 count, then u8 length and name each",
+    41 = BATCH_INDEX: "rows of a batch",
+    42 = BATCH_WITH_SET: "rows of a batch, from older clients",
+    43 = FILTER_EXP: "msgpack, filter expression",
+    45 = ERROR_DETAILS: "replies of newer servers only",
 }
 
 /// One field.
@@ -82,6 +69,8 @@ impl<'a> Field<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields<'a> {
     pub(crate) count: u16,
+    /// Where they begin, for errors.
+    at: u32,
     pub(crate) bytes: &'a [u8],
 }
 
@@ -89,18 +78,30 @@ impl<'a> Fields<'a> {
     /// No fields.
     pub const EMPTY: Self = Self {
         count: 0,
+        at: 0,
         bytes: &[],
     };
 
-    /// Takes `count` fields off the cursor, checking each.
-    pub(crate) fn read(cursor: &mut Cursor<'a>, count: u16) -> Result<Self, ParseError> {
+    /// Takes `count` fields off the cursor, which stands at byte `at` of what is read, checking each.
+    pub(crate) fn read(cursor: &mut Cursor<'a>, count: u16, at: usize) -> Result<Self, ParseError> {
         let all = cursor.rest();
         for index in 0..count {
-            Field::read(cursor).ok_or(ParseError::Field(index))?;
+            let field = *cursor;
+            Field::read(cursor).ok_or_else(|| ParseError {
+                row: None,
+                part: Part::Field(index),
+                offset: at + all.len() - field.len(),
+                mistake: wrong_size(field).unwrap_or(Mistake::Shape {
+                    expected: "the byte of its type",
+                    found: 0,
+                }),
+            })?;
         }
         let used = all.len() - cursor.len();
         Ok(Self {
             count,
+            // No body is so long.
+            at: u32::try_from(at).unwrap_or(u32::MAX),
             bytes: all.get(..used).unwrap_or_default(),
         })
     }
@@ -138,22 +139,49 @@ impl<'a> Fields<'a> {
         self.get(kind).is_some()
     }
 
+    /// The data of the first field of this type has not the shape that it must have.
+    #[cold]
+    fn misshapen(&self, kind: FieldType, expected: &'static str) -> ParseError {
+        let mut offset = length(self.at);
+        let mut found = 0;
+        for field in self.iter() {
+            // Size and type stand before the data.
+            offset += 5;
+            if field.kind == kind {
+                found = field.data.len();
+                break;
+            }
+            offset += field.data.len();
+        }
+        ParseError {
+            row: None,
+            part: Part::Data(kind),
+            offset,
+            mistake: Mistake::Shape { expected, found },
+        }
+    }
+
     fn text(&self, kind: FieldType) -> Result<Option<&'a str>, ParseError> {
         self.get(kind)
-            .map(|data| std::str::from_utf8(data).map_err(|_| ParseError::FieldData(kind.0)))
+            .map(|data| {
+                std::str::from_utf8(data).map_err(|_| self.misshapen(kind, "text in UTF-8"))
+            })
             .transpose()
     }
 
     fn array<const N: usize>(&self, kind: FieldType) -> Result<Option<[u8; N]>, ParseError> {
         self.get(kind)
-            .map(|data| data.try_into().map_err(|_| ParseError::FieldData(kind.0)))
+            .map(|data| {
+                let expected = const { size_in_words(N) };
+                data.try_into().map_err(|_| self.misshapen(kind, expected))
+            })
             .transpose()
     }
 
     fn chunks<const N: usize>(&self, kind: FieldType) -> Result<&'a [[u8; N]], ParseError> {
         match self.get(kind).unwrap_or_default().as_chunks::<N>() {
             (chunks, []) => Ok(chunks),
-            _ => Err(ParseError::FieldData(kind.0)),
+            _ => Err(self.misshapen(kind, const { items_in_words(N) })),
         }
     }
 
@@ -179,7 +207,7 @@ impl<'a> Fields<'a> {
         };
         let (kind, data) = data
             .split_first()
-            .ok_or(ParseError::FieldData(FieldType::KEY.0))?;
+            .ok_or_else(|| self.misshapen(FieldType::KEY, "a particle type and the key"))?;
         Ok(Some(ParticleRef {
             kind: ParticleType(*kind),
             data,
@@ -249,7 +277,8 @@ impl<'a> Fields<'a> {
     pub fn index_range(&self) -> Result<Option<IndexRange<'a>>, ParseError> {
         self.get(FieldType::INDEX_RANGE)
             .map(|data| {
-                IndexRange::parse(data).ok_or(ParseError::FieldData(FieldType::INDEX_RANGE.0))
+                IndexRange::parse(data)
+                    .ok_or_else(|| self.misshapen(FieldType::INDEX_RANGE, "exactly one range"))
             })
             .transpose()
     }
@@ -295,21 +324,41 @@ impl<'a> Fields<'a> {
     pub fn bin_list(&self) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, ParseError> {
         let data = self.get(FieldType::QUERY_BINLIST).unwrap_or(&[0]);
         let mut cursor = Cursor::new(data);
-        let malformed = ParseError::FieldData(FieldType::QUERY_BINLIST.0);
-        let count = cursor.u8().ok_or(malformed)?;
+        let malformed = || self.misshapen(FieldType::QUERY_BINLIST, "as many names as it counts");
+        let count = cursor.u8().ok_or_else(malformed)?;
         let names = cursor;
         for _ in 0..count {
-            let size = cursor.u8().ok_or(malformed)?;
-            cursor.take(size.into()).ok_or(malformed)?;
+            let size = cursor.u8().ok_or_else(malformed)?;
+            cursor.take(size.into()).ok_or_else(malformed)?;
         }
         if !cursor.is_empty() {
-            return Err(malformed);
+            return Err(malformed());
         }
         let mut cursor = names;
         Ok(std::iter::from_fn(move || {
             let size = cursor.u8()?;
             cursor.take(size.into())
         }))
+    }
+}
+
+/// The size that a field of `size` bytes must have, for errors.
+const fn size_in_words(size: usize) -> &'static str {
+    match size {
+        1 => "1 byte",
+        4 => "4 bytes",
+        8 => "8 bytes",
+        20 => "20 bytes",
+        _ => "another size",
+    }
+}
+
+/// The items of `size` bytes that a field must consist of, for errors.
+const fn items_in_words(size: usize) -> &'static str {
+    match size {
+        8 => "items of 8 bytes",
+        20 => "items of 20 bytes",
+        _ => "whole items",
     }
 }
 

@@ -3,109 +3,106 @@
 //! | header_sz | info1 | info2 | info3 | info4 | result | generation | record_ttl | transaction_ttl | n_fields | n_ops |
 //! ```
 
-use std::ops::{BitOr, BitOrAssign};
+use bitflags::bitflags;
 
 use crate::cursor::Cursor;
-use crate::message::ParseError;
+use crate::message::error::{Mistake, ParseError, Part};
 use crate::result_code::ResultCode;
 
 /// Size of the message header, in bytes.
 pub const MESSAGE_HEADER_SIZE: usize = 22;
 
-macro_rules! bits {
-    ($(#[$doc:meta])* $type:ident { $($bit:literal = $name:ident, $text:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $type(pub u8);
-
-        impl $type {
-            /// No bit.
-            pub const NONE: Self = Self(0);
-            $(#[doc = concat!("Bit ", stringify!($bit), ": ", $text, ".")]
-            pub const $name: Self = Self($bit);)*
-
-            /// Whether all bits of `other` are set.
-            pub const fn contains(self, other: Self) -> bool {
-                self.0 & other.0 == other.0
-            }
-
-            /// Whether any bit of `other` is set.
-            pub const fn intersects(self, other: Self) -> bool {
-                self.0 & other.0 != 0
-            }
-
-            /// The bits of both; usable in constants.
-            pub const fn union(self, other: Self) -> Self {
-                Self(self.0 | other.0)
-            }
-        }
-
-        impl BitOr for $type {
-            type Output = Self;
-            fn bitor(self, other: Self) -> Self {
-                self.union(other)
-            }
-        }
-
-        impl BitOrAssign for $type {
-            fn bitor_assign(&mut self, other: Self) {
-                self.0 |= other.0;
-            }
-        }
-    };
-}
-pub(crate) use bits;
-
-bits! {
+bitflags! {
     /// Read bits of the message header.
-    Info1 {
-        0x01 = READ, "the request reads, or has a part that reads";
-        0x02 = GET_ALL, "all bins are wanted";
-        0x04 = SHORT_QUERY, "the query is expected to be small";
-        0x08 = BATCH, "the body is a batch request";
-        0x10 = XDR, "internal to servers";
-        0x20 = GET_NO_BINS, "only metadata is wanted";
-        0x40 = CONSISTENCY_ALL, "all replicas are to be consulted";
-        0x80 = COMPRESS_RESPONSE, "the client accepts compressed replies";
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Info1: u8 {
+        /// The request reads, or has a part that reads.
+        const READ = 0x01;
+        /// All bins are wanted.
+        const GET_ALL = 0x02;
+        /// The query is expected to be small.
+        const SHORT_QUERY = 0x04;
+        /// The body is a batch request.
+        const BATCH = 0x08;
+        /// Internal to servers.
+        const XDR = 0x10;
+        /// Only metadata is wanted.
+        const GET_NO_BINS = 0x20;
+        /// All replicas are to be consulted.
+        const CONSISTENCY_ALL = 0x40;
+        /// The client accepts compressed replies.
+        const COMPRESS_RESPONSE = 0x80;
+        // Bits without a name are kept.
+        const _ = !0;
     }
 }
 
-bits! {
+bitflags! {
     /// Write bits of the message header.
-    Info2 {
-        0x01 = WRITE, "the request writes, calls a UDF, or is a background query";
-        0x02 = DELETE, "the record is to be deleted";
-        0x04 = GENERATION, "the generation must be equal";
-        0x08 = GENERATION_GT, "the given generation must be greater than the record's";
-        0x10 = DURABLE_DELETE, "a delete leaves a tombstone";
-        0x20 = CREATE_ONLY, "the record must not exist";
-        0x40 = RELAX_AP_LONG_QUERY, "a long query may read during migrations";
-        0x80 = RESPOND_ALL_OPS, "every op gets a reply op";
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Info2: u8 {
+        /// The request writes, calls a UDF, or is a background query.
+        const WRITE = 0x01;
+        /// The record is to be deleted.
+        const DELETE = 0x02;
+        /// The generation must be equal.
+        const GENERATION = 0x04;
+        /// The given generation must be greater than the record's.
+        const GENERATION_GT = 0x08;
+        /// A delete leaves a tombstone.
+        const DURABLE_DELETE = 0x10;
+        /// The record must not exist.
+        const CREATE_ONLY = 0x20;
+        /// A long query may read during migrations.
+        const RELAX_AP_LONG_QUERY = 0x40;
+        /// Every op gets a reply op.
+        const RESPOND_ALL_OPS = 0x80;
+        // Bits without a name are kept.
+        const _ = !0;
     }
 }
 
-bits! {
+bitflags! {
     /// Further bits of the message header.
-    Info3 {
-        0x01 = LAST, "final message of a reply of several";
-        0x02 = COMMIT_MASTER, "replicas need not be waited for";
-        0x04 = PARTITION_DONE, "request: partition replies are understood; reply: about the partition in `generation`";
-        0x08 = UPDATE_ONLY, "the record must exist, bins are merged";
-        0x10 = CREATE_OR_REPLACE, "all bins are replaced";
-        0x20 = REPLACE_ONLY, "all bins are replaced, the record must exist";
-        0x40 = SC_READ_TYPE, "strong consistency: linearise, or with the next bit allow unavailable";
-        0x80 = SC_READ_RELAX, "strong consistency: allow replica, or with the bit before allow unavailable";
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Info3: u8 {
+        /// Final message of a reply of several.
+        const LAST = 0x01;
+        /// Replicas need not be waited for.
+        const COMMIT_MASTER = 0x02;
+        /// Request: partition replies are understood; reply: about the partition in `generation`.
+        const PARTITION_DONE = 0x04;
+        /// The record must exist, bins are merged.
+        const UPDATE_ONLY = 0x08;
+        /// All bins are replaced.
+        const CREATE_OR_REPLACE = 0x10;
+        /// All bins are replaced, the record must exist.
+        const REPLACE_ONLY = 0x20;
+        /// Strong consistency: linearise, or with the next bit allow unavailable.
+        const SC_READ_TYPE = 0x40;
+        /// Strong consistency: allow replica, or with the bit before allow unavailable.
+        const SC_READ_RELAX = 0x80;
+        // Bits without a name are kept.
+        const _ = !0;
     }
 }
 
-bits! {
+bitflags! {
     /// Transaction bits of the message header.
-    Info4 {
-        0x01 = MRT_VERIFY_READ, "verify a read of a transaction";
-        0x02 = MRT_ROLL_FORWARD, "roll a transaction forward";
-        0x04 = MRT_ROLL_BACK, "roll a transaction back";
-        0x08 = MRT_MONITOR, "internal to transactions";
-        0x10 = MRT_ON_LOCKING_ONLY, "only for records that the transaction locks";
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Info4: u8 {
+        /// Verify a read of a transaction.
+        const MRT_VERIFY_READ = 0x01;
+        /// Roll a transaction forward.
+        const MRT_ROLL_FORWARD = 0x02;
+        /// Roll a transaction back.
+        const MRT_ROLL_BACK = 0x04;
+        /// Internal to transactions.
+        const MRT_MONITOR = 0x08;
+        /// Only for records that the transaction locks.
+        const MRT_ON_LOCKING_ONLY = 0x10;
+        // Bits without a name are kept.
+        const _ = !0;
     }
 }
 
@@ -138,7 +135,20 @@ pub struct MessageHeader {
 impl MessageHeader {
     /// Reads the first 22 bytes. The size that they state for themselves is ignored, as the reference does.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        Self::read(&mut Cursor::new(bytes)).ok_or(ParseError::Header(bytes.len()))
+        Self::read(&mut Cursor::new(bytes)).ok_or(Self::too_short(bytes.len()))
+    }
+
+    /// A message of so many bytes has no header.
+    pub(crate) fn too_short(found: usize) -> ParseError {
+        ParseError {
+            row: None,
+            part: Part::Header,
+            offset: 0,
+            mistake: Mistake::Short {
+                expected: MESSAGE_HEADER_SIZE,
+                found,
+            },
+        }
     }
 
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
@@ -147,10 +157,10 @@ impl MessageHeader {
         }
         let [_, info1, info2, info3, info4, result] = cursor.array()?;
         Some(Self {
-            info1: Info1(info1),
-            info2: Info2(info2),
-            info3: Info3(info3),
-            info4: Info4(info4),
+            info1: Info1::from_bits_retain(info1),
+            info2: Info2::from_bits_retain(info2),
+            info3: Info3::from_bits_retain(info3),
+            info4: Info4::from_bits_retain(info4),
             result: ResultCode(result),
             generation: cursor.u32()?,
             record_ttl: cursor.u32()?,
@@ -167,7 +177,12 @@ impl MessageHeader {
         let [t0, t1, t2, t3] = self.transaction_ttl.to_be_bytes();
         let [f0, f1] = self.n_fields.to_be_bytes();
         let [o0, o1] = self.n_ops.to_be_bytes();
-        let (i1, i2, i3, i4) = (self.info1.0, self.info2.0, self.info3.0, self.info4.0);
+        let (i1, i2, i3, i4) = (
+            self.info1.bits(),
+            self.info2.bits(),
+            self.info3.bits(),
+            self.info4.bits(),
+        );
         #[rustfmt::skip]
         let bytes = [
             22, i1, i2, i3, i4, self.result.0,

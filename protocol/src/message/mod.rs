@@ -9,6 +9,7 @@
 //! [`MessageWriter`], [`ReplyWriter`] and [`write_reply`] append to a `BytesMut`.
 
 mod batch;
+mod batch_write;
 mod error;
 mod field;
 mod header;
@@ -17,7 +18,8 @@ mod parse;
 mod write;
 
 pub use batch::{BatchFlags, BatchRow, BatchRows, RowFlags};
-pub use error::ParseError;
+pub use batch_write::BatchWriter;
+pub use error::{Mistake, ParseError, Part};
 pub use field::{Field, FieldType, Fields, IndexRange};
 pub use header::{Info1, Info2, Info3, Info4, MESSAGE_HEADER_SIZE, MessageHeader};
 pub use op::{Op, OpCode, Ops};

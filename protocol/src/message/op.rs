@@ -2,60 +2,59 @@
 //! | u32 size | u8 op | u8 particle type | u8 flags | u8 n | n bytes name | [8 bytes lut] | value |
 //! ```
 
+use crate::codes::codes;
 use crate::cursor::{Cursor, length};
 use crate::limits::MAX_OPS;
-use crate::message::ParseError;
+use crate::message::error::{Mistake, ParseError, Part, wrong_size};
 use crate::particle::{ParticleRef, ParticleType};
 
-/// What an op does, as one byte on the wire. Numbers without a name are kept; a server refuses them with result 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OpCode(pub u8);
-
-macro_rules! op_codes {
-    ($($number:literal = $name:ident, $kind:ident, $text:literal;)*) => {
-        impl OpCode {
-            $(#[doc = concat!("Op ", stringify!($number), ": ", $text, ".")]
-            pub const $name: Self = Self($number);)*
-
-            /// Whether the number is one that a server knows.
-            pub fn is_known(self) -> bool {
-                matches!(self.0, $($number)|*)
-            }
-
-            /// Whether the op changes the record.
-            pub fn is_write(self) -> bool {
-                match self.0 {
-                    $($number => op_codes!(@$kind),)*
-                    _ => false,
-                }
-            }
-
-            /// Whether the op only reads.
-            pub fn is_read(self) -> bool {
-                self.is_known() && !self.is_write()
-            }
-        }
-    };
-    (@read) => { false };
-    (@write) => { true };
+codes! {
+    /// What an op does, as one byte on the wire. Numbers without a name are kept; a server refuses them with result 4.
+    OpCode: "operation", shown full;
+    1 = READ: "read a bin, or with an empty name all bins; also the op of plain replies",
+    2 = WRITE: "write a bin; nil removes it",
+    3 = CDT_READ: "read from a list or map",
+    4 = CDT_MODIFY: "change a list or map, may return a value",
+    5 = INCR: "add to a number",
+    7 = EXP_READ: "evaluate an expression",
+    8 = EXP_MODIFY: "write the value of an expression",
+    9 = APPEND: "append to a string or blob",
+    10 = PREPEND: "prepend to a string or blob",
+    11 = TOUCH: "set the record's time to live; no bin",
+    12 = BITS_READ: "read bits of a blob",
+    13 = BITS_MODIFY: "change bits of a blob",
+    14 = DELETE_ALL: "remove all bins; no bin",
+    15 = HLL_READ: "read a sketch",
+    16 = HLL_MODIFY: "change a sketch, may return a value",
 }
 
-op_codes! {
-    1 = READ, read, "read a bin, or with an empty name all bins; also the op of plain replies";
-    2 = WRITE, write, "write a bin; nil removes it";
-    3 = CDT_READ, read, "read from a list or map";
-    4 = CDT_MODIFY, write, "change a list or map, may return a value";
-    5 = INCR, write, "add to a number";
-    7 = EXP_READ, read, "evaluate an expression";
-    8 = EXP_MODIFY, write, "write the value of an expression";
-    9 = APPEND, write, "append to a string or blob";
-    10 = PREPEND, write, "prepend to a string or blob";
-    11 = TOUCH, write, "set the record's time to live; no bin";
-    12 = BITS_READ, read, "read bits of a blob";
-    13 = BITS_MODIFY, write, "change bits of a blob";
-    14 = DELETE_ALL, write, "remove all bins; no bin";
-    15 = HLL_READ, read, "read a sketch";
-    16 = HLL_MODIFY, write, "change a sketch, may return a value";
+impl OpCode {
+    /// Whether the number is one that a server knows.
+    pub fn is_known(self) -> bool {
+        self.name().is_some()
+    }
+
+    /// Whether the op changes the record.
+    pub fn is_write(self) -> bool {
+        matches!(
+            self,
+            Self::WRITE
+                | Self::CDT_MODIFY
+                | Self::INCR
+                | Self::EXP_MODIFY
+                | Self::APPEND
+                | Self::PREPEND
+                | Self::TOUCH
+                | Self::BITS_MODIFY
+                | Self::DELETE_ALL
+                | Self::HLL_MODIFY
+        )
+    }
+
+    /// Whether the op only reads.
+    pub fn is_read(self) -> bool {
+        self.is_known() && !self.is_write()
+    }
 }
 
 /// One op of a request, or one bin of a reply.
@@ -97,8 +96,22 @@ impl<'a> Op<'a> {
         }
     }
 
-    fn read(cursor: &mut Cursor<'a>, index: u16) -> Result<Self, ParseError> {
-        Self::split(cursor).ok_or(ParseError::Op(index))
+    /// Why the bytes at the cursor are no op.
+    #[cold]
+    fn mistake(mut cursor: Cursor<'_>) -> Mistake {
+        if let Some(mistake) = wrong_size(cursor) {
+            return mistake;
+        }
+        let size = cursor.u32().map_or(0, length);
+        let lut = |flags: u8| if flags & Self::HAS_LUT != 0 { 8 } else { 0 };
+        let expected = match cursor.array() {
+            Some([_, _, flags, name_len]) => 4 + usize::from(name_len) + lut(flags),
+            None => 4,
+        };
+        Mistake::Short {
+            expected,
+            found: size,
+        }
     }
 
     fn split(cursor: &mut Cursor<'a>) -> Option<Self> {
@@ -133,14 +146,25 @@ impl<'a> Ops<'a> {
         bytes: &[],
     };
 
-    /// Takes `count` ops off the cursor, checking each.
-    pub(crate) fn read(cursor: &mut Cursor<'a>, count: u16) -> Result<Self, ParseError> {
+    /// Takes `count` ops off the cursor, which stands at byte `at` of what is read, checking each.
+    pub(crate) fn read(cursor: &mut Cursor<'a>, count: u16, at: usize) -> Result<Self, ParseError> {
         if count > MAX_OPS {
-            return Err(ParseError::TooManyOps(count));
+            return Err(ParseError {
+                row: None,
+                part: Part::OpCount,
+                offset: at,
+                mistake: Mistake::TooManyOps(count),
+            });
         }
         let all = cursor.rest();
         for index in 0..count {
-            Op::read(cursor, index)?;
+            let op = *cursor;
+            Op::split(cursor).ok_or_else(|| ParseError {
+                row: None,
+                part: Part::Op(index),
+                offset: at + all.len() - op.len(),
+                mistake: Op::mistake(op),
+            })?;
         }
         let used = all.len() - cursor.len();
         Ok(Self {

@@ -1,5 +1,6 @@
 use crate::cursor::Cursor;
-use crate::message::{Fields, MessageHeader, Ops, ParseError};
+use crate::message::error::{Mistake, Part};
+use crate::message::{Fields, MESSAGE_HEADER_SIZE, MessageHeader, Ops, ParseError};
 
 /// A record message whose structure is checked, borrowed from the body of a frame.
 ///
@@ -30,16 +31,23 @@ impl<'a> Message<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, ParseError> {
         match Self::parse_first(body)? {
             (message, []) => Ok(message),
-            (_, rest) => Err(ParseError::Trailing(rest.len())),
+            (_, rest) => Err(ParseError {
+                row: None,
+                part: Part::End,
+                offset: body.len() - rest.len(),
+                mistake: Mistake::Trailing(rest.len()),
+            }),
         }
     }
 
     /// Reads the first message of a body that may hold several, as replies to queries and batches do; gives the rest too.
     pub fn parse_first(body: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let mut cursor = Cursor::new(body);
-        let header = MessageHeader::read(&mut cursor).ok_or(ParseError::Header(body.len()))?;
-        let fields = Fields::read(&mut cursor, header.n_fields)?;
-        let ops = Ops::read(&mut cursor, header.n_ops)?;
+        let header =
+            MessageHeader::read(&mut cursor).ok_or_else(|| MessageHeader::too_short(body.len()))?;
+        let fields = Fields::read(&mut cursor, header.n_fields, MESSAGE_HEADER_SIZE)?;
+        let at = body.len() - cursor.len();
+        let ops = Ops::read(&mut cursor, header.n_ops, at)?;
         Ok((
             Self {
                 header,

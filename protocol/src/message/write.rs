@@ -27,6 +27,8 @@ pub enum WriteError {
 pub struct BodyWriter<'o> {
     out: &'o mut BytesMut,
     start: usize,
+    /// Where the counts go, behind `start`.
+    counts: usize,
     n_fields: usize,
     n_ops: usize,
     unfit: bool,
@@ -40,6 +42,21 @@ impl<'o> BodyWriter<'o> {
         Self {
             out,
             start,
+            counts: MESSAGE_HEADER_SIZE - 4,
+            n_fields: 0,
+            n_ops: 0,
+            unfit: false,
+        }
+    }
+
+    /// The fields and ops of a batch row, whose counts stand before them without a message header.
+    pub(super) fn of_row(out: &'o mut BytesMut) -> Self {
+        let start = out.len();
+        out.put_u32(0);
+        Self {
+            out,
+            start,
+            counts: 0,
             n_fields: 0,
             n_ops: 0,
             unfit: false,
@@ -49,6 +66,7 @@ impl<'o> BodyWriter<'o> {
     /// Replaces the header that was written first, for replies whose outcome is known only after their ops. The counts
     /// stay for [`BodyWriter::finish`].
     pub fn set_header(&mut self, header: &MessageHeader) -> &mut Self {
+        debug_assert!(self.counts != 0, "a batch row has no header of its own");
         if let Some(written) = self
             .out
             .get_mut(self.start..self.start + MESSAGE_HEADER_SIZE)
@@ -148,7 +166,8 @@ impl<'o> BodyWriter<'o> {
         let [o0, o1] = n_ops.to_be_bytes();
         if let Some(counts) = self
             .out
-            .get_mut(self.start + 18..self.start + MESSAGE_HEADER_SIZE)
+            .get_mut(self.start + self.counts..)
+            .and_then(|rest| rest.get_mut(..4))
         {
             counts.copy_from_slice(&[f0, f1, o0, o1]);
         }
@@ -193,6 +212,7 @@ impl<'o> MessageWriter<'o> {
         let BodyWriter {
             out,
             start,
+            counts,
             n_fields,
             n_ops,
             unfit,
@@ -200,6 +220,7 @@ impl<'o> MessageWriter<'o> {
         let body = BodyWriter {
             out: &mut *out,
             start,
+            counts,
             n_fields,
             n_ops,
             unfit,

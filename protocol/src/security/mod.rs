@@ -15,6 +15,7 @@ pub use accounts::{FIRST_DATA_PRIVILEGE, PRIVILEGES, Privilege, Rates, Role, Use
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
+use crate::codes::codes;
 use crate::cursor::{Cursor, length};
 use crate::header::{BodyTooLarge, MessageType, OpenFrame};
 use crate::result_code::ResultCode;
@@ -22,63 +23,46 @@ use crate::result_code::ResultCode;
 /// Size of a unit's header, in bytes.
 const UNIT_HEADER_SIZE: usize = 16;
 
-/// What a request wants. Numbers without a name are kept as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Command(pub u8);
-
-/// What a field holds. Numbers without a name are kept as they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FieldId(pub u8);
-
-macro_rules! numbers {
-    ($type:ident { $($number:literal = $name:ident, $text:literal;)* }) => {
-        impl $type {
-            $(#[doc = concat!("Number ", stringify!($number), ": ", $text, ".")]
-            pub const $name: Self = Self($number);)*
-        }
-    };
+codes! {
+    /// What a request wants. Numbers without a name are kept as they are.
+    Command: "security command", shown full;
+    0 = AUTHENTICATE: "begin a further connection with a session token",
+    1 = CREATE_USER: "create a user",
+    2 = DROP_USER: "remove a user",
+    3 = SET_PASSWORD: "set another user's password",
+    4 = CHANGE_PASSWORD: "change one's own password",
+    5 = GRANT_ROLES: "give a user roles",
+    6 = REVOKE_ROLES: "take roles from a user",
+    9 = QUERY_USERS: "list users, or one",
+    10 = CREATE_ROLE: "create a role",
+    11 = DROP_ROLE: "remove a role",
+    12 = GRANT_PRIVILEGES: "give a role privileges",
+    13 = REVOKE_PRIVILEGES: "take privileges from a role",
+    14 = SET_WHITELIST: "set the addresses from which a role may connect",
+    15 = SET_QUOTAS: "set the quotas of a role",
+    16 = QUERY_ROLES: "list roles, or one",
+    20 = LOGIN: "log in, for a session token",
 }
 
-numbers! {
-    Command {
-        0 = AUTHENTICATE, "begin a further connection with a session token";
-        1 = CREATE_USER, "create a user";
-        2 = DROP_USER, "remove a user";
-        3 = SET_PASSWORD, "set another user's password";
-        4 = CHANGE_PASSWORD, "change one's own password";
-        5 = GRANT_ROLES, "give a user roles";
-        6 = REVOKE_ROLES, "take roles from a user";
-        9 = QUERY_USERS, "list users, or one";
-        10 = CREATE_ROLE, "create a role";
-        11 = DROP_ROLE, "remove a role";
-        12 = GRANT_PRIVILEGES, "give a role privileges";
-        13 = REVOKE_PRIVILEGES, "take privileges from a role";
-        14 = SET_WHITELIST, "set the addresses from which a role may connect";
-        15 = SET_QUOTAS, "set the quotas of a role";
-        16 = QUERY_ROLES, "list roles, or one";
-        20 = LOGIN, "log in, for a session token";
-    }
-}
-
-numbers! {
-    FieldId {
-        0 = USER, "name, at most 63 bytes";
-        1 = PASSWORD, "bcrypt text of 60 characters";
-        2 = OLD_PASSWORD, "bcrypt text";
-        3 = CREDENTIAL, "bcrypt text";
-        4 = CLEAR_PASSWORD, "plain text, for external authentication";
-        5 = SESSION_TOKEN, "opaque bytes";
-        6 = SESSION_TTL, "u32, seconds";
-        10 = ROLES, "u8 count, then u8 length and name each";
-        11 = ROLE, "name, at most 63 bytes";
-        12 = PRIVILEGES, "u8 count, then the privileges";
-        13 = WHITELIST, "addresses joined by commas";
-        14 = READ_QUOTA, "u32";
-        15 = WRITE_QUOTA, "u32";
-        16 = READ_INFO, "u8 count, then u32 each";
-        17 = WRITE_INFO, "u8 count, then u32 each";
-        18 = CONNECTIONS, "u32";
-    }
+codes! {
+    /// What a field holds. Numbers without a name are kept as they are.
+    FieldId: "security field", shown full;
+    0 = USER: "name, at most 63 bytes",
+    1 = PASSWORD: "bcrypt text of 60 characters",
+    2 = OLD_PASSWORD: "bcrypt text",
+    3 = CREDENTIAL: "bcrypt text",
+    4 = CLEAR_PASSWORD: "plain text, for external authentication",
+    5 = SESSION_TOKEN: "opaque bytes",
+    6 = SESSION_TTL: "u32, seconds",
+    10 = ROLES: "u8 count, then u8 length and name each",
+    11 = ROLE: "name, at most 63 bytes",
+    12 = PRIVILEGES: "u8 count, then the privileges",
+    13 = WHITELIST: "addresses joined by commas",
+    14 = READ_QUOTA: "u32",
+    15 = WRITE_QUOTA: "u32",
+    16 = READ_INFO: "u8 count, then u32 each",
+    17 = WRITE_INFO: "u8 count, then u32 each",
+    18 = CONNECTIONS: "u32",
 }
 
 /// Why a security message cannot be understood.

@@ -2,8 +2,8 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use protocol::key::{Digest, Key};
 use protocol::message::{
-    BatchFlags, BatchRows, FieldType, Fields, Info1, Info2, Info3, Message, MessageHeader,
-    MessageWriter, OpCode, ParseError, ReplyWriter, WriteError, write_reply,
+    BatchFlags, BatchRows, BatchWriter, FieldType, Fields, Info1, Info2, Info3, Message,
+    MessageHeader, MessageWriter, OpCode, ReplyWriter, WriteError, write_reply,
 };
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
@@ -180,10 +180,10 @@ fn batch_rows_repeat_the_row_before_and_take_the_parts_that_their_flags_name() {
     let header = full.header;
     assert_eq!(
         (
-            header.info1.0,
-            header.info2.0,
-            header.info3.0,
-            header.info4.0
+            header.info1.bits(),
+            header.info2.bits(),
+            header.info3.bits(),
+            header.info4.bits()
         ),
         (3, 0x81, 2, 1)
     );
@@ -196,8 +196,8 @@ fn batch_rows_repeat_the_row_before_and_take_the_parts_that_their_flags_name() {
     assert_eq!(
         (
             plain.index,
-            plain.header.info1.0,
-            plain.header.info2.0,
+            plain.header.info1.bits(),
+            plain.header.info2.bits(),
             plain.header.record_ttl
         ),
         (8, 0x21, 0, 0)
@@ -215,17 +215,17 @@ fn rejects_batches_whose_rows_are_broken() {
         (
             "repeat without a row before",
             row("01", ""),
-            ParseError::BatchRow(0),
+            "batch row 0, fixed part at byte 5: expected a full row without a key before a row that repeats, found none",
         ),
         (
             "repeat after a row with a key",
             format!("{with_key} {}", row("01", "")),
-            ParseError::BatchRow(1),
+            "batch row 1, fixed part at byte 51: expected a full row without a key before a row that repeats, found none",
         ),
         (
             "no field where the namespace should be",
             row("00", "21 00 00 00 00"),
-            ParseError::Field(0),
+            "batch row 0, field 0 at byte 35: expected 4 bytes, found 0",
         ),
         (
             "op of size 3",
@@ -233,16 +233,17 @@ fn rejects_batches_whose_rows_are_broken() {
                 "00",
                 &format!("21 00 01 00 01 {} 00 00 00 03", &ROW_NS[13..]),
             ),
-            ParseError::Op(0),
+            "batch row 0, op 0 at byte 44: expected 3 bytes, found 0",
         ),
     ];
     for (what, rows, error) in cases {
         let data = hex::bytes(&format!("00 00 00 02 00 {rows}"));
         let mut rows = BatchRows::parse(&data).unwrap();
         let found = rows.find_map(Result::err);
-        assert_eq!(found, Some(error), "{what}");
+        let found = found.unwrap();
+        assert_eq!(found.to_string(), error, "{what}");
         assert!(rows.next().is_none(), "{what}");
-        assert_eq!(error.result_code(), ResultCode::PARAMETER);
+        assert_eq!(found.result_code(), ResultCode::PARAMETER);
     }
     assert!(BatchRows::parse(&[0, 0, 0, 1]).is_err());
     let huge = BatchRows::parse(&[0xff, 0xff, 0xff, 0xff, 0]).unwrap();
@@ -273,86 +274,102 @@ fn rejects_every_truncation_and_every_byte_too_many() {
             );
         }
         let longer = [&body[..], &[0]].concat();
-        assert_eq!(Message::parse(&longer), Err(ParseError::Trailing(1)));
+        let error = Message::parse(&longer).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "after the last op at byte {}: expected the end, found 1 bytes",
+                body.len()
+            )
+        );
     }
 }
 
 #[test]
 fn rejects_fields_and_ops_whose_sizes_lie() {
     let cases = [
-        ("field of size 0", 1, 0, "00 00 00 00", ParseError::Field(0)),
+        (
+            "field of size 0",
+            1,
+            0,
+            "00 00 00 00",
+            "field 0 at byte 22: expected the byte of its type, found 0 bytes",
+        ),
         (
             "field beyond the message",
             1,
             0,
             "00 00 00 06 00 74 65 73 74",
-            ParseError::Field(0),
+            "field 0 at byte 22: expected 6 bytes, found 5",
         ),
         (
             "field of 4 GiB",
             1,
             0,
             "ff ff ff ff 00",
-            ParseError::Field(0),
+            "field 0 at byte 22: expected 4294967295 bytes, found 1",
         ),
         (
             "more fields claimed than there are",
             2,
             0,
             "00 00 00 01 00",
-            ParseError::Field(1),
+            "field 1 at byte 27: expected 4 bytes, found 0",
         ),
         (
             "op of size 3",
             0,
             1,
             "00 00 00 03 02 01 00",
-            ParseError::Op(0),
+            "op 0 at byte 22: expected 4 bytes, found 3",
         ),
         (
             "op beyond the message",
             0,
             1,
             "00 00 00 05 02 01 00 00",
-            ParseError::Op(0),
+            "op 0 at byte 22: expected 5 bytes, found 4",
         ),
         (
             "op of 4 GiB",
             0,
             1,
             "ff ff ff ff 02 01 00 00",
-            ParseError::Op(0),
+            "op 0 at byte 22: expected 4294967295 bytes, found 4",
         ),
         (
             "name beyond the op",
             0,
             1,
             "00 00 00 05 02 01 00 02 61",
-            ParseError::Op(0),
+            "op 0 at byte 22: expected 6 bytes, found 5",
         ),
         (
             "lut beyond the op",
             0,
             1,
             "00 00 00 05 02 01 01 01 61",
-            ParseError::Op(0),
+            "op 0 at byte 22: expected 13 bytes, found 5",
         ),
         (
             "too many ops",
             0,
             32_769,
             "",
-            ParseError::TooManyOps(32_769),
+            "number of ops at byte 22: expected at most 32768 ops, found 32769",
         ),
-        ("ops claimed, none there", 0, 32_768, "", ParseError::Op(0)),
+        (
+            "ops claimed, none there",
+            0,
+            32_768,
+            "",
+            "op 0 at byte 22: expected 4 bytes, found 0",
+        ),
     ];
     for (what, n_fields, n_ops, parts, error) in cases {
-        assert_eq!(
-            Message::parse(&message(n_fields, n_ops, parts)),
-            Err(error),
-            "{what}"
-        );
-        assert_eq!(error.result_code(), ResultCode::PARAMETER, "{what}");
+        let found = Message::parse(&message(n_fields, n_ops, parts)).unwrap_err();
+        assert_eq!(found.to_string(), error, "{what}");
+        assert_eq!(found.result_code(), ResultCode::PARAMETER, "{what}");
     }
 }
 
@@ -490,9 +507,13 @@ fn a_body_of_several_messages_is_walked() {
         (messages[3].header.info3, messages[3].header.result),
         (Info3::LAST, ResultCode::TIMEOUT)
     );
+    let error = Message::parse_all(&out[8..out.len() - 1])
+        .last()
+        .unwrap()
+        .unwrap_err();
     assert_eq!(
-        Message::parse_all(&out[8..out.len() - 1]).last().unwrap(),
-        Err(ParseError::Header(21))
+        error.to_string(),
+        "message header at byte 0: expected 22 bytes, found 21"
     );
 }
 
@@ -563,4 +584,82 @@ proptest! {
             prop_assert!(Message::parse(&out[8..8 + end]).is_err());
         }
     }
+}
+
+#[test]
+fn data_of_the_wrong_shape_is_named_with_its_place() {
+    let body = message(
+        3,
+        0,
+        "00 00 00 05 00 74 65 73 ff  00 00 00 04 04 01 02 03  00 00 00 04 0c 01 02 03",
+    );
+    let fields = Message::parse(&body).unwrap().fields;
+    let texts = [
+        fields.namespace().map(drop),
+        fields.digest().map(drop),
+        fields.resume_digests().map(drop),
+    ]
+    .map(|result| result.unwrap_err().to_string());
+    assert_eq!(
+        texts,
+        [
+            "data of field type 0 NAMESPACE at byte 27: expected text in UTF-8, found 4 bytes",
+            "data of field type 4 DIGEST at byte 36: expected 20 bytes, found 3 bytes",
+            "data of field type 12 DIGEST_ARRAY at byte 44: expected items of 20 bytes, found 3 bytes",
+        ]
+    );
+}
+
+#[test]
+fn rows_that_are_written_are_read_back() {
+    let header = MessageHeader {
+        info1: Info1::READ,
+        info2: Info2::WRITE,
+        info3: Info3::UPDATE_ONLY,
+        generation: 7,
+        record_ttl: 60,
+        ..Default::default()
+    };
+    let mut batch = BatchWriter::new(BatchFlags::RESPOND_ALL);
+    let mut row = batch.row(9, &digest(), &header);
+    row.namespace("test").set("demo");
+    row.op(OpCode::WRITE, b"a", Particle::integer(5).as_ref());
+    row.finish().unwrap();
+    batch.repeat(4, &Digest([1; 20]));
+    let data = batch.finish().unwrap();
+    let rows: Vec<_> = BatchRows::parse(&data)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let counted = MessageHeader {
+        n_fields: 2,
+        n_ops: 1,
+        ..header
+    };
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        (rows[0].index, rows[0].digest, rows[0].header),
+        (9, digest(), counted)
+    );
+    assert_eq!(rows[0].fields.set(), Ok(Some("demo")));
+    assert_eq!(
+        rows[0].ops.find(b"a").unwrap().particle_ref().as_integer(),
+        Some(5)
+    );
+    assert_eq!((rows[1].index, rows[1].digest), (4, Digest([1; 20])));
+    assert_eq!(rows[1].ops, rows[0].ops);
+
+    let mut copied = BatchWriter::new(BatchFlags::RESPOND_ALL);
+    copied.copy(9, &rows[0]);
+    let copied = copied.finish().unwrap();
+    // The same bytes but for the number of rows and the row that repeats.
+    assert_eq!(copied[4..], data[4..data.len() - 25]);
+
+    let mut unfit = BatchWriter::new(BatchFlags::empty());
+    let large = MessageHeader {
+        generation: 65_536,
+        ..header
+    };
+    unfit.row(0, &digest(), &large).finish().unwrap();
+    assert_eq!(unfit.finish().unwrap_err(), WriteError::Part);
 }

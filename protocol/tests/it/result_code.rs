@@ -25,3 +25,36 @@ fn the_table_is_sorted_and_says_something_of_each() {
         );
     }
 }
+
+#[test]
+fn tables_of_numbers_are_printed_with_their_names() {
+    use protocol::message::{FieldType, Info1, OpCode};
+    use protocol::particle_type::ParticleType;
+    use protocol::security::Command;
+
+    let shown = [
+        format!("{:?}", ResultCode::GENERATION),
+        format!("{:?}", ResultCode(202)),
+        format!("{:?}", FieldType::SET),
+        FieldType(200).to_string(),
+        OpCode::CDT_READ.to_string(),
+        OpCode(99).to_string(),
+        Command::LOGIN.to_string(),
+        ParticleType::MAP.to_string(),
+        ParticleType(99).to_string(),
+        format!("{:?}", Info1::READ | Info1::GET_ALL),
+    ];
+    let expected = [
+        "3 GENERATION",
+        "202",
+        "1 SET",
+        "200 (unknown field type)",
+        "3 CDT_READ: read from a list or map",
+        "99 (unknown operation)",
+        "20 LOGIN: log in, for a session token",
+        "map",
+        "particle type 99",
+        "Info1(READ | GET_ALL)",
+    ];
+    assert_eq!(shown, expected);
+}

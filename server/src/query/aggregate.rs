@@ -19,6 +19,7 @@ use super::QueryServices;
 use super::job::{self, Kind};
 use super::lookup::{Found, Lookup};
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
+use super::pace::Pace;
 use crate::record::Namespace;
 use crate::storage::StorageError;
 use crate::storage::answer::wait_on_this_thread;
@@ -48,7 +49,7 @@ struct Aggregation<'a, S> {
     /// The secondary index; none for the primary index.
     lookup: Option<Arc<Lookup>>,
     job: &'a Arc<Job>,
-    begun: Instant,
+    pace: Pace,
     turn_end: Instant,
 }
 
@@ -93,7 +94,7 @@ pub(crate) async fn answer<S: QueryServices>(
         set: job::set(request).map(Arc::from),
         lookup: lookup.map(Arc::new),
         job: &job,
-        begun,
+        pace: Pace::of(&job, begun),
         turn_end: begun + TURN,
     };
     match aggregation.run(output).await {
@@ -246,16 +247,8 @@ impl<S: QueryServices> Aggregation<'_, S> {
         if output.buffer().len() >= FLUSH_BYTES {
             job::flush(self.job, output).await?;
         }
-        let rate = self.job.spec.records_per_second;
-        if rate != 0 {
-            let read = self.job.counts.succeeded.get();
-            let due = self.begun + Duration::from_secs_f64(read as f64 / f64::from(rate));
-            if due > Instant::now() {
-                self.job.counts.throttled.inc();
-                job::flush(self.job, output).await?;
-                job::wait_until(self.job, due).await;
-            }
-        }
+        let read = self.job.counts.succeeded.get();
+        self.pace.hold(self.job, read, output).await?;
         if Instant::now() >= self.turn_end {
             if output.is_abandoned() {
                 return Err(io::ErrorKind::ConnectionAborted.into());

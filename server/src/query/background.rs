@@ -21,6 +21,7 @@ use super::lookup::{Found, Lookup};
 use crate::contexts::lane;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::{Namespace, PAGE, Scan};
+use crate::query::pace::Pace;
 use crate::stats::{Counter, NamespaceStats};
 use crate::storage::StorageError;
 use crate::storage::engine::PARTITIONS;
@@ -331,15 +332,10 @@ impl<F: Functions + 'static> Background<F> {
 
     /// Waits until the rate allows another record; false when the job is to end.
     async fn wait_for_turn(&self) -> bool {
-        let rate = self.job.spec.records_per_second;
-        if rate != 0 {
-            let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-            let due = self.begun + Duration::from_secs_f64(turn as f64 / f64::from(rate));
-            self.job.counts.throttled.inc();
-            if due > Instant::now() {
-                job::wait_until(&self.job, due).await;
-            }
-        }
+        let before = self.turns.fetch_add(1, Ordering::Relaxed);
+        Pace::of(&self.job, self.begun)
+            .turn(&self.job, before)
+            .await;
         !self.job.is_aborted()
     }
 

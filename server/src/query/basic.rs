@@ -17,6 +17,7 @@ use super::lookup::{self, Found, Lookup};
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::{Namespace, PAGE, Scan};
 use crate::storage::StorageError;
+use crate::query::pace::Pace;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::Placement;
 use crate::transaction::read::{ReadBins, Reader, write_all};
@@ -379,7 +380,7 @@ impl<'a> Query<'a> {
             if out.len() >= FLUSH_BYTES {
                 job::flush(job, output).await?;
             }
-            self.slow_down(job, *sent, begun, output).await?;
+            Pace::of(job, begun).hold(job, *sent, output).await?;
             if at_end {
                 return Ok(false);
             }
@@ -436,7 +437,7 @@ impl<'a> Query<'a> {
             info1: if matches!(self.wanted, Wanted::Nothing) {
                 Info1::GET_NO_BINS
             } else {
-                Info1::NONE
+                Info1::empty()
             },
             generation: record.generation().into(),
             record_ttl: record.void_time(),
@@ -482,26 +483,6 @@ impl<'a> Query<'a> {
             out.truncate(start);
         }
         written && finished
-    }
-
-    /// Waits until so many records may have been sent.
-    async fn slow_down(
-        &self,
-        job: &Job,
-        sent: u64,
-        begun: Instant,
-        output: &mut impl ReplyStream,
-    ) -> io::Result<()> {
-        if self.records_per_second == 0 {
-            return Ok(());
-        }
-        let due = begun + Duration::from_secs_f64(sent as f64 / f64::from(self.records_per_second));
-        if due > Instant::now() {
-            job.counts.throttled.inc();
-            job::flush(job, output).await?;
-            job::wait_until(job, due).await;
-        }
-        Ok(())
     }
 }
 

@@ -160,15 +160,6 @@ pub(crate) async fn flush(job: &Job, output: &mut impl ReplyStream) -> io::Resul
     sent
 }
 
-/// Waits until a moment, or until somebody asks for the job's end.
-pub(crate) async fn wait_until(job: &Job, due: Instant) {
-    tokio::select! {
-        biased;
-        () = job.aborted() => {}
-        () = tokio::time::sleep_until(due.into()) => {}
-    }
-}
-
 /// The most records per second that the request asks for; 0 is no limit.
 ///
 /// Errors: 4 for a malformed field.

@@ -6,6 +6,7 @@ pub(crate) mod basic;
 pub(crate) mod job;
 pub mod jobs;
 pub(crate) mod lookup;
+mod pace;
 
 use std::sync::Arc;
 

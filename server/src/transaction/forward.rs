@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use protocol::header::HEADER_SIZE;
 use protocol::key::Digest;
 use protocol::message::{
-    BatchFlags, BatchRow, BatchRows, FieldType, Info1, Info2, Info3, MESSAGE_HEADER_SIZE, Message,
-    MessageHeader, MessageWriter, RowFlags,
+    BatchFlags, BatchRow, BatchRows, BatchWriter, FieldType, Info1, Info2, Info3,
+    MESSAGE_HEADER_SIZE, Message, MessageHeader, MessageWriter,
 };
 use protocol::result_code::ResultCode;
 
@@ -119,7 +119,10 @@ pub(crate) async fn batch(
                 continue;
             }
             if let Some(owner) = services.placement().elsewhere(&row.digest) {
-                groups.entry(owner).or_default().add(place, &row);
+                groups
+                    .entry(owner)
+                    .or_insert_with(Group::new)
+                    .add(place, &row);
             }
         }
         if groups.is_empty() {
@@ -127,8 +130,9 @@ pub(crate) async fn batch(
         }
         let mut again = false;
         for (owner, group) in groups {
-            let Some(question) = group.question(message) else {
-                elsewhere.fail(group.places, ResultCode::RECORD_TOO_BIG);
+            let (places, question) = group.question(message);
+            let Some(question) = question else {
+                elsewhere.fail(places, ResultCode::RECORD_TOO_BIG);
                 continue;
             };
             match services
@@ -136,12 +140,12 @@ pub(crate) async fn batch(
                 .forward(owner, &question, deadline)
                 .await
             {
-                Ok(frames) => elsewhere.answered(group.places, &frames),
+                Ok(frames) => elsewhere.answered(places, &frames),
                 Err(NotForwarded::NothingHappened) if Instant::now() + PAUSE < deadline => {
                     again = true;
                 }
                 // It may have been done.
-                Err(_) => elsewhere.fail(group.places, ResultCode::TIMEOUT),
+                Err(_) => elsewhere.fail(places, ResultCode::TIMEOUT),
             }
         }
         if again {
@@ -151,55 +155,48 @@ pub(crate) async fn batch(
 }
 
 /// Rows for one node.
-#[derive(Default)]
 struct Group {
     places: Vec<u32>,
-    rows: Vec<u8>,
+    rows: BatchWriter,
 }
 
 impl Group {
-    /// Adds a row, numbered by its place: clients may number two rows alike.
-    fn add(&mut self, place: u32, row: &BatchRow<'_>) {
-        let flags = RowFlags::INFO23 | RowFlags::INFO4 | RowFlags::GENERATION | RowFlags::TTL;
-        let (header, out) = (&row.header, &mut self.rows);
-        self.places.push(place);
-        out.put_u32(place);
-        out.put_slice(&row.digest.0);
-        out.put_u8(flags.0);
-        out.put_u8(header.info1.0);
-        out.put_u8(header.info2.0);
-        out.put_u8(header.info3.0);
-        out.put_u8(header.info4.0);
-        // It was read from two bytes.
-        out.put_u16(u16::try_from(header.generation).unwrap_or(u16::MAX));
-        out.put_u32(header.record_ttl);
-        out.put_u16(header.n_fields);
-        out.put_u16(header.n_ops);
-        out.put_slice(row.fields.as_bytes());
-        out.put_slice(row.ops.as_bytes());
+    /// No rows yet; every one will want an answer.
+    fn new() -> Self {
+        Self {
+            places: Vec::new(),
+            rows: BatchWriter::new(BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS),
+        }
     }
 
-    /// The body of a batch of these rows, which wants every row answered.
-    fn question(&self, message: &Message<'_>) -> Option<BytesMut> {
-        let mut data = Vec::with_capacity(5 + self.rows.len());
-        data.put_u32(u32::try_from(self.places.len()).ok()?);
-        data.put_u8((BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS).0);
-        data.put_slice(&self.rows);
-        let mut frame = BytesMut::new();
-        let mut writer = MessageWriter::new(&mut frame, &message.header);
-        for field in message.fields.iter() {
-            match field.kind {
-                FieldType::BATCH_INDEX | FieldType::BATCH_WITH_SET => {}
-                kind => {
-                    writer.field(kind, field.data);
-                }
+    /// Adds a row, numbered by its place: clients may number two rows alike.
+    fn add(&mut self, place: u32, row: &BatchRow<'_>) {
+        self.places.push(place);
+        self.rows.copy(place, row);
+    }
+
+    /// The places of the rows, and the body of a batch of them; none for one that is too large.
+    fn question(self, message: &Message<'_>) -> (Vec<u32>, Option<BytesMut>) {
+        (self.places, question(self.rows, message))
+    }
+}
+
+/// The body of a batch of these rows, which is otherwise like the message that brought them.
+fn question(rows: BatchWriter, message: &Message<'_>) -> Option<BytesMut> {
+    let mut frame = BytesMut::new();
+    let mut writer = MessageWriter::new(&mut frame, &message.header);
+    for field in message.fields.iter() {
+        match field.kind {
+            FieldType::BATCH_INDEX | FieldType::BATCH_WITH_SET => {}
+            kind => {
+                writer.field(kind, field.data);
             }
         }
-        writer.field(FieldType::BATCH_INDEX, &data);
-        writer.finish().ok()?;
-        let _header = frame.split_to(HEADER_SIZE);
-        Some(frame)
     }
+    rows.finish_into(&mut writer).ok()?;
+    writer.finish().ok()?;
+    let _header = frame.split_to(HEADER_SIZE);
+    Some(frame)
 }
 
 /// The rows in the frames of a reply, by the number that they were given.

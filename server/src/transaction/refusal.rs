@@ -13,10 +13,10 @@ pub(crate) fn of_operation(code: OpCode, bin: &BinName, error: &OperationError) 
     } = error;
     match *answer {
         ResultCode::PARAMETER | ResultCode::INCOMPATIBLE_TYPE | ResultCode::OP_NOT_APPLICABLE => {
-            tracing::info!(target: "rw", "refused with {}: operation {} on bin `{bin}`: {cause}", answer.0, code.0);
+            tracing::info!(target: "rw", "refused with {answer:?}: operation {code:?} on bin `{bin}`: {cause}");
         }
         _ => {
-            tracing::debug!(target: "rw", "refused with {}: operation {} on bin `{bin}`: {cause}", answer.0, code.0)
+            tracing::debug!(target: "rw", "refused with {answer:?}: operation {code:?} on bin `{bin}`: {cause}")
         }
     }
     *answer
@@ -24,6 +24,6 @@ pub(crate) fn of_operation(code: OpCode, bin: &BinName, error: &OperationError) 
 
 /// Logs why a filter is none, and gives the code.
 pub(crate) fn of_filter(error: &OperationError) -> ResultCode {
-    tracing::info!(target: "exp", "refused with {}: filter: {}", error.code.0, error.cause);
+    tracing::info!(target: "exp", "refused with {:?}: filter: {}", error.code, error.cause);
     error.code
 }

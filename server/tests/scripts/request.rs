@@ -107,7 +107,7 @@ impl Request {
 
 /// Removes what an earlier case left.
 pub(crate) fn clean(bench: &Bench) {
-    let request = Request::new(Info1::NONE, Info2::WRITE | Info2::DELETE);
+    let request = Request::new(Info1::empty(), Info2::WRITE | Info2::DELETE);
     bench.send(&request.frame(|_| ()));
     for entry in bench.info("udf-list").split(';') {
         let name = entry.strip_prefix("filename=");
@@ -157,7 +157,7 @@ fn call(bench: &Bench, text: &str) -> Result<String, String> {
             .to_msgpack()
             .map_err(|e| e.to_string())?,
     );
-    let mut request = Request::new(Info1::NONE, Info2::WRITE);
+    let mut request = Request::new(Info1::empty(), Info2::WRITE);
     for word in words.split_whitespace() {
         match word.strip_prefix("args=") {
             Some(digits) => arguments = Some(notation::bytes(digits)?),
@@ -188,7 +188,7 @@ fn call(bench: &Bench, text: &str) -> Result<String, String> {
 }
 
 fn put(bench: &Bench, text: &str) -> Result<String, String> {
-    let mut request = Request::new(Info1::NONE, Info2::WRITE);
+    let mut request = Request::new(Info1::empty(), Info2::WRITE);
     let mut bins = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
@@ -221,7 +221,7 @@ fn plain(answer: &Answer) -> String {
 }
 
 fn get(bench: &Bench, with_ttl: bool, expected: &str) -> String {
-    let request = Request::new(Info1::READ | Info1::GET_ALL, Info2::NONE);
+    let request = Request::new(Info1::READ | Info1::GET_ALL, Info2::empty());
     let answer = bench.send(&request.frame(|_| ()));
     if answer.code != 0 {
         return plain(&answer);

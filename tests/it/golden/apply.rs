@@ -276,8 +276,8 @@ fn call_options(policy: &Value) -> CallOptions {
         ttl: ttl_on_wire(&policy["ttl"]),
         send_key: policy["send_key"] == true,
         timeout_ms: number("timeout_ms"),
-        info2: Info2(number("info2").try_into().unwrap()),
-        info3: Info3(number("info3").try_into().unwrap()),
+        info2: Info2::from_bits_retain(number("info2").try_into().unwrap()),
+        info3: Info3::from_bits_retain(number("info3").try_into().unwrap()),
         generation: number("gen"),
         ..CallOptions::default()
     }

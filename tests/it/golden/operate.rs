@@ -130,9 +130,9 @@ fn ask(connection: &mut Connection, step: &Value, record: &RecordKey) -> Result<
         0x80
     };
     let header = MessageHeader {
-        info1: Info1(bits("info1", u8::from(reads || !writes))),
-        info2: Info2(bits("info2", u8::from(writes) | respond_all)),
-        info3: Info3(bits("info3", 0)),
+        info1: Info1::from_bits_retain(bits("info1", u8::from(reads || !writes))),
+        info2: Info2::from_bits_retain(bits("info2", u8::from(writes) | respond_all)),
+        info3: Info3::from_bits_retain(bits("info3", 0)),
         ..MessageHeader::default()
     };
     let mut out = BytesMut::new();

@@ -145,8 +145,9 @@ async fn a_filter_keeps_it_from_records() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operations_are_done_on_every_live_record() {
     let bench = filled(writing()).await;
-    let operations =
-        |id: u64| Ask::new(Info1::NONE, Info2::WRITE).field(FieldType::TASK_ID, &id.to_be_bytes());
+    let operations = |id: u64| {
+        Ask::new(Info1::empty(), Info2::WRITE).field(FieldType::TASK_ID, &id.to_be_bytes())
+    };
     let ask = operations(7)
         .op(OpCode::INCR, "a", int(2))
         .op(OpCode::WRITE, "b", text("new"));

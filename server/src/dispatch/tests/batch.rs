@@ -4,41 +4,22 @@ use super::*;
 pub(crate) type Row = (u32, Result<Ask, u8>);
 
 pub(crate) fn batch(flags: u8, rows: &[Row]) -> Ask {
-    let mut data = BytesMut::new();
-    data.extend_from_slice(&u32::try_from(rows.len()).unwrap().to_be_bytes());
-    data.extend_from_slice(&[flags]);
+    let mut data = BatchWriter::new(BatchFlags::from_bits_retain(flags));
     for (index, row) in rows {
-        data.extend_from_slice(&index.to_be_bytes());
         match row {
-            Err(record) => {
-                data.extend_from_slice(&digest(*record).0);
-                data.extend_from_slice(&[0x01]);
-            }
+            Err(record) => data.repeat(*index, &digest(*record)),
             Ok(ask) => {
-                data.extend_from_slice(&ask.digest().0);
-                data.extend_from_slice(&[
-                    0x0e,
-                    ask.header.info1.0,
-                    ask.header.info2.0,
-                    ask.header.info3.0,
-                ]);
-                data.extend_from_slice(
-                    &u16::try_from(ask.header.generation).unwrap().to_be_bytes(),
-                );
-                data.extend_from_slice(&ask.header.record_ttl.to_be_bytes());
-                let mut message = BytesMut::new();
-                let mut writer = BodyWriter::new(&mut message, &ask.header);
-                ask.write_parts(&mut writer, false);
-                writer.finish().unwrap();
-                data.extend_from_slice(&message[18..]);
+                let mut row = data.row(*index, &ask.digest(), &ask.header);
+                ask.write_parts(&mut row, false);
+                row.finish().unwrap();
             }
         }
     }
-    outer(&data)
+    outer(&data.finish().unwrap())
 }
 
 fn outer(data: &[u8]) -> Ask {
-    Ask::new(Info1::BATCH, Info2::NONE).field(FieldType::BATCH_INDEX, data)
+    Ask::new(Info1::BATCH, Info2::empty()).field(FieldType::BATCH_INDEX, data)
 }
 
 /// The body of the message, without the fields of a single record.
@@ -176,7 +157,11 @@ async fn broken_batches_are_refused_or_end_where_they_break() {
             (vec![], 4),
         ),
         ("no count", outer(&[0, 0]), (vec![], 4)),
-        ("no field", Ask::new(Info1::BATCH, Info2::NONE), (vec![], 4)),
+        (
+            "no field",
+            Ask::new(Info1::BATCH, Info2::empty()),
+            (vec![], 4),
+        ),
         (
             "too many rows",
             batch(0x0c, &[(0, get()), (1, get()), (2, get()), (3, get())]),

@@ -51,10 +51,14 @@ async fn requests_need_a_namespace_a_digest_and_a_purpose() {
         ),
         (
             "neither read nor write",
-            Ask::new(Info1::NONE, Info2::NONE),
+            Ask::new(Info1::empty(), Info2::empty()),
             4,
         ),
-        ("write without ops", Ask::new(Info1::NONE, Info2::WRITE), 4),
+        (
+            "write without ops",
+            Ask::new(Info1::empty(), Info2::WRITE),
+            4,
+        ),
         (
             "set name of 64 bytes",
             Ask::put("a", int(1)).set(Some(long_set)),

@@ -423,7 +423,7 @@ async fn no_update_is_lost_between_calls_and_writes_on_one_record() {
         std::thread::yield_now();
         write(&[("n", before.unwrap_or(0) + 1)])
     })));
-    let add = Ask::new(Info1::NONE, Info2::WRITE).op(OpCode::INCR, "n", int(1));
+    let add = Ask::new(Info1::empty(), Info2::WRITE).op(OpCode::INCR, "n", int(1));
     let mut tasks = Vec::new();
     for ask in [Ask::call(), Ask::call(), add.clone(), add] {
         let bench = Arc::clone(&bench);

@@ -17,7 +17,8 @@ use bytes::BytesMut;
 use protocol::codec::first_frame;
 use protocol::key::{Digest, Key};
 use protocol::message::{
-    BodyWriter, FieldType, Info1, Info2, Info3, Message, MessageHeader, MessageWriter, OpCode,
+    BatchFlags, BatchWriter, BodyWriter, FieldType, Info1, Info2, Info3, Message, MessageHeader,
+    MessageWriter, OpCode,
 };
 use protocol::particle::Particle;
 
@@ -301,20 +302,20 @@ impl Ask {
     }
 
     fn get() -> Self {
-        Self::new(Info1::READ | Info1::GET_ALL, Info2::NONE)
+        Self::new(Info1::READ | Info1::GET_ALL, Info2::empty())
     }
 
     fn put(name: &'static str, value: Particle) -> Self {
-        Self::new(Info1::NONE, Info2::WRITE).op(OpCode::WRITE, name, value)
+        Self::new(Info1::empty(), Info2::WRITE).op(OpCode::WRITE, name, value)
     }
 
     fn delete() -> Self {
-        Self::new(Info1::NONE, Info2::WRITE | Info2::DELETE)
+        Self::new(Info1::empty(), Info2::WRITE | Info2::DELETE)
     }
 
     /// A call of `m.f` without arguments.
     fn call() -> Self {
-        Self::new(Info1::NONE, Info2::WRITE)
+        Self::new(Info1::empty(), Info2::WRITE)
             .field(FieldType::UDF_PACKAGE, b"m")
             .field(FieldType::UDF_FUNCTION, b"f")
             .field(FieldType::UDF_ARGLIST, b"\x90")

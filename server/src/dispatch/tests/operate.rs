@@ -109,14 +109,14 @@ async fn reading_all_bins_shows_the_working_copy() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn touch_and_delete_all() {
     let bench = Bench::new();
-    let touch = || Ask::new(Info1::NONE, Info2::WRITE).op(OpCode::TOUCH, "", Particle::NIL);
+    let touch = || Ask::new(Info1::empty(), Info2::WRITE).op(OpCode::TOUCH, "", Particle::NIL);
     assert_eq!(bench.code(&touch()).await, 2);
     assert_eq!(bench.code(&touch().op(OpCode::WRITE, "a", int(1))).await, 2);
     assert_eq!(bench.code(&Ask::put("a", int(1))).await, 0);
     let got = bench.ask(&touch().ttl(9)).await;
     assert_eq!((got.result, got.generation, got.void_time), (0, 2, NOW + 9));
     assert_eq!(bench.ask(&Ask::get()).await.bins(), [("a", int(1))]);
-    let clear = Ask::new(Info1::NONE, Info2::WRITE).op(OpCode::DELETE_ALL, "", Particle::NIL);
+    let clear = Ask::new(Info1::empty(), Info2::WRITE).op(OpCode::DELETE_ALL, "", Particle::NIL);
     assert_eq!(
         bench
             .ask(&clear.clone().op(OpCode::WRITE, "b", int(2)))

@@ -17,7 +17,7 @@ fn body(ask: &Ask, partitions: impl IntoIterator<Item = u16>) -> Vec<u8> {
 }
 
 fn scan() -> Ask {
-    Ask::new(Info1::READ, Info2::NONE)
+    Ask::new(Info1::READ, Info2::empty())
         .info3(Info3::PARTITION_DONE)
         .set(None)
 }
@@ -40,7 +40,7 @@ async fn run(bench: &Bench, body: &[u8]) -> (Vec<Row>, u8) {
         for message in Message::parse_all(frame.body) {
             let message = message.unwrap();
             assert_eq!(end, None, "nothing follows the end");
-            if message.header.info3.0 & LAST != 0 || message.header.result.0 != 0 {
+            if message.header.info3.bits() & LAST != 0 || message.header.result.0 != 0 {
                 end = Some(message.header.result.0);
                 continue;
             }
@@ -233,7 +233,7 @@ async fn queries_that_cannot_be_done_are_refused_by_a_message_that_is_not_the_la
     let index = b"\x01\x01a\x01\0\0\0\x08\0\0\0\0\0\0\0\x03\0\0\0\x08\0\0\0\0\0\0\0\x06";
     let no_partitions = body(&scan(), []);
     let mut plain = scan();
-    plain.header.info3 = Info3::NONE;
+    plain.header.info3 = Info3::empty();
     let cases = [
         ("no partitions", no_partitions, 16),
         ("partitions not understood", body(&plain, [1]), 16),

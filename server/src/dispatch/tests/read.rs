@@ -12,7 +12,7 @@ async fn stored() -> Bench {
 fn named(names: &[&'static str]) -> Ask {
     names
         .iter()
-        .fold(Ask::new(Info1::READ, Info2::NONE), |ask, name| {
+        .fold(Ask::new(Info1::READ, Info2::empty()), |ask, name| {
             ask.read(name)
         })
 }
@@ -27,7 +27,7 @@ async fn reads_give_the_wanted_bins_with_generation_and_void_time() {
         ("without set", Ask::get().set(None), both),
         (
             "header",
-            Ask::new(Info1::READ | Info1::GET_NO_BINS, Info2::NONE),
+            Ask::new(Info1::READ | Info1::GET_NO_BINS, Info2::empty()),
             vec![],
         ),
         ("header, all", Ask::get().info1(Info1::GET_NO_BINS), vec![]),
@@ -64,7 +64,7 @@ async fn reads_give_the_wanted_bins_with_generation_and_void_time() {
 async fn reads_that_fail_say_why() {
     let bench = stored().await;
     let with_payload = |op, payload: &'static [u8]| {
-        Ask::new(Info1::READ, Info2::NONE).op(
+        Ask::new(Info1::READ, Info2::empty()).op(
             op,
             "a",
             Particle::new(protocol::particle::ParticleType::BLOB, payload),
@@ -77,13 +77,13 @@ async fn reads_that_fail_say_why() {
         ("filter that is no expression", Ask::get().filter(b""), 4, 1),
         (
             "read without ops or flags",
-            Ask::new(Info1::READ, Info2::NONE),
+            Ask::new(Info1::READ, Info2::empty()),
             4,
             1,
         ),
         (
             "read without ops or flags, missing record",
-            Ask::new(Info1::READ, Info2::NONE).record(2),
+            Ask::new(Info1::READ, Info2::empty()).record(2),
             2,
             0,
         ),
@@ -159,6 +159,8 @@ async fn naming_a_large_bin_over_and_over_is_refused() {
         bench.code(&Ask::put("a", text(&"x".repeat(1 << 19)))).await,
         0
     );
-    let many = (0..1000).fold(Ask::new(Info1::READ, Info2::NONE), |ask, _| ask.read("a"));
+    let many = (0..1000).fold(Ask::new(Info1::READ, Info2::empty()), |ask, _| {
+        ask.read("a")
+    });
     assert_eq!(bench.code(&many).await, 13);
 }

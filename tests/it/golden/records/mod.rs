@@ -263,8 +263,8 @@ impl<'t> Runner<'t> {
         if row.remove("ttl").is_some() {
             row.insert("expires".to_owned(), json!(true));
         }
-        if answer.header.info1.0 != 0 {
-            row.insert("info1".to_owned(), json!(answer.header.info1.0));
+        if answer.header.info1.bits() != 0 {
+            row.insert("info1".to_owned(), json!(answer.header.info1.bits()));
         }
         if let Some(digest) = answer.field(FieldType::DIGEST) {
             let key = Digest(digest.try_into().unwrap());
