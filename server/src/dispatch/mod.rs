@@ -1,11 +1,12 @@
 //! The way of a record message: parsed, then done as a command on one record, as a batch, or as a query.
 //!
 //! ```text
-//! answer ─ parse ─┬─ batch ─→ each row ─┐
-//!                 ├─ single ────────────┴─→ transaction
-//!                 └─ query ─→ basic | aggregate | background
+//! answer ─ parse ─ authorize ─┬─ batch ─→ each row ─┐
+//!                             ├─ single ────────────┴─→ transaction
+//!                             └─ query ─→ basic | aggregate | background
 //! ```
 
+mod permission;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use bytes::BytesMut;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
 
+use crate::access::Session;
 use crate::query::{QueryServices, aggregate, background, basic, job};
 use crate::record::Namespace;
 use crate::transaction::reply::{self, ReplyStream, ReplyTo};
@@ -28,7 +30,7 @@ use crate::transaction::single;
 use crate::transaction::target::Target;
 use crate::transaction::{Done, Passage, Placement, Sender, batch, forward, time_limit};
 
-/// Answers one record message: `body` is that of its frame, `received` is when its last byte had arrived.
+/// Answers one record message of `session`: `body` is that of its frame, `received` is when its last byte had arrived.
 ///
 /// Whatever the body holds, the reply is complete and the connection stays usable. Long replies are flushed in between.
 ///
@@ -36,11 +38,12 @@ use crate::transaction::{Done, Passage, Placement, Sender, batch, forward, time_
 /// Only those of flushing `output`: the peer is gone.
 pub async fn answer(
     services: &impl QueryServices,
+    session: &Session,
     body: &[u8],
     received: Instant,
     output: &mut impl ReplyStream,
 ) -> std::io::Result<()> {
-    answer_whole(Sender::Client, services, body, received, output).await
+    answer_whole(session, services, body, received, output).await
 }
 
 /// Answers a message that another node passes on, if this node owns every record in it.
@@ -57,7 +60,7 @@ pub async fn answer_forwarded(
         return Err(NotMine);
     }
     // A buffer does not fail.
-    let _ = answer_whole(Sender::Node, services, body, received, output).await;
+    let _ = answer_whole(&Session::node(), services, body, received, output).await;
     Ok(())
 }
 
@@ -68,7 +71,7 @@ pub struct NotMine;
 
 /// Answers, whatever happens: a panic costs this request its reply, and nobody else anything.
 async fn answer_whole(
-    sender: Sender,
+    session: &Session,
     services: &impl QueryServices,
     body: &[u8],
     received: Instant,
@@ -81,7 +84,7 @@ async fn answer_whole(
     };
     let result = {
         let mut answering =
-            std::pin::pin!(answer_from(sender, services, body, received, &mut output));
+            std::pin::pin!(answer_from(session, services, body, received, &mut output));
         poll_fn(|context| {
             // What a panic leaves half done is dropped with the future; locks and contexts give themselves back.
             match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
@@ -132,7 +135,7 @@ impl<S: ReplyStream> ReplyStream for Watched<'_, S> {
 }
 
 async fn answer_from(
-    sender: Sender,
+    session: &Session,
     services: &impl QueryServices,
     body: &[u8],
     received: Instant,
@@ -145,6 +148,15 @@ async fn answer_from(
             reply::refuse(output.buffer(), error.result_code());
             return Ok(());
         }
+    };
+    if let Err(code) = permission::check(session, &message) {
+        services.stats().early_tsvc_client_error.inc();
+        reply::refuse(output.buffer(), code);
+        return Ok(());
+    }
+    let sender = match session.is_node() {
+        true => Sender::Node,
+        false => Sender::Client,
     };
     if message.header.info1.contains(Info1::BATCH) {
         return batch::answer(sender, services, &message, received, output).await;

@@ -96,7 +96,10 @@ pub(super) fn partitions(_: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoErr
 }
 
 pub(super) fn connection(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
-    text(out, format_args!("admin={}", call.session.is_admin()));
+    text(
+        out,
+        format_args!("admin={}", call.connection.session().is_admin()),
+    );
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Info commands: one table, a file for each family of handlers.
 //!
 //! ```text
-//! body ── commands ─→ find in TABLE ─→ handler writes the value, or returns an error that is written instead
+//! body ── commands ─→ find in TABLE ─→ authorize ─→ handler writes the value, or returns an error that is written instead
 //! ```
 //!
 //! To add a command: write its handler in the file of its family and give it a row in [`table`].
@@ -9,6 +9,7 @@
 mod addresses;
 mod cluster;
 mod config;
+mod connection;
 mod distribution;
 mod dump;
 mod fields;
@@ -17,7 +18,6 @@ mod jobs;
 mod latencies;
 mod logs;
 mod namespace;
-mod session;
 mod sindex;
 mod statistics;
 mod table;
@@ -36,10 +36,11 @@ use protocol::info::{Command, InfoError, Params, ReplyWriter, SUMMARY_COMMANDS};
 use protocol::result_code::ResultCode;
 
 pub(crate) use addresses::{alternate as alternate_addresses, standard as standard_addresses};
-pub use session::Session;
-pub use table::{Class, InfoCommand, Permission, table};
+pub use connection::ConnectionState;
+pub use table::{Class, InfoCommand, table};
 pub use ticker::run_ticker;
 
+use crate::access::authorize;
 use crate::modules::patience;
 use crate::node::Node;
 use crate::record::Namespace;
@@ -66,7 +67,7 @@ pub struct Call<'a> {
     /// The node that was asked.
     pub node: &'a Node,
     /// The connection that asks.
-    pub session: &'a Session,
+    pub connection: &'a ConnectionState,
     /// What stands between the name of the command and its parameters, if anything does.
     pub separator: Option<u8>,
     /// What stands behind the separator.
@@ -121,7 +122,7 @@ pub enum Served {
 /// The task that ran a command has died; the connection cannot be answered.
 pub async fn serve(
     node: &Arc<Node>,
-    session: &Arc<Session>,
+    connection: &Arc<ConnectionState>,
     body: &[u8],
     out: &mut BytesMut,
     gone: impl Future<Output = ()>,
@@ -146,7 +147,7 @@ pub async fn serve(
             let begun = Instant::now();
             reply.answer_with(&command, |out| match is_late {
                 true => out.put_slice(too_late().to_string().as_bytes()),
-                false => write_value(node, session, &command, out),
+                false => write_value(node, connection, &command, out),
             });
             let nanoseconds = usize::try_from(begun.elapsed().as_nanos()).unwrap_or(usize::MAX);
             is_late |= work.spend(nanoseconds.max(COMMAND_UNITS)).is_err();
@@ -155,7 +156,7 @@ pub async fn serve(
         }
         let value = tokio::select! {
             biased;
-            value = on_a_thread(node, session, command.text) => value?,
+            value = on_a_thread(node, connection, command.text) => value?,
             () = &mut gone => return Ok(Served::ClientGone),
         };
         reply.answer_with(&command, |out| out.put_slice(&value));
@@ -169,23 +170,23 @@ pub async fn serve(
 /// Waits for a turn and runs a command. Dropped before the turn has come, nothing is done.
 async fn on_a_thread(
     node: &Arc<Node>,
-    session: &Arc<Session>,
+    connection: &Arc<ConnectionState>,
     text: &[u8],
 ) -> Result<BytesMut, tokio::task::JoinError> {
     let text = Bytes::copy_from_slice(text);
     let mut first_try = true;
     loop {
-        let turn = node.command_lane.turn(session.long_time()).await;
+        let turn = node.command_lane.turn(connection.long_time()).await;
         let patience = (first_try && node.command_lane.has_waiters()).then_some(FIRST_TRY);
-        let (node, session, text) = (Arc::clone(node), Arc::clone(session), text.clone());
+        let (node, connection, text) = (Arc::clone(node), Arc::clone(connection), text.clone());
         let (value, ran_out) = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let begun = Instant::now();
             let mut value = BytesMut::new();
             let ran_out = patience::with(patience, || {
-                write_value(&node, &session, &Command::parse(&text), &mut value);
+                write_value(&node, &connection, &Command::parse(&text), &mut value);
             });
-            session.add_long_time(begun.elapsed());
+            connection.add_long_time(begun.elapsed());
             (value, ran_out)
         })
         .await?;
@@ -197,7 +198,7 @@ async fn on_a_thread(
 }
 
 /// Answers a request with a whole frame, behind what `out` already holds. Every command runs on the calling thread.
-pub fn answer(node: &Node, session: &Session, body: &[u8], out: &mut BytesMut) {
+pub fn answer(node: &Node, connection: &ConnectionState, body: &[u8], out: &mut BytesMut) {
     let begin = out.len();
     if let Err(refusal) = admit(body) {
         return refuse(out, begin, &refusal);
@@ -207,7 +208,7 @@ pub fn answer(node: &Node, session: &Session, body: &[u8], out: &mut BytesMut) {
     let mut reply = ReplyWriter::new(out);
     for command in protocol::info::commands(body) {
         node.stats.info_complete.inc();
-        reply.answer_with(&command, |out| write_value(node, session, &command, out));
+        reply.answer_with(&command, |out| write_value(node, connection, &command, out));
     }
     if reply.finish().is_err() {
         refuse(out, begin, &too_long());
@@ -244,10 +245,15 @@ fn summary(body: &[u8]) -> Option<String> {
     body.is_empty().then(|| SUMMARY_COMMANDS.join("\n") + "\n")
 }
 
-fn write_value(node: &Node, session: &Session, command: &Command<'_>, out: &mut BytesMut) {
+fn write_value(
+    node: &Node,
+    connection: &ConnectionState,
+    command: &Command<'_>,
+    out: &mut BytesMut,
+) {
     let call = Call {
         node,
-        session,
+        connection,
         separator: command.separator,
         params: command.params,
     };
@@ -269,6 +275,8 @@ fn run(call: &Call<'_>, name: &str, out: &mut BytesMut) -> Result<(), InfoError>
         return Err(too_long());
     }
     let row = find(name).ok_or_else(InfoError::unrecognized_command)?;
+    authorize(call.connection.session(), row.permission)
+        .map_err(|code| InfoError::new(code, "role violation"))?;
     (row.handler)(call, out)
 }
 

@@ -1,24 +1,10 @@
 //! The table of info commands.
 
 use super::{
-    Handler, addresses, cluster, config, distribution, dump, identity, jobs, latencies, logs,
-    namespace, session, sindex, statistics, truncate, udf,
+    Handler, addresses, cluster, config, connection, distribution, dump, identity, jobs, latencies,
+    logs, namespace, sindex, statistics, truncate, udf,
 };
-
-/// What a user must be allowed to do, by Aerospike's names. Without security everyone is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permission {
-    /// Nothing.
-    None,
-    /// `udf-admin`
-    UdfAdmin,
-    /// `sindex-admin`
-    SindexAdmin,
-    /// `truncate`
-    Truncate,
-    /// `sys-admin`
-    SysAdmin,
-}
+use crate::access::Permission;
 
 /// How far a command is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,8 +209,8 @@ const TABLE: &[InfoCommand] = &[
     slow("udf-remove", udf::remove, UDF, "udf-remove:filename=F: removes a module; ok also when there is none"),
     works("udf-stats", udf::stats, NONE, "udf-stats[:filename=F]: contexts of each module; this server only"),
     slow("udf-status", udf::status, NONE, "udf-status[:filename=F]: which node of the cluster has which version of each module; this server only"),
-    works("user-agent-set", session::user_agent_set, NONE, "user-agent-set:value=BASE64: what the client on this connection calls itself"),
-    works("user-agents", session::user_agents, NONE, "user-agent=BASE64:count=N;… of the connections"),
+    works("user-agent-set", connection::user_agent_set, NONE, "user-agent-set:value=BASE64: what the client on this connection calls itself"),
+    works("user-agents", connection::user_agents, NONE, "user-agent=BASE64:count=N;… of the connections"),
     works("version", identity::version, NONE, "edition and build in words"),
     enterprise("xdr-get-filter", "filter of shipping to another cluster"),
     enterprise("xdr-set-filter", "sets the filter of shipping to another cluster"),

@@ -23,8 +23,9 @@ use tokio::net::TcpStream;
 
 use super::inflate::{Inflated, inflate};
 use super::input::{INITIAL_BYTES, Input, KEEP_BYTES};
+use crate::access::Session;
 use crate::dispatch;
-use crate::info::{self, Session};
+use crate::info::{self, ConnectionState};
 use crate::net::running::Running;
 use crate::net::shutdown::{PortKind, Shutdown};
 use crate::node::buffers::{NoRoom, Share};
@@ -188,7 +189,11 @@ pub(crate) async fn serve(
     port: PortKind,
     mut shutdown: Shutdown,
 ) -> Closed {
-    let session = Arc::new(Session::new(port == PortKind::Admin));
+    let session = match port {
+        PortKind::Admin => Session::admin(),
+        PortKind::Service => Session::client(),
+    };
+    let state = Arc::new(ConnectionState::new(session));
     let buffers = Arc::clone(&running.node.buffers);
     let mut input = Input::new();
     let mut replies = Replies {
@@ -202,8 +207,7 @@ pub(crate) async fn serve(
     let stopping = shutdown.wait();
     tokio::pin!(stopping);
     loop {
-        if let Err(reason) = answer_frames(&running, port, &session, &mut input, &mut replies).await
-        {
+        if let Err(reason) = answer_frames(&running, port, &state, &mut input, &mut replies).await {
             // Frames before the bad one have been handled: their answers are owed.
             let _ = replies.flush().await;
             return reason;
@@ -263,7 +267,7 @@ fn closed_by(error: io::Error) -> Closed {
 async fn answer_frames(
     running: &Running,
     port: PortKind,
-    session: &Arc<Session>,
+    state: &Arc<ConnectionState>,
     input: &mut Input,
     replies: &mut Replies<'_>,
 ) -> Result<(), Closed> {
@@ -275,16 +279,18 @@ async fn answer_frames(
     while let Some(frame) = input.first_frame()? {
         let consumed = frame.len();
         match frame.kind {
-            MessageType::Info => answer_info(running, session, frame.body, replies).await?,
+            MessageType::Info => answer_info(running, state, frame.body, replies).await?,
             MessageType::Security => {
                 security::write_reply(&mut replies.buffer, ResultCode::SEC_NOT_SUPPORTED)
             }
             other if port == PortKind::Admin => return Err(Closed::NotServedHere(other)),
             MessageType::Message | MessageType::Internal => {
-                answered(dispatch::answer(running, frame.body, received, replies).await)?;
+                answered(
+                    dispatch::answer(running, state.session(), frame.body, received, replies).await,
+                )?;
             }
             MessageType::Compressed => {
-                answer_compressed(running, frame.body, received, replies).await?
+                answer_compressed(running, state.session(), frame.body, received, replies).await?
             }
         }
         input.handled(consumed);
@@ -307,14 +313,14 @@ fn answered(result: io::Result<()>) -> Result<(), Closed> {
 /// has gone do not.
 async fn answer_info(
     running: &Running,
-    session: &Arc<Session>,
+    state: &Arc<ConnectionState>,
     body: &[u8],
     replies: &mut Replies<'_>,
 ) -> Result<(), Closed> {
     let mut answer = std::mem::take(&mut replies.buffer);
     let result = {
         let gone = replies.gone();
-        info::serve(&running.node, session, body, &mut answer, gone).await
+        info::serve(&running.node, state, body, &mut answer, gone).await
     };
     replies.buffer = answer;
     match result? {
@@ -326,6 +332,7 @@ async fn answer_info(
 /// A compressed message is answered like the message inside, uncompressed. (The real community server refuses it.)
 async fn answer_compressed(
     running: &Running,
+    session: &Session,
     body: &[u8],
     received: Instant,
     replies: &mut Replies<'_>,
@@ -336,11 +343,11 @@ async fn answer_compressed(
             // It is there until the answer is.
             let input_bytes = replies.input_bytes;
             replies.input_bytes += message.len();
-            let result = dispatch::answer(running, &message, received, replies).await;
+            let result = dispatch::answer(running, session, &message, received, replies).await;
             replies.input_bytes = input_bytes;
             result
         }
-        Inflated::Refused => dispatch::answer(running, &[], received, replies).await,
+        Inflated::Refused => dispatch::answer(running, session, &[], received, replies).await,
     };
     answered(result)
 }

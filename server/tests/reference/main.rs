@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
+use server::access::Permission;
 use server::config::consequence;
 use server::config::table::{SECTIONS, Section};
 use server::config::{Change, Kind, Setting, Support};
-use server::info::{Class, InfoCommand, Permission, table};
+use server::info::{Class, InfoCommand, table};
 
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
@@ -25,6 +26,10 @@ fn class(command: &InfoCommand) -> &'static str {
 fn permission(command: &InfoCommand) -> &'static str {
     match command.permission {
         Permission::None => "",
+        Permission::Read => "read",
+        Permission::Write => "write",
+        Permission::ReadWrite => "read-write",
+        Permission::ReadWriteUdf => "read-write-udf",
         Permission::UdfAdmin => "udf-admin",
         Permission::SindexAdmin => "sindex-admin",
         Permission::Truncate => "truncate",

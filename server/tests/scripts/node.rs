@@ -8,10 +8,11 @@ use protocol::codec::first_frame;
 use protocol::message::Message;
 use protocol::value::Value;
 use runtime::context::{Limits, LuaFactory};
+use server::access::Session;
 use server::config::Config;
 use server::contexts::ServerHost;
 use server::contexts::service::Service;
-use server::info::{self, Session};
+use server::info::{self, ConnectionState};
 use server::log::Log;
 use server::net::running::Running;
 use server::node::{Node, udf_settings};
@@ -84,7 +85,7 @@ impl Bench {
         let body = format!("{command}\n");
         info::answer(
             &self.running.node,
-            &Session::default(),
+            &ConnectionState::default(),
             body.as_bytes(),
             &mut out,
         );
@@ -101,6 +102,7 @@ impl Bench {
         self.runtime
             .block_on(server::dispatch::answer(
                 &self.running,
+                &Session::client(),
                 body,
                 received,
                 &mut out,

@@ -279,9 +279,15 @@ struct Cost {
 
 async fn call(running: &Running, body: &[u8], reply: &mut BytesMut) -> Result<()> {
     reply.clear();
-    server::dispatch::answer(running, body, Instant::now(), reply)
-        .await
-        .map_err(|error| Error::io("answer")(error))
+    server::dispatch::answer(
+        running,
+        &server::access::Session::client(),
+        body,
+        Instant::now(),
+        reply,
+    )
+    .await
+    .map_err(|error| Error::io("answer")(error))
 }
 
 async fn measure(

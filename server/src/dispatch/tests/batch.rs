@@ -212,9 +212,15 @@ async fn long_batches_come_in_several_frames() {
     let (got, last) = rows(&bench, &ask).await;
     assert_eq!((got.len(), last), (10, 0));
     let mut reply = BytesMut::new();
-    answer(&bench, &body(&ask), Instant::now(), &mut reply)
-        .await
-        .unwrap();
+    answer(
+        &bench,
+        &Session::client(),
+        &body(&ask),
+        Instant::now(),
+        &mut reply,
+    )
+    .await
+    .unwrap();
     let mut frames = 0;
     let mut rest = &reply[..];
     while let Some(frame) = first_frame(rest).unwrap() {

@@ -135,9 +135,15 @@ async fn a_panic_is_answered_and_leaves_neither_earlier_replies_nor_the_record_i
     assert_eq!(bench.code(&Ask::put("a", int(1))).await, 0);
     let mut out = BytesMut::new();
     for ask in [Ask::get(), Ask::call(), Ask::put("a", int(2))] {
-        answer(&bench, &ask.body(), Instant::now(), &mut out)
-            .await
-            .unwrap();
+        answer(
+            &bench,
+            &Session::client(),
+            &ask.body(),
+            Instant::now(),
+            &mut out,
+        )
+        .await
+        .unwrap();
     }
     let mut codes = Vec::new();
     let mut rest = &out[..];

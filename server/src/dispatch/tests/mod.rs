@@ -1,5 +1,6 @@
 //! Requests as clients send them, against namespaces in memory under a clock that the test turns.
 
+mod access;
 mod background;
 mod batch;
 mod dispatch;
@@ -23,6 +24,7 @@ use protocol::message::{
 use protocol::particle::Particle;
 
 use super::answer;
+use crate::access::Session;
 use crate::clock::Clock;
 use crate::query::QueryServices;
 use crate::query::jobs::Jobs;
@@ -209,7 +211,9 @@ impl Bench {
     /// Sends a body and returns the messages of the reply.
     async fn send(&self, body: &[u8]) -> Vec<Got> {
         let mut out = BytesMut::new();
-        answer(self, body, Instant::now(), &mut out).await.unwrap();
+        answer(self, &Session::client(), body, Instant::now(), &mut out)
+            .await
+            .unwrap();
         let mut rest = &out[..];
         let mut messages = Vec::new();
         while let Some(frame) = first_frame(rest).unwrap() {

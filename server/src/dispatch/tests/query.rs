@@ -32,7 +32,9 @@ struct Row {
 /// Sends a query over these partitions; the rows, and the code of the message that ended it.
 async fn run(bench: &Bench, body: &[u8]) -> (Vec<Row>, u8) {
     let mut out = BytesMut::new();
-    answer(bench, body, Instant::now(), &mut out).await.unwrap();
+    answer(bench, &Session::client(), body, Instant::now(), &mut out)
+        .await
+        .unwrap();
     let mut rows = Vec::new();
     let mut rest = &out[..];
     let mut end = None;

@@ -12,8 +12,10 @@ use protocol::partition_map::PartitionMap;
 
 use self::recorded::recorded;
 use super::{
-    COMMANDS_MAX, Class, REQUEST_BYTES_MAX, Served, Session, answer, find, serve, table, ticker,
+    COMMANDS_MAX, Class, ConnectionState, REQUEST_BYTES_MAX, Served, answer, find, serve, table,
+    ticker,
 };
+use crate::access::{Permission, Session};
 use crate::cluster::partitions::Partitions;
 use crate::cluster::{ClusterView, Peer};
 use crate::config::Config;
@@ -101,7 +103,7 @@ fn node() -> Node {
 }
 
 /// The body of the reply to a request body.
-fn reply(node: &Node, session: &Session, body: &[u8]) -> Vec<u8> {
+fn reply(node: &Node, session: &ConnectionState, body: &[u8]) -> Vec<u8> {
     let mut frame = BytesMut::new();
     answer(node, session, body, &mut frame);
     assert_eq!(frame[..2], [2, 1]);
@@ -113,10 +115,10 @@ fn reply(node: &Node, session: &Session, body: &[u8]) -> Vec<u8> {
 
 /// The value of one command.
 fn ask(node: &Node, command: &str) -> String {
-    ask_in(node, &Session::default(), command)
+    ask_in(node, &ConnectionState::default(), command)
 }
 
-fn ask_in(node: &Node, session: &Session, command: &str) -> String {
+fn ask_in(node: &Node, session: &ConnectionState, command: &str) -> String {
     let body = String::from_utf8(reply(node, session, format!("{command}\n").as_bytes())).unwrap();
     let value = body
         .strip_prefix(command)
@@ -526,7 +528,7 @@ fn another_view_changes_every_answer_about_the_cluster() {
 #[test]
 fn a_client_names_itself_once_and_is_forgotten_with_its_connection() {
     let node = node();
-    let session = Session::default();
+    let session = ConnectionState::default();
     let cases = [
         ("user-agent-set", "ERROR:4:missing 'value'"),
         ("user-agent-set:value=", "ERROR:4:missing 'value' value"),
@@ -552,7 +554,7 @@ fn a_client_names_itself_once_and_is_forgotten_with_its_connection() {
     drop(session);
     assert_eq!(ask(&node, "user-agents"), "");
     assert_eq!(
-        ask_in(&node, &Session::new(true), "connection"),
+        ask_in(&node, &ConnectionState::new(Session::admin()), "connection"),
         "admin=true"
     );
 }
@@ -649,7 +651,7 @@ fn enterprise_rows_are_refused_and_no_others() {
 #[tokio::test]
 async fn slow_commands_run_elsewhere_and_answer_the_same() {
     let node = Arc::new(node());
-    let session = Arc::new(Session::default());
+    let session = Arc::new(ConnectionState::default());
     for body in [
         &b"build\ntruncate-namespace:namespace=bar\nedition\nnobody\n"[..],
         b"build\n",
@@ -669,7 +671,7 @@ async fn slow_commands_run_elsewhere_and_answer_the_same() {
 #[tokio::test]
 async fn what_has_not_begun_when_the_client_goes_is_not_done() {
     let node = Arc::new(node());
-    let session = Arc::new(Session::default());
+    let session = Arc::new(ConnectionState::default());
     let mut turns = Vec::new();
     while !node.command_lane.has_waiters() {
         let turn = node.command_lane.turn(Duration::ZERO);
@@ -699,7 +701,7 @@ async fn what_has_not_begun_when_the_client_goes_is_not_done() {
 #[tokio::test]
 async fn requests_of_too_many_commands_or_bytes_are_refused_before_any_is_looked_up() {
     let node = Arc::new(node());
-    let session = Arc::new(Session::default());
+    let session = Arc::new(ConnectionState::default());
     let cases = [
         (b"x\n".repeat(COMMANDS_MAX), None),
         (
@@ -731,7 +733,7 @@ async fn requests_of_too_many_commands_or_bytes_are_refused_before_any_is_looked
 fn a_reply_that_would_be_too_long_says_so() {
     let node = node();
     let body = b"partition-info\n".repeat(400);
-    let found = reply(&node, &Session::default(), &body);
+    let found = reply(&node, &ConnectionState::default(), &body);
     assert!(found.len() < 128 << 20);
     let end = String::from_utf8_lossy(&found[found.len() - 60..]).into_owned();
     assert!(
@@ -743,7 +745,7 @@ fn a_reply_that_would_be_too_long_says_so() {
 #[tokio::test]
 async fn a_panic_in_a_command_costs_no_other_answer() {
     let node = Arc::new(node());
-    let session = Arc::new(Session::default());
+    let session = Arc::new(ConnectionState::default());
     let body = b"build\nudf-status\nedition\n";
     let mut served = BytesMut::new();
     let ended = serve(&node, &session, body, &mut served, std::future::pending()).await;
@@ -756,4 +758,31 @@ async fn a_panic_in_a_command_costs_no_other_answer() {
         text.contains("\nudf-status\tERROR::internal error\nedition\t"),
         "{text}"
     );
+}
+
+#[test]
+fn every_command_asks_whether_it_may_run() {
+    let node = node();
+    let nobody = ConnectionState::new(Session::with_rule(|_| false));
+    for row in table() {
+        let answer = ask_in(&node, &nobody, row.name);
+        assert_eq!(answer, "ERROR:81:role violation", "{}", row.name);
+    }
+    // The one that is asked for is that of the table.
+    let rules: [(Permission, fn(Permission) -> bool); 5] = [
+        (Permission::None, |asked| asked == Permission::None),
+        (Permission::UdfAdmin, |asked| asked == Permission::UdfAdmin),
+        (Permission::SindexAdmin, |asked| {
+            asked == Permission::SindexAdmin
+        }),
+        (Permission::Truncate, |asked| asked == Permission::Truncate),
+        (Permission::SysAdmin, |asked| asked == Permission::SysAdmin),
+    ];
+    for (permission, rule) in rules {
+        let connection = ConnectionState::new(Session::with_rule(rule));
+        for row in table() {
+            let refused = ask_in(&node, &connection, row.name) == "ERROR:81:role violation";
+            assert_eq!(refused, row.permission != permission, "{}", row.name);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{ask, node, reply};
 use crate::contexts::stats::UdfTotals;
-use crate::info::Session;
+use crate::info::ConnectionState;
 
 /// Text of a recorded step, in any of its three forms.
 fn bytes_of(step: &Value, name: &str) -> Vec<u8> {
@@ -50,7 +50,7 @@ fn answers_as_recorded_from_a_real_node() {
         if !matches!(topic, "other" | "multi" | "parsing") || registers {
             continue;
         }
-        let session = Session::default();
+        let session = ConnectionState::default();
         for step in steps {
             let found = reply(&node, &session, &bytes_of(step, "send"));
             assert_eq!(
@@ -164,7 +164,7 @@ fn refuses_what_a_community_node_refuses() {
 #[test]
 fn an_empty_request_asks_for_the_summary() {
     let node = node();
-    let body = String::from_utf8(reply(&node, &Session::default(), b"")).unwrap();
+    let body = String::from_utf8(reply(&node, &ConnectionState::default(), b"")).unwrap();
     let recorded = recorded();
     let lines = |text: &str| -> Vec<String> {
         text.lines()

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use protocol::info::InfoError;
 
+use crate::access::Session;
 use crate::node::UserAgents;
 
 use super::Call;
@@ -20,19 +21,20 @@ const USER_AGENT_BYTES_MAX: usize = 87;
 
 /// The state of one connection; when it is dropped, the connection no longer counts.
 #[derive(Debug, Default)]
-pub struct Session {
-    is_admin: bool,
+pub struct ConnectionState {
+    /// Who asks.
+    session: Session,
     /// Time that its long commands have taken so far, µs.
     long_us: AtomicU64,
     agent: Mutex<Option<(Arc<UserAgents>, String)>>,
 }
 
-impl Session {
-    /// A connection to the clients' port, or with `is_admin` to the admin port.
+impl ConnectionState {
+    /// A connection of this session.
     #[must_use]
-    pub fn new(is_admin: bool) -> Self {
+    pub fn new(session: Session) -> Self {
         Self {
-            is_admin,
+            session,
             long_us: AtomicU64::new(0),
             agent: Mutex::default(),
         }
@@ -49,14 +51,14 @@ impl Session {
         self.long_us.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// Whether the connection came in on the admin port.
+    /// Who asks.
     #[must_use]
-    pub fn is_admin(&self) -> bool {
-        self.is_admin
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 }
 
-impl Drop for Session {
+impl Drop for ConnectionState {
     fn drop(&mut self) {
         if let Some((agents, agent)) = self.agent.get_mut() {
             agents.leave(agent);
@@ -71,7 +73,7 @@ pub(super) fn user_agent_set(call: &Call<'_>, out: &mut BytesMut) -> Result<(), 
     STANDARD
         .decode(value)
         .map_err(|_| InfoError::parameter("'value' invalid base64"))?;
-    let mut agent = call.session.agent.lock();
+    let mut agent = call.connection.agent.lock();
     if agent.is_some() {
         return Err(InfoError::parameter("already set"));
     }
