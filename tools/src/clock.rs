@@ -2,6 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use jiff::tz::Offset;
+
 /// Seconds since 1970 and the nanoseconds of the second.
 pub fn now() -> (i64, u32) {
     let since = SystemTime::now()
@@ -15,43 +19,32 @@ pub fn now() -> (i64, u32) {
 
 /// `YYYY-MM-DD HH:MM:SS`, UTC.
 pub fn shown(seconds: i64) -> String {
-    let days = seconds.div_euclid(86_400);
-    let of_day = seconds.rem_euclid(86_400);
-    let (year, month, day) = date(days);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60
-    )
+    spelled(seconds, "%Y-%m-%d %H:%M:%S")
 }
 
-/// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar.
-pub fn date(days: i64) -> (i64, i64, i64) {
-    // Years begin in March here, so that the leap day is the last one.
-    let days = days.saturating_add(719_468);
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    (year, month, day)
+/// A time in seconds since 1970, UTC, in a form of `strftime`; the bare number outside of the years -9999 to 9999.
+pub fn spelled(seconds: i64, form: &str) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) => Offset::UTC.to_datetime(time).strftime(form).to_string(),
+        Err(_) => seconds.to_string(),
+    }
 }
 
-/// Days since 1970-01-01; `None` if there is no such day.
+/// Days since 1970-01-01; `None` if there is no such day in the years 1 to 9999.
 pub fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if year < 1 {
         return None;
     }
-    let shifted = year - i64::from(month <= 2);
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let found = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    (date(found) == (year, month, day)).then_some(found)
+    let (year, month, day) = (
+        year.try_into().ok()?,
+        month.try_into().ok()?,
+        day.try_into().ok()?,
+    );
+    let midnight = Date::new(year, month, day)
+        .ok()?
+        .to_datetime(Time::midnight());
+    let time = Offset::UTC.to_timestamp(midnight).ok()?;
+    Some(time.as_second().div_euclid(86_400))
 }
 
 #[cfg(test)]
@@ -59,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_and_days_are_inverse() {
+    fn times_and_days_are_those_of_the_calendar() {
         for (text, seconds) in [
             ("1970-01-01 00:00:00", 0),
             ("2000-02-29 12:34:56", 951_827_696),
@@ -68,15 +61,18 @@ mod tests {
         ] {
             assert_eq!(shown(seconds), text);
         }
-        for day in (-700_000..3_000_000)
-            .step_by(997)
-            .filter(|day| *day > -719_000)
-        {
-            let (year, month, dom) = date(day);
-            if (1..=9999).contains(&year) {
-                assert_eq!(days(year, month, dom), Some(day));
-            }
+        for (date, day) in [
+            ((1970, 1, 1), Some(0)),
+            ((2000, 2, 29), Some(11_016)),
+            ((1969, 12, 31), Some(-1)),
+            ((1, 1, 1), Some(-719_162)),
+            ((9999, 12, 30), Some(2_932_895)),
+            ((0, 1, 1), None),
+            ((10_000, 1, 1), None),
+        ] {
+            assert_eq!(days(date.0, date.1, date.2), day, "{date:?}");
         }
+        assert_eq!(shown(i64::MAX), i64::MAX.to_string());
         assert_eq!(days(2023, 2, 29), None);
         assert_eq!(days(2023, 13, 1), None);
     }

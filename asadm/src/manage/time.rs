@@ -14,21 +14,6 @@ pub(super) struct Before {
 /// Aerospike counts from 2010-01-01.
 const EARLIEST_S: i64 = 1_262_304_000;
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
 impl Before {
     /// Reads `TIME FORMAT`; `now_s` is the current time in seconds since 1970.
     pub(super) fn parse(words: &[String], now_s: i64) -> Result<Self, String> {
@@ -60,8 +45,6 @@ impl Before {
     /// For a person: `22:13:20.000000 UTC+01:00 on November 14, 2023`.
     pub(super) fn shown(&self) -> String {
         let local = self.seconds + self.offset_s;
-        let (year, month, day) = clock::date(local.div_euclid(86_400));
-        let of_day = local.rem_euclid(86_400);
         let zone = match self.offset_s {
             0 => String::new(),
             offset => {
@@ -70,17 +53,11 @@ impl Before {
                 format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
             }
         };
-        let month = usize::try_from(month - 1)
-            .ok()
-            .and_then(|index| MONTHS.get(index))
-            .copied()
-            .unwrap_or_default();
         format!(
-            "{:02}:{:02}:{:02}.{:06} UTC{zone} on {month} {day:02}, {year}",
-            of_day / 3600,
-            of_day / 60 % 60,
-            of_day % 60,
-            self.nanoseconds / 1000
+            "{}.{:06} UTC{zone} on {}",
+            clock::spelled(local, "%H:%M:%S"),
+            self.nanoseconds / 1000,
+            clock::spelled(local, "%B %d, %Y"),
         )
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level as EventLevel};
 
@@ -10,10 +12,6 @@ use super::{CONTEXTS, Level};
 
 /// Bytes of a line at most, without its line feed.
 const LINE_BYTES_MAX: usize = 4_095;
-
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
 
 /// The level of an event by Aerospike's names.
 pub(super) fn level_of(level: EventLevel) -> Level {
@@ -28,45 +26,20 @@ pub(super) fn level_of(level: EventLevel) -> Level {
 
 /// `Nov 25 2026 03:00:00 GMT`, with `.123` behind the seconds on demand.
 pub(super) fn time(out: &mut String, unix_ms: u64, millis: bool) {
-    let seconds = unix_ms / 1_000;
-    let (year, month, day) = date(seconds / 86_400);
-    let of_day = seconds % 86_400;
-    let month = usize::try_from(month - 1)
-        .ok()
-        .and_then(|at| MONTHS.get(at))
-        .copied()
-        .unwrap_or_default();
+    let time = i64::try_from(unix_ms).map(Timestamp::from_millisecond);
     // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "{month} {day:02} {year} {:02}:{:02}:{:02}",
-        of_day / 3_600,
-        of_day / 60 % 60,
-        of_day % 60
-    );
+    let _ = match time {
+        Ok(Ok(time)) => {
+            let form = "%b %d %Y %H:%M:%S";
+            write!(out, "{}", Offset::UTC.to_datetime(time).strftime(form))
+        }
+        // After the year 9999.
+        _ => write!(out, "{}", unix_ms / 1_000),
+    };
     if millis {
         let _ = write!(out, ".{:03}", unix_ms % 1_000);
     }
     out.push_str(" GMT");
-}
-
-/// Year, month (1..=12) and day of the month of a day since 1970-01-01.
-///
-/// Days are counted in eras of 400 years that begin on a 1st of March, so that the leap day is the last of its year.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 /// Writes the whole line, its line feed included.
