@@ -55,7 +55,7 @@ fn run(target: &Target, scenario: &Value) -> tests::error::Result<String> {
 }
 
 /// The bytes of `send` or `expect`: text, hex, or a template of parts.
-fn body(step: &Value, key: &str) -> Vec<u8> {
+pub(super) fn body(step: &Value, key: &str) -> Vec<u8> {
     if let Some(parts) = step[format!("{key}_template")].as_array() {
         let mut text = String::new();
         for part in parts {

@@ -2,6 +2,7 @@
 //! leave.
 
 mod answer;
+mod indexes;
 mod request;
 
 use std::collections::HashMap;

@@ -1,0 +1,426 @@
+//! Replay of `sindex.jsonl` and `queries.jsonl`: indexes as info commands see them, and queries that return records.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use protocol::key::Digest;
+use protocol::message::FieldType;
+use protocol::result_code::ResultCode;
+use serde_json::{Map, Value, json};
+use tests::error::Result;
+
+use super::answer::{Answer, name_shown, shown_value};
+use super::request::{self, Part};
+use super::{Runner, ordered_text, put_of};
+use crate::golden::info::body;
+use crate::golden::{Findings, Target, cases, short, value};
+
+const DEFINITIONS: &str = "sindex.jsonl";
+const QUERIES: &str = "queries.jsonl";
+
+/// Most time between two looks at what is to come about.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+#[test]
+fn definitions_are_checked_and_listed_as_recorded() {
+    let target = Target::open();
+    let mut findings = Findings::default();
+    for scenario in cases(DEFINITIONS) {
+        let name = scenario["scenario"].as_str().unwrap();
+        let difference =
+            define(&target, &scenario).unwrap_or_else(|error| format!("    {error}\n"));
+        findings.add(DEFINITIONS, name, difference);
+    }
+    findings.check(DEFINITIONS, "all", &target.log());
+}
+
+#[test]
+fn queries_by_index_find_what_was_recorded() {
+    let target = Target::open();
+    let mut findings = Findings::default();
+    let mut runner = Runner::open(&target).unwrap();
+    let lines = cases(QUERIES);
+    let is_case = |line: &&Value| line.get("case").is_some();
+    let setups: HashMap<&str, &Value> = lines
+        .iter()
+        .filter(|line| !is_case(line))
+        .map(|line| (line["setup"].as_str().unwrap(), line))
+        .collect();
+    let mut current = "";
+    for case in lines.iter().filter(is_case) {
+        let setup = case["setup"].as_str().unwrap();
+        if setup != current {
+            prepare(&mut runner, setups[setup]).unwrap();
+            current = setup;
+        }
+        let difference = ask(&mut runner, case).unwrap_or_else(|error| format!("    {error}\n"));
+        findings.add(QUERIES, case["case"].as_str().unwrap(), difference);
+    }
+    findings.check(QUERIES, "all", &target.log());
+}
+
+fn info(runner: &mut Runner<'_>, command: &str) -> Result<String> {
+    runner.connection.info(command)
+}
+
+fn remove_indexes(runner: &mut Runner<'_>) -> Result<()> {
+    let all = info(runner, "sindex-list")?;
+    for entry in all.split(';').filter(|entry| !entry.is_empty()) {
+        let part = |key: &str| {
+            let mut parts = entry.split(':').filter_map(|part| part.split_once('='));
+            parts.find(|(name, _)| *name == key).unwrap().1
+        };
+        let (namespace, name) = (part("ns"), part("indexname"));
+        let answer = info(
+            runner,
+            &format!("sindex-delete:namespace={namespace};indexname={name}"),
+        )?;
+        assert_eq!(answer, "ok");
+    }
+    Ok(())
+}
+
+/// Writes or deletes a record.
+fn write(
+    runner: &mut Runner<'_>,
+    record: &Value,
+    key: &Value,
+    mut step: Value,
+) -> Result<ResultCode> {
+    let set = record["set"].as_str().unwrap_or_default();
+    let digest = Digest::of_particle(set, value::to_particle(key).as_ref());
+    runner.keys.insert(digest, key.clone());
+    let hex: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    step["set"] = if set.is_empty() {
+        Value::Null
+    } else {
+        json!(set)
+    };
+    step["digest_hex"] = json!(hex);
+    if let Some(namespace) = record.get("ns") {
+        step["ns"] = namespace.clone();
+    }
+    if record["send_key"] == true {
+        step["key_field"] = key.clone();
+    }
+    let answers = runner.send(&request::single(&Part::of(record, &step)))?;
+    Ok(answers[0].header.result)
+}
+
+fn put(runner: &mut Runner<'_>, record: &Value, key: &Value) -> Result<()> {
+    let step = put_of(record["bins"].as_object().unwrap());
+    assert_eq!(
+        write(runner, record, key, step)?,
+        ResultCode::OK,
+        "{record}"
+    );
+    Ok(())
+}
+
+fn delete(runner: &mut Runner<'_>, record: &Value, key: &Value) -> Result<()> {
+    write(runner, record, key, json!({ "info1": 0, "info2": 3 }))?;
+    Ok(())
+}
+
+/// The records of a setup, those that stand for many written out.
+fn records(setup: &Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    for record in setup["records"].as_array().into_iter().flatten() {
+        let Some(range) = record["repeat"].as_array() else {
+            all.push(record.clone());
+            continue;
+        };
+        for number in range[0].as_i64().unwrap()..=range[1].as_i64().unwrap() {
+            let mut one = record.clone();
+            let key = one["key"]
+                .as_str()
+                .unwrap()
+                .replace("%04d", &format!("{number:04}"));
+            one["key"] = json!(key);
+            for bin in one["bins"].as_object_mut().unwrap().values_mut() {
+                let Some(rule) = bin.get("$i").cloned() else {
+                    continue;
+                };
+                let mut result = number * rule["mul"].as_i64().unwrap_or(1);
+                result += rule["add"].as_i64().unwrap_or(0);
+                if let Some(modulus) = rule["mod"].as_i64() {
+                    result %= modulus;
+                }
+                *bin = match rule["text"].as_str() {
+                    Some(text) => json!(text.replace("%d", &result.to_string())),
+                    None => json!(result),
+                };
+            }
+            all.push(one);
+        }
+    }
+    all
+}
+
+fn prepare(runner: &mut Runner<'_>, setup: &Value) -> Result<()> {
+    remove_indexes(runner)?;
+    let records = records(setup);
+    for record in &records {
+        delete(runner, record, &record["key"])?;
+    }
+    let first = setup["indexes_first"] != false;
+    if first {
+        make_indexes(runner, setup)?;
+    }
+    for record in &records {
+        for _ in 0..record["gen"].as_u64().unwrap_or(1) {
+            put(runner, record, &record["key"])?;
+        }
+    }
+    if !first {
+        make_indexes(runner, setup)?;
+    }
+    for step in setup["then"].as_array().into_iter().flatten() {
+        if let Some(command) = step["info"].as_str() {
+            info(runner, command)?;
+        } else if let Some(key) = step.get("put") {
+            put(runner, step, key)?;
+        } else {
+            delete(runner, step, &step["delete"])?;
+        }
+    }
+    let begun = Instant::now();
+    while info(runner, "sindex-list")?.contains("state=WO") {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "indexes are not built"
+        );
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}
+
+fn make_indexes(runner: &mut Runner<'_>, setup: &Value) -> Result<()> {
+    for command in setup["indexes"].as_array().into_iter().flatten() {
+        assert_eq!(info(runner, command.as_str().unwrap())?, "ok", "{command}");
+    }
+    Ok(())
+}
+
+/// The bytes of a range, in hexadecimal.
+fn range_bytes(range: &Value) -> String {
+    if let Some(hex) = range["hex"].as_str() {
+        return hex.to_owned();
+    }
+    let kind = match (range["type"].as_str(), range["type"].as_u64()) {
+        (Some("integer"), _) => 1,
+        (Some("string"), _) => 3,
+        (Some("blob"), _) => 4,
+        (Some("geo"), _) => 23,
+        (_, number) => u8::try_from(number.unwrap()).unwrap(),
+    };
+    let bin = range["bin"].as_str().unwrap_or_default();
+    let mut out = vec![1, u8::try_from(bin.len()).unwrap()];
+    out.extend(bin.as_bytes());
+    out.push(kind);
+    let end = range.get("end").unwrap_or(&range["begin"]);
+    for bound in [&range["begin"], end] {
+        let bytes = match bound {
+            Value::Number(number) => number.as_i64().unwrap().to_be_bytes().to_vec(),
+            Value::String(text) => text.as_bytes().to_vec(),
+            bound => match bound["$repeat"].as_array() {
+                Some(part) => {
+                    let times = usize::try_from(part[1].as_u64().unwrap()).unwrap();
+                    part[0].as_str().unwrap().repeat(times).into_bytes()
+                }
+                None => {
+                    let hex = bound.get("$bytes").unwrap_or(&bound["$strhex"]);
+                    value::unhex(hex.as_str().unwrap())
+                }
+            },
+        };
+        out.extend(u32::try_from(bytes.len()).unwrap().to_be_bytes());
+        out.extend(bytes);
+    }
+    out.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs a query; the text is empty when everything is as recorded.
+fn ask(runner: &mut Runner<'_>, case: &Value) -> Result<String> {
+    let mut query = case["query"].clone();
+    if let Some(range) = query.get("range") {
+        query["range"] = json!({ "hex": range_bytes(range) });
+    }
+    if let Some(name) = query["index_type"].as_str() {
+        let names = ["default", "list", "mapkeys", "mapvalues", "set"];
+        query["index_type"] = json!(names.iter().position(|known| *known == name));
+    }
+    let mut more = query["extra_fields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    if let Some(expression) = query.get("index_expression") {
+        more.push(json!([24, expression]));
+    }
+    let set = query["set"].as_str().unwrap_or_default();
+    let (mut digests, mut values) = (String::new(), String::new());
+    for place in query["resume"].as_array().into_iter().flatten() {
+        match place["digest"].as_str() {
+            Some(digest) => digests.push_str(digest),
+            None => {
+                let key = value::to_particle(&place["key"]);
+                let digest = Digest::of_particle(set, key.as_ref());
+                digests.extend(digest.0.iter().map(|byte| format!("{byte:02x}")));
+            }
+        }
+        if let Some(value) = place["bval"].as_i64() {
+            values.extend(value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")));
+        }
+    }
+    if query.get("resume").is_some() {
+        more.push(json!([12, digests]));
+        if !values.is_empty() {
+            more.push(json!([15, values]));
+        }
+    }
+    query["extra_fields"] = json!(more);
+    let mut answers = runner.send(&request::query(&query))?;
+    let last = answers.pop().unwrap();
+    let mut rows: Vec<Value> = answers
+        .iter()
+        .map(|answer| row(runner, case, answer))
+        .collect();
+    rows.sort_by_key(ordered_text);
+    let expected = &case["expect"];
+    let mut difference = String::new();
+    let mut compare = |what: &str, expected: &Value, got: &Value| {
+        if ordered_text(expected) != ordered_text(got) {
+            difference += &format!(
+                "    {what}: expected {}\n    got {}\n",
+                short(&expected.to_string()),
+                short(&got.to_string())
+            );
+        }
+    };
+    compare("code", &expected["code"], &json!(last.header.result.0));
+    compare(
+        "last",
+        &json!(expected["no_last"] != true),
+        &json!(last.is_last()),
+    );
+    if case["count_only"] == true || case["rows_as_count"] == true {
+        let count = expected.get("count").unwrap_or(&expected["rows"]);
+        compare("count", count, &json!(rows.len()));
+    } else {
+        let mut all = expected["rows"].as_array().cloned().unwrap_or_default();
+        all.sort_by_key(ordered_text);
+        compare("rows", &json!(all), &json!(rows));
+    }
+    Ok(difference)
+}
+
+fn row(runner: &Runner<'_>, case: &Value, answer: &Answer) -> Value {
+    let mut row = Map::new();
+    if let Some(digest) = answer.field(FieldType::DIGEST) {
+        let digest = Digest(digest.try_into().unwrap());
+        row.insert("key".to_owned(), runner.keys[&digest].clone());
+        let set = answer.field(FieldType::SET).map(name_shown);
+        row.insert("set".to_owned(), json!(set.unwrap_or_default()));
+    }
+    if let Some(value) = answer.field(FieldType::BVAL_ARRAY) {
+        let value = i64::from_le_bytes(value.try_into().unwrap());
+        let shown = if case["exact_bval"] == true {
+            json!(value)
+        } else {
+            json!("present")
+        };
+        row.insert("bval".to_owned(), shown);
+    }
+    if let Some(key) = answer.field(FieldType::KEY) {
+        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        row.insert("stored_key".to_owned(), json!(hex));
+    }
+    let mut bins = Map::new();
+    let mut more = Vec::new();
+    for (_, name, bin) in &answer.ops {
+        let (name, shown) = (name_shown(name), shown_value(bin));
+        if bins.contains_key(&name) {
+            more.push(json!([name, shown]));
+        } else {
+            bins.insert(name, shown);
+        }
+    }
+    if !more.is_empty() {
+        bins.insert("$more".to_owned(), json!(more));
+    }
+    row.insert("bins".to_owned(), Value::Object(bins));
+    Value::Object(row)
+}
+
+/// Runs a scenario; the text is empty when all answers are as recorded.
+fn define(target: &Target, scenario: &Value) -> Result<String> {
+    let mut runner = Runner::open(target)?;
+    remove_indexes(&mut runner)?;
+    for record in scenario["records"].as_array().into_iter().flatten() {
+        put(&mut runner, record, &record["key"])?;
+    }
+    for (number, step) in scenario["steps"].as_array().unwrap().iter().enumerate() {
+        let (send, expected) = (body(step, "send"), body(step, "expect"));
+        let patience = Duration::from_secs(step["retry_s"].as_u64().unwrap_or(0));
+        let begun = Instant::now();
+        let got = loop {
+            let got = runner.connection.info_body(&send)?;
+            if fits(step, &expected, &got) || begun.elapsed() >= patience {
+                break got;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        };
+        if !fits(step, &expected, &got) {
+            let shown = |bytes: &[u8]| short(&bytes.escape_ascii().to_string());
+            return Ok(format!(
+                "    step {number}\n    send   {}\n    expect {}\n    got    {}\n",
+                shown(&send),
+                shown(&expected),
+                shown(&got)
+            ));
+        }
+    }
+    Ok(String::new())
+}
+
+/// Whether an answer is the recorded one, in the way that the step says.
+fn fits(step: &Value, expected: &[u8], got: &[u8]) -> bool {
+    let (expected, got) = (
+        String::from_utf8_lossy(expected),
+        String::from_utf8_lossy(got),
+    );
+    match step["compare"].as_str() {
+        None => expected == got,
+        Some("mask") => {
+            let hidden: Vec<&str> = step["mask"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            let masked = |text: &str| {
+                let parts = text
+                    .split([';', '\t', '\n'])
+                    .map(|part| match part.split_once('=') {
+                        Some((key, _)) if hidden.contains(&key) => key.to_owned(),
+                        _ => part.to_owned(),
+                    });
+                parts.collect::<Vec<_>>()
+            };
+            masked(&expected) == masked(&got)
+        }
+        Some("entries") => {
+            let entries = |text: &str| {
+                let mut entries: Vec<String> = text
+                    .split([';', '\t', '\n'])
+                    .filter(|entry| !entry.is_empty())
+                    .map(str::to_owned)
+                    .collect();
+                entries.sort();
+                entries
+            };
+            entries(&expected) == entries(&got)
+        }
+        Some(other) => panic!("unknown comparison {other}"),
+    }
+}
