@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::cursor::{Cursor, length};
 use crate::limits::MAX_OPS;
-use crate::message::FieldType;
+use crate::message::field_type::FieldType;
 use crate::result_code::ResultCode;
 
 /// Why a message cannot be understood. The connection stays usable: the frame around it was sound.

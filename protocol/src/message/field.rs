@@ -2,45 +2,11 @@
 //! | u32 size = 1 + n | u8 type | n bytes of data |
 //! ```
 
-use crate::codes::codes;
+use super::field_type::FieldType;
 use crate::cursor::{Cursor, length};
 use crate::key::{DIGEST_SIZE, Digest};
 use crate::message::error::{Mistake, ParseError, Part, wrong_size};
 use crate::particle::{ParticleRef, ParticleType};
-
-codes! {
-    /// Type of a field, as one byte on the wire. Numbers without a name are kept as they are.
-    FieldType: "field type", shown full;
-    0 = NAMESPACE: "namespace, 1 to 31 characters",
-    1 = SET: "set, 0 to 63 characters",
-    2 = KEY: "u8 particle type and the key's bytes",
-    3 = RECORD_VERSION: "7 bytes, little-endian; transactions",
-    4 = DIGEST: "20 bytes",
-    5 = MRT_ID: "u64, little-endian; transactions",
-    6 = MRT_DEADLINE: "u32, little-endian; transactions",
-    7 = TASK_ID: "u64 that names a query",
-    9 = SOCKET_TIMEOUT: "u32, milliseconds that a blocked send may take",
-    10 = RECORDS_PER_SECOND: "u32, 0 unlimited",
-    11 = PID_ARRAY: "u16 little-endian each, partitions to read from the start",
-    12 = DIGEST_ARRAY: "20 bytes each, records after which to go on",
-    13 = MAX_RECORDS: "u64, most records to return",
-    14 = LUT: "u64; internal to servers",
-    15 = BVAL_ARRAY: "i64 little-endian each, index values after which to go on",
-    21 = INDEX_NAME: "name of a secondary index",
-    22 = INDEX_RANGE: "range of an index query",
-    23 = INDEX_CONTEXT: "msgpack list, path into a collection",
-    24 = INDEX_EXPRESSION: "msgpack, expression of an index",
-    26 = INDEX_TYPE: "u8: 0 default, 1 list, 2 map keys, 3 map values",
-    30 = UDF_PACKAGE: "module name without extension",
-    31 = UDF_FUNCTION: "function name",
-    32 = UDF_ARGLIST: "msgpack list, or nothing",
-    33 = UDF_OP: "u8: 0 record, 1 aggregate, 2 background",
-    40 = QUERY_BINLIST: "u8 count, then u8 length and name each",
-    41 = BATCH_INDEX: "rows of a batch",
-    42 = BATCH_WITH_SET: "rows of a batch, from older clients",
-    43 = FILTER_EXP: "msgpack, filter expression",
-    45 = ERROR_DETAILS: "replies of newer servers only",
-}
 
 /// One field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
