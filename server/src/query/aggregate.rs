@@ -126,7 +126,7 @@ fn begin<'a>(
     output: &impl ReplyStream,
 ) -> Result<(Names<'a>, Option<Lookup>, RunningJob), ResultCode> {
     let asked = job::admit(services, namespace, request, Kind::Aggregation)?;
-    let lookup = asked.map(|asked| asked.find(namespace, request));
+    let lookup = asked.map(|asked| asked.find(namespace, job::set(request)));
     let lookup = lookup.transpose()?;
     let names = function::names(request)?;
     let rate = job::rate(request)?;

@@ -133,7 +133,7 @@ fn begin(
         rate if most != 0 && rate > most => return Err(ResultCode::PARAMETER),
         rate => rate,
     };
-    let lookup = asked.map(|asked| asked.find(namespace, request));
+    let lookup = asked.map(|asked| asked.find(namespace, job::set(request)));
     let lookup = lookup.transpose()?;
     let kind = match &Task::of(request, kind)? {
         Task::Call(names) => {

@@ -237,7 +237,7 @@ impl<'a> Query<'a> {
         if starts.is_empty() {
             return Err(ResultCode::UNSUPPORTED_FEATURE);
         }
-        let lookup = asked.map(|asked| asked.find(namespace, request));
+        let lookup = asked.map(|asked| asked.find(namespace, job::set(request)));
         let lookup = lookup.transpose()?;
         fields.socket_timeout().map_err(malformed)?;
         let max_records = fields.max_records().map_err(malformed)?.unwrap_or(0);

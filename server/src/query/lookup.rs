@@ -9,7 +9,6 @@ use protocol::key::Digest;
 use protocol::message::FieldType;
 use protocol::result_code::ResultCode;
 
-use super::job;
 use crate::index::{Index, IndexContext, IndexType, Position, Predicate, Slot, Source, ValueType};
 use crate::record::Namespace;
 use crate::transaction::request::Request;
@@ -109,15 +108,14 @@ pub(crate) fn check_name(request: &Request<'_>) -> Result<(), ResultCode> {
 }
 
 impl Asked<'_> {
-    /// Finds the index.
+    /// Finds the index for a query of this set.
     ///
     /// Errors: 201 when there is none; 203 while it is built, and for one that has no values.
     pub(crate) fn find(
         self,
         namespace: &Namespace,
-        request: &Request<'_>,
+        set: Option<&str>,
     ) -> Result<Lookup, ResultCode> {
-        let set = job::set(request);
         let value_type = self.predicate.value_type();
         let index = match self.which {
             Which::Named(name) => {
