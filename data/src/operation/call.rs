@@ -15,7 +15,7 @@ use protocol::particle::ParticleRef;
 use protocol::particle::ParticleType;
 use protocol::result_code::ResultCode;
 
-use super::arguments::{Arguments, Payload};
+use super::arguments::Payload;
 use super::path::PathExpressions;
 use super::{Applied, Limits, OperationError, bit, collection, hll};
 use crate::work::Meter;
@@ -78,30 +78,6 @@ impl<'a> Call<'a> {
             write,
             payload,
         })
-    }
-
-    /// An operation whose parts are at hand, as expressions have them.
-    ///
-    /// `context` is the encoded list of pairs that leads to a nested list or map; every argument is one encoded value.
-    #[must_use]
-    fn of_parts(
-        system: System,
-        write: bool,
-        context: Option<&'a [u8]>,
-        number: i64,
-        arguments: &[&'a [u8]],
-    ) -> Self {
-        Self {
-            system,
-            write,
-            payload: match context {
-                Some(pairs) => Ok(Payload::Nested {
-                    pairs,
-                    arguments: Arguments::of(number, arguments),
-                }),
-                None => Arguments::of(number, arguments).map(Payload::Plain),
-            },
-        }
     }
 
     /// A whole payload, `[number, argument, …]` or one of its wrappers, as expressions have it.

@@ -67,6 +67,7 @@ fn every_row_names_one_recorded_case_and_a_reason() {
         "expressions.jsonl",
         "operate.jsonl",
         "records.jsonl",
+        "aql/cases.jsonl",
         crate::tools::FILE,
     ]
     .iter()
