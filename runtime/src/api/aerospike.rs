@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use super::log;
 use crate::machine::frame::{Body, Frame, Raise};
 use crate::machine::object::{Class, Metamethods, Object, set_functions};
+use crate::machine::place;
 use crate::machine::record_call::{RecordCall, Status};
 
 const METHODS: [(&str, Body); 8] = [
@@ -43,6 +44,38 @@ fn on_record(
     Ok(status)
 }
 
+/// The same for what changes the record: a failure is noted for the log until a later change succeeds.
+fn change(
+    frame: &mut Frame<'_>,
+    name: &str,
+    work: impl FnOnce(&mut RecordCall) -> Status,
+) -> Result<Status, Raise> {
+    let mut error = None;
+    let mut read_only = false;
+    let status = on_record(frame, |record| {
+        let status = work(record);
+        (error, read_only) = (record.error, record.read_only);
+        status
+    })?;
+    if read_only {
+        return Ok(status);
+    }
+    if status >= 0 {
+        frame.shared().note(None, None);
+        return Ok(status);
+    }
+    let why = match (status, error) {
+        (-2, _) => "the record does not exist, or has more bins than a UDF may change".to_owned(),
+        (_, Some(code)) => format!("result {code}"),
+        (_, None) => "it was refused".to_owned(),
+    };
+    // SAFETY: a running body has room for a few values.
+    let place = unsafe { place::innermost(frame.raw(), 1) };
+    let text = format!("aerospike:{name} returned {status}: {why}");
+    frame.shared().note(place, Some(text));
+    Ok(status)
+}
+
 fn check_record(frame: &mut Frame<'_>, argument: c_int) -> Result<(), Raise> {
     match frame.object(argument) {
         Some(Object::Record(_)) => Ok(()),
@@ -51,19 +84,19 @@ fn check_record(frame: &mut Frame<'_>, argument: c_int) -> Result<(), Raise> {
 }
 
 fn create(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let status = on_record(frame, RecordCall::create)?;
+    let status = change(frame, "create", RecordCall::create)?;
     frame.push_integer(status);
     Ok(1)
 }
 
 fn update(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let status = on_record(frame, RecordCall::update)?;
+    let status = change(frame, "update", RecordCall::update)?;
     frame.push_integer(status);
     Ok(1)
 }
 
 fn remove(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let status = on_record(frame, RecordCall::remove)?;
+    let status = change(frame, "remove", RecordCall::remove)?;
     frame.push_integer(status);
     Ok(1)
 }

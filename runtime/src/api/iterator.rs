@@ -34,8 +34,7 @@ fn generate(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     frame.spend(iteration.borrow().steps())?;
     let step = iteration.borrow_mut().advance();
     let Some((key, value)) = step else {
-        frame.push_nil();
-        return Ok(1);
+        return Ok(0);
     };
     let give = match &*iteration.borrow() {
         Iteration::List { .. } => Give::Values,
@@ -76,7 +75,7 @@ fn next(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         Iteration::Map { give, .. } => *give,
     };
     match step {
-        None => frame.push_nil(),
+        None => return Ok(0),
         Some((_, value)) if give == Give::Values => frame.push_value(&value),
         Some((key, value)) => {
             let key = key.to_value(&frame.shared().memory);

@@ -1,17 +1,19 @@
 //! The globals that scripts find: Lua's libraries as far as they are safe, Aerospike's types, `require`.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use mlua::ffi;
 
 use super::{aerospike, bytes, geojson, iterator, list, log, map, record};
+use crate::call::stream::StreamNil;
 use crate::guard::{bounds, globals, sealed, strings, tables};
 use crate::host::Alone;
 use crate::machine::compile::compile;
 use crate::machine::frame::{Body, Frame, Kind, Raise};
 use crate::machine::object::set_functions;
+use crate::machine::place;
 use crate::machine::shared::BodyTime;
 use crate::machine::{finalizers, protect, weak};
 
@@ -50,9 +52,16 @@ pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
     define_print(frame);
     sealed::remember_own_tables(frame);
     if allow_unsafe {
-        // Lua's `require` looks into this one raw.
+        // Lua's `require` looks into this one raw. Registered modules go first.
         frame.push_global("package");
         let package = frame.top();
+        for (name, pattern) in [("path", "?.lua"), ("cpath", "?.so")] {
+            frame.push_bytes(format!("{};", frame.shared().path_of(pattern)).as_bytes());
+            frame.push_bytes(name.as_bytes());
+            frame.raw_get(package);
+            frame.concat(2);
+            frame.raw_set_field(package, name);
+        }
         frame.push_bytes(b"searchers");
         frame.raw_get(package);
         sealed::leave_open(frame);
@@ -93,12 +102,17 @@ fn close_unsafe(frame: &mut Frame<'_>) {
     frame.copy(kept);
     frame.raw_set_field(loaded, "os");
     // What is left of `package` is what scripts look at: which modules are loaded.
-    frame.push_table(0, 2);
+    frame.push_table(0, 4);
     let package = frame.top();
     frame.copy(loaded);
     frame.raw_set_field(package, "loaded");
     frame.push_table(0, 0);
     frame.raw_set_field(package, "preload");
+    // Modules append to these when they load; nothing is searched.
+    for name in ["path", "cpath"] {
+        frame.push_bytes(b"");
+        frame.raw_set_field(package, name);
+    }
     frame.copy(package);
     frame.raw_set_field(loaded, "package");
     frame.copy(package);
@@ -213,22 +227,16 @@ const OLD_MATH: [&str; 8] = [
 ];
 
 /// `math.sum` and `math.product`.
+///
+/// Errors name the line of the module, also where a helper calls these: as a reducer, or in `map.merge`.
 fn define_math(frame: &mut Frame<'_>) {
     unsafe extern "C-unwind" fn sum(state: *mut ffi::lua_State) -> c_int {
-        // SAFETY: two operands; a metamethod or an error may leave from here, nothing has a destructor.
-        unsafe {
-            ffi::lua_settop(state, 2);
-            ffi::lua_arith(state, ffi::LUA_OPADD);
-        }
-        1
+        // SAFETY: called by Lua.
+        unsafe { arithmetic(state, ffi::LUA_OPADD, c"__add") }
     }
     unsafe extern "C-unwind" fn product(state: *mut ffi::lua_State) -> c_int {
-        // SAFETY: as above.
-        unsafe {
-            ffi::lua_settop(state, 2);
-            ffi::lua_arith(state, ffi::LUA_OPMUL);
-        }
-        1
+        // SAFETY: called by Lua.
+        unsafe { arithmetic(state, ffi::LUA_OPMUL, c"__mul") }
     }
     frame.push_global("math");
     let math = frame.top();
@@ -243,6 +251,60 @@ fn define_math(frame: &mut Frame<'_>) {
         frame.raw_set_field(math, name);
     }
     frame.pop(1);
+}
+
+/// An operator on two operands, as a function.
+///
+/// # Safety
+/// To be called as a C function.
+unsafe fn arithmetic(state: *mut ffi::lua_State, operator: c_int, event: &CStr) -> c_int {
+    // SAFETY: two operands; a metamethod or an error may leave from here, nothing that is alive then has a destructor.
+    unsafe {
+        ffi::lua_settop(state, 2);
+        let mut can = true;
+        for index in 1..=2 {
+            // A text that is no number has a metamethod that fails without a position.
+            let fits = ffi::lua_isnumber(state, index) != 0
+                || ffi::lua_type(state, index) != ffi::LUA_TSTRING
+                    && ffi::luaL_getmetafield(state, index, event.as_ptr()) != ffi::LUA_TNIL;
+            if fits && ffi::lua_isnumber(state, index) == 0 {
+                // Either operand's metamethod does.
+                can = true;
+                break;
+            }
+            can = can && fits;
+        }
+        ffi::lua_settop(state, 2);
+        if can {
+            ffi::lua_arith(state, operator);
+            return 1;
+        }
+        push_arithmetic_error(state);
+        ffi::lua_error(state)
+    }
+}
+
+/// Pushes what Lua says of operands that are no numbers, with the line of the module.
+///
+/// # Safety
+/// As for [`arithmetic`].
+unsafe fn push_arithmetic_error(state: *mut ffi::lua_State) {
+    // SAFETY: a state of ours; bodies of natives work like this.
+    let mut frame = unsafe { Frame::over(state) };
+    let shared = frame.shared();
+    shared.memory.begin_overdraft();
+    // Lua names the second one when the first is a number.
+    let culprit = match frame.kind(1) {
+        Kind::Number => 2,
+        _ => 1,
+    };
+    let mut text = b"attempt to perform arithmetic on a ".to_vec();
+    text.extend(frame.type_name(culprit));
+    text.extend(b" value");
+    frame.push_position(1);
+    frame.push_bytes(&text);
+    frame.concat(2);
+    shared.memory.end_overdraft();
 }
 
 /// `print` writes a line to the log: standard output of a server may be a pipe that nobody reads.
@@ -295,15 +357,64 @@ fn define_stream_operators(frame: &mut Frame<'_>) {
         )
         .unwrap_or_default()
     });
-    if frame.load_bytecode(bytecode) && frame.call(0, 1).is_ok() {
-        frame.set_registry(RUNNER);
-        return;
+    if frame.load_bytecode(bytecode) {
+        let natives: [Body; 3] = [ended, caller, defined];
+        for native in natives {
+            frame.push_native(native);
+        }
+        if frame.call(3, 1).is_ok() {
+            frame.set_registry(RUNNER);
+            return;
+        }
     }
     frame
         .shared()
         .host
         .warn("the stream operators could not be loaded");
     frame.pop(1);
+}
+
+/// An operator that was made at the place in argument 1 has given nil. True: the stream goes on without.
+fn ended(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let place = frame.bytes(1).map(String::from_utf8_lossy);
+    let place = place.map_or_else(|| "an unknown place".to_owned(), |place| place.into_owned());
+    let shared = frame.shared();
+    match shared.stream_nil.get() {
+        StreamNil::Skip => frame.push_boolean(true),
+        StreamNil::End => {
+            shared.ended_early.replace(Some(place));
+            frame.push_boolean(false);
+        }
+        StreamNil::Error => {
+            return Err(Raise::text("an operator gives nil (stream-nil error)"));
+        }
+    }
+    Ok(1)
+}
+
+/// The line that called the function that called the caller of this; nil where that left no trace.
+fn caller(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    // SAFETY: a running body has room for a few values.
+    let place = unsafe { place::caller_of(frame.raw(), 2) };
+    push_place(frame, place)
+}
+
+/// Where a function begins.
+fn defined(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let place = match frame.kind(1) {
+        // SAFETY: a running body has room for a few values.
+        Kind::Function => unsafe { place::definition(frame.raw(), 1) },
+        _ => None,
+    };
+    push_place(frame, place)
+}
+
+fn push_place(frame: &mut Frame<'_>, place: Option<String>) -> Result<usize, Raise> {
+    match place {
+        Some(place) => frame.push_bytes(place.as_bytes()),
+        None => frame.push_nil(),
+    }
+    Ok(1)
 }
 
 /// The global `stream`. Scripts hold no such objects (stream UDFs get one to put operators on), so its functions can only

@@ -81,7 +81,10 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         if frame.kind(3) == Kind::Number {
             items.push(match frame.value_at(4) {
                 Converted::Value(value) => value,
-                Converted::Unsupported => Value::Nil,
+                Converted::Unsupported => {
+                    frame.warn_lost(4, "is put into a list", "nil is there instead");
+                    Value::Nil
+                }
                 Converted::Record => return Err(Raise::text("a record can't be put into a list")),
             });
             frame.check_room(items.len() * ELEMENT_BYTES)?;
@@ -156,7 +159,10 @@ fn element(frame: &mut Frame<'_>, argument: c_int) -> Option<Value> {
     }
     match frame.value_at(argument) {
         Converted::Value(value) => Some(value),
-        Converted::Record | Converted::Unsupported => None,
+        Converted::Record | Converted::Unsupported => {
+            frame.warn_lost(argument, "is put into a list", "it is left out");
+            None
+        }
     }
 }
 

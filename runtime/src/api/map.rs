@@ -89,7 +89,9 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         if let Some(key) = key(frame, 3) {
             match frame.value_at(4) {
                 Converted::Value(value) => drop(entries.insert(key, value)),
-                Converted::Unsupported => {}
+                Converted::Unsupported => {
+                    frame.warn_lost(4, "is put into a map", "it is left out");
+                }
                 Converted::Record => return Err(Raise::text("a record can't be put into a map")),
             }
             frame.check_room(entries.len() * ENTRY_BYTES)?;
@@ -121,8 +123,11 @@ fn assign(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     };
     match frame.value_at(3) {
         Converted::Value(value) => map.insert(key, value),
-        Converted::Unsupported => map.remove(&key),
-        Converted::Record => {}
+        Converted::Unsupported => {
+            frame.warn_lost(3, "is put into a map", "the key is removed");
+            map.remove(&key);
+        }
+        Converted::Record => frame.warn_lost(3, "is put into a map", "the map stays as it is"),
     }
     Ok(0)
 }

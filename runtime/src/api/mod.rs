@@ -7,6 +7,7 @@ pub(crate) mod iterator;
 pub(crate) mod library;
 pub(crate) mod list;
 pub(crate) mod log;
+mod lost;
 pub(crate) mod map;
 pub(crate) mod record;
 pub(crate) mod text;

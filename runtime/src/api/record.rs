@@ -96,7 +96,10 @@ fn assign(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let name = bin_name(frame, 2)?;
     let pending = match frame.value_at(3) {
         Converted::Value(value) => Pending::Write(value),
-        Converted::Record => Pending::Unusable,
+        Converted::Record => {
+            frame.warn_lost(3, "is put into a bin", "nothing of this call can be stored");
+            Pending::Unusable
+        }
         Converted::Unsupported => {
             let mut text = b"can't set bin ".to_vec();
             text.extend(frame.check_bytes(2)?);

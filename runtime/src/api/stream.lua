@@ -1,7 +1,7 @@
 -- Stream functions: the operators, the stream that such a function adds them to, and how it is run.
---
 -- An operator takes a function that gives the next value, nil at the end, and returns such a function itself. What they
--- need is local: modules may have globals of the same names.
+-- need is local: modules may have globals of the same names. `place` is the module's line that made the operator.
+local ended, caller, defined = ...
 
 local error, getmetatable, ipairs, next, setmetatable, type = error, getmetatable, ipairs, next, setmetatable, type
 local new_list, append, clone_list, concat = list, list.append, list.clone, list.concat
@@ -29,9 +29,9 @@ local function clone(value)
   end
 end
 
-function filter(next_value, f)
+function filter(next_value, f, place)
   return function()
-    local value = next_value()
+    local value, _ = next_value(), place
     while value ~= nil and not f(value) do
       value = next_value()
     end
@@ -41,27 +41,31 @@ end
 
 local filter = filter
 
--- A nil that f returns is the end, as everywhere.
+-- A nil that f gives is the end, unless the configuration has it otherwise.
 -- Clients read the line of the call: it is that of the real server.
-function transform(next_value, f)
+function transform(next_value, f, place)
   return function()
     local value = next_value()
-    if value ~= nil then
-      return f(value)
+    while value ~= nil do
+      local result = f(value)
+      if result ~= nil or not ended(place) then
+        return result
+      end
+      value = next_value()
     end
   end
 end
 
 local transform = transform
 
-function reduce(next_value, f)
+function reduce(next_value, f, place)
   local done = false
   return function()
     if done then
       return nil
     end
     done = true
-    local result = next_value()
+    local result, _ = next_value(), place
     if result == nil then
       return nil
     end
@@ -74,7 +78,7 @@ end
 
 local reduce = reduce
 
-function aggregate(next_value, initial, f)
+function aggregate(next_value, initial, f, place)
   local done = false
   return function()
     if done then
@@ -88,6 +92,9 @@ function aggregate(next_value, initial, f)
       end
     end
     done = true
+    if result == nil then
+      ended(place)
+    end
     return result
   end
 end
@@ -122,27 +129,42 @@ local function add(stream, operator, is_reduce, again)
   return stream
 end
 
+-- The module's line that puts an operator onto its stream: that of the last one before where the call leaves no trace.
+local function place_of(stream)
+  local chain = chains[stream]
+  if chain == nil then
+    return nil
+  end
+  local place = caller() or chain.place
+  chain.place = place
+  return place
+end
+
 function Stream:filter(f)
+  local place = place_of(self)
   return add(self, function(next_value)
-    return filter(next_value, f)
+    return filter(next_value, f, place)
   end)
 end
 
 function Stream:map(f)
+  local place = place_of(self)
   return add(self, function(next_value)
-    return transform(next_value, f)
+    return transform(next_value, f, place)
   end)
 end
 
 function Stream:aggregate(initial, f)
+  local place = place_of(self)
   return add(self, function(next_value)
-    return aggregate(next_value, initial, f)
+    return aggregate(next_value, initial, f, place)
   end)
 end
 
 function Stream:reduce(f)
+  local place = place_of(self)
   return add(self, function(next_value)
-    return reduce(next_value, f)
+    return reduce(next_value, f, place)
   end, true)
 end
 
@@ -156,6 +178,7 @@ local function join_groups(first, second)
 end
 
 function Stream:groupby(f)
+  local place = place_of(self)
   local function enter(groups, value)
     local key = f(value)
     local group = groups[key]
@@ -167,9 +190,9 @@ function Stream:groupby(f)
     return groups
   end
   return add(self, function(next_value)
-    return reduce(aggregate(next_value, new_map(), enter), join_groups)
+    return reduce(aggregate(next_value, new_map(), enter, place), join_groups, place)
   end, true, function(next_value)
-    return reduce(next_value, join_groups)
+    return reduce(next_value, join_groups, place)
   end)
 end
 
@@ -184,7 +207,7 @@ end
 -- Has f put operators onto a stream of what next_record gives; returns the function that gives the results.
 return function(f, next_record, of_client, ...)
   local stream = setmetatable({}, Stream)
-  chains[stream] = { of_client = of_client }
+  chains[stream] = { of_client = of_client, place = defined(f) }
   local result = f(stream, ...)
   local chain = chains[result]
   if chain == nil then

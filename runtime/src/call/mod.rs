@@ -84,6 +84,15 @@ pub enum Reply {
     Failure(Vec<u8>),
 }
 
+/// Why and where a call failed, for logs; its reply may say less.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// `file:line` of the module's line that ran last, where one is known.
+    pub place: Option<String>,
+    /// What the text of the reply does not say.
+    pub text: Option<String>,
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {

@@ -12,6 +12,18 @@ pub type Records = Box<dyn FnMut() -> Option<RecordView> + Send>;
 /// Gives the values of a stream, one after the other; none is the end.
 pub type Values = Box<dyn FnMut() -> Option<Particle> + Send>;
 
+/// What becomes of a stream whose `map` or `aggregate` gives nil.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamNil {
+    /// It ends there, as in the real server.
+    #[default]
+    End,
+    /// It goes on with the next value.
+    Skip,
+    /// The run fails.
+    Error,
+}
+
 /// What a run of a stream UDF works on, and which of its operators run.
 pub enum StreamSource {
     /// Records: the part that a node runs, up to the first reduce.

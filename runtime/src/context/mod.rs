@@ -1,14 +1,16 @@
 //! Contexts: Lua states with one module loaded, ready to run its functions.
 
+mod missing;
 pub(crate) mod state;
 mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::log::MAX_LINE_BYTES;
-use crate::call::stream::{StreamCall, StreamStep};
-use crate::call::{Call, Outcome, Reply};
+pub use missing::likely;
+
+use crate::call::stream::{StreamCall, StreamNil, StreamStep};
+use crate::call::{Call, Cause, Outcome, Reply};
 use crate::context::state::{State, StateOptions};
 use crate::host::Host;
 use crate::machine::common::ScriptMemory;
@@ -107,12 +109,20 @@ impl LuaFactory {
             user_path: user_path.into(),
             allow_unsafe,
             traceback,
+            stream_nil: StreamNil::default(),
             host,
             load_memory: limits.load_memory,
             call_memory: limits.call_memory,
             all_memory: Arc::clone(&limits.all_memory),
         };
         Self { options, limits }
+    }
+
+    /// The same with another answer to operators of streams that give nil.
+    #[must_use]
+    pub fn with_stream_nil(mut self, stream_nil: StreamNil) -> Self {
+        self.options.stream_nil = stream_nil;
+        self
     }
 
     /// What all contexts and calls hold, and may hold.
@@ -224,7 +234,6 @@ impl LuaFactory {
             retirement: None,
             stream_failed: false,
             context_memory: self.limits.context_memory,
-            host: Arc::clone(&self.options.host),
         })
     }
 }
@@ -256,7 +265,6 @@ pub struct Context {
     /// The run of a stream UDF under way has failed.
     stream_failed: bool,
     context_memory: usize,
-    host: Arc<dyn Host>,
 }
 
 impl Context {
@@ -270,9 +278,6 @@ impl Context {
             (Reply::Failure(_), _) => CallEnd::Error,
             (Reply::Success(_), _) => CallEnd::Success,
         };
-        if let Reply::Failure(text) = &outcome.reply {
-            self.log_failure(text);
-        }
         (outcome, ended)
     }
 
@@ -283,9 +288,6 @@ impl Context {
     /// The function failed; the text is what the client reads.
     pub fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>> {
         let begun = self.state.begin_stream(call);
-        if let Err(text) = &begun {
-            self.log_failure(text);
-        }
         self.stream_failed = begun.is_err();
         begun
     }
@@ -293,8 +295,7 @@ impl Context {
     /// Runs the stream until it gives a result. To be called until that is none, or a failure.
     pub fn next_value(&mut self) -> StreamStep {
         let step = self.state.next_value();
-        if let StreamStep::Failure(text) = &step {
-            self.log_failure(text);
+        if matches!(step, StreamStep::Failure(_)) {
             self.stream_failed = true;
         }
         step
@@ -312,10 +313,14 @@ impl Context {
         }
     }
 
-    fn log_failure(&self, text: &[u8]) {
-        let text = text.get(..MAX_LINE_BYTES).unwrap_or(text);
-        let text = String::from_utf8_lossy(text);
-        self.host.warn(&format!("lua-error: result \"{text}\""));
+    /// Why and where the call or the stream failed last, or what is worth a line in the log although it did not; told once.
+    pub fn take_cause(&mut self) -> Cause {
+        self.state.take_cause()
+    }
+
+    /// Place of the operator whose nil has ended the stream before its end; told once.
+    pub fn take_ended_early(&mut self) -> Option<String> {
+        self.state.take_ended_early()
     }
 
     /// Why no other call may use it, if that is so.

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use mlua::ffi;
 
 use crate::api::library;
-use crate::call::{Call, Outcome, RecordChange, Reply};
+use crate::call::stream::StreamNil;
+use crate::call::{Call, Cause, Outcome, RecordChange, Reply};
+use crate::context::missing;
 use crate::guard::globals::{self, Ground};
 use crate::host::Host;
 use crate::machine::collate::Running;
@@ -18,6 +20,8 @@ use crate::machine::encode;
 use crate::machine::frame::{Frame, Kind};
 use crate::machine::memory::Memory;
 use crate::machine::object::{Converted, Object};
+use crate::machine::place;
+use crate::machine::protect;
 use crate::machine::record_call::RecordCall;
 use crate::machine::shared::{Abort, BodyTime, Shared};
 use crate::machine::value::Value;
@@ -48,6 +52,8 @@ pub(crate) struct StateOptions {
     pub(crate) call_memory: usize,
     /// A failure's text is followed by a traceback.
     pub(crate) traceback: bool,
+    /// What becomes of a stream whose operator gives nil.
+    pub(crate) stream_nil: StreamNil,
     /// Who runs the scripts.
     pub(crate) host: Arc<dyn Host>,
     /// The memory of all scripts.
@@ -84,6 +90,7 @@ impl State {
             Arc::clone(&options.all_memory),
         ));
         shared.memory.begin(options.load_memory);
+        shared.stream_nil.set(options.stream_nil);
         let account = std::rc::Rc::as_ptr(&shared.memory)
             .cast_mut()
             .cast::<c_void>();
@@ -191,6 +198,7 @@ impl State {
                 )
             })
         };
+        self.shared.module.replace(name.into());
         self.load(time, load, Some(name))?;
         self.make_ready();
         Ok(())
@@ -263,6 +271,7 @@ impl State {
     /// aborted one, the state is not to be used again.
     pub(crate) fn call(&mut self, call: Call<'_>) -> (Outcome, bool, Option<Abort>) {
         let number = self.begin_call();
+        self.name_function(call.function);
         let shared: *const Shared = &raw const *self.shared;
         // SAFETY: the box outlives this function; only cells of it are touched.
         let shared = unsafe { &*shared };
@@ -311,10 +320,30 @@ impl State {
         self.calls.set(number);
         shared.call_number.set(number);
         shared.abort.set(None);
+        // Nobody looks at either between calls.
+        shared.note(None, None);
+        shared.ended_early.replace(None);
         shared
             .memory
             .begin(shared.memory.used().saturating_add(self.call_memory));
         number
+    }
+
+    /// Why and where the call that has ended failed.
+    pub(crate) fn take_cause(&self) -> Cause {
+        self.shared().cause.take()
+    }
+
+    /// Place of the operator whose nil has ended the run, once.
+    pub(crate) fn take_ended_early(&self) -> Option<String> {
+        self.shared().ended_early.take()
+    }
+
+    /// Notes the name of the function under way.
+    pub(crate) fn name_function(&self, function: &[u8]) {
+        let mut name = self.shared().function.borrow_mut();
+        name.clear();
+        name.extend_from_slice(function);
     }
 
     /// The record of the call under way; what is pending for it is dropped.
@@ -379,6 +408,7 @@ fn invoke(
     push_function(frame, globals, function);
     let place = frame.top();
     if frame.kind(place) == Kind::Nil {
+        explain_missing(frame, globals, function);
         return Reply::Failure(b"function not found".to_vec());
     }
     frame.push_object(Object::Record(number));
@@ -394,15 +424,49 @@ fn invoke(
     Reply::Failure(failure_text(frame, abort))
 }
 
-/// Pushes the message handler, or nil in its place; the answer is its place, 0 for none.
+/// Notes why the module has no such function.
+pub(crate) fn explain_missing(frame: &mut Frame<'_>, globals: Option<Ground>, function: &[u8]) {
+    let module = frame.shared().module.borrow().clone();
+    let text = missing::explain(frame, globals, &module, function);
+    frame.shared().note(None, Some(text));
+}
+
+/// Pushes the message handler; the answer is its place.
 pub(crate) fn push_handler(frame: &mut Frame<'_>, traceback: bool) -> c_int {
-    if !traceback {
-        frame.push_nil();
-        return 0;
-    }
+    let handler = match traceback {
+        true => add_traceback,
+        false => note_place as ffi::lua_CFunction,
+    };
     // SAFETY: pushes a plain function.
-    unsafe { ffi::lua_pushcclosure(frame.raw(), add_traceback, 0) };
+    unsafe { ffi::lua_pushcclosure(frame.raw(), handler, 0) };
     frame.top()
+}
+
+/// Message handler: notes the line.
+unsafe extern "C-unwind" fn note_place(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: called by Lua with the error value, on a state of ours; a handler has room for some values.
+    unsafe { note_error(state) };
+    1
+}
+
+/// Notes the line that failed, and what kind of value an error is that is no text.
+///
+/// # Safety
+/// As for a message handler.
+unsafe fn note_error(state: *mut ffi::lua_State) {
+    // SAFETY: the caller's promise; only reads.
+    unsafe {
+        let place = place::innermost(state, 1);
+        let text = match ffi::lua_type(state, 1) {
+            ffi::LUA_TSTRING | ffi::LUA_TNUMBER => None,
+            kind => {
+                let name = std::ffi::CStr::from_ptr(ffi::lua_typename(state, kind));
+                let name = name.to_string_lossy();
+                Some(format!("the error value is a {name}, not a text"))
+            }
+        };
+        protect::shared(state).note(place, text);
+    }
 }
 
 /// Pushes a global function of the module, or nil.
@@ -462,7 +526,10 @@ pub(crate) fn protected_call(frame: &mut Frame<'_>, arguments: c_int, handler: c
 fn result(frame: &mut Frame<'_>) -> Reply {
     let value = match frame.value_at(-1) {
         Converted::Value(value) => value,
-        Converted::Record | Converted::Unsupported => Value::Nil,
+        Converted::Record | Converted::Unsupported => {
+            frame.warn_lost(-1, "is returned", "the client gets nil");
+            Value::Nil
+        }
     };
     match encode::to_result(&value) {
         Ok(particle) => Reply::Success(particle),
@@ -494,6 +561,7 @@ pub(crate) fn contains(text: &[u8], part: &[u8]) -> bool {
 unsafe extern "C-unwind" fn add_traceback(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: standard use of the C API; nothing here has a destructor.
     unsafe {
+        note_error(state);
         if ffi::lua_type(state, 1) == ffi::LUA_TSTRING {
             let text = ffi::lua_tolstring(state, 1, std::ptr::null_mut());
             ffi::luaL_traceback(state, state, text, 1);

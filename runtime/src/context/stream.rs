@@ -40,6 +40,7 @@ impl State {
         };
         let of_client = matches!(input.source, StreamSource::Values(_));
         let (function, arguments) = (call.function, call.arguments);
+        self.name_function(function);
         self.stream_deadline = call.time_per_record;
         self.shared().stream.replace(Some(input));
         let begun = self.within(deadline, |frame| {
@@ -103,6 +104,7 @@ fn begin(
     let runner = frame.top();
     crate::context::state::push_function(frame, globals, function);
     if frame.kind(-1) == Kind::Nil {
+        crate::context::state::explain_missing(frame, globals, function);
         return Err(format!("{RUN_ERROR} : function not found").into_bytes());
     }
     frame.push_native(pull);
@@ -130,9 +132,13 @@ fn next_value(frame: &mut Frame<'_>, chain: c_int, traceback: bool) -> StreamSte
         let value = match (frame.kind(-1), frame.value_at(-1)) {
             (Kind::None | Kind::Nil, _) => return StreamStep::End,
             (_, Converted::Value(value)) => value,
-            (Kind::Userdata, _) => Value::Nil,
+            (Kind::Userdata, _) => {
+                frame.warn_lost(-1, "is given", "the client gets nil");
+                Value::Nil
+            }
             // Tables and functions vanish; looking for the next result is work that no hook sees.
             _ => {
+                frame.warn_lost(-1, "is given", "the client gets nothing of it");
                 frame.pop(1);
                 if frame.spend(NEXT_STEPS).is_err() {
                     let abort = frame.shared().abort.get().unwrap_or(Abort::Time);

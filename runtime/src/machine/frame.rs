@@ -12,6 +12,7 @@ use std::rc::Rc;
 use mlua::ffi;
 
 use super::object::{self, Class, Object};
+use super::place;
 
 use super::shared::{Abort, Shared};
 
@@ -72,6 +73,17 @@ pub(crate) unsafe fn push_native(state: *mut ffi::lua_State, body: Body) {
         ffi::lua_pushlightuserdata(state, body as *mut c_void);
         ffi::lua_pushcclosure(state, trampoline, 1);
     }
+}
+
+/// Whether the function at `index` is a native one of ours.
+///
+/// # Safety
+/// A live state.
+pub(crate) unsafe fn is_native(state: *mut ffi::lua_State, index: c_int) -> bool {
+    // SAFETY: reads only.
+    let function = unsafe { ffi::lua_tocfunction(state, index) };
+    function
+        .is_some_and(|function| std::ptr::fn_addr_eq(function, trampoline as ffi::lua_CFunction))
 }
 
 /// How the trampoline leaves.
@@ -185,8 +197,14 @@ impl<'f> Frame<'f> {
         }
     }
 
-    /// Pushes `file:line: ` of the function `level` levels up, or an empty text.
+    /// Pushes `file:line: ` of the function `level` levels up, or of the module's line behind it where it is one of ours; an
+    /// empty text where there is none.
     pub(crate) fn push_position(&mut self, level: c_int) {
+        // SAFETY: bodies leave room for a few values.
+        if let Some(place) = unsafe { place::behind_natives(self.state, level) } {
+            self.push_bytes(format!("{place}: ").as_bytes());
+            return;
+        }
         // SAFETY: reads call information and pushes one string.
         unsafe { ffi::luaL_where(self.state, level) }
     }

@@ -12,6 +12,7 @@ pub(crate) mod iteration;
 pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod pace;
+pub(crate) mod place;
 pub(crate) mod protect;
 pub(crate) mod record_call;
 pub mod shared;

@@ -9,7 +9,8 @@ use super::common::ScriptMemory;
 use super::memory::Memory;
 use super::object::Classes;
 use super::weak::WeakKeys;
-use crate::call::stream::StreamSource;
+use crate::call::Cause;
+use crate::call::stream::{StreamNil, StreamSource};
 use crate::host::Host;
 use crate::machine::budget::Budget;
 use crate::machine::record_call::{PendingBins, RecordCall};
@@ -110,6 +111,16 @@ pub(crate) struct Shared {
     pub(crate) stream: RefCell<Option<StreamInput>>,
     /// Room for the bins that the next call touches.
     pub(crate) spare: Cell<PendingBins>,
+    /// Why and where the call under way failed.
+    pub(crate) cause: RefCell<Cause>,
+    /// What becomes of a stream whose operator gives nil.
+    pub(crate) stream_nil: Cell<StreamNil>,
+    /// Place of the operator whose nil has ended the stream under way.
+    pub(crate) ended_early: RefCell<Option<String>>,
+    /// Name of the module, without extension; empty while a chunk is validated.
+    pub(crate) module: RefCell<Box<str>>,
+    /// Name of the function under way.
+    pub(crate) function: RefCell<Vec<u8>>,
     /// Number of the call under way; handles to records carry it and are void in other calls.
     pub(crate) call_number: Cell<u64>,
 }
@@ -158,6 +169,11 @@ impl Shared {
             record: RefCell::new(None),
             stream: RefCell::new(None),
             spare: Cell::default(),
+            cause: RefCell::default(),
+            stream_nil: Cell::default(),
+            ended_early: RefCell::default(),
+            module: RefCell::default(),
+            function: RefCell::default(),
             call_number: Cell::new(0),
         }
     }
@@ -223,6 +239,13 @@ impl Shared {
             self.abort(why);
         }
         in_time
+    }
+
+    /// Notes where something went wrong, and what, for the log. Nothing is noted while it is being looked at.
+    pub(crate) fn note(&self, place: Option<String>, text: Option<String>) {
+        if let Ok(mut cause) = self.cause.try_borrow_mut() {
+            *cause = Cause { place, text };
+        }
     }
 
     /// Whether a stream UDF runs, rather than a record UDF.

@@ -158,6 +158,11 @@ impl Membership {
         self.heartbeat.add_seed(address);
     }
 
+    /// Sends heartbeats to this address no longer than to one that a member has named.
+    pub fn remove_seed(&self, address: SocketAddr) {
+        self.heartbeat.remove_seed(address);
+    }
+
     /// Whether a seed needs no waiting for: it is a live node, belongs to another cluster, or nobody listens there.
     pub async fn is_accounted(&self, seed: SocketAddr) -> bool {
         self.heartbeat.is_accounted(seed) || nobody_listens(seed).await

@@ -11,6 +11,7 @@ mod heartbeat;
 mod local;
 mod member;
 pub mod membership;
+mod mesh;
 pub mod modules;
 pub mod ownership;
 pub mod partitions;
@@ -25,6 +26,7 @@ pub use answers::Answers;
 pub use handle::Cluster;
 pub use heartbeat::HeartbeatSocket;
 pub use local::LocalNode;
+pub use mesh::Mesh;
 pub use sockets::{ClusterSockets, SocketsError};
 
 use std::sync::Arc;

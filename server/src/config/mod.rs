@@ -135,6 +135,12 @@ impl Config {
             let _ = config.network.set(name, value);
         }
         let _ = config.service.set("node-id", "null");
+        if file.is_none() {
+            // Who runs it is looking for errors.
+            for name in ["error-detail", "error-traceback"] {
+                let _ = config.mod_lua.set(name, "true");
+            }
+        }
         Ok(config)
     }
 

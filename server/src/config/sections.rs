@@ -336,6 +336,10 @@ accessors! { ModLuaSettings in table::MOD_LUA {
     max_idle_contexts: size -> usize = "max-idle-contexts";
     /// Error texts of failed calls carry a Lua traceback.
     error_traceback: flag -> bool = "error-traceback";
+    /// Replies that do not say why a call failed are followed by the cause.
+    error_detail: flag -> bool = "error-detail";
+    /// What becomes of a stream whose operator gives nil.
+    stream_nil: text -> Option<String> = "stream-nil";
     /// Memory that one call may take on top of its context, bytes.
     call_memory_limit: number -> u64 = "call-memory-limit";
     /// Memory above which a context is dropped after its call, bytes.

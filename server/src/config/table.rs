@@ -314,6 +314,8 @@ pub(crate) const MOD_LUA: &[Setting] = &[
     row("initial-contexts", Kind::Number { min: 0, max: 128 }, "10", STATIC, works("contexts that a module gets as soon as it is registered")),
     row("max-idle-contexts", Kind::Number { min: 0, max: 65_536 }, "128", STATIC, works("idle contexts that a module keeps at most")),
     row("error-traceback", FLAG, "false", STATIC, works("add a Lua traceback to the error text of a failed call")),
+    row("error-detail", FLAG, "false", STATIC, works("follow replies that do not say why a call failed by the cause: unknown module or function, time-out")),
+    row("stream-nil", Kind::Choice(&["end", "skip", "error"]), "end", STATIC, works("what becomes of a stream whose `map` or `aggregate` gives nil: it ends there as in the real server, goes on with the next value, or fails")),
     row("call-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "128M", STATIC, works("memory that one call may take on top of its context, bytes; no single text is longer than 16 MiB")),
     row("context-memory-limit", Kind::Bytes { min: 1 << 16, max: 1 << 40 }, "16M", STATIC, works("memory above which a context is dropped after its call instead of kept, bytes; a module whose body leaves more is refused")),
     row("script-memory-limit", BYTES, "0", STATIC, works("memory that all contexts and calls may hold together, bytes; 0 an eighth of the memory, at least 512 MiB")),

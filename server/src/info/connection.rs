@@ -24,6 +24,8 @@ const USER_AGENT_BYTES_MAX: usize = 87;
 pub struct ConnectionState {
     /// Who asks.
     session: Session,
+    /// Where from, for the log.
+    peer: String,
     /// Time that its long commands have taken so far, µs.
     long_us: AtomicU64,
     agent: Mutex<Option<(Arc<UserAgents>, String)>>,
@@ -35,6 +37,7 @@ impl ConnectionState {
     pub fn new(session: Session) -> Self {
         Self {
             session,
+            peer: crate::log::peer::shown(),
             long_us: AtomicU64::new(0),
             agent: Mutex::default(),
         }
@@ -49,6 +52,15 @@ impl ConnectionState {
     pub(super) fn add_long_time(&self, time: Duration) {
         let more = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.long_us.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Where the connection is from, for the log.
+    pub(super) fn peer(&self) -> &str {
+        if self.peer.is_empty() {
+            "-"
+        } else {
+            &self.peer
+        }
     }
 
     /// Who asks.

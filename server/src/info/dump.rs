@@ -2,7 +2,6 @@
 
 use bytes::BytesMut;
 use protocol::info::InfoError;
-use protocol::result_code::ResultCode;
 
 use super::Call;
 use super::fields::text;
@@ -39,12 +38,4 @@ pub(super) fn namespaces(call: &Call<'_>, out: &mut BytesMut) -> Result<(), Info
     }
     text(out, "ok");
     Ok(())
-}
-
-/// `tip` and `tip-clear`: a node that runs alone has no mesh.
-pub(super) fn tip(_: &Call<'_>, _: &mut BytesMut) -> Result<(), InfoError> {
-    Err(InfoError::new(
-        ResultCode::UNSUPPORTED_FEATURE,
-        "this node runs alone: it has no mesh to add nodes to",
-    ))
 }

@@ -8,7 +8,7 @@ use protocol::result_code::ResultCode;
 
 use super::Call;
 use super::fields::{Fields, text};
-use crate::query::jobs::{Job, JobKind};
+use crate::query::jobs::{Job, JobEnd, JobKind};
 
 /// Longest id, characters.
 const MAX_ID: usize = 24;
@@ -118,7 +118,13 @@ fn write(job: &Job, out: &mut BytesMut) {
     fields.put("rps", spec.records_per_second);
     fields.put("active-threads", job.threads.load(Ordering::Relaxed));
     let end = job.end();
-    fields.put("status", end.map_or("active(ok)", |(_, how)| how.text()));
+    let some_failed = spec.kind.is_background() && counts.failed.get() > 0;
+    let status = match end {
+        None => "active(ok)",
+        Some((_, JobEnd::Done)) if some_failed => "done(records-failed)",
+        Some((_, how)) => how.text(),
+    };
+    fields.put("status", status);
     fields.put("job-progress", format_args!("{:.2}", job.progress()));
     fields.put("run-time", job.run_time().as_millis());
     fields.put(
@@ -153,5 +159,8 @@ fn write(job: &Job, out: &mut BytesMut) {
         }
         JobKind::BackgroundOperations => fields.put("ops-active", active),
         JobKind::Basic | JobKind::Aggregation => {}
+    }
+    if let Some(error) = job.last_error() {
+        fields.put("last-error", shown(&error));
     }
 }

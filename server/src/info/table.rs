@@ -2,7 +2,7 @@
 
 use super::{
     Handler, addresses, cluster, config, connection, distribution, dump, identity, jobs, latencies,
-    logs, namespace, sindex, statistics, truncate, udf,
+    logs, mesh, namespace, sindex, statistics, truncate, udf,
 };
 use crate::access::Permission;
 
@@ -186,6 +186,7 @@ const TABLE: &[InfoCommand] = &[
     legacy("services", addresses::services, "addresses of the other nodes: HOST:PORT;…"),
     legacy("services-alternate", addresses::services_alternate, "alternate addresses of the other nodes: HOST:PORT;…"),
     legacy("services-alumni", addresses::services_alumni, "addresses of all nodes ever seen: HOST:PORT;…"),
+    works("services-alumni-reset", mesh::reset_alumni, SYS, "forgets the nodes of the past that are not there now"),
     works("set-config", config::set, SYS, "set-config:context=service|network|namespace|mod-lua[;namespace=NS[;set=S]];NAME=VALUE: changes a dynamic setting"),
     works("sets", namespace::sets, NONE, "sets[/NS[/SET]]: gauges and settings of sets"),
     row("sindex", sindex::by_path, NONE, Class::Legacy, "sindex[/NS[/INDEX]]: older form of sindex-list and sindex-stat"),
@@ -196,8 +197,8 @@ const TABLE: &[InfoCommand] = &[
     works("sindex-stat", sindex::stat, NONE, "sindex-stat:namespace=NS;indexname=I: entries, memory and progress of a secondary index"),
     works("statistics", statistics::statistics, NONE, "gauges and counters of the node as name=value;…"),
     works("status", identity::ok, NONE, "ok"),
-    absent("tip", dump::tip, SYS, "tip:host=H;port=P: adds a node to the mesh"),
-    absent("tip-clear", dump::tip, SYS, "tip-clear:[host-port-list=H:P,…]: removes nodes from the mesh"),
+    slow("tip", mesh::tip, SYS, "tip:host=H;port=P: sends heartbeats to a node of the mesh too"),
+    slow("tip-clear", mesh::tip_clear, SYS, "tip-clear:[host-port-list=H:P,…]: sends no more heartbeats to these addresses, or any, for their having been told of by tip"),
     slow("truncate", truncate::truncate, TRUNCATE, "truncate:namespace=NS;set=S[;lut=N]: removes the records of a set last written before N, in ns since 1970, or now"),
     slow("truncate-namespace", truncate::truncate_namespace, TRUNCATE, "truncate-namespace:namespace=NS[;lut=N]: removes the records of a namespace"),
     works("truncate-namespace-undo", truncate::undo_namespace, TRUNCATE, "truncate-namespace-undo:namespace=NS: ok; removed records are gone"),

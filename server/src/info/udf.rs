@@ -27,7 +27,9 @@ const TIMEOUT: &str = "error=timeout";
 const OK: &str = "ok";
 
 pub(super) fn put(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
+    let begin = out.len();
     udf_put(&*call.node.modules, &call.params, out);
+    tell(call, "udf-put", out.get(begin..).unwrap_or_default());
     Ok(())
 }
 
@@ -42,7 +44,9 @@ pub(super) fn list(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError>
 }
 
 pub(super) fn remove(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
+    let begin = out.len();
     udf_remove(&*call.node.modules, &call.params, out);
+    tell(call, "udf-remove", out.get(begin..).unwrap_or_default());
     Ok(())
 }
 
@@ -59,6 +63,40 @@ pub(super) fn stats(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError
 pub(super) fn status(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     udf_status(&*call.node.modules, &call.params, out);
     Ok(())
+}
+
+/// One line for a change of the modules, or for one that was refused.
+fn tell(call: &Call<'_>, command: &str, answer: &[u8]) {
+    let name = call.params.bytes("filename").unwrap_or_default();
+    let shown = String::from_utf8_lossy(name).escape_debug().to_string();
+    let (node, peer) = (call.node.id, call.connection.peer());
+    if answer == OK.as_bytes() {
+        let modules = call.node.modules.modules();
+        let hash = modules.of_file(name).map_or("-", |module| module.hash());
+        let done = match command {
+            "udf-put" => "registered",
+            _ => "removed",
+        };
+        tracing::info!(target: "udf", "{command}: module `{shown}` {done}: node={node} peer={peer} hash={hash}");
+        return;
+    }
+    tracing::warn!(
+        target: "udf",
+        "{command}: module `{shown}` refused: node={node} peer={peer}: {}",
+        readable(answer)
+    );
+}
+
+/// A refusal with its message in words.
+fn readable(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let Some((before, encoded)) = text.split_once(";message=") else {
+        return text.into_owned();
+    };
+    match STANDARD.decode(encoded) {
+        Ok(message) => format!("{before}: {}", String::from_utf8_lossy(&message)),
+        Err(_) => text.into_owned(),
+    }
 }
 
 /// `udf-put:filename=F;content=B64;content-len=N;udf-type=LUA`: `ok`, or `error=…` and nothing changed.
@@ -168,7 +206,7 @@ fn parse_length(text: &[u8]) -> Option<usize> {
 
 /// `udf-get:filename=F`: `type=LUA;content=B64;`.
 pub fn udf_get(modules: &dyn ModuleCommands, params: &Params<'_>, out: &mut BytesMut) {
-    let Some(file_name) = asked_for(params) else {
+    let Some(file_name) = named(params) else {
         out.put_slice(INVALID_FILE_NAME.as_bytes());
         return;
     };
@@ -227,6 +265,13 @@ fn explain(error: &str, failure: &CompileFailure, out: &mut BytesMut) {
     out.put_slice(&failure.file);
     out.put_slice(format!(";line={};message=", failure.line).as_bytes());
     out.put_slice(STANDARD.encode(&failure.message).as_bytes());
+}
+
+/// A name to look up: one that no module can have is one of no module.
+fn named<'p>(params: &Params<'p>) -> Option<&'p [u8]> {
+    params
+        .bytes("filename")
+        .filter(|name| !name.is_empty() && name.len() <= MAX_FILE_NAME)
 }
 
 fn asked_for<'p>(params: &Params<'p>) -> Option<&'p [u8]> {

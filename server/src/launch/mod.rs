@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
+use crate::cluster::Mesh;
 use crate::cluster::records::{ClusterPlacement, Records, hand_over};
 use crate::cluster::{Answers, Cluster, ClusterSockets, LocalNode, fabric, form, modules};
 use crate::config::Config;
@@ -34,6 +35,7 @@ use crate::net::shutdown::{PortKind, Shutdown, Stop};
 use crate::node::{Node, identity, memory, udf_settings};
 use crate::record::run_nsup;
 use crate::transaction::functions::LuaFunctions;
+use runtime::call::stream::StreamNil;
 use runtime::context::{Limits, LuaFactory};
 use runtime::machine::common::ScriptMemory;
 use runtime::machine::shared::BodyTime;
@@ -122,10 +124,13 @@ impl Prepared {
         };
         let namespaces = storage::open(&config).await?;
         let work_directory = config.service.work_directory().unwrap_or_default();
-        let node = Node {
+        let mut node = Node {
             index_definitions: SavedDefinitions::below(&work_directory),
             ..Node::with_namespaces(config, log, modules, namespaces)
         };
+        node.mesh = cluster
+            .as_ref()
+            .map(|(cluster, _)| Mesh::new(cluster, &node.cluster));
         let node = Arc::new(node);
         let found = |name: &str| node.namespace(name).map(|namespace| &namespace.indexes);
         let indexes = node.index_definitions.load(found)?;
@@ -252,6 +257,12 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
         limits,
         Arc::new(ServerHost),
     )
+    .with_stream_nil(match mod_lua.stream_nil().as_deref() {
+        Some("skip") => StreamNil::Skip,
+        Some("error") => StreamNil::Error,
+        // The table of settings takes no other.
+        _ => StreamNil::End,
+    })
 }
 
 /// Has the registry note every hour that it is alive, and forget what was removed long ago.

@@ -13,6 +13,7 @@
 mod context;
 mod level;
 mod line;
+pub mod peer;
 mod queue;
 mod rate;
 mod sink;

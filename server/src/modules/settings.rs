@@ -18,6 +18,8 @@ pub struct UdfSettings {
     pub cache_enabled: bool,
     /// Native libraries may be registered.
     pub allow_unsafe_lua: bool,
+    /// Replies that do not say why a call failed are followed by the cause.
+    pub error_detail: bool,
     /// Contexts that a module gets as soon as it is registered.
     pub initial_contexts: usize,
     /// Most idle contexts that a module keeps. There is no limit on contexts in use.
@@ -45,6 +47,7 @@ impl UdfSettings {
             clustered: false,
             cache_enabled: true,
             allow_unsafe_lua: false,
+            error_detail: false,
             initial_contexts: Self::INITIAL_CONTEXTS,
             max_idle_contexts: Self::MAX_IDLE_CONTEXTS,
             max_bytes: Self::MAX_BYTES,

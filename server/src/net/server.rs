@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::shutdown::{PortKind, Shutdown};
+use crate::log;
 use crate::net::connection;
 use crate::net::connection::Closed;
 use crate::net::running::Running;
@@ -130,6 +131,7 @@ async fn accept_loop(
             Ok((stream, peer)) => {
                 let guard = ConnectionGuard::open(&running, listener.kind);
                 if guard.over_limit() {
+                    guard.tell(peer);
                     // Closing at once is what the real server does: the client sees EOF and tries elsewhere.
                     continue;
                 }
@@ -162,7 +164,8 @@ async fn run(
         debug!(target: "service", "connection {peer}: {error}");
         return;
     }
-    let reason = connection::serve(running, stream, kind, shutdown).await;
+    let serving = connection::serve(running, stream, kind, shutdown);
+    let reason = log::peer::asked_by(peer, serving).await;
     drop(guard);
     match reason {
         Closed::ByPeer | Closed::Stopping => {}
@@ -191,6 +194,20 @@ impl ConnectionGuard {
             running: Arc::clone(running),
             kind,
         }
+    }
+
+    /// Why a connection is closed at once.
+    fn tell(&self, peer: SocketAddr) {
+        let configured = u64::from(self.running.node.config.service.proto_fd_max());
+        let limit = connection_limit(configured);
+        let why = match limit < configured {
+            true => format!(
+                "the process may have {} file descriptors (ulimit -n)",
+                descriptor_limit()
+            ),
+            false => "proto-fd-max".to_owned(),
+        };
+        warn!(target: "service", "connection {peer} is closed: {limit} are open, which is the limit: {why}");
     }
 
     fn over_limit(&self) -> bool {

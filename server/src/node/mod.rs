@@ -14,7 +14,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use sha1::{Digest, Sha1};
 
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, Mesh};
 use crate::config::Config;
 use crate::config::node_id::NodeId;
 use crate::contexts::commands::ModuleCommands;
@@ -45,6 +45,8 @@ pub struct Node {
     pub jobs: Arc<Jobs>,
     /// The cluster as of now.
     pub cluster: Arc<ArcSwap<ClusterView>>,
+    /// The mesh, for a node that is not alone.
+    pub mesh: Option<Arc<Mesh>>,
     /// The log.
     pub log: Log,
     /// When the node started.
@@ -92,6 +94,7 @@ impl Node {
                 id,
                 crate::clock::unix_ms(),
             ))),
+            mesh: None,
             log,
             started: Instant::now(),
             user_agents: Arc::default(),
@@ -124,6 +127,7 @@ pub fn udf_settings(config: &Config) -> UdfSettings {
         node: identity(config).number(),
         cache_enabled: mod_lua.cache_enabled(),
         allow_unsafe_lua: mod_lua.allow_unsafe_lua(),
+        error_detail: mod_lua.error_detail(),
         initial_contexts: mod_lua.initial_contexts(),
         max_idle_contexts: mod_lua.max_idle_contexts(),
         ..UdfSettings::new(

@@ -19,6 +19,7 @@ use super::QueryServices;
 use super::job::{self, Kind};
 use super::lookup::{Found, Lookup};
 use super::pace::Pace;
+use crate::log::peer;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::StorageError;
@@ -30,7 +31,7 @@ use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::Request;
 use crate::transaction::services::{FunctionContext, Functions};
-use crate::transaction::{RecordView, StreamCall, StreamSource, StreamStep};
+use crate::transaction::{Cause, RecordView, StreamCall, StreamSource, StreamStep};
 use data::record::{StoredRecord, seconds};
 use runtime::call::EXECUTION_ERROR;
 
@@ -51,6 +52,10 @@ struct Aggregation<'a, S> {
     job: &'a Arc<Job>,
     pace: Pace,
     turn_end: Instant,
+    /// Partitions whose stream an operator's nil has ended, and the place of the last such operator.
+    ended_early: (u32, Option<String>),
+    /// Partitions that the function ran on.
+    ran: u32,
 }
 
 /// Runs an aggregation to its end: results, failures, then a message that ends the reply.
@@ -96,8 +101,12 @@ pub(crate) async fn answer<S: QueryServices>(
         job: &job,
         pace: Pace::of(&job, begun),
         turn_end: begun + TURN,
+        ended_early: (0, None),
+        ran: 0,
     };
-    match aggregation.run(output).await {
+    let outcome = aggregation.run(output).await;
+    aggregation.tell_of_early_ends();
+    match outcome {
         Ok(code) => {
             let [complete, abort, error] = counters;
             let (counter, end) = match code {
@@ -176,10 +185,18 @@ impl<S: QueryServices> Aggregation<'_, S> {
         let mut context = match acquired {
             Ok(context) => context,
             Err(text) => {
-                self.write(FAILURE, failure(&text), output);
+                let cause = Cause {
+                    place: None,
+                    text: self
+                        .services
+                        .functions()
+                        .explain_missing(self.names.package),
+                };
+                self.fail(text, &cause, output);
                 return Ok(false);
             }
         };
+        self.ran += 1;
         let call = StreamCall {
             function: self.names.function,
             arguments: self.names.arglist,
@@ -190,10 +207,14 @@ impl<S: QueryServices> Aggregation<'_, S> {
         let done = match context.begin_stream(call) {
             Ok(()) => self.send_results(&mut context, output).await?,
             Err(text) => {
-                self.write(FAILURE, failure(&text), output);
+                let cause = context.take_cause();
+                self.fail(text, &cause, output);
                 false
             }
         };
+        if let Some(place) = context.take_ended_early() {
+            self.ended_early = (self.ended_early.0 + 1, Some(place));
+        }
         context.end_stream();
         Ok(done)
     }
@@ -213,7 +234,8 @@ impl<S: QueryServices> Aggregation<'_, S> {
             match step {
                 StreamStep::End => return Ok(true),
                 StreamStep::Failure(text) => {
-                    self.write(FAILURE, failure(&text), output);
+                    let cause = context.take_cause();
+                    self.fail(text, &cause, output);
                     return Ok(false);
                 }
                 StreamStep::Value(value) => {
@@ -225,6 +247,31 @@ impl<S: QueryServices> Aggregation<'_, S> {
             }
             self.pause(output).await?;
         }
+    }
+
+    /// Tells the client and the log of a failure.
+    fn fail(&self, text: Vec<u8>, cause: &Cause, output: &mut impl ReplyStream) {
+        crate::transaction::failure::log(&self.names, ResultCode::UDF_EXECUTION, &text, cause);
+        let detail = self.services.functions().error_detail();
+        let text = crate::transaction::failure::reply_text(text, cause, detail);
+        self.write(FAILURE, failure(&text), output);
+    }
+
+    /// One line for all partitions whose results are not those of all their records.
+    fn tell_of_early_ends(&self) {
+        let (partitions, Some(place)) = &self.ended_early else {
+            return;
+        };
+        let shown = |name| String::from_utf8_lossy(name);
+        tracing::warn!(
+            target: "query",
+            "module={} function={} at={place} peer={}: the streams of {partitions} of {} partitions ended before their last \
+             record, because this operator gave nil (stream-nil end, as in the real server)",
+            shown(self.names.package),
+            shown(self.names.function),
+            peer::shown(),
+            self.ran,
+        );
     }
 
     /// Writes a result, in a frame of its own; false when it is too large.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use protocol::header::HEADER_SIZE;
 use protocol::key::Digest;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
@@ -209,6 +210,16 @@ impl Pages<'_> {
     }
 }
 
+/// What a reply to one record says of its failure.
+fn failure_of(reply: &[u8], result: ResultCode) -> String {
+    let message = reply.get(HEADER_SIZE..).map(Message::parse);
+    let text = message.and_then(Result::ok).and_then(|message| {
+        let failure = message.ops.iter().find(|op| op.name == function::FAILURE)?;
+        Some(String::from_utf8_lossy(failure.value).into_owned())
+    });
+    text.unwrap_or_else(|| format!("result {}", result.0))
+}
+
 impl<F: Functions + 'static> Background<F> {
     /// Goes through all partitions, then ends the job.
     async fn run(self: Arc<Self>, running: RunningJob) {
@@ -233,6 +244,7 @@ impl<F: Functions + 'static> Background<F> {
             (completions, JobEnd::Done)
         };
         counter.inc();
+        self.tell(end);
         running.end(end);
     }
 
@@ -355,15 +367,15 @@ impl<F: Functions + 'static> Background<F> {
             deadline: begun + self.call_limit,
             ..request.clone()
         };
-        let reply = ReplyTo::single(reply);
+        let answer = ReplyTo::single(reply);
         self.job.active.fetch_add(1, Ordering::Relaxed);
         let done = match task {
             _ if single::sender_is_refused(namespace, &request) => ResultCode::FORBIDDEN.into(),
             Task::Call(names) => {
                 let functions = &self.functions;
-                function::run(functions, namespace, digest, &request, names, reply).await
+                function::run(functions, namespace, digest, &request, names, answer).await
             }
-            Task::Write(Ok(plan)) => self.write(&request, plan, digest, reply).await,
+            Task::Write(Ok(plan)) => self.write(&request, plan, digest, answer).await,
             Task::Write(Err(code)) => (*code).into(),
         };
         self.job.active.fetch_sub(1, Ordering::Relaxed);
@@ -373,13 +385,45 @@ impl<F: Functions + 'static> Background<F> {
             ResultCode::OK => counts.succeeded.inc(),
             ResultCode::NOT_FOUND => return,
             ResultCode::FILTERED_OUT => counts.filtered_bins.inc(),
-            _ => counts.failed.inc(),
+            _ => {
+                counts.failed.inc();
+                self.job.note_error(failure_of(reply, result));
+            }
         }
         let kind = match task {
             Task::Call(_) => count::Kind::Function,
             Task::Write(_) => count::Kind::Write,
         };
         count::finished(namespace, request.origin, kind, result, begun.elapsed());
+    }
+
+    /// The one line of the job.
+    fn tell(&self, end: JobEnd) {
+        let (job, counts) = (&self.job, &self.job.counts);
+        let what = match &job.spec.kind {
+            JobKind::BackgroundUdf { module, function } => {
+                format!("module={module} function={function}")
+            }
+            _ => "operations".to_owned(),
+        };
+        let from = job
+            .spec
+            .from
+            .map_or("-".to_owned(), |from| from.to_string());
+        let failed = counts.failed.get();
+        let line = format!(
+            "background job {} of {from} in {}/{}: {what}: {}: {} records succeeded, {failed} failed, {} were filtered out",
+            job.id,
+            job.spec.namespace,
+            job.spec.set.as_deref().unwrap_or(""),
+            end.text(),
+            counts.succeeded.get(),
+            counts.filtered_bins.get(),
+        );
+        match job.last_error() {
+            Some(error) => tracing::warn!(target: "query", "{line}; last error: {error}"),
+            None => tracing::info!(target: "query", "{line}"),
+        }
     }
 
     /// Does the operations on a record, if it is still there.

@@ -21,6 +21,7 @@ use crate::storage::StorageError;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::Placement;
 use crate::transaction::read::{ReadBins, Reader, write_all};
+use crate::transaction::refusal;
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
@@ -235,7 +236,10 @@ impl<'a> Query<'a> {
         }
         lookup::check_name(request)?;
         if starts.is_empty() {
-            return Err(ResultCode::UNSUPPORTED_FEATURE);
+            return Err(refusal::because(
+                ResultCode::UNSUPPORTED_FEATURE,
+                "a query without partitions, which clients of old releases send",
+            ));
         }
         let lookup = asked.map(|asked| asked.find(namespace, job::set(request)));
         let lookup = lookup.transpose()?;

@@ -12,6 +12,7 @@ use super::lookup::{self, Asked};
 use crate::query::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
+use crate::transaction::refusal;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
 
@@ -60,7 +61,10 @@ pub(crate) fn admit<'a>(
     kind: Kind,
 ) -> Result<Option<Asked<'a>>, ResultCode> {
     if kind != Kind::Operations && services.udf_execution_disabled() {
-        return Err(ResultCode::FORBIDDEN);
+        return Err(refusal::because(
+            ResultCode::FORBIDDEN,
+            "UDFs may not run (disable-udf-execution)",
+        ));
     }
     if request.header.info1.contains(Info1::SHORT_QUERY) {
         return Err(ResultCode::PARAMETER);
@@ -69,7 +73,10 @@ pub(crate) fn admit<'a>(
         return Err(ResultCode::PARAMETER);
     }
     if kind == Kind::Aggregation && request.filter.is_some() {
-        return Err(ResultCode::UNSUPPORTED_FEATURE);
+        return Err(refusal::because(
+            ResultCode::UNSUPPORTED_FEATURE,
+            "an aggregation takes no filter expression",
+        ));
     }
     request.check_filter_form()?;
     let asked = lookup::asked(request)?;
@@ -107,10 +114,10 @@ pub(crate) fn spec(
         requested: None,
         records_per_second,
         socket_timeout_ms: match request.fields.socket_timeout() {
+            // What has no reply does not look at it.
+            _ if kind.is_background() => SOCKET_TIMEOUT_MS,
             Ok(Some(timeout)) => timeout,
             Ok(None) => SOCKET_TIMEOUT_MS,
-            // What has no reply does not look at it.
-            Err(_) if kind.is_background() => SOCKET_TIMEOUT_MS,
             Err(_) => return Err(ResultCode::PARAMETER),
         },
         from,
@@ -133,7 +140,10 @@ pub(crate) fn begin(
         .begin(spec, if short { usize::MAX } else { limit }, max_done)
         .map_err(|error| match error {
             JobError::IdInUse => ResultCode::PARAMETER,
-            JobError::TooMany => ResultCode::FORBIDDEN,
+            JobError::TooMany => refusal::because(
+                ResultCode::FORBIDDEN,
+                "as many queries run as may (query-threads-limit)",
+            ),
         })
 }
 

@@ -133,6 +133,7 @@ pub struct Job {
     started: Instant,
     aborted: watch::Sender<bool>,
     end: Mutex<Option<(Instant, JobEnd)>>,
+    last_error: Mutex<Option<String>>,
 }
 
 impl Job {
@@ -145,6 +146,17 @@ impl Job {
     /// Asks for its end: what it gives would not be whole.
     pub fn give_up(&self) {
         self.aborted.send_replace(true);
+    }
+
+    /// Notes why a record failed.
+    pub fn note_error(&self, text: String) {
+        *self.last_error.lock() = Some(text);
+    }
+
+    /// Why a record failed, the last one that did.
+    #[must_use]
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error.lock().clone()
     }
 
     /// Waits until somebody asks for its end.
@@ -263,6 +275,7 @@ impl Jobs {
             started: Instant::now(),
             aborted: watch::Sender::new(false),
             end: Mutex::new(None),
+            last_error: Mutex::new(None),
         });
         table.active.push(Arc::clone(&job));
         Ok(RunningJob {

@@ -1,6 +1,6 @@
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use data::record::policy::{self, TtlRules};
@@ -94,6 +94,8 @@ pub struct Namespace {
     /// The secondary indexes.
     pub indexes: Indexes,
     usage: Usage,
+    /// Writes are refused because the namespace is full, as was told last.
+    told_of_stop: AtomicBool,
     /// Records that live for ever.
     non_expirable: AtomicU64,
     locks: Arc<RecordLocks>,
@@ -152,6 +154,7 @@ impl Namespace {
             sets: SetTable::default(),
             indexes: Indexes::default(),
             usage: Usage::default(),
+            told_of_stop: AtomicBool::new(false),
             non_expirable: AtomicU64::new(0),
             locks: Arc::default(),
             truncate_lut_ms: AtomicU64::new(0),
@@ -330,7 +333,11 @@ impl Namespace {
     /// Deletes are never refused for these reasons.
     #[must_use]
     pub fn write_refusal(&self, set: &str, existing: Option<&StoredRecord>) -> Option<ResultCode> {
-        if self.stops_writes() {
+        let stops = self.stops_writes();
+        if stops != self.told_of_stop.load(Ordering::Relaxed) {
+            self.tell_of_stop(stops);
+        }
+        if stops {
             return Some(ResultCode::OUT_OF_SPACE);
         }
         if set.is_empty() {
@@ -345,6 +352,21 @@ impl Namespace {
         let full = reached(usage.usage().bytes(), limits.stop_writes_size())
             || existing.is_none() && reached(usage.usage().objects(), limits.stop_writes_count());
         full.then_some(ResultCode::FORBIDDEN)
+    }
+
+    /// A line when writes begin to be refused because the namespace is full, and when they no longer are.
+    #[cold]
+    fn tell_of_stop(&self, stops: bool) {
+        if self.told_of_stop.swap(stops, Ordering::Relaxed) == stops {
+            return;
+        }
+        let (name, used) = (self.name(), self.usage.bytes());
+        let percent = self.settings.stop_writes_used_pct();
+        if stops {
+            tracing::warn!(target: "namespace", "{{{name}}} stop-writes begin: {used} bytes are used, stop-writes-used-pct is {percent}: writes are refused with 8");
+        } else {
+            tracing::warn!(target: "namespace", "{{{name}}} stop-writes end: {used} bytes are used");
+        }
     }
 
     /// The record, unless it has expired or was truncated. The clock is read only if the record can expire.

@@ -8,12 +8,14 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Ran};
+use super::failure;
 use super::placement::Done;
+use super::refusal;
 use super::reply::{Outcome, ReplyTo};
 use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
 use super::target::Target;
-use super::{Call, CallOutcome, FunctionReply, RecordChange, RecordView};
+use super::{Call, CallOutcome, Cause, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, StoreError};
 use data::record::{Record, StoredRecord, policy, seconds};
 use runtime::call::MAX_UDF_BINS;
@@ -61,6 +63,12 @@ pub(crate) async fn run(
     reply: ReplyTo<'_>,
 ) -> Done {
     let context = functions.acquire(names.package).await;
+    let missing = context.as_ref().err();
+    let context = Taken {
+        missing: missing.and_then(|_| functions.explain_missing(names.package)),
+        detail: functions.error_detail(),
+        context,
+    };
     let pending_limit = namespace.settings.transaction_pending_limit();
     match namespace
         .locks()
@@ -84,7 +92,10 @@ fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a
         .union(Info3::CREATE_OR_REPLACE)
         .union(Info3::REPLACE_ONLY);
     if services.udf_execution_disabled() {
-        return Err(ResultCode::FORBIDDEN);
+        return Err(refusal::because(
+            ResultCode::FORBIDDEN,
+            "UDFs may not run (disable-udf-execution)",
+        ));
     }
     if Instant::now() >= request.deadline {
         return Err(ResultCode::TIMEOUT);
@@ -116,13 +127,22 @@ pub(crate) fn names<'a>(request: &Request<'a>) -> Result<Names<'a>, ResultCode> 
     })
 }
 
+/// A context that was asked for.
+struct Taken<C> {
+    context: Result<C, Vec<u8>>,
+    /// Why there is none, where the error does not say.
+    missing: Option<String>,
+    /// Replies say more than those of the real server.
+    detail: bool,
+}
+
 /// Checks the record, runs the function and commits. The caller holds the record's lock.
 async fn call<C: FunctionContext>(
     namespace: &Namespace,
     digest: &Digest,
     request: &Request<'_>,
     names: &Names<'_>,
-    context: Result<C, Vec<u8>>,
+    taken: Taken<C>,
     reply: ReplyTo<'_>,
 ) -> ResultCode {
     let stored = match namespace.find(digest).await {
@@ -157,19 +177,30 @@ async fn call<C: FunctionContext>(
         deadline: request.deadline,
         now: seconds(namespace.now_ms()),
     };
-    let ended = match context {
-        Ok(mut context) => context.run(call).await,
-        Err(text) => CallOutcome {
-            reply: FunctionReply::Failure(text),
-            change: RecordChange::None,
-            pending_error: None,
-        },
+    let (ended, cause) = match taken.context {
+        Ok(mut context) => {
+            let ended = context.run(call).await;
+            (ended, context.take_cause())
+        }
+        Err(text) => {
+            let cause = Cause {
+                place: None,
+                text: taken.missing,
+            };
+            (CallOutcome::failure(text), cause)
+        }
     };
+    // A background job has one line for all of its records.
+    let logs = request.origin != Origin::Background;
     let value = match ended.reply {
         FunctionReply::Success(value) => value,
         FunctionReply::Failure(text) => {
             count::ran(&namespace.stats, request.origin, Ran::Failed);
             let failed = about(existing, ResultCode::UDF_EXECUTION);
+            if logs {
+                failure::log(names, ResultCode::UDF_EXECUTION, &text, &cause);
+            }
+            let text = failure::reply_text(text, &cause, taken.detail);
             return write_bin(
                 reply,
                 failed,
@@ -179,6 +210,9 @@ async fn call<C: FunctionContext>(
         }
     };
     if let Some(code) = ended.pending_error {
+        if logs {
+            failure::log(names, code, b"", &cause);
+        }
         return reply.plain(about(existing, code));
     }
     let commit = Commit {
@@ -188,10 +222,18 @@ async fn call<C: FunctionContext>(
     };
     match commit.run(namespace, digest, request, existing).await {
         Ok((outcome, ran)) => {
+            if logs && cause.text.is_some() {
+                failure::log(names, ResultCode::OK, b"", &cause);
+            }
             count::ran(&namespace.stats, request.origin, ran);
             write_bin(reply, outcome, SUCCESS, value.as_ref())
         }
-        Err(code) => reply.plain(about(existing, code)),
+        Err(code) => {
+            if logs {
+                failure::log(names, code, b"what the function did is not stored", &cause);
+            }
+            reply.plain(about(existing, code))
+        }
     }
 }
 
@@ -251,11 +293,13 @@ impl Commit<'_> {
         };
         // A ttl that is refused is refused even where the record goes.
         let now_ms = namespace.now_ms();
+        let ttl = ttl.unwrap_or(request.header.record_ttl);
         let void_time = namespace.ttl_rules(self.set).void_time(
-            ttl.unwrap_or(request.header.record_ttl),
+            ttl,
             existing.map(StoredRecord::void_time),
             seconds(now_ms),
-        )?;
+        );
+        let void_time = void_time.map_err(|code| refusal::of_ttl(code, namespace.name(), ttl))?;
         let generation = policy::next_generation(existing.map(StoredRecord::generation));
         if bins.is_empty() {
             if existing.is_none() {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use runtime::context::LuaFactory;
+use runtime::context::{LuaFactory, likely};
 
-use super::{Call, CallOutcome, FunctionContext, Functions, StreamCall, StreamStep};
+use super::{Call, CallOutcome, Cause, FunctionContext, Functions, StreamCall, StreamStep};
 use crate::contexts::service::{AcquireError, ContextGuard, Service};
+use crate::modules::names;
 
 /// The registered modules and their contexts.
 #[derive(Clone)]
@@ -29,6 +30,31 @@ impl Functions for LuaFunctions {
             service: Arc::clone(&self.0),
             guard,
         })
+    }
+
+    fn explain_missing(&self, package: &[u8]) -> Option<String> {
+        let counts = self.0.counts();
+        let names: Vec<&str> = counts
+            .iter()
+            .filter_map(|module| names::callable(&module.file_name))
+            .collect();
+        if names.iter().any(|name| name.as_bytes() == package) {
+            // It is there, and the error says why it does not load.
+            return None;
+        }
+        let package = String::from_utf8_lossy(package);
+        let mut text = format!("no module `{package}` is registered");
+        let bare = package.strip_suffix(".lua").unwrap_or(&package);
+        if let Some(meant) = names.iter().find(|name| **name == bare) {
+            text += &format!("; calls name it without the extension: `{meant}`");
+        } else if let Some(meant) = likely(bare, names.iter().copied()) {
+            text += &format!("; did you mean `{meant}`?");
+        }
+        Some(text)
+    }
+
+    fn error_detail(&self) -> bool {
+        self.0.settings().error_detail
     }
 }
 
@@ -60,6 +86,16 @@ impl FunctionContext for PooledFunction {
         let (outcome, ended) = context.run(call);
         self.guard.ended(ended);
         outcome
+    }
+
+    fn take_cause(&mut self) -> Cause {
+        let context = self.guard.context();
+        context.map_or_else(Cause::default, |context| context.take_cause())
+    }
+
+    fn take_ended_early(&mut self) -> Option<String> {
+        let context = self.guard.context();
+        context.and_then(|context| context.take_ended_early())
     }
 
     fn begin_stream(&mut self, call: StreamCall<'_>) -> Result<(), Vec<u8>> {

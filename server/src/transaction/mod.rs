@@ -12,13 +12,14 @@
 pub(crate) mod batch;
 pub(crate) mod count;
 mod delete;
+pub(crate) mod failure;
 pub(crate) mod forward;
 pub(crate) mod function;
 pub mod functions;
 pub mod placement;
 pub(crate) mod plan;
 pub(crate) mod read;
-mod refusal;
+pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod services;
@@ -35,7 +36,7 @@ pub use placement::{Done, Passage, Placement};
 pub use reply::ReplyStream;
 pub use runtime::call::stream::{Records, StreamCall, StreamSource, StreamStep};
 pub use runtime::call::{
-    Call, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
+    Call, Cause, Outcome as CallOutcome, RecordChange, RecordView, Reply as FunctionReply,
 };
 pub use services::{FunctionContext, Functions, Services};
 pub(crate) use work::Work;

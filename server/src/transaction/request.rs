@@ -230,6 +230,10 @@ pub(crate) fn parse_filter(data: &[u8]) -> Result<Filter, ResultCode> {
     Filter::parse(data).map_err(|error| refusal::of_filter(&error))
 }
 
+fn unfit(why: &str) -> ResultCode {
+    refusal::because(ResultCode::UNSUPPORTED_FEATURE, why)
+}
+
 impl SentKey<'_> {
     fn is(&self, stored: ParticleRef<'_>) -> bool {
         self.0
@@ -241,10 +245,10 @@ impl SentKey<'_> {
         let (kind, data) = self
             .0
             .split_first()
-            .ok_or(ResultCode::UNSUPPORTED_FEATURE)?;
+            .ok_or_else(|| unfit("a key without its type byte"))?;
         let kind = ParticleType(*kind);
         if kind == ParticleType::INTEGER && data.len() != 8 {
-            return Err(ResultCode::UNSUPPORTED_FEATURE);
+            return Err(unfit("an integer key that is not of 8 bytes"));
         }
         Ok(ParticleRef::new(kind, data).to_particle())
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::placement::Placement;
-use super::{Call, CallOutcome, StreamCall, StreamStep};
+use super::{Call, CallOutcome, Cause, StreamCall, StreamStep};
 use crate::record::Namespace;
 use crate::stats::ServerStats;
 
@@ -50,12 +50,32 @@ pub trait Functions: Send + Sync {
         &self,
         package: &[u8],
     ) -> impl Future<Output = Result<Self::Context, Vec<u8>>> + Send;
+
+    /// Why there is no context of this module where the error does not say, for who looks for it.
+    fn explain_missing(&self, _package: &[u8]) -> Option<String> {
+        None
+    }
+
+    /// Replies that do not say why a call failed are followed by the cause (`error-detail`).
+    fn error_detail(&self) -> bool {
+        false
+    }
 }
 
 /// A context that is ready for one call, or one run of a stream UDF. Dropping it gives it back.
 pub trait FunctionContext: Send {
     /// Runs a function to its end, which comes before the call's deadline.
     fn run(&mut self, call: Call<'_>) -> impl Future<Output = CallOutcome> + Send;
+
+    /// Why and where the call or the stream failed last, or what the log should tell of it although it did not.
+    fn take_cause(&mut self) -> Cause {
+        Cause::default()
+    }
+
+    /// Place of the operator whose nil has ended the stream before its end.
+    fn take_ended_early(&mut self) -> Option<String> {
+        None
+    }
 
     /// Begins a run of a stream UDF, to be followed by [`end_stream`](Self::end_stream) whatever the answer.
     ///

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::reply::ReplyTo;
 use super::request::Request;
 use super::target::Target;
-use super::{Services, delete, function, read, write};
+use super::{Services, delete, function, read, refusal, write};
 use crate::record::{Namespace, RecordLock, ShortLock};
 
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
@@ -37,7 +37,9 @@ pub(crate) async fn answer<S: Services>(
     let ticket = placement.ticket(target.digest);
     let done = match kind {
         _ if writes && sender_is_refused(namespace, request) => {
-            reply.plain(ResultCode::FORBIDDEN.into()).into()
+            let why = "the namespace refuses writes of this sender (reject-xdr-writes, reject-non-xdr-writes)";
+            let code = refusal::because(ResultCode::FORBIDDEN, why);
+            reply.plain(code.into()).into()
         }
         _ if belongs_to_transaction(kind, request) => {
             reply.plain(ResultCode::ENTERPRISE_ONLY.into()).into()

@@ -99,7 +99,9 @@ fn run(
         request.header.record_ttl,
         existing.map(StoredRecord::void_time),
         seconds(now_ms),
-    )?;
+    );
+    let void_time = void_time
+        .map_err(|code| refusal::of_ttl(code, namespace.name(), request.header.record_ttl))?;
     let kept = existing.filter(|_| !plan.replace);
     let mut working = match kept {
         Some(record) => {

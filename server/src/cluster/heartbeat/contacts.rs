@@ -69,6 +69,13 @@ impl Contacts {
         }
     }
 
+    /// It is no seed any more: silent, it is forgotten like others.
+    pub(super) fn remove_seed(&mut self, address: SocketAddr) {
+        if let Some(contact) = self.known.get_mut(&address) {
+            contact.is_seed = false;
+        }
+    }
+
     /// A member has named an address.
     pub(super) fn add(&mut self, address: SocketAddr, now: Duration) {
         if address != self.own && is_usable(address) && self.has_room(address) {

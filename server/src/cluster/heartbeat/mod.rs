@@ -194,6 +194,10 @@ impl Heartbeat {
         self.state.lock().contacts.add_seed(address);
     }
 
+    pub(super) fn remove_seed(&self, address: SocketAddr) {
+        self.state.lock().contacts.remove_seed(address);
+    }
+
     /// Publishes texts; those that are `None` are deleted.
     pub(super) fn publish<'t>(&self, texts: impl IntoIterator<Item = (&'t str, Option<&'t str>)>) {
         let mut state = self.state.lock();

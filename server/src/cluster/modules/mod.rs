@@ -24,6 +24,7 @@ use super::membership::Members;
 use crate::modules::catalogue::Stored;
 use crate::modules::item::ModuleItem;
 use crate::modules::joining::Standing;
+use crate::modules::module::ModuleSet;
 use crate::modules::persistence::StoreError;
 use crate::modules::version::{Summaries, Summary};
 use crate::transaction::functions::LuaFunctions;
@@ -65,7 +66,13 @@ pub(super) async fn store(
 ) -> Result<Pushed, StoreError> {
     let offered: Vec<Summary> = items.iter().map(|item| item.summary).collect();
     let service = Arc::clone(&functions.0);
+    let before = service.modules();
+    let names: Vec<(String, u64)> = items
+        .iter()
+        .map(|item| (item.file_name.clone(), item.summary.version.node))
+        .collect();
     let stored = tokio::task::spawn_blocking(move || service.store_many(items)).await;
+    tell(&before, &functions.0.modules(), &names);
     // The runtime drops blocking work only at its end, when nobody waits for this any more.
     let stored = stored.unwrap_or_else(|_| Ok(Vec::new()))?;
     Ok(stored
@@ -77,6 +84,32 @@ pub(super) async fn store(
                 .map_err(|error| error.to_string())
         })
         .collect())
+}
+
+/// One line for each module that another node has changed here.
+fn tell(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) {
+    for (name, node) in names {
+        let hash = |set: &ModuleSet| {
+            set.of_file(name.as_bytes())
+                .map(|module| module.hash().to_owned())
+        };
+        let shown = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "-".to_owned());
+        let (old, new) = (hash(before), hash(after));
+        if old == new {
+            continue;
+        }
+        let what = match (&old, &new) {
+            (_, None) => "removed",
+            (None, Some(_)) => "registered",
+            (Some(_), Some(_)) => "replaced",
+        };
+        tracing::info!(
+            target: "udf",
+            "module `{name}` {what} by a change of node {node:X}: hash={} (was {})",
+            shown(&new),
+            shown(&old)
+        );
+    }
 }
 
 /// What this node says of itself to one that asks.

@@ -1,0 +1,71 @@
+//! What operators tell a node of its mesh: whom else to send heartbeats to, and whom to forget.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::{Cluster, ClusterView};
+
+/// Addresses that may be told of at most.
+const MOST_TIPS: usize = 1_024;
+
+/// The mesh of a node, as info commands change it.
+pub struct Mesh {
+    cluster: Arc<Cluster>,
+    view: Arc<ArcSwap<ClusterView>>,
+    tips: Mutex<BTreeSet<SocketAddr>>,
+}
+
+impl Mesh {
+    /// The mesh of a node that has this view.
+    #[must_use]
+    pub fn new(cluster: &Arc<Cluster>, view: &Arc<ArcSwap<ClusterView>>) -> Arc<Self> {
+        Arc::new(Self {
+            cluster: Arc::clone(cluster),
+            view: Arc::clone(view),
+            tips: Mutex::default(),
+        })
+    }
+
+    /// Sends heartbeats to this address too, until it is cleared. False when there are too many already.
+    #[must_use]
+    pub fn tip(&self, address: SocketAddr) -> bool {
+        let mut tips = self.tips.lock();
+        if tips.len() >= MOST_TIPS && !tips.contains(&address) {
+            return false;
+        }
+        tips.insert(address);
+        drop(tips);
+        self.cluster.membership.add_seed(address);
+        true
+    }
+
+    /// Sends no more heartbeats to this address for its being told of; false when nobody told of it. A member of the
+    /// cluster stays one.
+    pub fn clear(&self, address: SocketAddr) -> bool {
+        let was_told = self.tips.lock().remove(&address);
+        if was_told {
+            self.cluster.membership.remove_seed(address);
+        }
+        was_told
+    }
+
+    /// The same for all addresses.
+    pub fn clear_all(&self) {
+        for address in std::mem::take(&mut *self.tips.lock()) {
+            self.cluster.membership.remove_seed(address);
+        }
+    }
+
+    /// Forgets the members of the past that are not there now.
+    pub fn forget_alumni(&self) {
+        self.view.rcu(|view| {
+            let mut view = ClusterView::clone(view);
+            view.alumni = view.peers.clone();
+            view
+        });
+    }
+}
