@@ -11,9 +11,6 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use hdrhistogram::Histogram;
-use server::cluster::HeartbeatSocket;
-use server::cluster::membership::{Membership, MembershipSettings};
-use server::config::node_id::NodeId;
 use tests::asd::RunningAsd;
 use tests::cluster::ClusterPlan;
 use tests::error::{Error, Result};
@@ -45,9 +42,6 @@ struct Arguments {
     /// Seconds of silence that are listened to.
     #[arg(long, default_value_t = 10)]
     idle: u64,
-    /// Nodes of the simulated cluster; 0 leaves it out.
-    #[arg(long, default_value_t = 1000)]
-    simulated: u16,
 }
 
 fn main() -> ExitCode {
@@ -68,9 +62,6 @@ fn run(arguments: &Arguments) -> Result<()> {
     death_and_return(arguments)?;
     for size in [3, 10] {
         idle(arguments, size)?;
-    }
-    if arguments.simulated != 0 {
-        simulated(arguments.simulated)?;
     }
     Ok(())
 }
@@ -250,75 +241,6 @@ fn idle(arguments: &Arguments, size: u8) -> Result<()> {
     let bytes = (after.1 - before.1) as f64 / each;
     println!(
         "idle, {size:4} nodes: sent by each in a second      {messages:8.1} messages  {bytes:.0} bytes"
-    );
-    Ok(())
-}
-
-/// The heartbeats of many nodes in one process, slow enough for one machine; what is sent in a round does not depend on
-/// how long a round takes.
-fn simulated(size: u16) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::io("start a runtime"))?;
-    runtime.block_on(simulate(size))
-}
-
-async fn simulate(size: u16) -> Result<()> {
-    let round = Duration::from_millis(u64::from(size) * 8);
-    let unexpected = |text: String| Error::Unexpected(text);
-    let mut nodes: Vec<Membership> = Vec::new();
-    let mut seeds: Vec<String> = Vec::new();
-    for number in 1..=size {
-        let socket = HeartbeatSocket::bind(([127, 0, 0, 1], 0).into())
-            .await
-            .map_err(unexpected)?;
-        let address = socket.address();
-        let settings = MembershipSettings {
-            me: NodeId::from_port(number),
-            incarnation: 1,
-            cluster_name: "simulated".to_owned(),
-            socket,
-            heartbeat: address,
-            fabric: address,
-            seeds: seeds.clone(),
-            interval: round,
-            timeout: TIMEOUT,
-            service: vec![address.to_string()],
-            alternate: Vec::new(),
-        };
-        let node = Membership::start(settings, |_| ())
-            .await
-            .map_err(|error| unexpected(error.to_string()))?;
-        nodes.push(node);
-        if seeds.len() < 3 {
-            seeds.push(address.to_string());
-        }
-    }
-    let all = usize::from(size) - 1;
-    let limit = Instant::now() + round * 60;
-    while !nodes.iter().all(|node| node.members().len() == all) {
-        if Instant::now() > limit {
-            let least = nodes.iter().map(|node| node.members().len()).min();
-            return Err(unexpected(format!("a node found only {least:?} others")));
-        }
-        tokio::time::sleep(round / 4).await;
-    }
-    let sent = || {
-        nodes.iter().fold((0, 0), |sum, node| {
-            let (messages, bytes) = node.traffic().sent();
-            (sum.0 + messages, sum.1 + bytes)
-        })
-    };
-    let (begun, before) = (Instant::now(), sent());
-    tokio::time::sleep(round * 4).await;
-    let after = sent();
-    let rounds = begun.elapsed().as_secs_f64() / round.as_secs_f64() * f64::from(size);
-    let in_a_second = 1_000.0 / f64::from(INTERVAL_MS);
-    let messages = (after.0 - before.0) as f64 / rounds * in_a_second;
-    let bytes = (after.1 - before.1) as f64 / rounds * in_a_second;
-    println!(
-        "idle, {size:4} nodes (simulated): sent by each       {messages:8.1} messages  {bytes:.0} bytes"
     );
     Ok(())
 }
