@@ -3,7 +3,6 @@
 use protocol::result_code::ResultCode;
 use runtime::call::{Cause, EXECUTION_ERROR};
 
-use super::function::Names;
 use crate::log::peer;
 
 /// Bytes of an error text that the log takes.
@@ -15,6 +14,14 @@ const BARE_TEXTS: [&str; 3] = [
     "function not found",
     "UDF Execution Timeout",
 ];
+
+/// Names and arguments of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names<'a> {
+    pub(crate) package: &'a [u8],
+    pub(crate) function: &'a [u8],
+    pub(crate) arglist: &'a [u8],
+}
 
 /// Writes the line of a call that failed, or that has something to tell.
 pub(crate) fn log(names: &Names<'_>, result: ResultCode, text: &[u8], cause: &Cause) {

@@ -8,7 +8,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Ran};
-use super::failure;
+use super::failure::{self, Names};
 use super::placement::Done;
 use super::refusal;
 use super::reply::{Outcome, ReplyTo};
@@ -24,14 +24,6 @@ use runtime::call::MAX_UDF_BINS;
 pub(crate) const SUCCESS: &[u8] = b"SUCCESS";
 /// Bin of the reply that holds the reason of a failure.
 pub(crate) const FAILURE: &[u8] = b"FAILURE";
-
-/// Names and arguments of a call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Names<'a> {
-    pub(crate) package: &'a [u8],
-    pub(crate) function: &'a [u8],
-    pub(crate) arglist: &'a [u8],
-}
 
 /// Calls a record UDF and stores what it did to the record.
 ///

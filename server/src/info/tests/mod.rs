@@ -406,7 +406,7 @@ fn counts_records_in_namespaces_and_sets() {
     assert!(ask(&node, "statistics").contains(";objects=3;"));
     assert_eq!(
         ask(&node, "sets/test/demo"),
-        "objects=2:tombstones=0:data_used_bytes=96:truncate_lut=0:sindexes=0:index_populating=false:truncating=false:\
+        "objects=2:tombstones=0:data_used_bytes=112:truncate_lut=0:sindexes=0:index_populating=false:truncating=false:\
          default-read-touch-ttl-pct=0:default-ttl=0:disable-eviction=false:enable-index=false:stop-writes-count=7:stop-writes-size=0;"
     );
     assert!(ask(&node, "sets").starts_with("ns=test:set=demo:objects=2:"));
