@@ -134,11 +134,15 @@ impl Shared {
         self.partition(digest)?.lock().get(digest).cloned()
     }
 
-    /// Takes a frame, waiting until there is room for it in the buffers.
-    async fn append(&self, frame: &Frame, reserved: bool) -> Result<(Place, u64), StorageError> {
+    /// Takes a frame of a change, waiting until there is room for it in the buffers.
+    async fn take(
+        &self,
+        frame: &Frame,
+        reserved: bool,
+    ) -> Result<(Unsettled<'_>, u64), StorageError> {
         loop {
             let room = self.room.notified();
-            match self.try_append(frame, reserved) {
+            match self.try_take(frame, reserved) {
                 Ok(taken) => return Ok(taken),
                 Err(Refusal::Never(error)) => return Err(error),
                 // The writer makes room at least that often.
@@ -149,8 +153,26 @@ impl Shared {
         }
     }
 
-    fn try_append(&self, frame: &Frame, reserved: bool) -> Result<(Place, u64), Refusal> {
+    /// Takes a frame of a change. Its segment is not cleaned before the change is made, or given up: until then no table
+    /// says that the frame counts.
+    fn try_take(&self, frame: &Frame, reserved: bool) -> Result<(Unsettled<'_>, u64), Refusal> {
         let mut log = self.log.lock();
+        let (place, batch) = self.append(&mut log, frame, reserved)?;
+        log.settle(place, true);
+        Ok((Unsettled::new(self, place), batch))
+    }
+
+    /// Takes a frame that the table knows already, at another place.
+    fn try_append(&self, frame: &Frame, reserved: bool) -> Result<(Place, u64), Refusal> {
+        self.append(&mut self.log.lock(), frame, reserved)
+    }
+
+    fn append(
+        &self,
+        log: &mut Log,
+        frame: &Frame,
+        reserved: bool,
+    ) -> Result<(Place, u64), Refusal> {
         if log.pending_bytes as u64 > self.options.write_cache && !reserved {
             return Err(Refusal::Later);
         }
@@ -232,6 +254,16 @@ impl<'s> Unsettled<'s> {
     }
 }
 
+impl Unsettled<'_> {
+    /// Makes the change.
+    fn make(mut self, digest: &Digest, expected: Expected, new: Option<FileEntry>) -> Changed {
+        let changed = self.shared.apply(digest, expected, new, self.place);
+        // What did not come about was forgotten already.
+        self.counts = true;
+        changed
+    }
+}
+
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
         let mut log = self.shared.log.lock();
@@ -272,31 +304,22 @@ impl FileEngine {
             return Answer::ready(shared.apply(&digest, expected, None, nowhere));
         };
         if !shared.options.commit {
-            match shared.try_append(&frame, reserved) {
-                Ok((place, _)) => {
-                    return Answer::ready(shared.apply(
-                        &digest,
-                        expected,
-                        entry(place, new),
-                        place,
-                    ));
+            match shared.try_take(&frame, reserved) {
+                Ok((taken, _)) => {
+                    let entry = entry(taken.place, new);
+                    return Answer::ready(taken.make(&digest, expected, entry));
                 }
                 Err(Refusal::Never(error)) => return Answer::of(Err(error)),
                 Err(Refusal::Later) => {}
             }
         }
         Answer::later(async move {
-            let (place, batch) = shared.append(&frame, reserved).await?;
-            if !shared.options.commit {
-                return Ok(shared.apply(&digest, expected, entry(place, new), place));
+            let (taken, batch) = shared.take(&frame, reserved).await?;
+            if shared.options.commit {
+                shared.durable(batch).await?;
             }
-            shared.log.lock().settle(place, true);
-            let mut unsettled = Unsettled::new(shared, place);
-            shared.durable(batch).await?;
-            let changed = shared.apply(&digest, expected, entry(place, new), place);
-            // What did not come about was forgotten already.
-            unsettled.counts = true;
-            Ok(changed)
+            let entry = entry(taken.place, new);
+            Ok(taken.make(&digest, expected, entry))
         })
     }
 }
@@ -387,7 +410,8 @@ impl StorageEngine for FileEngine {
                 set: set.clone(),
                 before_ms,
             };
-            let (place, batch) = self.shared.append(&frame, true).await?;
+            let (mut taken, batch) = self.shared.take(&frame, true).await?;
+            let place = taken.place;
             {
                 let mut log = self.shared.log.lock();
                 let known = log.truncations.get(&set).copied();
@@ -398,6 +422,8 @@ impl StorageEngine for FileEngine {
                     log.add_live(if known <= before_ms { old } else { place }, false);
                 }
             }
+            taken.counts = true;
+            drop(taken);
             self.shared.ask_to_flush();
             self.shared.durable(batch).await
         })
