@@ -46,30 +46,38 @@ fn a_node_keeps_its_identity_over_a_restart_on_another_port() {
 }
 
 #[test]
-fn settings_without_effect_are_named_once_in_the_log() {
+fn each_setting_without_effect_has_one_line_in_the_log_with_its_consequence() {
     let server = server::start_with(|asd| {
         asd.service("batch-index-threads 9")
-            .service("sindex-builder-threads 2")
+            .service("enable-health-check true")
     });
     let found = || {
         let log = server.log();
         log.lines()
-            .filter(|line| line.contains("accepted without effect"))
+            .filter(|line| line.contains("without effect"))
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    wait_until("the warning is in the log", PATIENCE, || {
-        Ok(!found().is_empty())
+    wait_until("both lines are in the log", PATIENCE, || {
+        Ok(found().len() >= 2)
     })
     .unwrap();
     let lines = found();
-    assert_eq!(lines.len(), 1, "{lines:#?}");
-    for name in [
-        "WARNING (config)",
-        "batch-index-threads",
-        "sindex-builder-threads",
-    ] {
-        assert!(lines[0].contains(name), "{lines:#?}");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    for (line, parts) in lines.iter().zip([
+        [
+            "service: batch-index-threads: without effect: ",
+            "service-threads",
+        ],
+        [
+            "service: enable-health-check: without effect: ",
+            "is not measured",
+        ],
+    ]) {
+        assert!(line.contains("WARNING (config)"), "{line}");
+        for part in parts {
+            assert!(line.contains(part), "{part} in {line}");
+        }
     }
 }
 
@@ -113,6 +121,10 @@ fn lines_of_scripts_carry_their_own_position_in_the_layout_of_the_reference() {
         )
         .unwrap();
     connection.message(&frame).unwrap();
+    wait_until("the line is in the log", PATIENCE, || {
+        Ok(server.log().contains("seen 7"))
+    })
+    .unwrap();
     let log = server.log();
     let line = log
         .lines()

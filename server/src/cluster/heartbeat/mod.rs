@@ -98,7 +98,12 @@ struct Known {
     /// Version of this node's texts that it has.
     acknowledged: u64,
     skew: Skew,
+    /// When it said that it has left.
+    left_at: Option<Duration>,
 }
+
+/// Time for which a node that has left is still answered by the fabric: it finishes what clients had asked of it.
+const ANSWERED_AFTER_LEAVING: Duration = Duration::from_secs(15);
 
 /// How far the clock of a peer is from this node's, in milliseconds.
 #[derive(Default)]
@@ -224,11 +229,17 @@ impl Heartbeat {
         known.texts.values.get(name::FABRIC)?.parse().ok()
     }
 
-    /// Whether this is a live run that shows the word which was sent to its address.
+    /// Whether this is a live run, or one that has just left in order, and shows the word which was sent to its address.
     pub(super) fn is_member(&self, run: Run, word: u64) -> bool {
         let state = self.state.lock();
-        let at = state.known.get(&run.0).filter(|known| known.run == run);
-        at.is_some_and(|known| state.contacts.word(known.address) == word) && self.lives(run)
+        let now = self.rule.now();
+        let Some(known) = state.known.get(&run.0).filter(|known| known.run == run) else {
+            return false;
+        };
+        let is_leaving = known
+            .left_at
+            .is_some_and(|left| now.saturating_sub(left) < ANSWERED_AFTER_LEAVING);
+        state.contacts.word(known.address) == word && (is_leaving || self.lives(run))
     }
 
     /// The largest difference between two clocks of the cluster, in milliseconds.
@@ -545,6 +556,7 @@ impl Heartbeat {
                     texts: Texts::default(),
                     acknowledged: 0,
                     skew: Skew::default(),
+                    left_at: None,
                 };
                 state.known.insert(node, known);
             }
@@ -558,6 +570,9 @@ impl Heartbeat {
         };
         known.address = head.address;
         known.word = head.word;
+        if beat.state == MemberState::Left && known.left_at.is_none() {
+            known.left_at = Some(now);
+        }
         known.skew.note(news.clock_ms, clock::unix_ms());
         let skew = known.skew.ms.unwrap_or_default().unsigned_abs();
         known.acknowledged = news.have.min(own_version);

@@ -411,9 +411,9 @@ fn counts_records_in_namespaces_and_sets() {
     );
     assert!(ask(&node, "sets").starts_with("ns=test:set=demo:objects=2:"));
     let sizes = ask(&node, "histogram:namespace=test;type=object-size");
-    assert_eq!(sizes, "units=bytes:[32-64)=3");
+    assert_eq!(sizes, "units=bytes:[32-64)=2:[64-128)=1");
     let sizes = ask(&node, "histogram:namespace=test;type=object-size;set=demo");
-    assert_eq!(sizes, "units=bytes:[32-64)=2");
+    assert_eq!(sizes, "units=bytes:[32-64)=1:[64-128)=1");
     let linear = ask(&node, "histogram:namespace=test;type=object-size-linear");
     assert!(
         linear.starts_with("units=bytes:hist-width=1048576:bucket-width=1024:buckets=3,0,"),
