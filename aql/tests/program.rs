@@ -1,5 +1,10 @@
 //! The program from outside: what needs no cluster, and what comes of mistakes.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
 use std::process::{Command, Output};
 
 fn aql(words: &[&str]) -> Output {

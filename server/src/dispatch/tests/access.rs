@@ -77,10 +77,13 @@ async fn who_may_nothing_gets_nothing_whatever_is_asked() {
     }
 }
 
+/// Whether a user with some right may use a permission.
+type Allows = fn(Permission) -> bool;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_one_thing_gets_that() {
     let bench = Bench::new();
-    let rules: [(Permission, fn(Permission) -> bool); 4] = [
+    let rules: [(Permission, Allows); 4] = [
         (Permission::Read, |asked| asked == Permission::Read),
         (Permission::Write, |asked| asked == Permission::Write),
         (Permission::ReadWrite, |asked| {

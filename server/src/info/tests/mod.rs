@@ -760,6 +760,9 @@ async fn a_panic_in_a_command_costs_no_other_answer() {
     );
 }
 
+/// Whether a user with some right may use a permission.
+type Allows = fn(Permission) -> bool;
+
 #[test]
 fn every_command_asks_whether_it_may_run() {
     let node = node();
@@ -769,7 +772,7 @@ fn every_command_asks_whether_it_may_run() {
         assert_eq!(answer, "ERROR:81:role violation", "{}", row.name);
     }
     // The one that is asked for is that of the table.
-    let rules: [(Permission, fn(Permission) -> bool); 5] = [
+    let rules: [(Permission, Allows); 5] = [
         (Permission::None, |asked| asked == Permission::None),
         (Permission::UdfAdmin, |asked| asked == Permission::UdfAdmin),
         (Permission::SindexAdmin, |asked| {
