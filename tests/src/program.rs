@@ -93,6 +93,10 @@ fn newer_than(folder: &Path, time: SystemTime) -> Result<Option<PathBuf>> {
         let path = entry
             .map_err(Error::io(folder.display().to_string()))?
             .path();
+        // Unit tests are no part of the program, which is not built again for a change to them.
+        if matches!(path.file_stem(), Some(stem) if stem == "tests") {
+            continue;
+        }
         if path.is_dir() {
             if let Some(newer) = newer_than(&path, time)? {
                 return Ok(Some(newer));

@@ -78,9 +78,8 @@ impl Session {
             let begun = Instant::now();
             let answer = self.records.info(&node, command).await?;
             if let Some((code, text)) = refusal(&answer) {
-                let whole = match answer.starts_with("ERROR:20:") {
-                    true => format!("{text};{answer}"),
-                    false if answer.starts_with("error=") => format!("{text}\n"),
+                let whole = match answer.starts_with("error=") {
+                    true => format!("{text}\n"),
                     false => text,
                 };
                 return Err(Failure::Told {
