@@ -27,7 +27,7 @@ impl TtlRules {
     ///
     /// `current` is the void-time of the record that is written over, `None` when it is new.
     ///
-    /// Errors: 4 for a ttl above [`TTL_MAX`] that is none of the special values, 22 for one where none is allowed.
+    /// Errors: 4 for a ttl above `TTL_MAX` that is none of the special values, 22 for one where none is allowed.
     pub fn void_time(self, ttl: u32, current: Option<u32>, now: u32) -> Result<u32, ResultCode> {
         let from_default = || {
             if self.default_ttl == 0 {
@@ -51,7 +51,7 @@ impl TtlRules {
 const READ_TTL_MAX: u32 = 100;
 
 /// Whether a read may state this ttl, for a record of this void-time: it says in percent when a read makes the record live
-/// longer, 0 for the default, [`TTL_NEVER`] for never. Of a record that lives for ever it is not looked at.
+/// longer, 0 for the default, `TTL_NEVER` for never. Of a record that lives for ever it is not looked at.
 ///
 /// Errors: 4.
 pub fn read_ttl_permits(ttl: u32, void_time: u32) -> Result<(), ResultCode> {

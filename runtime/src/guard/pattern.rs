@@ -1,7 +1,7 @@
 //! Lua 5.4 patterns, matched under a budget.
 //!
 //! Lua's own matcher backtracks without bound (`("a"):rep(30):find(("a-"):rep(30) .. "b")` runs for hours) and no hook can
-//! interrupt it. This one gives the same matches, captures and error texts, and asks its caller every [`STEPS_PER_TICK`]
+//! interrupt it. This one gives the same matches, captures and error texts, and asks its caller every `STEPS_PER_TICK`
 //! steps whether to go on. It knows no Lua state: bytes in, positions out.
 //!
 //! Source: Lua 5.4 reference manual, section 6.4.1.

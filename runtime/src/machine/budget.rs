@@ -1,7 +1,7 @@
 //! Time that a script may take, and how a long one steps aside for others.
 //!
 //! The interpreter asks at every [`Budget::checkpoint`] (about every thousand instructions) whether to go on. A script
-//! that has run for [`FIRST_SLICE`] needs a permit of the [`Lane`]; long scripts take turns of [`TURN`]. So scripts that
+//! that has run for `FIRST_SLICE` needs a permit of the `Lane`; long scripts take turns of `TURN`. So scripts that
 //! spin delay neither other work nor each other's first slice.
 
 use std::time::{Duration, Instant};

@@ -311,7 +311,7 @@ pub fn udf_stats(modules: &dyn ModuleCommands, params: &Params<'_>, out: &mut By
     }
 }
 
-/// `udf-status[:filename=F]`; see [`status_text::write`].
+/// `udf-status[:filename=F]`; see `status_text::write`.
 pub fn udf_status(modules: &dyn ModuleCommands, params: &Params<'_>, out: &mut BytesMut) {
     status_text::write(&modules.status(), params.get("filename"), out);
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Whoever logs never waits: a thread of its own writes to each sink, from a queue that has a limit, and each place in the
-//! code may log so often. What is dropped or left out is counted and told; see [`queue`] and [`rate`].
+//! code may log so often. What is dropped or left out is counted and told; see `queue` and `rate`.
 //!
 //! Code logs through `tracing`; the target of an event is one of [`CONTEXTS`]. An event without a target of its own gets
 //! the context of its module. Lines of scripts carry their own position: see [`SCRIPT_UDF`].

@@ -16,9 +16,9 @@ use super::version::DAY_MS;
 pub struct Standing {
     /// The node that asks is in its member list.
     pub lists_asker: bool,
-    /// See [`Service::alive_until_ms`](super::Service::alive_until_ms).
+    /// See `Service::alive_until_ms`.
     pub alive_until_ms: u64,
-    /// See [`Service::is_settled`](super::Service::is_settled).
+    /// See `Service::is_settled`.
     pub is_settled: bool,
 }
 
@@ -91,7 +91,7 @@ impl<N: Copy + Ord> Joining<N> {
         }
     }
 
-    /// For [`Service::settle`](super::Service::settle): until when each peer of `live` was alive, once all have
+    /// For `Service::settle`: until when each peer of `live` was alive, once all have
     /// answered. `live` must be read for this question.
     pub fn peers_alive_until_ms(&mut self, live: impl IntoIterator<Item = N>) -> Option<Vec<u64>> {
         self.members(live);

@@ -1,7 +1,7 @@
 //! The registered modules: what `udf-put` and `udf-remove` change, one at a time.
 //!
 //! The registry is the list on disk plus the modules made from it. Who runs or lists modules never waits for it: they
-//! read the [`ModuleSet`] that was published last.
+//! read the `ModuleSet` that was published last.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -12,7 +12,7 @@ pub struct UdfSettings {
     /// Number of the node's identity, which goes into the versions of modules that are put here.
     pub node: u64,
     /// The node starts as one of several: a registry that is too old does not count until
-    /// [`settle`](super::Service::settle) says so.
+    /// `settle` says so.
     pub clustered: bool,
     /// Contexts are kept between calls.
     pub cache_enabled: bool,

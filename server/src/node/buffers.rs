@@ -25,7 +25,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Buffers of at most `limit` bytes together, beyond [`SMALL_BYTES`] for each connection.
+    /// Buffers of at most `limit` bytes together, beyond `SMALL_BYTES` for each connection.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {

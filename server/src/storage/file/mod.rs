@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The file has the size that the configuration states and takes room as it needs it, in segments. A frame is appended
-//! for each change; nothing is written over. What a file holds is read when it is opened, see [`frame`] for its form. No
+//! for each change; nothing is written over. What a file holds is read when it is opened, see `frame` for its form. No
 //! worker of the server reads, writes or syncs: what is not in the page cache is read on a thread for blocking work.
 
 mod cleaner;
