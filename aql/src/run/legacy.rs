@@ -140,7 +140,7 @@ impl Session {
     }
 }
 
-/// The moment as nanoseconds since 1970; none for now.
+/// The moment as nanoseconds since 1970. `NOW` has none: the command without one means the present.
 fn lut(until: &Until) -> Result<Option<String>, Failure> {
     let nanoseconds = match until {
         Until::Now => return Ok(None),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
+use protocol::limits::MAX_BIN_NAME;
 use protocol::message::{FieldType, Info1, Info2, Info3, MessageHeader, MessageWriter, OpCode};
 use protocol::msgpack::{write_integer, write_list_header, write_text};
 use protocol::particle::{ParticleRef, ParticleType};
@@ -86,7 +87,7 @@ impl Query<'_> {
             if over != 0 {
                 message.field(FieldType::INDEX_TYPE, &[over]);
             }
-            message.field(FieldType::INDEX_RANGE, &range.encode());
+            message.field(FieldType::INDEX_RANGE, &range.encode()?);
         }
         if let Some((module, function, arguments, what)) = self.call {
             message.field(FieldType::UDF_OP, &[what]);
@@ -95,7 +96,7 @@ impl Query<'_> {
             message.field(FieldType::UDF_ARGLIST, arguments);
         }
         if let Some(filter) = self.range.as_ref().and_then(|range| range.filter.as_ref()) {
-            message.field(FieldType::FILTER_EXP, &equals(filter));
+            message.field(FieldType::FILTER_EXP, &equals(filter)?);
         }
         if let Some(partitions) = partitions {
             let bytes: Vec<u8> = partitions
@@ -118,8 +119,8 @@ impl Query<'_> {
 }
 
 impl Range {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = vec![1, u8::try_from(self.bin.len()).unwrap_or(u8::MAX)];
+    fn encode(&self) -> Result<Vec<u8>, Failure> {
+        let mut out = vec![1, name_length(&self.bin)?];
         out.extend_from_slice(self.bin.as_bytes());
         let (kind, from, to): (ParticleType, Vec<u8>, Vec<u8>) = match &self.condition {
             Condition::Equal(Literal::Integer(number)) => {
@@ -147,12 +148,22 @@ impl Range {
             out.put_u32(u32::try_from(bound.len()).unwrap_or(u32::MAX));
             out.extend_from_slice(&bound);
         }
-        out
+        Ok(out)
+    }
+}
+
+/// The length of a bin's name, which no query may cut: a longer one would be read as another request.
+fn name_length(bin: &str) -> Result<u8, Failure> {
+    match u8::try_from(bin.len()) {
+        Ok(length) if bin.len() <= MAX_BIN_NAME => Ok(length),
+        _ => Err(Failure::own(format!(
+            "bin name `{bin}` is longer than {MAX_BIN_NAME} bytes"
+        ))),
     }
 }
 
 /// The filter expression `bin == value`: `[1, [81, type, name], value]`.
-fn equals(clause: &Clause) -> Vec<u8> {
+fn equals(clause: &Clause) -> Result<Vec<u8>, Failure> {
     const EQUAL: i64 = 1;
     const BIN: i64 = 81;
     const OF_INTEGER: i64 = 2;
@@ -165,7 +176,7 @@ fn equals(clause: &Clause) -> Vec<u8> {
     let is_text = matches!(clause.condition, Condition::Equal(Literal::Text(_)));
     write_integer(&mut out, if is_text { OF_STRING } else { OF_INTEGER });
     // A name is a text without a type: at most 15 bytes, so its length stands in the first one.
-    out.push(0xa0 | u8::try_from(clause.bin.len() & 0x1f).unwrap_or(0));
+    out.push(0xa0 | name_length(&clause.bin)?);
     out.extend_from_slice(clause.bin.as_bytes());
     match &clause.condition {
         Condition::Equal(Literal::Text(text)) => {
@@ -174,7 +185,7 @@ fn equals(clause: &Clause) -> Vec<u8> {
         Condition::Equal(Literal::Integer(number)) => write_integer(&mut out, *number),
         _ => write_integer(&mut out, 0),
     }
-    out
+    Ok(out)
 }
 
 impl Session {
@@ -476,4 +487,24 @@ fn no_index(node: &Arc<Node>) -> Failure {
     }
     text += "Make sure a sindex is created and that strings are enclosed in quotes";
     Failure::Told { code: 201, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_bin_has_is_refused_and_not_cut() {
+        for (length, fits) in [
+            (1, true),
+            (15, true),
+            (16, false),
+            (32, false),
+            (300, false),
+        ] {
+            let name = "b".repeat(length);
+            let got = name_length(&name).ok().map(usize::from);
+            assert_eq!(got, fits.then_some(length), "{length} bytes");
+        }
+    }
 }
