@@ -1,0 +1,7 @@
+//! The program `asudf`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    asudf::program::main()
+}

@@ -1,0 +1,119 @@
+//! The program: words → options → the command's room → exit status.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tools::manual;
+
+use crate::new;
+use crate::status::{FAILED, Failure, STATUSES, Status};
+
+/// Write, check, test and ship Aerospike UDFs without a server.
+#[derive(Debug, Parser)]
+#[command(name = "asudf", version, arg_required_else_help = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Print a script that completes this program's options in a shell, and leave
+    #[arg(long, value_name = "SHELL")]
+    completions: Option<clap_complete::Shell>,
+    /// Print the manual page, and leave
+    #[arg(long)]
+    manual: bool,
+}
+
+/// The commands. Each has its options and its work in a room of its own.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Begin a project: a module, its test, asudf.toml, a CI job, stubs for the editor
+    New(new::Options),
+}
+
+fn command(command: &Command) -> Result<Status, Failure> {
+    match command {
+        Command::New(options) => new::run(options),
+    }
+}
+
+/// Runs `asudf` with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // A reader that is gone is no failure.
+            let _ = error.print();
+            let wrong = error.use_stderr();
+            return ExitCode::from(if wrong { FAILED } else { Status::Fine.code() });
+        }
+    };
+    if let Some(text) = asked_for(&options) {
+        // The same.
+        let _ = io::stdout().write_all(&text);
+        return Status::Fine.into();
+    }
+    match options.command.as_ref().map(command) {
+        Some(Ok(status)) => status.into(),
+        Some(Err(failure)) => {
+            // Nobody is left to be told of a closed stderr.
+            let _ = writeln!(io::stderr(), "asudf: {failure}");
+            ExitCode::from(FAILED)
+        }
+        None => {
+            let _ = write!(io::stderr(), "{}", Options::command().render_help());
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Texts that need no command.
+fn asked_for(options: &Options) -> Option<Vec<u8>> {
+    if let Some(shell) = options.completions {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Options::command(), "asudf", &mut text);
+        Some(text)
+    } else if options.manual {
+        Some(manual_page())
+    } else {
+        None
+    }
+}
+
+/// The manual: the options of all commands, then the exit statuses.
+fn manual_page() -> Vec<u8> {
+    let mut commands = Vec::new();
+    for command in Options::command().get_subcommands_mut() {
+        let name = manual::roff(&format!("asudf {}", command.get_name()));
+        let shown = command.clone().disable_help_flag(true);
+        let page = clap_mangen::Man::new(shown);
+        // Writing to memory does not fail.
+        let _ = writeln!(commands, ".SH {name}");
+        let _ = page.render_synopsis_section(&mut commands);
+        let _ = page.render_description_section(&mut commands);
+        let _ = page.render_options_section(&mut commands);
+    }
+    let statuses: Vec<(String, &str)> = STATUSES
+        .iter()
+        .map(|(command, status, meaning)| (format!("{status} ({command})"), *meaning))
+        .collect();
+    let statuses: Vec<(&str, &str)> = statuses
+        .iter()
+        .map(|(term, meaning)| (term.as_str(), *meaning))
+        .collect();
+    let commands = String::from_utf8_lossy(&commands).into_owned();
+    manual::page(
+        Options::command(),
+        &commands,
+        &[
+            ("EXIT STATUS", &statuses),
+            (
+                "FILES",
+                &[(
+                    "asudf.toml",
+                    "The project: searched for in the directory and those above it.",
+                )],
+            ),
+        ],
+    )
+}

@@ -1,0 +1,64 @@
+//! Exit statuses: what they are and, in one table, what each command means by them.
+
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+/// How a command ended that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All is well, and nothing is to be done.
+    Fine,
+    /// The work was done and there is something to look at: a test failed, a finding, a change that was made.
+    Something,
+    /// It would change something, and was asked not to.
+    WouldChange,
+    /// It was interrupted.
+    Interrupted,
+}
+
+impl Status {
+    /// The number that the shell sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Something => 1,
+            Self::WouldChange => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status.code())
+    }
+}
+
+/// The number for a command that could not do its work.
+pub const FAILED: u8 = 2;
+
+/// Why a command could not do its work: what failed, on what, and what to do. Printed as `asudf: TEXT`; the status is
+/// [`FAILED`].
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+impl Failure {
+    /// A failure with this text.
+    pub fn of(text: impl std::fmt::Display) -> Self {
+        Self(text.to_string())
+    }
+}
+
+/// Command, status, meaning: what the manual and the book say. [`FAILED`] means the same for all.
+pub const STATUSES: &[(&str, u8, &str)] = &[
+    ("new", 0, "The project is there."),
+    (
+        "any",
+        FAILED,
+        "It could not be done: wrong options, a file that cannot be read or written, a mistake in asudf.toml, no answer from a cluster. The message says which.",
+    ),
+    ("any", 130, "Interrupted."),
+];
