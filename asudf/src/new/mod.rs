@@ -54,7 +54,10 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
     }
     let project = Project::find(root).map_err(Failure::of)?;
     let modules = project.modules().map_err(Failure::of)?.len();
-    told += &format!("\n{modules} module. Next: cd {} && asudf test\n", root.display());
+    told += &format!(
+        "\n{modules} module. Next: cd {} && asudf test\n",
+        root.display()
+    );
     std::io::stdout()
         .write_all(told.as_bytes())
         .map_err(Failure::of)?;
