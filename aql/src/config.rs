@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tools::config::{CLUSTER, Kind, Sources};
+use tools::config::{CLUSTER, KeyKind, Sources};
 
 use crate::settings::{Mode, Settings};
 
@@ -126,17 +126,17 @@ fn file(
     Ok(())
 }
 
-fn fits(kind: Kind, value: &toml::Value) -> bool {
+fn fits(kind: KeyKind, value: &toml::Value) -> bool {
     match kind {
-        Kind::Text => value.is_str(),
-        Kind::Integer => value.is_integer(),
-        Kind::Port => {
+        KeyKind::Text => value.is_str(),
+        KeyKind::Integer => value.is_integer(),
+        KeyKind::Port => {
             value.is_integer()
                 || value
                     .as_str()
                     .is_some_and(|text| text.parse::<u16>().is_ok())
         }
-        Kind::Flag => value.is_bool(),
+        KeyKind::Flag => value.is_bool(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tools::output::Output;
 use tools::render::Style;
-use tools::terminal::line::{Completion, Language, Read, Reader};
+use tools::terminal::line::{Completion, Language, LineReader, Read};
 
 use crate::help;
 use crate::language::lexer::{Lexer, Stop};
@@ -165,7 +165,7 @@ pub(crate) async fn run(session: &mut Session, printer: &mut Printer<'_>) -> io:
     let language = Statements {
         names: session.names().await,
     };
-    let mut reader = Reader::new(&language, history().as_deref(), false);
+    let mut reader = LineReader::new(&language, history().as_deref(), false);
     let mut out = Output::new(Style::default());
     loop {
         match reader.read(PROMPT, "", &mut out).await {

@@ -6,7 +6,7 @@
 use protocol::result_code::ResultCode;
 
 use crate::bin::Bins;
-use crate::expression::{Context, Expression, Kind, Truth};
+use crate::expression::{Context, Expression, ExpressionType, Truth};
 use crate::metadata::Metadata;
 use crate::operation::{Limits, OperationError};
 use crate::work::{Meter, TimeIsUp, UnitsLeft};
@@ -42,7 +42,7 @@ impl Filter {
     /// 4 when it is malformed or no truth value.
     pub fn parse(data: &[u8]) -> Result<Self, OperationError> {
         let expression = Expression::parse(data)?;
-        if expression.kind() != Kind::Bool {
+        if expression.kind() != ExpressionType::Bool {
             return Err(OperationError::new(
                 ResultCode::PARAMETER,
                 format!("filter of type {}", expression.kind().name()),

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum KeyKind {
     /// A text; an empty one counts as absent.
     Text,
     /// A number from 0 to 65535.
@@ -28,7 +28,7 @@ pub struct Section {
     /// As it stands between brackets.
     pub name: &'static str,
     /// Names and kinds.
-    pub keys: &'static [(&'static str, Kind)],
+    pub keys: &'static [(&'static str, KeyKind)],
 }
 
 /// What every tool reads: where the cluster is, and how to log in.
@@ -43,43 +43,43 @@ pub const ASADM: Section = Section {
     keys: ASADM_KEYS,
 };
 
-const CLUSTER_KEYS: &[(&str, Kind)] = &[
-    ("host", Kind::Text),
-    ("port", Kind::Port),
-    ("user", Kind::Text),
-    ("password", Kind::Text),
-    ("auth", Kind::Text),
-    ("services-alternate", Kind::Flag),
-    ("tls-enable", Kind::Flag),
-    ("tls-name", Kind::Text),
-    ("tls-cipher-suite", Kind::Text),
-    ("tls-crl-check", Kind::Flag),
-    ("tls-crl-check-all", Kind::Flag),
-    ("tls-keyfile", Kind::Text),
-    ("tls-keyfile-password", Kind::Text),
-    ("tls-cafile", Kind::Text),
-    ("tls-capath", Kind::Text),
-    ("tls-certfile", Kind::Text),
-    ("tls-protocols", Kind::Text),
+const CLUSTER_KEYS: &[(&str, KeyKind)] = &[
+    ("host", KeyKind::Text),
+    ("port", KeyKind::Port),
+    ("user", KeyKind::Text),
+    ("password", KeyKind::Text),
+    ("auth", KeyKind::Text),
+    ("services-alternate", KeyKind::Flag),
+    ("tls-enable", KeyKind::Flag),
+    ("tls-name", KeyKind::Text),
+    ("tls-cipher-suite", KeyKind::Text),
+    ("tls-crl-check", KeyKind::Flag),
+    ("tls-crl-check-all", KeyKind::Flag),
+    ("tls-keyfile", KeyKind::Text),
+    ("tls-keyfile-password", KeyKind::Text),
+    ("tls-cafile", KeyKind::Text),
+    ("tls-capath", KeyKind::Text),
+    ("tls-certfile", KeyKind::Text),
+    ("tls-protocols", KeyKind::Text),
 ];
 
-const ASADM_KEYS: &[(&str, Kind)] = &[
-    ("services-alumni", Kind::Flag),
-    ("timeout", Kind::Integer),
-    ("line-separator", Kind::Flag),
-    ("no-color", Kind::Flag),
-    ("out-file", Kind::Text),
-    ("profile", Kind::Flag),
-    ("single-node", Kind::Flag),
-    ("help", Kind::Flag),
-    ("version", Kind::Flag),
-    ("asinfo-mode", Kind::Flag),
-    ("collectinfo", Kind::Flag),
-    ("execute", Kind::Text),
-    ("enable", Kind::Flag),
-    ("log-analyzer", Kind::Flag),
-    ("log-analyser", Kind::Flag),
-    ("log-path", Kind::Text),
+const ASADM_KEYS: &[(&str, KeyKind)] = &[
+    ("services-alumni", KeyKind::Flag),
+    ("timeout", KeyKind::Integer),
+    ("line-separator", KeyKind::Flag),
+    ("no-color", KeyKind::Flag),
+    ("out-file", KeyKind::Text),
+    ("profile", KeyKind::Flag),
+    ("single-node", KeyKind::Flag),
+    ("help", KeyKind::Flag),
+    ("version", KeyKind::Flag),
+    ("asinfo-mode", KeyKind::Flag),
+    ("collectinfo", KeyKind::Flag),
+    ("execute", KeyKind::Text),
+    ("enable", KeyKind::Flag),
+    ("log-analyzer", KeyKind::Flag),
+    ("log-analyser", KeyKind::Flag),
+    ("log-path", KeyKind::Text),
 ];
 
 /// How deep files may include each other.
@@ -134,7 +134,7 @@ impl Config {
     /// Reads the sections `[cluster]` and `own` of the files. With an instance, `[cluster_NAME]` alone counts, and `own`
     /// with that suffix if there is one.
     pub fn read(sources: &Sources, own: &Section) -> Self {
-        let mut reader = Reader {
+        let mut reader = KeyReader {
             own: *own,
             sections: BTreeMap::new(),
             problems: Vec::new(),
@@ -148,7 +148,7 @@ impl Config {
         for file in &sources.named {
             reader.file(file, false, 0);
         }
-        let Reader {
+        let KeyReader {
             mut sections,
             problems,
             read,
@@ -206,7 +206,7 @@ fn section_name(name: &str, instance: Option<&str>) -> String {
 
 type Values = BTreeMap<&'static str, Value>;
 
-struct Reader<'a> {
+struct KeyReader<'a> {
     own: Section,
     sections: BTreeMap<String, Values>,
     problems: Vec<Problem>,
@@ -215,7 +215,7 @@ struct Reader<'a> {
     instance: Option<&'a str>,
 }
 
-impl Reader<'_> {
+impl KeyReader<'_> {
     fn file(&mut self, path: &Path, may_be_absent: bool, depth: usize) {
         let shown = path.display();
         if depth > INCLUDE_DEPTH_MAX || self.files >= FILES_MAX {
@@ -295,18 +295,18 @@ impl Reader<'_> {
                     .find(|(known, _)| known == key)
                     .ok_or_else(|| format!("unknown key `{key}` in [{name}]"))?;
                 let fits = match (kind, value) {
-                    (Kind::Text, Value::String(_)) | (Kind::Flag, Value::Boolean(_)) => true,
-                    (Kind::Integer | Kind::Port, Value::Integer(number)) => {
+                    (KeyKind::Text, Value::String(_)) | (KeyKind::Flag, Value::Boolean(_)) => true,
+                    (KeyKind::Integer | KeyKind::Port, Value::Integer(number)) => {
                         u16::try_from(*number).is_ok()
                     }
-                    (Kind::Port, Value::String(text)) => text.parse::<u16>().is_ok(),
+                    (KeyKind::Port, Value::String(text)) => text.parse::<u16>().is_ok(),
                     _ => false,
                 };
                 if !fits {
                     let expected = match kind {
-                        Kind::Text => "a text",
-                        Kind::Integer | Kind::Port => "a number from 0 to 65535",
-                        Kind::Flag => "true or false",
+                        KeyKind::Text => "a text",
+                        KeyKind::Integer | KeyKind::Port => "a number from 0 to 65535",
+                        KeyKind::Flag => "true or false",
                     };
                     return Err(format!("`{key}` in [{name}] must be {expected}"));
                 }

@@ -6,7 +6,7 @@ mod vocabulary;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tools::terminal::line::{Read, Reader};
+use tools::terminal::line::{LineReader, Read};
 
 use crate::outcome::Outcome;
 use crate::parse;
@@ -36,7 +36,7 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
     }
     let words = Words::default();
     let history = home.map(|home| home.join(HISTORY));
-    let mut reader = Reader::new(&words, history.as_deref(), session.out.style.colour);
+    let mut reader = LineReader::new(&words, history.as_deref(), session.out.style.colour);
     learn(&reader, &words, &mut session).await;
     let mut seen = Instant::now();
     loop {
@@ -80,7 +80,7 @@ async fn or_interrupt<T>(work: impl Future<Output = T>) -> Option<T> {
 }
 
 /// Has the names of the cluster completed, where there is completion.
-async fn learn(reader: &Reader, words: &Words, session: &mut Session) {
+async fn learn(reader: &LineReader, words: &Words, session: &mut Session) {
     if reader.edits()
         && let Some(vocabulary) = or_interrupt(Vocabulary::of(&mut session.cluster)).await
     {

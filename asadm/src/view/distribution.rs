@@ -68,7 +68,7 @@ pub(super) const VIEWS: &[View] = &[
 ];
 
 /// A kind of histogram.
-struct Kind {
+struct DistributionKind {
     parameter: &'static str,
     /// The name before 4.2.
     old: &'static str,
@@ -91,7 +91,7 @@ enum Shape {
     Ranges,
 }
 
-const TIME_TO_LIVE: Kind = Kind {
+const TIME_TO_LIVE: DistributionKind = DistributionKind {
     parameter: "ttl",
     old: "ttl",
     title: "TTL Distribution",
@@ -99,7 +99,7 @@ const TIME_TO_LIVE: Kind = Kind {
     unit: Some("Seconds"),
     shape: Shape::Bounds,
 };
-const SIZE_LINEAR: Kind = Kind {
+const SIZE_LINEAR: DistributionKind = DistributionKind {
     parameter: "object-size-linear",
     old: "objsz",
     title: "Object Size Distribution",
@@ -107,7 +107,7 @@ const SIZE_LINEAR: Kind = Kind {
     unit: None,
     shape: Shape::Largest,
 };
-const SIZE_RANGES: Kind = Kind {
+const SIZE_RANGES: DistributionKind = DistributionKind {
     parameter: "object-size",
     old: "objsz",
     title: "Object Size Distribution",
@@ -121,7 +121,7 @@ const BLOCKS: &str = "Record Blocks";
 /// The version since which histograms name their unit.
 const NAMED_SINCE: &[u32] = &[4, 2];
 
-fn size(context: &Context) -> &'static Kind {
+fn size(context: &Context) -> &'static DistributionKind {
     if context.modifiers.flag("-b") {
         &SIZE_RANGES
     } else {
@@ -129,7 +129,7 @@ fn size(context: &Context) -> &'static Kind {
     }
 }
 
-fn request(node: &Node, kind: &Kind, namespace: &str) -> String {
+fn request(node: &Node, kind: &DistributionKind, namespace: &str) -> String {
     if node.build.is_empty() || at_least(&node.build, NAMED_SINCE) {
         format!("histogram:namespace={namespace};type={}", kind.parameter)
     } else {
@@ -137,7 +137,12 @@ fn request(node: &Node, kind: &Kind, namespace: &str) -> String {
     }
 }
 
-fn requests(node: &Node, answers: &NodeAnswers, context: &Context, kind: &Kind) -> Vec<String> {
+fn requests(
+    node: &Node,
+    answers: &NodeAnswers,
+    context: &Context,
+    kind: &DistributionKind,
+) -> Vec<String> {
     let mut requests = vec!["namespaces".to_owned()];
     if let Ok(wanted) = Filter::of(context, "for") {
         requests.extend(
@@ -150,7 +155,7 @@ fn requests(node: &Node, answers: &NodeAnswers, context: &Context, kind: &Kind) 
 }
 
 /// One sheet for each namespace, in the order in which the nodes name them. Every node that was asked has a row.
-fn distributions(answers: &Answers, context: &Context, kind: &Kind) -> Vec<Event> {
+fn distributions(answers: &Answers, context: &Context, kind: &DistributionKind) -> Vec<Event> {
     let wanted = match Filter::of(context, "for") {
         Ok(wanted) => wanted,
         Err(piece) => return vec![piece],

@@ -63,7 +63,7 @@ pub(super) const VIEWS: &[View] = &[
 ];
 
 /// A kind of job.
-struct Kind {
+struct JobsKind {
     title: &'static str,
     /// The command since 5.7.
     request: Option<&'static str>,
@@ -73,13 +73,13 @@ struct Kind {
     removed: Option<(&'static [u32], &'static str)>,
 }
 
-const QUERIES: Kind = Kind {
+const QUERIES: JobsKind = JobsKind {
     title: "Query Jobs",
     request: Some("query-show"),
     module: "query",
     removed: None,
 };
-const SCANS: Kind = Kind {
+const SCANS: JobsKind = JobsKind {
     title: "Scan Jobs",
     request: Some("scan-show"),
     module: "scan",
@@ -88,7 +88,7 @@ const SCANS: Kind = Kind {
         "Scans were unified into queries in server v. 6.0 and later. Use 'show jobs queries' instead.",
     )),
 };
-const BUILDERS: Kind = Kind {
+const BUILDERS: JobsKind = JobsKind {
     title: "SIndex Builder Jobs",
     request: None,
     module: "sindex-builder",
@@ -97,9 +97,9 @@ const BUILDERS: Kind = Kind {
         "SIndex builder jobs were removed in server v. 5.7 and later.",
     )),
 };
-const KINDS: &[Kind] = &[QUERIES, SCANS, BUILDERS];
+const KINDS: &[JobsKind] = &[QUERIES, SCANS, BUILDERS];
 
-impl Kind {
+impl JobsKind {
     /// What to ask a node; `None` if its version does not know the kind.
     fn request(&self, node: &Node) -> Option<String> {
         if self
@@ -155,7 +155,7 @@ fn conversion(name: &str) -> Option<Convert> {
     }
 }
 
-fn jobs(answers: &Answers, context: &Context, kind: &Kind) -> Event {
+fn jobs(answers: &Answers, context: &Context, kind: &JobsKind) -> Event {
     if let (false, Some((_, text))) = (kind.known_to_any(answers, context), kind.removed) {
         return Event::Error(text.to_owned());
     }
@@ -171,7 +171,7 @@ fn jobs(answers: &Answers, context: &Context, kind: &Kind) -> Event {
     }
 }
 
-fn records(answers: &Answers, context: &Context, kind: &Kind) -> Result<Vec<Record>, Event> {
+fn records(answers: &Answers, context: &Context, kind: &JobsKind) -> Result<Vec<Record>, Event> {
     let namespace = Filter::of(context, "for")?;
     let like = Filter::of(context, "like")?;
     let transactions = context.modifiers.keyword("trid");

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use protocol::msgpack::{MsgpackError, Reader, Token};
 use protocol::particle::ParticleType;
 
-use super::frame::{Frame, State};
+use super::frame::{Frame, Partial};
 use super::number::Arithmetic;
 use super::program::{CallTemplate, ChildPart, Comparison, Field, Instruction, Program, Span};
-use super::{Cause, ExpressionError, Kind, Pattern};
+use super::{Cause, ExpressionError, ExpressionType, Pattern};
 use crate::bin::BinName;
 use crate::geo::Geometry;
 
@@ -24,13 +24,13 @@ const MAX_STEPS: usize = MAX_BYTES / 16;
 /// What has been built of an expression when it is complete.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Built {
-    pub(super) kind: Kind,
+    pub(super) kind: ExpressionType,
     /// It is the operation `unknown` itself, which may stand for a value of any type in a condition's results.
     pub(super) is_unknown: bool,
 }
 
 impl Built {
-    pub(super) fn of(kind: Kind) -> Self {
+    pub(super) fn of(kind: ExpressionType) -> Self {
         Self {
             kind,
             is_unknown: false,
@@ -52,7 +52,7 @@ pub(super) struct Builder<'e> {
     places: Vec<(Span, Geometry)>,
     patterns: Vec<Pattern>,
     /// Visible variables.
-    pub(super) names: HashMap<&'e [u8], (u32, Kind)>,
+    pub(super) names: HashMap<&'e [u8], (u32, ExpressionType)>,
     pub(super) variables: usize,
     reads_bins: bool,
     reads_metadata: bool,
@@ -154,9 +154,9 @@ impl<'e> Builder<'e> {
         BinName::new(name).ok_or_else(|| self.error(Cause::Argument("the name of a bin")))
     }
 
-    fn kind(&mut self) -> Result<Kind, ExpressionError> {
+    fn kind(&mut self) -> Result<ExpressionType, ExpressionError> {
         let number = self.integer()?;
-        Kind::of_number(number).ok_or_else(|| self.error(Cause::Argument("a type")))
+        ExpressionType::of_number(number).ok_or_else(|| self.error(Cause::Argument("a type")))
     }
 
     pub(super) fn emit(&mut self, instruction: Instruction) -> Result<(), ExpressionError> {
@@ -210,30 +210,30 @@ impl<'e> Builder<'e> {
         let kind = match self.token()? {
             Token::Nil => {
                 self.emit(Instruction::Nil)?;
-                Kind::Nil
+                ExpressionType::Nil
             }
             Token::Bool(value) => {
                 self.emit(Instruction::Bool(value))?;
-                Kind::Bool
+                ExpressionType::Bool
             }
             Token::Integer(value) => {
                 self.emit(Instruction::Integer(value))?;
-                Kind::Integer
+                ExpressionType::Integer
             }
             Token::Double(value) => {
                 self.emit(Instruction::Float(value))?;
-                Kind::Float
+                ExpressionType::Float
             }
             Token::Float(value) => {
                 self.emit(Instruction::Float(value.into()))?;
-                Kind::Float
+                ExpressionType::Float
             }
             Token::Text(content) => self.text(content)?,
             Token::Map(_) => {
                 self.reader = Reader::new(self.bytes.get(start..).unwrap_or_default());
                 let span = self.skip()?;
                 self.emit(Instruction::Map(span))?;
-                Kind::Map
+                ExpressionType::Map
             }
             Token::Extension {
                 kind: 0xff,
@@ -241,7 +241,7 @@ impl<'e> Builder<'e> {
             } => {
                 let span = self.span(start);
                 self.emit(Instruction::Special(span))?;
-                Kind::Special
+                ExpressionType::Special
             }
             Token::Extension { .. } | Token::Order(_) => {
                 return Err(self.error(Cause::Argument("a value")));
@@ -252,21 +252,21 @@ impl<'e> Builder<'e> {
         Ok(Read::Complete(Built::of(kind)))
     }
 
-    fn text(&mut self, content: &'e [u8]) -> Result<Kind, ExpressionError> {
+    fn text(&mut self, content: &'e [u8]) -> Result<ExpressionType, ExpressionError> {
         let Some((kind, text)) = content.split_first() else {
             return Err(self.error(Cause::Argument("a string with its type byte")));
         };
         let span = self.span(self.at() - text.len());
         let kind = match ParticleType(*kind) {
-            ParticleType::STRING => Kind::String,
-            ParticleType::BLOB => Kind::Blob,
-            ParticleType::HLL => Kind::Sketch,
+            ParticleType::STRING => ExpressionType::String,
+            ParticleType::BLOB => ExpressionType::Blob,
+            ParticleType::HLL => ExpressionType::Sketch,
             ParticleType::GEOJSON => {
                 let place = Geometry::parse(text).map_err(|error| self.error(Cause::Geo(error)))?;
                 let number = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
                 self.places.push((span, place));
                 self.emit(Instruction::Place(number))?;
-                return Ok(Kind::GeoJson);
+                return Ok(ExpressionType::GeoJson);
             }
             _ => return Err(self.error(Cause::Argument("a string, blob, sketch or GeoJSON"))),
         };
@@ -284,7 +284,7 @@ impl<'e> Builder<'e> {
             _ => return Err(self.error(Cause::Code)),
         };
         let state = match code {
-            1..=6 => State::Compare {
+            1..=6 => Partial::Compare {
                 start: self.code.len(),
                 first: None,
             },
@@ -297,28 +297,28 @@ impl<'e> Builder<'e> {
                 return Ok(Read::Open(Frame::new(
                     code,
                     1,
-                    State::Matches(u32::try_from(self.patterns.len() - 1).unwrap_or(u32::MAX)),
+                    Partial::Matches(u32::try_from(self.patterns.len() - 1).unwrap_or(u32::MAX)),
                 )));
             }
-            8 => State::Within,
-            9 => State::InList,
-            16 => State::Join {
+            8 => Partial::Within,
+            9 => Partial::InList,
+            16 => Partial::Join {
                 on: false,
                 jumps: Vec::new(),
             },
-            17 => State::Join {
+            17 => Partial::Join {
                 on: true,
                 jumps: Vec::new(),
             },
-            18 => State::Not,
-            19 => State::Exclusive,
-            101 => State::Entries(Instruction::MapKeys),
-            102 => State::Entries(Instruction::MapValues),
-            123 => State::conditional(),
-            125 => State::variables(),
+            18 => Partial::Not,
+            19 => Partial::Exclusive,
+            101 => Partial::Entries(Instruction::MapKeys),
+            102 => Partial::Entries(Instruction::MapValues),
+            123 => Partial::conditional(),
+            125 => Partial::variables(),
             127 if count == 4 => return self.call().map(Read::Open),
             code => match Arithmetic::of_code(code) {
-                Some((operation, shape, _)) => State::Arithmetic {
+                Some((operation, shape, _)) => Partial::Arithmetic {
                     operation,
                     shape,
                     first: None,
@@ -350,7 +350,7 @@ impl<'e> Builder<'e> {
             0 => {
                 self.emit(Instruction::Unknown)?;
                 return Ok(Built {
-                    kind: Kind::Bool,
+                    kind: ExpressionType::Bool,
                     is_unknown: true,
                 });
             }
@@ -365,7 +365,7 @@ impl<'e> Builder<'e> {
                     return Err(self.error(Cause::Argument("a number other than 0")));
                 }
                 self.reads_metadata = true;
-                (Instruction::DigestModulo(modulus), Kind::Integer)
+                (Instruction::DigestModulo(modulus), ExpressionType::Integer)
             }
             65..=74 => {
                 self.reads_metadata = true;
@@ -374,7 +374,10 @@ impl<'e> Builder<'e> {
             }
             80 => {
                 let kind = self.kind()?;
-                if !matches!(kind, Kind::Integer | Kind::String | Kind::Blob) {
+                if !matches!(
+                    kind,
+                    ExpressionType::Integer | ExpressionType::String | ExpressionType::Blob
+                ) {
                     return Err(self.error(Cause::Argument("the type of a key")));
                 }
                 self.reads_bins = true;
@@ -387,15 +390,18 @@ impl<'e> Builder<'e> {
             }
             82 => {
                 self.reads_bins = true;
-                (Instruction::BinType(self.bin_name()?), Kind::Integer)
+                (
+                    Instruction::BinType(self.bin_name()?),
+                    ExpressionType::Integer,
+                )
             }
-            100 => (Instruction::Remove, Kind::Remove),
+            100 => (Instruction::Remove, ExpressionType::Remove),
             122 => {
                 let kind = self.kind()?;
                 let part = match self.integer()? {
                     0 => ChildPart::Key,
                     1 => ChildPart::Value,
-                    2 if kind == Kind::Integer => ChildPart::Index,
+                    2 if kind == ExpressionType::Integer => ChildPart::Index,
                     _ => {
                         return Err(self.error(Cause::Argument("a built-in variable of this type")));
                     }
@@ -416,7 +422,7 @@ impl<'e> Builder<'e> {
                 if !crate::operation::element::is_list(first) {
                     return Err(self.error(Cause::Argument("a list")));
                 }
-                (Instruction::List(span), Kind::List)
+                (Instruction::List(span), ExpressionType::List)
             }
             _ => return Err(self.error(Cause::Code)),
         };
@@ -457,7 +463,11 @@ impl<'e> Builder<'e> {
     }
 
     /// Makes a variable visible and gives its place.
-    pub(super) fn define(&mut self, name: Span, kind: Kind) -> Result<u32, ExpressionError> {
+    pub(super) fn define(
+        &mut self,
+        name: Span,
+        kind: ExpressionType,
+    ) -> Result<u32, ExpressionError> {
         let name = self.name_at(name);
         let place = self.names.len();
         self.variables = self.variables.max(place + 1);
@@ -483,18 +493,18 @@ impl<'e> Builder<'e> {
     }
 }
 
-fn field(code: i64) -> (Field, Kind) {
+fn field(code: i64) -> (Field, ExpressionType) {
     match code {
-        65 => (Field::DeviceSize, Kind::Integer),
-        66 => (Field::LastUpdate, Kind::Integer),
-        67 => (Field::SinceUpdate, Kind::Integer),
-        68 => (Field::VoidTime, Kind::Integer),
-        69 => (Field::TimeToLive, Kind::Integer),
-        70 => (Field::SetName, Kind::String),
-        71 => (Field::KeyExists, Kind::Bool),
-        72 => (Field::IsTombstone, Kind::Bool),
-        73 => (Field::MemorySize, Kind::Integer),
-        _ => (Field::RecordSize, Kind::Integer),
+        65 => (Field::DeviceSize, ExpressionType::Integer),
+        66 => (Field::LastUpdate, ExpressionType::Integer),
+        67 => (Field::SinceUpdate, ExpressionType::Integer),
+        68 => (Field::VoidTime, ExpressionType::Integer),
+        69 => (Field::TimeToLive, ExpressionType::Integer),
+        70 => (Field::SetName, ExpressionType::String),
+        71 => (Field::KeyExists, ExpressionType::Bool),
+        72 => (Field::IsTombstone, ExpressionType::Bool),
+        73 => (Field::MemorySize, ExpressionType::Integer),
+        _ => (Field::RecordSize, ExpressionType::Integer),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::build::{Builder, Built, comparison};
 use super::number::{Arithmetic, Shape};
 use super::program::{CallTemplate, Instruction, Piece, Span};
-use super::{Cause, ExpressionError, Kind};
+use super::{Cause, ExpressionError, ExpressionType};
 use crate::operation::System;
 
 /// Most arguments of a call that are expressions.
@@ -19,16 +19,16 @@ pub(super) struct Frame {
     count: usize,
     /// Those that are complete.
     done: usize,
-    state: State,
+    state: Partial,
 }
 
 /// What is known of the arguments so far.
-pub(super) enum State {
+pub(super) enum Partial {
     Compare {
         /// Steps that were there before.
         start: usize,
         /// Steps with the first argument, and its type.
-        first: Option<(usize, Kind)>,
+        first: Option<(usize, ExpressionType)>,
     },
     Matches(u32),
     Within,
@@ -43,11 +43,11 @@ pub(super) enum State {
     Arithmetic {
         operation: Arithmetic,
         shape: Shape,
-        first: Option<Kind>,
+        first: Option<ExpressionType>,
     },
     /// Conditions and results in turn, then the default.
     Conditional {
-        results: Option<Kind>,
+        results: Option<ExpressionType>,
         branch: Option<usize>,
         jumps: Vec<usize>,
         pending: Vec<usize>,
@@ -72,10 +72,10 @@ pub(super) struct Call {
     /// The payload is complete; what it works on comes next.
     is_payload_done: bool,
     /// The type of that.
-    works_on: Option<Kind>,
+    works_on: Option<ExpressionType>,
 }
 
-impl State {
+impl Partial {
     pub(super) fn conditional() -> Self {
         Self::Conditional {
             results: None,
@@ -95,18 +95,22 @@ impl State {
 }
 
 /// Fails unless the argument is of this type.
-fn expect(builder: &Builder<'_>, built: Built, kind: Kind) -> Result<(), ExpressionError> {
+fn expect(
+    builder: &Builder<'_>,
+    built: Built,
+    kind: ExpressionType,
+) -> Result<(), ExpressionError> {
     if built.kind == kind {
         return Ok(());
     }
-    Err(builder.error(Cause::Kind {
+    Err(builder.error(Cause::Type {
         expected: kind.name(),
         found: built.kind,
     }))
 }
 
 impl Frame {
-    pub(super) fn new(code: i64, count: usize, state: State) -> Self {
+    pub(super) fn new(code: i64, count: usize, state: Partial) -> Self {
         Self {
             code,
             count,
@@ -118,13 +122,13 @@ impl Frame {
     /// Whether the operation may have so many arguments.
     pub(super) fn count_fits(&self) -> bool {
         match &self.state {
-            State::Compare { .. } | State::Within | State::InList => self.count == 2,
-            State::Matches(_) | State::Not | State::Entries(_) => self.count == 1,
-            State::Join { .. } | State::Exclusive => self.count >= 2,
-            State::Conditional { .. } | State::Variables { .. } => {
+            Partial::Compare { .. } | Partial::Within | Partial::InList => self.count == 2,
+            Partial::Matches(_) | Partial::Not | Partial::Entries(_) => self.count == 1,
+            Partial::Join { .. } | Partial::Exclusive => self.count >= 2,
+            Partial::Conditional { .. } | Partial::Variables { .. } => {
                 self.count >= 3 && self.count % 2 == 1
             }
-            State::Arithmetic { shape, .. } => match shape {
+            Partial::Arithmetic { shape, .. } => match shape {
                 Shape::Same(0) | Shape::Integers(0) => self.count >= 1,
                 Shape::Same(count) | Shape::Integers(count) | Shape::Floats(count) => {
                     self.count == *count
@@ -132,14 +136,14 @@ impl Frame {
                 Shape::FloatToInteger | Shape::IntegerToFloat => self.count == 1,
                 Shape::IntegerAndBool => self.count == 2,
             },
-            State::Call(_) => true,
+            Partial::Call(_) => true,
         }
     }
 
     /// Begins a call whose type and system are read.
     pub(super) fn call(
         builder: &mut Builder<'_>,
-        kind: Kind,
+        kind: ExpressionType,
         system: i64,
     ) -> Result<Self, ExpressionError> {
         let write = system & WRITE != 0;
@@ -165,7 +169,7 @@ impl Frame {
             works_on: None,
         };
         call.head(builder)?;
-        Ok(Self::new(127, 1, State::Call(call)))
+        Ok(Self::new(127, 1, Partial::Call(call)))
     }
 
     /// Takes an argument that is complete.
@@ -174,7 +178,7 @@ impl Frame {
         builder: &mut Builder<'_>,
         built: Built,
     ) -> Result<(), ExpressionError> {
-        if let State::Call(call) = &mut self.state {
+        if let Partial::Call(call) = &mut self.state {
             call.accept(builder, built)?;
             self.done = usize::from(call.works_on.is_some());
             return Ok(());
@@ -182,9 +186,9 @@ impl Frame {
         let place = self.done;
         self.done += 1;
         match &mut self.state {
-            State::Compare { first, .. } => {
+            Partial::Compare { first, .. } => {
                 if !built.kind.is_compared() {
-                    return Err(builder.error(Cause::Kind {
+                    return Err(builder.error(Cause::Type {
                         expected: "a type with an order",
                         found: built.kind,
                     }));
@@ -193,17 +197,17 @@ impl Frame {
                 if kind == built.kind {
                     return Ok(());
                 }
-                Err(builder.error(Cause::Kind {
+                Err(builder.error(Cause::Type {
                     expected: "the type of the other side",
                     found: built.kind,
                 }))
             }
-            State::Matches(_) => expect(builder, built, Kind::String),
-            State::Within => expect(builder, built, Kind::GeoJson),
-            State::InList if place == 0 => Ok(()),
-            State::InList => expect(builder, built, Kind::List),
-            State::Join { on, jumps } => {
-                expect(builder, built, Kind::Bool)?;
+            Partial::Matches(_) => expect(builder, built, ExpressionType::String),
+            Partial::Within => expect(builder, built, ExpressionType::GeoJson),
+            Partial::InList if place == 0 => Ok(()),
+            Partial::InList => expect(builder, built, ExpressionType::List),
+            Partial::Join { on, jumps } => {
+                expect(builder, built, ExpressionType::Bool)?;
                 let on = *on;
                 jumps.push(builder.code.len());
                 builder.emit(match place {
@@ -211,20 +215,22 @@ impl Frame {
                     _ => Instruction::Join { on, end: 0 },
                 })
             }
-            State::Not | State::Exclusive => expect(builder, built, Kind::Bool),
-            State::Entries(_) => Ok(()),
-            State::Arithmetic { shape, first, .. } => {
+            Partial::Not | Partial::Exclusive => expect(builder, built, ExpressionType::Bool),
+            Partial::Entries(_) => Ok(()),
+            Partial::Arithmetic { shape, first, .. } => {
                 let expected = match (*shape, *first) {
                     (Shape::Same(_), Some(first)) => first,
-                    (Shape::Same(_), None) if built.kind == Kind::Float => Kind::Float,
-                    (Shape::Floats(_) | Shape::FloatToInteger, _) => Kind::Float,
-                    (Shape::IntegerAndBool, Some(_)) => Kind::Bool,
-                    _ => Kind::Integer,
+                    (Shape::Same(_), None) if built.kind == ExpressionType::Float => {
+                        ExpressionType::Float
+                    }
+                    (Shape::Floats(_) | Shape::FloatToInteger, _) => ExpressionType::Float,
+                    (Shape::IntegerAndBool, Some(_)) => ExpressionType::Bool,
+                    _ => ExpressionType::Integer,
                 };
                 first.get_or_insert(built.kind);
                 expect(builder, built, expected)
             }
-            State::Conditional {
+            Partial::Conditional {
                 results,
                 branch,
                 jumps,
@@ -232,7 +238,7 @@ impl Frame {
             } => {
                 let is_default = place + 1 == self.count;
                 if place.is_multiple_of(2) && !is_default {
-                    expect(builder, built, Kind::Bool)?;
+                    expect(builder, built, ExpressionType::Bool)?;
                     *branch = Some(builder.code.len());
                     pending.push(builder.code.len());
                     return builder.emit(Instruction::Branch {
@@ -243,7 +249,7 @@ impl Frame {
                 if !built.is_unknown {
                     let kind = *results.get_or_insert(built.kind);
                     if kind != built.kind {
-                        return Err(builder.error(Cause::Kind {
+                        return Err(builder.error(Cause::Type {
                             expected: "the type of the other results",
                             found: built.kind,
                         }));
@@ -262,7 +268,7 @@ impl Frame {
                 }
                 Ok(())
             }
-            State::Variables {
+            Partial::Variables {
                 name,
                 defined,
                 body,
@@ -277,7 +283,7 @@ impl Frame {
                 defined.push(taken);
                 builder.emit(Instruction::Store(place))
             }
-            State::Call(_) => Ok(()),
+            Partial::Call(_) => Ok(()),
         }
     }
 
@@ -286,13 +292,13 @@ impl Frame {
         &mut self,
         builder: &mut Builder<'_>,
     ) -> Result<Option<Built>, ExpressionError> {
-        if let State::Call(call) = &mut self.state {
+        if let Partial::Call(call) = &mut self.state {
             return match self.done {
                 0 => call.advance(builder).map(|()| None),
                 _ => call.finish(builder).map(Some),
             };
         }
-        if let State::Variables { name, .. } = &mut self.state
+        if let Partial::Variables { name, .. } = &mut self.state
             && self.done + 1 < self.count
             && name.is_none()
         {
@@ -308,26 +314,29 @@ impl Frame {
     fn finish(&mut self, builder: &mut Builder<'_>) -> Result<Built, ExpressionError> {
         let count = u32::try_from(self.count).unwrap_or(u32::MAX);
         let (instruction, kind) = match &mut self.state {
-            State::Compare { start, first } => {
+            Partial::Compare { start, first } => {
                 let operation = comparison(self.code);
                 // A bin on one side and a number on the other, each a single step.
                 let parts = builder.code.get(*start..).unwrap_or_default();
                 if let [
-                    Instruction::Bin(Kind::Integer, name),
+                    Instruction::Bin(ExpressionType::Integer, name),
                     Instruction::Integer(value),
                 ] = *parts
                     && first.is_some_and(|(middle, _)| middle == *start + 1)
                 {
                     builder.code.truncate(*start);
-                    (Instruction::CompareBin(operation, name, value), Kind::Bool)
+                    (
+                        Instruction::CompareBin(operation, name, value),
+                        ExpressionType::Bool,
+                    )
                 } else {
-                    (Instruction::Compare(operation), Kind::Bool)
+                    (Instruction::Compare(operation), ExpressionType::Bool)
                 }
             }
-            State::Matches(pattern) => (Instruction::Matches(*pattern), Kind::Bool),
-            State::Within => (Instruction::Within, Kind::Bool),
-            State::InList => (Instruction::InList, Kind::Bool),
-            State::Join { jumps, .. } => {
+            Partial::Matches(pattern) => (Instruction::Matches(*pattern), ExpressionType::Bool),
+            Partial::Within => (Instruction::Within, ExpressionType::Bool),
+            Partial::InList => (Instruction::InList, ExpressionType::Bool),
+            Partial::Join { jumps, .. } => {
                 let here = builder.here();
                 for jump in jumps {
                     if let Some(Instruction::Decide { end, .. } | Instruction::Join { end, .. }) =
@@ -336,26 +345,26 @@ impl Frame {
                         *end = here;
                     }
                 }
-                return Ok(Built::of(Kind::Bool));
+                return Ok(Built::of(ExpressionType::Bool));
             }
-            State::Not => (Instruction::Not, Kind::Bool),
-            State::Exclusive => (Instruction::Exclusive(count), Kind::Bool),
-            State::Entries(instruction) => (instruction.clone(), Kind::List),
-            State::Arithmetic {
+            Partial::Not => (Instruction::Not, ExpressionType::Bool),
+            Partial::Exclusive => (Instruction::Exclusive(count), ExpressionType::Bool),
+            Partial::Entries(instruction) => (instruction.clone(), ExpressionType::List),
+            Partial::Arithmetic {
                 operation,
                 shape,
                 first,
             } => {
                 let kind = match shape {
-                    Shape::Same(_) => first.unwrap_or(Kind::Integer),
+                    Shape::Same(_) => first.unwrap_or(ExpressionType::Integer),
                     Shape::Integers(_) | Shape::FloatToInteger | Shape::IntegerAndBool => {
-                        Kind::Integer
+                        ExpressionType::Integer
                     }
-                    Shape::Floats(_) | Shape::IntegerToFloat => Kind::Float,
+                    Shape::Floats(_) | Shape::IntegerToFloat => ExpressionType::Float,
                 };
                 (Instruction::Arithmetic(*operation, count), kind)
             }
-            State::Conditional {
+            Partial::Conditional {
                 results,
                 jumps,
                 pending,
@@ -369,15 +378,15 @@ impl Frame {
                         _ => {}
                     }
                 }
-                return Ok(Built::of(results.unwrap_or(Kind::Bool)));
+                return Ok(Built::of(results.unwrap_or(ExpressionType::Bool)));
             }
-            State::Variables { defined, body, .. } => {
+            Partial::Variables { defined, body, .. } => {
                 for name in defined {
                     builder.forget(*name);
                 }
                 return body.ok_or_else(|| builder.error(Cause::Count));
             }
-            State::Call(call) => return call.finish(builder),
+            Partial::Call(call) => return call.finish(builder),
         };
         builder.emit(instruction)?;
         Ok(Built::of(kind))
@@ -457,12 +466,15 @@ impl Call {
             return Ok(());
         }
         let fits = match self.template.system {
-            System::Collection => matches!(built.kind, Kind::List | Kind::Map | Kind::Nil),
-            System::Bit => matches!(built.kind, Kind::Blob | Kind::Nil),
-            System::Sketch => matches!(built.kind, Kind::Sketch | Kind::Nil),
+            System::Collection => matches!(
+                built.kind,
+                ExpressionType::List | ExpressionType::Map | ExpressionType::Nil
+            ),
+            System::Bit => matches!(built.kind, ExpressionType::Blob | ExpressionType::Nil),
+            System::Sketch => matches!(built.kind, ExpressionType::Sketch | ExpressionType::Nil),
         };
         if !fits {
-            return Err(builder.error(Cause::Kind {
+            return Err(builder.error(Cause::Type {
                 expected: "what the called operation works on",
                 found: built.kind,
             }));
@@ -473,7 +485,7 @@ impl Call {
 
     fn finish(&mut self, builder: &mut Builder<'_>) -> Result<Built, ExpressionError> {
         let kind = match self.works_on {
-            Some(Kind::Nil) => Kind::Nil,
+            Some(ExpressionType::Nil) => ExpressionType::Nil,
             _ => self.template.kind,
         };
         let number = u32::try_from(builder.calls.len()).unwrap_or(u32::MAX);

@@ -2,7 +2,7 @@ use protocol::particle::ParticleType;
 
 /// Type of an expression's value, known when it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ExpressionType {
     /// No value.
     Nil,
     /// A truth value, of which the third is "unknown".
@@ -29,7 +29,7 @@ pub enum Kind {
     Special,
 }
 
-impl Kind {
+impl ExpressionType {
     /// The type with this number on the wire.
     pub(super) fn of_number(number: i64) -> Option<Self> {
         Some(match number {

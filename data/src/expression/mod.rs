@@ -31,7 +31,7 @@ use protocol::msgpack::MsgpackError;
 use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 
-pub use kind::Kind;
+pub use kind::ExpressionType;
 pub use nested::RecordExpressions;
 pub use operation::{ModifyExpression, ReadExpression};
 pub use regex::{Pattern, PatternError};
@@ -76,11 +76,11 @@ pub enum Cause {
     Argument(&'static str),
     /// An expression of another type than the operation takes.
     #[error("{} instead of {expected}", found.name())]
-    Kind {
+    Type {
         /// What the operation takes.
         expected: &'static str,
         /// What it gets.
-        found: Kind,
+        found: ExpressionType,
     },
     /// A variable that is not defined, is defined already, or whose name is none.
     #[error("no such variable, or no name for a new one")]
@@ -146,7 +146,7 @@ impl Expression {
 
     /// The type of its value.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ExpressionType {
         self.program.kind
     }
 
@@ -188,8 +188,8 @@ impl Expression {
             return Ok(Truth::Unknown);
         }
         Ok(match run::run(&self.program, context, work)? {
-            value::Value::Bool(true) => Truth::Yes,
-            value::Value::Bool(false) => Truth::No,
+            value::StackValue::Bool(true) => Truth::Yes,
+            value::StackValue::Bool(false) => Truth::No,
             _ => Truth::Unknown,
         })
     }
@@ -205,7 +205,7 @@ impl Expression {
     ) -> Result<Answer, TimeIsUp> {
         let value = run::run(&self.program, context, work)?;
         Ok(match value {
-            value::Value::Remove => Answer::Remove,
+            value::StackValue::Remove => Answer::Remove,
             value => value.to_particle().map_or(Answer::Unknown, Answer::Value),
         })
     }

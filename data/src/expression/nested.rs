@@ -1,6 +1,6 @@
 use super::run::{self, Context};
-use super::value::Value;
-use super::{Expression, Kind};
+use super::value::StackValue;
+use super::{Expression, ExpressionType};
 use crate::operation::OperationError;
 use crate::operation::path::{Child, Evaluated, PathExpressions};
 use crate::work::Meter;
@@ -64,12 +64,15 @@ impl PathExpressions for RecordExpressions<'_> {
             ..self.context
         };
         Ok(match run::run(&expression.program, &context, work)? {
-            Value::Unknown => Evaluated::Unknown,
-            Value::Remove => Evaluated::Remove,
-            Value::Special(_) => {
+            StackValue::Unknown => Evaluated::Unknown,
+            StackValue::Remove => Evaluated::Remove,
+            StackValue::Special(_) => {
                 return Err(OperationError::new(
                     ResultCode::PARAMETER,
-                    format!("the expression's value is a {}", Kind::Special.name()),
+                    format!(
+                        "the expression's value is a {}",
+                        ExpressionType::Special.name()
+                    ),
                 ));
             }
             value => {

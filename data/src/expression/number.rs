@@ -1,6 +1,6 @@
 //! Arithmetic of integers and doubles.
 
-use super::value::Value;
+use super::value::StackValue;
 
 /// An operation on numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,35 +81,35 @@ impl Arithmetic {
     }
 
     /// The result; unknown as soon as an argument is, and where there is none.
-    pub(super) fn apply(self, arguments: &[Value<'_>]) -> Value<'static> {
+    pub(super) fn apply(self, arguments: &[StackValue<'_>]) -> StackValue<'static> {
         match arguments {
-            [Value::Integer(first), rest @ ..] => match self.integers(*first, rest) {
+            [StackValue::Integer(first), rest @ ..] => match self.integers(*first, rest) {
                 Some(value) => value,
-                None => Value::Unknown,
+                None => StackValue::Unknown,
             },
-            [Value::Float(first), rest @ ..] => match self.floats(*first, rest) {
+            [StackValue::Float(first), rest @ ..] => match self.floats(*first, rest) {
                 Some(value) => value,
-                None => Value::Unknown,
+                None => StackValue::Unknown,
             },
-            _ => Value::Unknown,
+            _ => StackValue::Unknown,
         }
     }
 
-    fn integers(self, first: i64, rest: &[Value<'_>]) -> Option<Value<'static>> {
+    fn integers(self, first: i64, rest: &[StackValue<'_>]) -> Option<StackValue<'static>> {
         let fold = |join: fn(i64, i64) -> i64| {
             rest.iter().try_fold(first, |sum, value| match value {
-                Value::Integer(value) => Some(join(sum, *value)),
+                StackValue::Integer(value) => Some(join(sum, *value)),
                 _ => None,
             })
         };
         let second = || match rest {
-            [Value::Integer(second)] => Some(*second),
+            [StackValue::Integer(second)] => Some(*second),
             _ => None,
         };
         let count = || second().map(|count| (count & 63) as u32);
         let scan = |left: bool| {
             let wanted = match rest {
-                [Value::Bool(wanted)] => *wanted,
+                [StackValue::Bool(wanted)] => *wanted,
                 _ => return None,
             };
             let bits = if wanted { first } else { !first };
@@ -121,7 +121,7 @@ impl Arithmetic {
                 63 - i64::from(bits.trailing_zeros())
             })
         };
-        Some(Value::Integer(match self {
+        Some(StackValue::Integer(match self {
             Self::Add => fold(i64::wrapping_add)?,
             Self::Subtract if rest.is_empty() => first.wrapping_neg(),
             Self::Subtract => fold(i64::wrapping_sub)?,
@@ -132,7 +132,7 @@ impl Arithmetic {
                     _ => (
                         first,
                         rest.iter().try_fold(1, |product: i64, value| match value {
-                            Value::Integer(value) => Some(product.wrapping_mul(*value)),
+                            StackValue::Integer(value) => Some(product.wrapping_mul(*value)),
                             _ => None,
                         })?,
                     ),
@@ -149,7 +149,7 @@ impl Arithmetic {
             Self::Absolute => first.wrapping_abs(),
             Self::ToFloat => {
                 #[expect(clippy::cast_precision_loss, reason = "that is the operation")]
-                return Some(Value::Float(first as f64));
+                return Some(StackValue::Float(first as f64));
             }
             Self::And => fold(|a, b| a & b)?,
             Self::Or => fold(|a, b| a | b)?,
@@ -169,18 +169,18 @@ impl Arithmetic {
         }))
     }
 
-    fn floats(self, first: f64, rest: &[Value<'_>]) -> Option<Value<'static>> {
+    fn floats(self, first: f64, rest: &[StackValue<'_>]) -> Option<StackValue<'static>> {
         let fold = |start: f64, join: fn(f64, f64) -> f64| {
             rest.iter().try_fold(start, |sum, value| match value {
-                Value::Float(value) => Some(join(sum, *value)),
+                StackValue::Float(value) => Some(join(sum, *value)),
                 _ => None,
             })
         };
         let second = || match rest {
-            [Value::Float(second)] => Some(*second),
+            [StackValue::Float(second)] => Some(*second),
             _ => None,
         };
-        Some(Value::Float(match self {
+        Some(StackValue::Float(match self {
             Self::Add => fold(first, |a, b| a + b)?,
             Self::Subtract if rest.is_empty() => 0.0 - first,
             Self::Subtract => fold(first, |a, b| a - b)?,
@@ -192,7 +192,7 @@ impl Arithmetic {
             Self::Absolute => first.abs(),
             Self::Floor => first.floor(),
             Self::Ceiling => first.ceil(),
-            Self::ToInteger => return Some(Value::Integer(to_integer(first))),
+            Self::ToInteger => return Some(StackValue::Integer(to_integer(first))),
             // A value that is not a number is never the smaller or larger one.
             Self::Min => fold(first, |a, b| if b < a { b } else { a })?,
             Self::Max => fold(first, |a, b| if b > a { b } else { a })?,

@@ -5,7 +5,7 @@ use protocol::particle::{Particle, ParticleType, is_sketch};
 use protocol::result_code::ResultCode;
 
 use super::run::Context;
-use super::{Answer, Expression, Kind};
+use super::{Answer, Expression, ExpressionType};
 use crate::operation::{Applied, Change, OperationError, element};
 use crate::particle;
 use crate::work::Meter;
@@ -60,7 +60,7 @@ fn parse(payload: &[u8], allowed: i64) -> Result<(Expression, i64), OperationErr
         )));
     }
     let expression = Expression::parse(expression)?;
-    if expression.kind() == Kind::Special {
+    if expression.kind() == ExpressionType::Special {
         return Err(refused("the expression is a wildcard or infinity"));
     }
     Ok((expression, flags))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::particle::ParticleType;
 
 use super::number::Arithmetic;
-use super::{Kind, Pattern};
+use super::{ExpressionType, Pattern};
 use crate::bin::BinName;
 use crate::geo::Geometry;
 use crate::operation::System;
@@ -68,12 +68,12 @@ pub(super) enum Instruction {
     Map(Span),
     Special(Span),
     Remove,
-    Bin(Kind, BinName),
+    Bin(ExpressionType, BinName),
     BinType(BinName),
-    Key(Kind),
+    Key(ExpressionType),
     Field(Field),
     DigestModulo(u32),
-    Child(Kind, ChildPart),
+    Child(ExpressionType, ChildPart),
     /// Pops two values.
     Compare(Comparison),
     /// Compares an integer bin with a number: the most frequent three steps in one.
@@ -117,7 +117,7 @@ pub(super) enum Instruction {
 /// A call of an operation on a list, map, blob or sketch.
 #[derive(Clone, Debug)]
 pub(super) struct CallTemplate {
-    pub(super) kind: Kind,
+    pub(super) kind: ExpressionType,
     pub(super) system: System,
     pub(super) write: bool,
     /// The payload: bytes of the encoding, and holes where arguments are put.
@@ -143,7 +143,7 @@ pub(super) struct Program {
     pub(super) calls: Vec<CallTemplate>,
     /// Most variables that are visible at the same time.
     pub(super) variables: usize,
-    pub(super) kind: Kind,
+    pub(super) kind: ExpressionType,
     /// It asks for bins or the key.
     pub(super) reads_bins: bool,
     /// It asks for what is known without them.

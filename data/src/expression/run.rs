@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use protocol::msgpack::{self, Reader, Token};
 use protocol::particle::{ParticleRef, ParticleType};
 
-use super::Kind;
+use super::ExpressionType;
 use super::nested::Nested;
 use super::program::{CallTemplate, ChildPart, Comparison, Field, Instruction, Piece, Program};
-use super::value::{Data, Value};
+use super::value::{Data, StackValue};
 use crate::bin::Bins;
 use crate::geo::Geometry;
 use crate::metadata::Metadata;
@@ -58,10 +58,10 @@ impl<'r> Context<'r> {
         }
     }
 
-    fn bin(&self, kind: Kind, name: &[u8]) -> Value<'r> {
+    fn bin(&self, kind: ExpressionType, name: &[u8]) -> StackValue<'r> {
         match self.bins.and_then(|bins| bins.bin(name)) {
-            Some(particle) => Value::of_particle(kind, particle),
-            None => Value::Unknown,
+            Some(particle) => StackValue::of_particle(kind, particle),
+            None => StackValue::Unknown,
         }
     }
 
@@ -73,14 +73,14 @@ impl<'r> Context<'r> {
         }
     }
 
-    fn field(&self, field: Field) -> Value<'r> {
+    fn field(&self, field: Field) -> StackValue<'r> {
         let metadata = &self.metadata;
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let void_time = || match metadata.void_time {
             0 => None,
             seconds => Some(i64::from(seconds)),
         };
-        Value::Integer(match field {
+        StackValue::Integer(match field {
             // Records are kept in memory.
             Field::DeviceSize => 0,
             Field::MemorySize | Field::RecordSize => signed(metadata.size),
@@ -95,28 +95,28 @@ impl<'r> Context<'r> {
                 void_time().map_or(-1, |seconds| (seconds - signed(self.now_ms / 1000)).max(0))
             }
             Field::SetName => {
-                return Value::Text(ParticleType::STRING, Data::Borrowed(metadata.set));
+                return StackValue::Text(ParticleType::STRING, Data::Borrowed(metadata.set));
             }
-            Field::KeyExists => return Value::Bool(metadata.key.is_some()),
-            Field::IsTombstone => return Value::Bool(false),
+            Field::KeyExists => return StackValue::Bool(metadata.key.is_some()),
+            Field::IsTombstone => return StackValue::Bool(false),
         })
     }
 
-    fn digest_modulo(&self, modulus: u32) -> Value<'r> {
+    fn digest_modulo(&self, modulus: u32) -> StackValue<'r> {
         let [.., a, b, c, d] = self.metadata.digest.0;
-        Value::Integer((u32::from_le_bytes([a, b, c, d]) % modulus.max(1)).into())
+        StackValue::Integer((u32::from_le_bytes([a, b, c, d]) % modulus.max(1)).into())
     }
 
-    fn part(&self, kind: Kind, part: ChildPart) -> Value<'r> {
+    fn part(&self, kind: ExpressionType, part: ChildPart) -> StackValue<'r> {
         match (part, self.child) {
-            (ChildPart::Key, Some(Child::Pair { key, .. })) => Value::of_element(kind, key),
+            (ChildPart::Key, Some(Child::Pair { key, .. })) => StackValue::of_element(kind, key),
             (ChildPart::Value, Some(Child::Pair { value, .. } | Child::Element { value, .. })) => {
-                Value::of_element(kind, value)
+                StackValue::of_element(kind, value)
             }
             (ChildPart::Index, Some(Child::Element { index, .. })) => {
-                i64::try_from(index).map_or(Value::Unknown, Value::Integer)
+                i64::try_from(index).map_or(StackValue::Unknown, StackValue::Integer)
             }
-            _ => Value::Unknown,
+            _ => StackValue::Unknown,
         }
     }
 }
@@ -126,74 +126,76 @@ pub(super) fn run<'r>(
     program: &'r Program,
     context: &Context<'r>,
     work: &mut dyn Meter,
-) -> Result<Value<'r>, TimeIsUp> {
+) -> Result<StackValue<'r>, TimeIsUp> {
     work.spend(program.code.len().saturating_mul(STEP))?;
-    let mut stack: Vec<Value<'r>> = Vec::with_capacity(program.code.len().min(8));
-    let mut variables: Vec<Value<'r>> = vec![Value::Unknown; program.variables];
+    let mut stack: Vec<StackValue<'r>> = Vec::with_capacity(program.code.len().min(8));
+    let mut variables: Vec<StackValue<'r>> = vec![StackValue::Unknown; program.variables];
     let mut at = 0;
     while let Some(instruction) = program.code.get(at) {
         at += 1;
         let value = match instruction {
-            Instruction::Unknown => Value::Unknown,
-            Instruction::Nil => Value::Nil,
-            Instruction::Bool(value) => Value::Bool(*value),
-            Instruction::Integer(value) => Value::Integer(*value),
-            Instruction::Float(value) => Value::Float(*value),
+            Instruction::Unknown => StackValue::Unknown,
+            Instruction::Nil => StackValue::Nil,
+            Instruction::Bool(value) => StackValue::Bool(*value),
+            Instruction::Integer(value) => StackValue::Integer(*value),
+            Instruction::Float(value) => StackValue::Float(*value),
             Instruction::Text(kind, span) => {
-                Value::Text(*kind, Data::Borrowed(program.bytes(*span)))
+                StackValue::Text(*kind, Data::Borrowed(program.bytes(*span)))
             }
             Instruction::Place(number) => match program.places.get(*number as usize) {
                 Some((span, place)) => {
-                    Value::Place(Data::Borrowed(program.bytes(*span)), Some(place))
+                    StackValue::Place(Data::Borrowed(program.bytes(*span)), Some(place))
                 }
-                None => Value::Unknown,
+                None => StackValue::Unknown,
             },
-            Instruction::List(span) => Value::List(Data::Borrowed(program.bytes(*span))),
-            Instruction::Map(span) => Value::Map(Data::Borrowed(program.bytes(*span))),
-            Instruction::Special(span) => Value::Special(Data::Borrowed(program.bytes(*span))),
-            Instruction::Remove => Value::Remove,
+            Instruction::List(span) => StackValue::List(Data::Borrowed(program.bytes(*span))),
+            Instruction::Map(span) => StackValue::Map(Data::Borrowed(program.bytes(*span))),
+            Instruction::Special(span) => StackValue::Special(Data::Borrowed(program.bytes(*span))),
+            Instruction::Remove => StackValue::Remove,
             Instruction::Bin(kind, name) => {
                 context.count_look_up(work)?;
                 context.bin(*kind, name.as_bytes())
             }
             Instruction::BinType(name) => match context.bins {
-                Some(bins) => Value::Integer(
+                Some(bins) => StackValue::Integer(
                     bins.bin(name.as_bytes())
                         .map_or(0, |particle| particle.kind.0.into()),
                 ),
-                None => Value::Unknown,
+                None => StackValue::Unknown,
             },
             Instruction::Key(kind) => match (context.bins, context.metadata.key) {
-                (Some(_), Some(key)) => Value::of_particle(*kind, key),
-                _ => Value::Unknown,
+                (Some(_), Some(key)) => StackValue::of_particle(*kind, key),
+                _ => StackValue::Unknown,
             },
             Instruction::Field(field) => context.field(*field),
             Instruction::DigestModulo(modulus) => context.digest_modulo(*modulus),
             Instruction::Child(kind, part) => context.part(*kind, *part),
             Instruction::CompareBin(comparison, name, number) => {
                 context.count_look_up(work)?;
-                match context.bin(Kind::Integer, name.as_bytes()) {
-                    Value::Integer(value) => Value::Bool(comparison.holds(Some(value.cmp(number)))),
-                    _ => Value::Unknown,
+                match context.bin(ExpressionType::Integer, name.as_bytes()) {
+                    StackValue::Integer(value) => {
+                        StackValue::Bool(comparison.holds(Some(value.cmp(number))))
+                    }
+                    _ => StackValue::Unknown,
                 }
             }
             Instruction::Compare(comparison) => {
                 let (right, left) = (pop(&mut stack), pop(&mut stack));
                 work.bytes(left.size().min(right.size()).saturating_mul(8))?;
                 match left.compare(&right) {
-                    Some(order) => Value::Bool(comparison.holds(order)),
-                    None => Value::Unknown,
+                    Some(order) => StackValue::Bool(comparison.holds(order)),
+                    None => StackValue::Unknown,
                 }
             }
             Instruction::Matches(number) => {
                 match (pop(&mut stack), program.patterns.get(*number as usize)) {
-                    (Value::Text(ParticleType::STRING, text), Some(pattern)) => {
+                    (StackValue::Text(ParticleType::STRING, text), Some(pattern)) => {
                         match pattern.is_match(&text, work)? {
-                            Some(found) => Value::Bool(found),
-                            None => Value::Unknown,
+                            Some(found) => StackValue::Bool(found),
+                            None => StackValue::Unknown,
                         }
                     }
-                    _ => Value::Unknown,
+                    _ => StackValue::Unknown,
                 }
             }
             Instruction::Within => {
@@ -205,7 +207,7 @@ pub(super) fn run<'r>(
                 in_list(&value, &list, work)?
             }
             Instruction::Decide { on, end } => {
-                if matches!(stack.last(), Some(Value::Bool(value)) if value == on) {
+                if matches!(stack.last(), Some(StackValue::Bool(value)) if value == on) {
                     at = *end as usize;
                 }
                 continue;
@@ -214,17 +216,17 @@ pub(super) fn run<'r>(
                 let value = pop(&mut stack);
                 let below = pop(&mut stack);
                 match (below, value) {
-                    (_, Value::Bool(value)) if value == *on => {
+                    (_, StackValue::Bool(value)) if value == *on => {
                         at = *end as usize;
-                        Value::Bool(*on)
+                        StackValue::Bool(*on)
                     }
-                    (Value::Bool(_), Value::Bool(value)) => Value::Bool(value),
-                    _ => Value::Unknown,
+                    (StackValue::Bool(_), StackValue::Bool(value)) => StackValue::Bool(value),
+                    _ => StackValue::Unknown,
                 }
             }
             Instruction::Not => match pop(&mut stack) {
-                Value::Bool(value) => Value::Bool(!value),
-                _ => Value::Unknown,
+                StackValue::Bool(value) => StackValue::Bool(!value),
+                _ => StackValue::Unknown,
             },
             Instruction::Exclusive(count) => {
                 let from = stack.len().saturating_sub(*count as usize);
@@ -247,17 +249,17 @@ pub(super) fn run<'r>(
             }
             Instruction::Load(place) => match variables.get(*place as usize) {
                 Some(value) => value.clone(),
-                None => Value::Unknown,
+                None => StackValue::Unknown,
             },
             Instruction::Branch { otherwise, end } => match pop(&mut stack) {
-                Value::Bool(true) => continue,
-                Value::Bool(false) => {
+                StackValue::Bool(true) => continue,
+                StackValue::Bool(false) => {
                     at = *otherwise as usize;
                     continue;
                 }
                 _ => {
                     at = *end as usize;
-                    Value::Unknown
+                    StackValue::Unknown
                 }
             },
             Instruction::Jump(target) => {
@@ -273,7 +275,7 @@ pub(super) fn run<'r>(
                     let arguments = stack.split_off(from);
                     call(program, context, template, on, &arguments, work)?
                 }
-                None => Value::Unknown,
+                None => StackValue::Unknown,
             },
         };
         stack.push(value);
@@ -282,8 +284,8 @@ pub(super) fn run<'r>(
 }
 
 /// The program was checked, so the stack holds what it takes.
-fn pop<'r>(stack: &mut Vec<Value<'r>>) -> Value<'r> {
-    stack.pop().unwrap_or(Value::Unknown)
+fn pop<'r>(stack: &mut Vec<StackValue<'r>>) -> StackValue<'r> {
+    stack.pop().unwrap_or(StackValue::Unknown)
 }
 
 impl Comparison {
@@ -299,26 +301,26 @@ impl Comparison {
     }
 }
 
-fn exclusive(arguments: &[Value<'_>]) -> Value<'static> {
+fn exclusive(arguments: &[StackValue<'_>]) -> StackValue<'static> {
     let mut found = 0;
     for argument in arguments {
         match argument {
-            Value::Bool(true) if found == 1 => return Value::Bool(false),
-            Value::Bool(true) => found += 1,
-            Value::Bool(false) => {}
-            _ => return Value::Unknown,
+            StackValue::Bool(true) if found == 1 => return StackValue::Bool(false),
+            StackValue::Bool(true) => found += 1,
+            StackValue::Bool(false) => {}
+            _ => return StackValue::Unknown,
         }
     }
-    Value::Bool(found == 1)
+    StackValue::Bool(found == 1)
 }
 
 fn within(
-    left: &Value<'_>,
-    right: &Value<'_>,
+    left: &StackValue<'_>,
+    right: &StackValue<'_>,
     work: &mut dyn Meter,
-) -> Result<Value<'static>, TimeIsUp> {
-    let (Value::Place(a, x), Value::Place(b, y)) = (left, right) else {
-        return Ok(Value::Unknown);
+) -> Result<StackValue<'static>, TimeIsUp> {
+    let (StackValue::Place(a, x), StackValue::Place(b, y)) = (left, right) else {
+        return Ok(StackValue::Unknown);
     };
     // A corner takes about ten bytes and a hundred units.
     work.spend((a.len() + b.len()).saturating_mul(10))?;
@@ -333,53 +335,57 @@ fn within(
             _ => false,
         },
     };
-    Ok(Value::Bool(found))
+    Ok(StackValue::Bool(found))
 }
 
 fn in_list(
-    value: &Value<'_>,
-    list: &Value<'_>,
+    value: &StackValue<'_>,
+    list: &StackValue<'_>,
     work: &mut dyn Meter,
-) -> Result<Value<'static>, TimeIsUp> {
-    let Value::List(data) = list else {
-        return Ok(Value::Unknown);
+) -> Result<StackValue<'static>, TimeIsUp> {
+    let StackValue::List(data) = list else {
+        return Ok(StackValue::Unknown);
     };
     let mut wanted = Vec::with_capacity(value.size() + 9);
     if !value.encode(&mut wanted) {
-        return Ok(Value::Unknown);
+        return Ok(StackValue::Unknown);
     }
     work.spend(data.len().saturating_mul(4))?;
     let list = collection::visible(ParticleRef::new(ParticleType::LIST, data));
     let mut reader = Reader::new(&list);
     let Ok(Token::List(count)) = reader.token() else {
-        return Ok(Value::Unknown);
+        return Ok(StackValue::Unknown);
     };
     let Ok((_, count)) = reader.list_order(count) else {
-        return Ok(Value::Unknown);
+        return Ok(StackValue::Unknown);
     };
     for _ in 0..count {
         let Ok(element) = reader.value() else {
-            return Ok(Value::Unknown);
+            return Ok(StackValue::Unknown);
         };
         match element::compare(&wanted, element) {
-            Ok(Ordering::Equal) => return Ok(Value::Bool(true)),
+            Ok(Ordering::Equal) => return Ok(StackValue::Bool(true)),
             Ok(_) => {}
-            Err(_) => return Ok(Value::Unknown),
+            Err(_) => return Ok(StackValue::Unknown),
         }
     }
-    Ok(Value::Bool(false))
+    Ok(StackValue::Bool(false))
 }
 
 /// The keys of a map, or its values, as a list in stored order.
-fn entries(map: &Value<'_>, keys: bool, work: &mut dyn Meter) -> Result<Value<'static>, TimeIsUp> {
-    let Value::Map(data) = map else {
-        return Ok(Value::Unknown);
+fn entries(
+    map: &StackValue<'_>,
+    keys: bool,
+    work: &mut dyn Meter,
+) -> Result<StackValue<'static>, TimeIsUp> {
+    let StackValue::Map(data) = map else {
+        return Ok(StackValue::Unknown);
     };
     work.spend(data.len())?;
     let map = collection::visible(ParticleRef::new(ParticleType::MAP, data));
     Ok(match collect(&map, keys) {
-        Some(list) => Value::List(Data::Shared(list.into())),
-        None => Value::Unknown,
+        Some(list) => StackValue::List(Data::Shared(list.into())),
+        None => StackValue::Unknown,
     })
 }
 
@@ -403,10 +409,10 @@ fn call<'r>(
     program: &'r Program,
     context: &Context<'r>,
     template: &'r CallTemplate,
-    on: Value<'r>,
-    arguments: &[Value<'r>],
+    on: StackValue<'r>,
+    arguments: &[StackValue<'r>],
     work: &mut dyn Meter,
-) -> Result<Value<'r>, TimeIsUp> {
+) -> Result<StackValue<'r>, TimeIsUp> {
     let mut built = Vec::new();
     let payload = match template.payload.as_slice() {
         [Piece::Bytes(span)] => program.bytes(*span),
@@ -423,7 +429,7 @@ fn call<'r>(
                         .is_some_and(|argument| argument.encode(&mut built)),
                 };
                 if !encoded {
-                    return Ok(Value::Unknown);
+                    return Ok(StackValue::Unknown);
                 }
             }
             work.bytes(built.len())?;
@@ -438,30 +444,30 @@ fn call<'r>(
         expressions: Some(&mut expressions),
     };
     let applied = match &on {
-        Value::Nil => call.apply(None, &mut environment),
-        Value::Unknown => return Ok(Value::Unknown),
+        StackValue::Nil => call.apply(None, &mut environment),
+        StackValue::Unknown => return Ok(StackValue::Unknown),
         on => match on.with_particle(|bin| call.apply(Some(bin), &mut environment)) {
             Some(applied) => applied,
-            None => return Ok(Value::Unknown),
+            None => return Ok(StackValue::Unknown),
         },
     };
     let applied = match applied {
         Ok(applied) => applied,
         Err(error) if error.code == TimeIsUp.into() => return Err(TimeIsUp),
-        Err(_) => return Ok(Value::Unknown),
+        Err(_) => return Ok(StackValue::Unknown),
     };
     if !template.write {
         return Ok(match (applied.reply, &on) {
             // There is nothing to read where there is nothing.
-            (_, Value::Nil) => Value::Unknown,
-            (Some(particle), _) => Value::of_owned(template.kind, particle),
-            (None, _) if template.kind == Kind::Nil => Value::Nil,
-            (None, _) => Value::Unknown,
+            (_, StackValue::Nil) => StackValue::Unknown,
+            (Some(particle), _) => StackValue::of_owned(template.kind, particle),
+            (None, _) if template.kind == ExpressionType::Nil => StackValue::Nil,
+            (None, _) => StackValue::Unknown,
         });
     }
     Ok(match applied.change {
-        Change::Set(particle) => Value::of_owned(template.kind, particle),
+        Change::Set(particle) => StackValue::of_owned(template.kind, particle),
         Change::Keep if on.kind() == Some(template.kind) => on,
-        _ => Value::Unknown,
+        _ => StackValue::Unknown,
     })
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::msgpack::{self, MsgpackError, Reader, Token, order};
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 
-use super::Kind;
+use super::ExpressionType;
 use crate::geo::Geometry;
 use crate::operation::collection;
 
@@ -40,7 +40,7 @@ impl Data<'_> {
 
 /// A value.
 #[derive(Clone, Debug)]
-pub(super) enum Value<'r> {
+pub(super) enum StackValue<'r> {
     Unknown,
     Remove,
     Nil,
@@ -59,32 +59,32 @@ pub(super) enum Value<'r> {
     Special(Data<'r>),
 }
 
-impl<'r> Value<'r> {
+impl<'r> StackValue<'r> {
     /// A bin's value, when it is of this type.
-    pub(super) fn of_particle(kind: Kind, particle: ParticleRef<'r>) -> Self {
+    pub(super) fn of_particle(kind: ExpressionType, particle: ParticleRef<'r>) -> Self {
         if kind.particle() != Some(particle.kind) {
             return Self::Unknown;
         }
         let data = Data::Borrowed(particle.data);
         let value = match kind {
-            Kind::Integer => particle.as_integer().map(Self::Integer),
-            Kind::Bool => particle.as_bool().map(Self::Bool),
-            Kind::Float => particle.as_float().map(Self::Float),
-            Kind::GeoJson => particle
+            ExpressionType::Integer => particle.as_integer().map(Self::Integer),
+            ExpressionType::Bool => particle.as_bool().map(Self::Bool),
+            ExpressionType::Float => particle.as_float().map(Self::Float),
+            ExpressionType::GeoJson => particle
                 .as_geojson()
                 .map(|text| Self::Place(Data::Borrowed(text), None)),
-            Kind::List => Some(Self::List(data)),
-            Kind::Map => Some(Self::Map(data)),
+            ExpressionType::List => Some(Self::List(data)),
+            ExpressionType::Map => Some(Self::Map(data)),
             _ => Some(Self::Text(particle.kind, data)),
         };
         value.unwrap_or(Self::Unknown)
     }
 
     /// A value that an operation gave, when it is of this type.
-    pub(super) fn of_owned(kind: Kind, particle: Particle) -> Self {
+    pub(super) fn of_owned(kind: ExpressionType, particle: Particle) -> Self {
         if particle.kind == ParticleType::NIL {
             return match kind {
-                Kind::Nil => Self::Nil,
+                ExpressionType::Nil => Self::Nil,
                 _ => Self::Unknown,
             };
         }
@@ -92,26 +92,26 @@ impl<'r> Value<'r> {
             return Self::Unknown;
         }
         match kind {
-            Kind::List => Self::List(Data::Shared(particle.data)),
-            Kind::Map => Self::Map(Data::Shared(particle.data)),
-            Kind::GeoJson => match particle.as_ref().as_geojson() {
+            ExpressionType::List => Self::List(Data::Shared(particle.data)),
+            ExpressionType::Map => Self::Map(Data::Shared(particle.data)),
+            ExpressionType::GeoJson => match particle.as_ref().as_geojson() {
                 Some(text) => Self::Place(Data::Shared(particle.data.slice_ref(text)), None),
                 None => Self::Unknown,
             },
-            Kind::String | Kind::Blob | Kind::Sketch => {
+            ExpressionType::String | ExpressionType::Blob | ExpressionType::Sketch => {
                 Self::Text(particle.kind, Data::Shared(particle.data))
             }
-            _ => match Value::of_particle(kind, particle.as_ref()) {
-                Value::Integer(value) => Self::Integer(value),
-                Value::Float(value) => Self::Float(value),
-                Value::Bool(value) => Self::Bool(value),
+            _ => match StackValue::of_particle(kind, particle.as_ref()) {
+                StackValue::Integer(value) => Self::Integer(value),
+                StackValue::Float(value) => Self::Float(value),
+                StackValue::Bool(value) => Self::Bool(value),
                 _ => Self::Unknown,
             },
         }
     }
 
     /// An encoded element of a collection, when it is of this type.
-    pub(super) fn of_element(kind: Kind, element: &'r [u8]) -> Self {
+    pub(super) fn of_element(kind: ExpressionType, element: &'r [u8]) -> Self {
         let Ok(token) = Reader::new(element).token() else {
             return Self::Unknown;
         };
@@ -140,22 +140,22 @@ impl<'r> Value<'r> {
     }
 
     /// The type, unless it is unknown or none that expressions know.
-    pub(super) fn kind(&self) -> Option<Kind> {
+    pub(super) fn kind(&self) -> Option<ExpressionType> {
         Some(match self {
             Self::Unknown => return None,
-            Self::Remove => Kind::Remove,
-            Self::Nil => Kind::Nil,
-            Self::Bool(_) => Kind::Bool,
-            Self::Integer(_) => Kind::Integer,
-            Self::Float(_) => Kind::Float,
-            Self::Text(ParticleType::STRING, _) => Kind::String,
-            Self::Text(ParticleType::BLOB, _) => Kind::Blob,
-            Self::Text(ParticleType::HLL, _) => Kind::Sketch,
+            Self::Remove => ExpressionType::Remove,
+            Self::Nil => ExpressionType::Nil,
+            Self::Bool(_) => ExpressionType::Bool,
+            Self::Integer(_) => ExpressionType::Integer,
+            Self::Float(_) => ExpressionType::Float,
+            Self::Text(ParticleType::STRING, _) => ExpressionType::String,
+            Self::Text(ParticleType::BLOB, _) => ExpressionType::Blob,
+            Self::Text(ParticleType::HLL, _) => ExpressionType::Sketch,
             Self::Text(..) => return None,
-            Self::Place(..) => Kind::GeoJson,
-            Self::List(_) => Kind::List,
-            Self::Map(_) => Kind::Map,
-            Self::Special(_) => Kind::Special,
+            Self::Place(..) => ExpressionType::GeoJson,
+            Self::List(_) => ExpressionType::List,
+            Self::Map(_) => ExpressionType::Map,
+            Self::Special(_) => ExpressionType::Special,
         })
     }
 

@@ -32,7 +32,7 @@ use protocol::result_code::ResultCode;
 
 pub use call::{Call, Environment, System};
 pub use growing::Growing;
-pub use working::{NameIndex, Value, Working};
+pub use working::{BinValue, NameIndex, Working};
 
 use crate::bin::BinName;
 use crate::expression::{Context, ModifyExpression, ReadExpression, RecordExpressions};

@@ -44,7 +44,7 @@ impl NameIndex {
 
 /// Value of a bin while operations go over it.
 #[derive(Clone, Debug)]
-pub enum Value<'r> {
+pub enum BinValue<'r> {
     /// As it was: that of the stored bin at this place.
     Kept(usize, ParticleRef<'r>),
     /// Another one.
@@ -53,7 +53,7 @@ pub enum Value<'r> {
     Growing(Growing),
 }
 
-impl Value<'_> {
+impl BinValue<'_> {
     /// The value as it is now.
     #[must_use]
     pub fn as_ref(&self) -> ParticleRef<'_> {
@@ -78,7 +78,7 @@ impl Value<'_> {
 #[derive(Debug)]
 struct Slot<'r> {
     name: BinName,
-    value: Value<'r>,
+    value: BinValue<'r>,
 }
 
 /// The bins of one record while operations go over them, in storage order: that of their first write; when one is
@@ -100,7 +100,7 @@ impl<'r> Working<'r> {
         let mut slots = Vec::with_capacity(bins.len() + operations.min(LINEAR));
         slots.extend(bins.enumerate().map(|(place, (name, value))| Slot {
             name,
-            value: Value::Kept(place, value),
+            value: BinValue::Kept(place, value),
         }));
         Self {
             slots,
@@ -129,7 +129,7 @@ impl<'r> Working<'r> {
     }
 
     /// What has become of the bins, in storage order.
-    pub fn into_bins(self) -> impl ExactSizeIterator<Item = (BinName, Value<'r>)> {
+    pub fn into_bins(self) -> impl ExactSizeIterator<Item = (BinName, BinValue<'r>)> {
         self.slots.into_iter().map(|slot| (slot.name, slot.value))
     }
 
@@ -225,14 +225,14 @@ impl<'r> Working<'r> {
         let slot = place.and_then(|place| self.slots.get_mut(place));
         match (change, slot) {
             (Change::Keep, _) | (Change::Remove, None) => {}
-            (Change::Set(particle), Some(slot)) => slot.value = Value::New(particle),
+            (Change::Set(particle), Some(slot)) => slot.value = BinValue::New(particle),
             (Change::Set(particle), None) => {
                 if let Some(index) = &mut self.index {
                     index.places.insert(name, self.slots.len());
                 }
                 self.slots.push(Slot {
                     name,
-                    value: Value::New(particle),
+                    value: BinValue::New(particle),
                 });
             }
             (Change::Append(tail), Some(slot)) => slot.value.grow(|value| value.append(&tail)),
@@ -278,7 +278,7 @@ impl Bins for Working<'_> {
     }
 }
 
-impl Value<'_> {
+impl BinValue<'_> {
     /// The value as a particle of its own; that of a bin that was kept is copied.
     #[must_use]
     pub fn into_particle(self) -> Particle {

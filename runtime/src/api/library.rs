@@ -11,7 +11,7 @@ use crate::call::stream::StreamNil;
 use crate::guard::{bounds, globals, sealed, strings, tables};
 use crate::host::Alone;
 use crate::machine::compile::compile;
-use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::object::set_functions;
 use crate::machine::place;
 use crate::machine::shared::BodyTime;
@@ -180,10 +180,10 @@ fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     shared.loading.borrow_mut().pop();
     ran?;
     // What the chunk returned, else what it has put there itself, else true.
-    if frame.kind(-1) == Kind::Nil {
+    if frame.kind(-1) == LuaType::Nil {
         frame.set_top(1);
         push_loaded_module(frame);
-        if frame.kind(-1) == Kind::Nil {
+        if frame.kind(-1) == LuaType::Nil {
             frame.push_boolean(true);
         }
     }
@@ -210,7 +210,7 @@ fn push_loaded_module(frame: &mut Frame<'_>) -> bool {
 
 /// Enters what a module's body returned (on top of the stack; popped) into `package.loaded`, true if that was nothing.
 pub(crate) fn set_loaded(frame: &mut Frame<'_>, module: &str) {
-    if frame.kind(-1) == Kind::Nil {
+    if frame.kind(-1) == LuaType::Nil {
         frame.pop(1);
         frame.push_boolean(true);
     }
@@ -295,7 +295,7 @@ unsafe fn push_arithmetic_error(state: *mut ffi::lua_State) {
     shared.memory.begin_overdraft();
     // Lua names the second one when the first is a number.
     let culprit = match frame.kind(1) {
-        Kind::Number => 2,
+        LuaType::Number => 2,
         _ => 1,
     };
     let mut text = b"attempt to perform arithmetic on a ".to_vec();
@@ -403,7 +403,7 @@ fn caller(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn defined(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let place = match frame.kind(1) {
         // SAFETY: a running body has room for a few values.
-        Kind::Function => unsafe { place::definition(frame.raw(), 1) },
+        LuaType::Function => unsafe { place::definition(frame.raw(), 1) },
         _ => None,
     };
     push_place(frame, place)

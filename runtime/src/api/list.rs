@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::iterator::push_loop;
 use super::text;
 use crate::machine::encode;
-use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::iteration::Iteration;
 use crate::machine::object::{Class, Converted, Metamethods, Object};
 use crate::machine::value::{ELEMENT_BYTES, List, Value};
@@ -72,13 +72,13 @@ fn position(frame: &mut Frame<'_>, argument: c_int) -> Result<i64, Raise> {
 
 /// `list{...}`: the values of a table's numeric keys, in traversal order.
 fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    if frame.top() != 2 || frame.kind(2) != Kind::Table {
+    if frame.top() != 2 || frame.kind(2) != LuaType::Table {
         return Ok(push(frame, Vec::new()));
     }
     let mut items = Vec::new();
     frame.push_nil();
     while frame.next(2) {
-        if frame.kind(3) == Kind::Number {
+        if frame.kind(3) == LuaType::Number {
             items.push(match frame.value_at(4) {
                 Converted::Value(value) => value,
                 Converted::Unsupported => {
@@ -154,7 +154,7 @@ fn pad(frame: &mut Frame<'_>, list: &List, count: usize) -> Result<(), Raise> {
 
 /// The value argument, if there is one that a list takes.
 fn element(frame: &mut Frame<'_>, argument: c_int) -> Option<Value> {
-    if frame.kind(argument) == Kind::None {
+    if frame.kind(argument) == LuaType::None {
         return None;
     }
     match frame.value_at(argument) {

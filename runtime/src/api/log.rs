@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_int};
 
 use mlua::ffi;
 
-use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::object::{Class, until_nul};
 
 /// Longest text of a line that a script has the log take, bytes.
@@ -65,7 +65,7 @@ fn warn(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// `string.format` of the arguments, then a line.
 fn formatted(frame: &mut Frame<'_>, level: i64) -> Result<usize, Raise> {
     frame.push_global("aerospike");
-    let sealed = frame.shared().sealed.get() && frame.kind(-1) == Kind::Nil;
+    let sealed = frame.shared().sealed.get() && frame.kind(-1) == LuaType::Nil;
     if !sealed && frame.object(-1).is_none() {
         return Err(Raise::text(
             "attempt to index a nil value (global 'aerospike')",

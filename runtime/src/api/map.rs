@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::iterator::push_loop;
 use super::text;
 use crate::machine::encode;
-use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::iteration::Give;
 use crate::machine::iteration::Iteration;
 use crate::machine::object::{Class, Converted, Metamethods, Object};
@@ -76,10 +76,10 @@ fn key(frame: &mut Frame<'_>, index: c_int) -> Option<Key> {
 /// `map{...}` and `map({...}, capacity)`: the entries with a valid key and a supported value.
 fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let arguments = frame.top() - 1;
-    if arguments == 2 && frame.kind(3) != Kind::Nil {
+    if arguments == 2 && frame.kind(3) != LuaType::Nil {
         frame.check_integer(3)?;
     }
-    if !(1..=2).contains(&arguments) || frame.kind(2) != Kind::Table {
+    if !(1..=2).contains(&arguments) || frame.kind(2) != LuaType::Table {
         return Ok(push(frame, BTreeMap::new()));
     }
     frame.set_top(2);
@@ -179,7 +179,7 @@ fn without_nil(map: &Map) -> BTreeMap<Key, Value> {
 /// All keys of both; for common ones the second map wins, or what `f(a, b)` gives if that is truthy.
 fn merge(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let (first, second) = (without_nil(map(frame, 1)?), without_nil(map(frame, 2)?));
-    let combine = frame.kind(3) == Kind::Function;
+    let combine = frame.kind(3) == LuaType::Function;
     let mut merged = first;
     for (key, theirs) in second {
         let mut value = theirs;

@@ -8,7 +8,7 @@ use std::ffi::c_int;
 
 use crate::call::RecordView;
 use crate::machine::encode;
-use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::object::{Class, Converted, Metamethods, Object};
 use crate::machine::record_call::{Pending, RecordCall};
 use crate::machine::value::{Bytes, Value};
@@ -69,7 +69,7 @@ impl Frame<'_> {
 
 /// The bin name at `index`; `None` when the bin cannot exist (nil, or a name that is too long).
 fn bin_name(frame: &mut Frame<'_>, index: c_int) -> Result<Option<BinName>, Raise> {
-    if frame.kind(index) == Kind::Nil {
+    if frame.kind(index) == LuaType::Nil {
         return Ok(None);
     }
     let name = frame.check_bytes(index)?;

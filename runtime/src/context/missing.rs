@@ -3,7 +3,7 @@
 use strsim::damerau_levenshtein;
 
 use crate::guard::globals::Ground;
-use crate::machine::frame::{Frame, Kind};
+use crate::machine::frame::{Frame, LuaType};
 
 /// Names that differ in more letters are not taken for each other.
 const MOST_DIFFERENCES: usize = 3;
@@ -38,11 +38,11 @@ pub(crate) fn explain(
     frame.push_bytes(module.as_bytes());
     frame.raw_get(loaded);
     let returned = frame.top();
-    if frame.kind(returned) == Kind::Table {
+    if frame.kind(returned) == LuaType::Table {
         frame.push_bytes(function);
         frame.raw_get(returned);
         text += match frame.kind(-1) {
-            Kind::Function => {
+            LuaType::Function => {
                 ": it returns a table that has it, and only global functions can be called"
             }
             _ => ": it returns a table, and only global functions can be called",
@@ -66,8 +66,8 @@ fn functions(frame: &mut Frame<'_>, globals: Option<Ground>) -> Vec<String> {
     let mut looked_at = 0;
     while looked_at < MOST_GLOBALS && frame.next(table) {
         looked_at += 1;
-        if frame.kind(-2) == Kind::String
-            && frame.kind(-1) == Kind::Function
+        if frame.kind(-2) == LuaType::String
+            && frame.kind(-1) == LuaType::Function
             && let Some(name) = frame.bytes(-2)
         {
             names.push(String::from_utf8_lossy(name).into_owned());

@@ -11,7 +11,7 @@ pub use missing::likely;
 
 use crate::call::stream::{StreamCall, StreamNil, StreamStep};
 use crate::call::{Call, Cause, Outcome, Reply};
-use crate::context::state::{State, StateOptions};
+use crate::context::state::{LuaState, StateOptions};
 use crate::host::Host;
 use crate::machine::common::ScriptMemory;
 use crate::machine::compile::{LoadError, compile};
@@ -132,7 +132,7 @@ impl LuaFactory {
     }
 
     /// The memory that a loaded state holds, if that is more than a context may keep.
-    fn oversized(&self, state: &mut State) -> Option<String> {
+    fn oversized(&self, state: &mut LuaState) -> Option<String> {
         let limit = self.limits.context_memory;
         if state.memory_bytes() > limit {
             state.collect_garbage();
@@ -176,7 +176,7 @@ impl LuaFactory {
             ran_out,
         };
         let mut state =
-            State::new(modules, &self.options).ok_or_else(|| invalid(&no_memory(), false))?;
+            LuaState::new(modules, &self.options).ok_or_else(|| invalid(&no_memory(), false))?;
         let limit = self.limits.load_time;
         let time = match patience {
             Some(patience) if patience < limit.processor => BodyTime {
@@ -219,7 +219,8 @@ impl LuaFactory {
             ),
             transient: error.aborted,
         };
-        let mut state = State::new(modules, &self.options).ok_or_else(|| failure(no_memory()))?;
+        let mut state =
+            LuaState::new(modules, &self.options).ok_or_else(|| failure(no_memory()))?;
         state
             .run_module(name, &bytecode.0, self.limits.load_time)
             .map_err(failure)?;
@@ -260,7 +261,7 @@ fn compile_failure(error: &LoadError) -> CompileFailure {
 
 /// A Lua state with one module loaded.
 pub struct Context {
-    state: State,
+    state: LuaState,
     retirement: Option<Retirement>,
     /// The run of a stream UDF under way has failed.
     stream_failed: bool,

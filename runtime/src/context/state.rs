@@ -17,7 +17,7 @@ use crate::machine::collate::Running;
 use crate::machine::common::ScriptMemory;
 use crate::machine::compile::{LoadError, late, load_text};
 use crate::machine::encode;
-use crate::machine::frame::{Frame, Kind};
+use crate::machine::frame::{Frame, LuaType};
 use crate::machine::memory::Memory;
 use crate::machine::object::{Converted, Object};
 use crate::machine::place;
@@ -61,7 +61,7 @@ pub(crate) struct StateOptions {
 }
 
 /// A Lua state with Aerospike's globals.
-pub(crate) struct State {
+pub(crate) struct LuaState {
     pub(crate) raw: *mut ffi::lua_State,
     /// Boxed: the state's extra space points to it.
     shared: Box<Shared>,
@@ -78,9 +78,9 @@ pub(crate) struct State {
 
 // SAFETY: everything that the state reaches, reference counts included, is owned by it alone and moves with it; it is used
 // through `&mut` only. The modules behind `require` are Send and Sync.
-unsafe impl Send for State {}
+unsafe impl Send for LuaState {}
 
-impl State {
+impl LuaState {
     /// A state with the libraries open and no module loaded. `None` when there is no memory.
     pub(crate) fn new(modules: Arc<dyn Modules>, options: &StateOptions) -> Option<Self> {
         let shared = Box::new(Shared::new(
@@ -246,7 +246,7 @@ impl State {
                 return Ok(());
             }
             shared.memory.begin_overdraft();
-            let is_text = matches!(frame.kind(-1), Kind::String | Kind::Number);
+            let is_text = matches!(frame.kind(-1), LuaType::String | LuaType::Number);
             let text = is_text.then(|| frame.bytes(-1).unwrap_or_default().to_vec());
             shared.memory.end_overdraft();
             Err(LoadError {
@@ -375,7 +375,7 @@ impl State {
     }
 }
 
-impl Drop for State {
+impl Drop for LuaState {
     fn drop(&mut self) {
         self.shared.record.replace(None);
         self.shared.abort.set(None);
@@ -407,7 +407,7 @@ fn invoke(
     }
     push_function(frame, globals, function);
     let place = frame.top();
-    if frame.kind(place) == Kind::Nil {
+    if frame.kind(place) == LuaType::Nil {
         explain_missing(frame, globals, function);
         return Reply::Failure(b"function not found".to_vec());
     }
@@ -538,7 +538,7 @@ fn result(frame: &mut Frame<'_>) -> Reply {
 }
 
 fn failure_text(frame: &mut Frame<'_>, abort: Option<Abort>) -> Vec<u8> {
-    let text = if frame.kind(-1) == Kind::String {
+    let text = if frame.kind(-1) == LuaType::String {
         frame.bytes(-1)
     } else {
         None

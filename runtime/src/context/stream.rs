@@ -12,10 +12,10 @@ use mlua::ffi;
 use crate::api::library::RUNNER;
 use crate::call::EXECUTION_ERROR;
 use crate::call::stream::{StreamCall, StreamSource, StreamStep};
-use crate::context::state::{State, contains, protected_call, push_arguments};
+use crate::context::state::{LuaState, contains, protected_call, push_arguments};
 use crate::guard::globals::{self, Ground};
 use crate::machine::encode;
-use crate::machine::frame::{Frame, Kind, Raise};
+use crate::machine::frame::{Frame, LuaType, Raise};
 use crate::machine::object::{Converted, Object};
 use crate::machine::record_call::RecordCall;
 use crate::machine::shared::{Abort, Shared, StreamInput};
@@ -24,8 +24,8 @@ use crate::machine::value::Value;
 /// How errors of a running stream begin.
 const RUN_ERROR: &str = "UDF: Execution Error 2";
 
-impl State {
-    /// Has a global function put its operators onto a stream. To be followed by [`State::end_stream`], whatever the answer.
+impl LuaState {
+    /// Has a global function put its operators onto a stream. To be followed by [`LuaState::end_stream`], whatever the answer.
     ///
     /// # Errors
     /// The function failed; the text is what the client reads.
@@ -103,7 +103,7 @@ fn begin(
     frame.push_registry(RUNNER);
     let runner = frame.top();
     crate::context::state::push_function(frame, globals, function);
-    if frame.kind(-1) == Kind::Nil {
+    if frame.kind(-1) == LuaType::Nil {
         crate::context::state::explain_missing(frame, globals, function);
         return Err(format!("{RUN_ERROR} : function not found").into_bytes());
     }
@@ -130,9 +130,9 @@ fn next_value(frame: &mut Frame<'_>, chain: c_int, traceback: bool) -> StreamSte
             return StreamStep::Failure(failure(&error_text(frame)));
         }
         let value = match (frame.kind(-1), frame.value_at(-1)) {
-            (Kind::None | Kind::Nil, _) => return StreamStep::End,
+            (LuaType::None | LuaType::Nil, _) => return StreamStep::End,
             (_, Converted::Value(value)) => value,
-            (Kind::Userdata, _) => {
+            (LuaType::Userdata, _) => {
                 frame.warn_lost(-1, "is given", "the client gets nil");
                 Value::Nil
             }
@@ -165,7 +165,7 @@ fn failure(text: &[u8]) -> Vec<u8> {
 /// What an error value on top of the stack says.
 fn error_text(frame: &mut Frame<'_>) -> Vec<u8> {
     let abort = frame.shared().abort.get();
-    let is_text = matches!(frame.kind(-1), Kind::String | Kind::Number);
+    let is_text = matches!(frame.kind(-1), LuaType::String | LuaType::Number);
     let text = is_text.then(|| frame.bytes(-1).unwrap_or_default().to_vec());
     match (text, abort) {
         (Some(text), Some(abort)) if contains(&text, abort.text().as_bytes()) => text,

@@ -9,7 +9,7 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use crate::machine::frame::{Frame, Kind, Raise};
+use crate::machine::frame::{Frame, LuaType, Raise};
 use crate::machine::protect::shared;
 
 /// Places in Lua's registry: the tables that are to be sealed (as keys), and the ground of each sealed one.
@@ -70,10 +70,10 @@ pub(crate) fn leave_open(frame: &mut Frame<'_>) {
 /// Pops a value; if it is a table, enters it and all that it holds into `own`.
 fn remember(frame: &mut Frame<'_>, own: c_int) {
     let table = frame.top();
-    if frame.kind(table) == Kind::Table && frame.ensure_stack(8).is_ok() {
+    if frame.kind(table) == LuaType::Table && frame.ensure_stack(8).is_ok() {
         frame.copy(table);
         frame.raw_get(own);
-        if frame.kind(-1) == Kind::Nil {
+        if frame.kind(-1) == LuaType::Nil {
             frame.copy(table);
             frame.push_boolean(true);
             frame.raw_set(own);
@@ -93,7 +93,7 @@ pub(crate) fn seal_own_tables(frame: &mut Frame<'_>, globals: c_int) {
     frame.push_registry(OWN_TABLES);
     let (grounds, own) = (base + 1, base + 2);
     push_shown_text_metatable(frame, globals);
-    if frame.kind(-1) == Kind::Table {
+    if frame.kind(-1) == LuaType::Table {
         seal(frame, grounds, globals);
     }
     frame.set_top(own);
@@ -115,7 +115,7 @@ pub(crate) fn seal_own_tables(frame: &mut Frame<'_>, globals: c_int) {
     frame.push_registry(GROUNDS);
     frame.push_registry(LOADED);
     frame.raw_get(base + 1);
-    if frame.kind(-1) == Kind::Table {
+    if frame.kind(-1) == LuaType::Table {
         frame.copy(-1);
         frame.set_registry(MODULES);
         frame.set_registry(LOADED);
@@ -131,7 +131,7 @@ pub(crate) fn name_functions(frame: &mut Frame<'_>) {
     let modules = base + 1;
     frame.push_bytes(b"debug");
     frame.raw_get(modules);
-    if frame.kind(modules) == Kind::Table && frame.kind(-1) == Kind::Nil {
+    if frame.kind(modules) == LuaType::Table && frame.kind(-1) == LuaType::Nil {
         frame.set_top(modules);
         frame.push_registry(GROUNDS);
         frame.push_table(0, 16);
@@ -141,7 +141,7 @@ pub(crate) fn name_functions(frame: &mut Frame<'_>) {
             // Name and table; then the name, its ground.
             let name = frame.top() - 1;
             frame.raw_get(grounds);
-            if frame.kind(-1) == Kind::Table {
+            if frame.kind(-1) == LuaType::Table {
                 frame.copy(name);
                 frame.insert(name + 1);
                 frame.raw_set(names);
@@ -182,7 +182,7 @@ fn seal_at(frame: &mut Frame<'_>, table: c_int, grounds: c_int, globals: c_int) 
     for field in fields {
         frame.push_bytes(field.as_bytes());
         frame.raw_get(metatable);
-        if frame.kind(-1) != Kind::Nil {
+        if frame.kind(-1) != LuaType::Nil {
             return;
         }
         frame.pop(1);
@@ -296,7 +296,7 @@ pub(crate) fn push_pairs(frame: &mut Frame<'_>, globals: c_int, ground: c_int) {
 
 /// Goes over a copy of the ground with what lies above it.
 fn pairs(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    if frame.kind(1) != Kind::Table {
+    if frame.kind(1) != LuaType::Table {
         return Err(frame.type_error(1, "table"));
     }
     frame.set_top(1);

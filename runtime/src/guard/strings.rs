@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use crate::guard::pattern::{Capture, Matcher, PatternError, find_plain, is_plain};
-use crate::machine::frame::{Body, Frame, Kind, Raise};
+use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::memory::MAX_TEXT_BYTES;
 use crate::machine::shared::Abort;
 
@@ -188,7 +188,7 @@ fn gsub(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let by = frame.kind(3);
     if !matches!(
         by,
-        Kind::Number | Kind::String | Kind::Table | Kind::Function
+        LuaType::Number | LuaType::String | LuaType::Table | LuaType::Function
     ) {
         return Err(frame.type_error(3, "string/function/table"));
     }
@@ -239,7 +239,7 @@ fn gsub(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// Appends what takes the place of one match.
 fn add_replacement(
     frame: &mut Frame<'_>,
-    by: Kind,
+    by: LuaType,
     source: &[u8],
     matcher: &Matcher<'_>,
     (from, to): (usize, usize),
@@ -247,12 +247,12 @@ fn add_replacement(
 ) -> Result<(), Raise> {
     let original = source.get(from..to).unwrap_or_default();
     match by {
-        Kind::Function => {
+        LuaType::Function => {
             frame.copy(3);
             let captures = push_captures(frame, source, matcher, (from, to), true)?;
             frame.call(c_int::try_from(captures).unwrap_or(0), 1)?;
         }
-        Kind::Table => {
+        LuaType::Table => {
             push_capture(frame, source, matcher.capture(0, from, to).map_err(raise)?);
             frame.index(3)?;
         }
@@ -264,7 +264,9 @@ fn add_replacement(
     }
     if !frame.boolean(-1) {
         out.extend(original);
-    } else if let (Kind::String | Kind::Number, Some(text)) = (frame.kind(-1), frame.bytes(-1)) {
+    } else if let (LuaType::String | LuaType::Number, Some(text)) =
+        (frame.kind(-1), frame.bytes(-1))
+    {
         out.extend(text);
     } else {
         let mut text = b"invalid replacement value (a ".to_vec();

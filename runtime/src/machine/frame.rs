@@ -44,7 +44,7 @@ impl Raise {
 
 /// What a type of Lua is, as far as bodies need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum LuaType {
     /// No argument at this place.
     None,
     Nil,
@@ -162,7 +162,7 @@ impl<'f> Frame<'f> {
 
     /// What the whole state shares.
     pub(crate) fn shared(&self) -> &'f Shared {
-        // SAFETY: `State::new` points the extra space of the state, which its coroutines inherit, to a Shared that outlives it.
+        // SAFETY: `LuaState::new` points the extra space of the state, which its coroutines inherit, to a Shared that outlives it.
         unsafe { &*(*ffi::lua_getextraspace(self.state).cast::<*const Shared>()) }
     }
 
@@ -234,23 +234,23 @@ impl<'f> Frame<'f> {
         Ok(())
     }
 
-    pub(crate) fn kind(&self, index: c_int) -> Kind {
+    pub(crate) fn kind(&self, index: c_int) -> LuaType {
         // SAFETY: reads only; an index beyond the top is LUA_TNONE.
         match unsafe { ffi::lua_type(self.state, index) } {
-            ffi::LUA_TNONE => Kind::None,
-            ffi::LUA_TNIL => Kind::Nil,
-            ffi::LUA_TBOOLEAN => Kind::Boolean,
-            ffi::LUA_TNUMBER => Kind::Number,
-            ffi::LUA_TSTRING => Kind::String,
-            ffi::LUA_TTABLE => Kind::Table,
-            ffi::LUA_TFUNCTION => Kind::Function,
-            ffi::LUA_TUSERDATA => Kind::Userdata,
-            _ => Kind::Other,
+            ffi::LUA_TNONE => LuaType::None,
+            ffi::LUA_TNIL => LuaType::Nil,
+            ffi::LUA_TBOOLEAN => LuaType::Boolean,
+            ffi::LUA_TNUMBER => LuaType::Number,
+            ffi::LUA_TSTRING => LuaType::String,
+            ffi::LUA_TTABLE => LuaType::Table,
+            ffi::LUA_TFUNCTION => LuaType::Function,
+            ffi::LUA_TUSERDATA => LuaType::Userdata,
+            _ => LuaType::Other,
         }
     }
 
     pub(crate) fn is_absent(&self, index: c_int) -> bool {
-        matches!(self.kind(index), Kind::None | Kind::Nil)
+        matches!(self.kind(index), LuaType::None | LuaType::Nil)
     }
 
     pub(crate) fn is_integer(&self, index: c_int) -> bool {
@@ -361,7 +361,7 @@ impl<'f> Frame<'f> {
     ) -> Result<&'f Object, Raise> {
         match self.object(argument) {
             Some(object) if object.class() == class => Ok(object),
-            _ if self.kind(argument) != Kind::Userdata => {
+            _ if self.kind(argument) != LuaType::Userdata => {
                 Err(self.type_error(argument, "userdata"))
             }
             _ => Err(self.type_error(argument, &class.name().to_string_lossy())),

@@ -183,7 +183,7 @@ impl Memory {
         old_size: usize,
         new_size: usize,
     ) -> *mut c_void {
-        // SAFETY: `State` passes a Memory that outlives the Lua state.
+        // SAFETY: `LuaState` passes a Memory that outlives the Lua state.
         let memory = unsafe { &*account.cast::<Self>() };
         if new_size >= LARGE_BLOCK && !memory.allows_large(block.is_null(), old_size, new_size) {
             return std::ptr::null_mut();

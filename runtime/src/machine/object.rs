@@ -202,18 +202,20 @@ impl Frame<'_> {
 
     /// What the Lua value at `index` is for Aerospike.
     pub(crate) fn value_at(&mut self, index: c_int) -> Converted {
-        use super::frame::Kind;
+        use super::frame::LuaType;
         if self.is_integer(index) {
             return Converted::Value(self.integer(index).map_or(Value::Nil, Value::Integer));
         }
         match self.kind(index) {
-            Kind::None | Kind::Nil => Converted::Value(Value::Nil),
-            Kind::Boolean => Converted::Value(Value::Bool(self.boolean(index))),
-            Kind::Number => Converted::Value(self.number(index).map_or(Value::Nil, Value::Float)),
-            Kind::String => Converted::Value(self.bytes(index).map_or(Value::Nil, |text| {
+            LuaType::None | LuaType::Nil => Converted::Value(Value::Nil),
+            LuaType::Boolean => Converted::Value(Value::Bool(self.boolean(index))),
+            LuaType::Number => {
+                Converted::Value(self.number(index).map_or(Value::Nil, Value::Float))
+            }
+            LuaType::String => Converted::Value(self.bytes(index).map_or(Value::Nil, |text| {
                 Value::Text(Text::new(&self.shared().memory, text))
             })),
-            Kind::Userdata => match self.object(index) {
+            LuaType::Userdata => match self.object(index) {
                 Some(Object::Record(_)) => Converted::Record,
                 Some(object) => object
                     .to_value()

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::Cluster;
-use super::fabric::{FabricHandler, Kind};
+use super::fabric::{FabricHandler, QuestionKind};
 use super::modules::{Compare, store, versions};
 use super::records::Records;
 use crate::config::node_id::NodeId;
@@ -58,34 +58,41 @@ impl<S: QueryServices<Functions = LuaFunctions>> Answers<S> {
 }
 
 impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Answers<S> {
-    async fn answer(&self, from: NodeId, kind: Kind, body: Vec<u8>) -> Result<Vec<u8>, String> {
+    async fn answer(
+        &self,
+        from: NodeId,
+        kind: QuestionKind,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, String> {
         let unreadable = |error: serde_json::Error| format!("the question cannot be read: {error}");
         let answer = match kind {
-            Kind::ModuleVersions => {
+            QuestionKind::ModuleVersions => {
                 let Compare { incarnation } = serde_json::from_slice(&body).map_err(unreadable)?;
                 let asker = (from, incarnation);
                 serde_json::to_vec(&versions(&self.cluster, &self.functions, asker))
             }
-            Kind::ModuleFetch => {
+            QuestionKind::ModuleFetch => {
                 let names: Vec<String> = serde_json::from_slice(&body).map_err(unreadable)?;
                 serde_json::to_vec(&self.fetch(&names))
             }
-            Kind::ModulePush => {
+            QuestionKind::ModulePush => {
                 let items: Vec<ModuleItem> = serde_json::from_slice(&body).map_err(unreadable)?;
                 let stored = store(&self.functions, items).await;
                 serde_json::to_vec(&stored.map_err(|error| error.to_string())?)
             }
-            Kind::Forward => {
+            QuestionKind::Forward => {
                 let mut frames = BytesMut::new();
                 return answer_forwarded(&*self.running, &body, Instant::now(), &mut frames)
                     .await
                     .map(|()| frames.into())
                     .map_err(|error| error.to_string());
             }
-            Kind::Holdings => return self.records.holdings(&body),
-            Kind::Take => return self.records.take(from, &body).await,
-            Kind::Drop => return self.records.drop_copies(from, &body).await,
-            Kind::Hello | Kind::Proof => return Err("the greeting is over".to_owned()),
+            QuestionKind::Holdings => return self.records.holdings(&body),
+            QuestionKind::Take => return self.records.take(from, &body).await,
+            QuestionKind::Drop => return self.records.drop_copies(from, &body).await,
+            QuestionKind::Hello | QuestionKind::Proof => {
+                return Err("the greeting is over".to_owned());
+            }
         };
         answer.map_err(|error| error.to_string())
     }

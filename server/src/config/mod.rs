@@ -28,7 +28,7 @@ use crate::log::target::LogSink;
 pub use sections::{
     ModLuaSettings, NamespaceSettings, NetworkSettings, ServiceSettings, SetError, SetSettings,
 };
-pub use setting::{Change, Kind, Setting, Support, ValueError};
+pub use setting::{Change, Setting, SettingKind, Support, ValueError};
 
 /// The commented configuration that is used when no file is given.
 pub const DEFAULT: &str = include_str!("default.conf");

@@ -35,7 +35,7 @@ pub(crate) fn resolve(file: &str, text: &str) -> Result<Config, ConfigError> {
         key: error.key,
         message: error.message,
     })?;
-    Reader {
+    SectionReader {
         file,
         ineffective: Vec::new(),
         places: BTreeMap::new(),
@@ -65,7 +65,7 @@ fn wrong_text(section: Section, name: &str, word: &str) -> Option<&'static str> 
     (!right).then_some(reason)
 }
 
-struct Reader<'a> {
+struct SectionReader<'a> {
     file: &'a str,
     /// A line for each key that was accepted without effect: place, key, what becomes of it.
     ineffective: Vec<String>,
@@ -75,7 +75,7 @@ struct Reader<'a> {
     group: Option<String>,
 }
 
-impl Reader<'_> {
+impl SectionReader<'_> {
     fn config(mut self, statements: &[Statement]) -> Result<Config, ConfigError> {
         let service = ServiceSettings::new();
         let network = NetworkSettings::new();
@@ -303,10 +303,10 @@ impl Reader<'_> {
         };
         // Aerospike reads a flag without a word as true.
         let words: Vec<&str> = match statement.words.as_slice() {
-            [] if setting.kind == super::Kind::Flag => vec!["true"],
+            [] if setting.kind == super::SettingKind::Flag => vec!["true"],
             words => words.iter().map(String::as_str).collect(),
         };
-        let is_list = setting.kind == super::Kind::List;
+        let is_list = setting.kind == super::SettingKind::List;
         let word = match words.as_slice() {
             [word] => (*word).to_owned(),
             // `mesh-seed-address-port HOST PORT`

@@ -2,7 +2,7 @@
 
 /// Type and range of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SettingKind {
     /// `true` or `false` (in files also `yes`, `no`).
     Flag,
     /// A whole number; `K M G T P` multiply by powers of 1024.
@@ -58,7 +58,7 @@ pub struct Setting {
     /// Aerospike's name, with the names of the blocks below the context in front: `heartbeat.interval`.
     pub name: &'static str,
     /// Type and range.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// Default, spelled as in a file. Empty for a list without entries, `null` for no text.
     pub default: &'static str,
     /// Dynamic or static.
@@ -109,7 +109,7 @@ pub enum ValueError {
 
 /// A value taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub(crate) enum SettingValue {
     /// Flags (0, 1), numbers, and the place of a word in its choice.
     Number(u64),
     /// Texts and entries of lists; `None` is `null`.
@@ -119,12 +119,12 @@ pub(crate) enum Value {
 /// Longest value of a setting, bytes.
 const VALUE_BYTES_MAX: usize = 1_023;
 
-impl Kind {
+impl SettingKind {
     /// Reads the text of a value.
     ///
     /// # Errors
     /// [`ValueError`] says what was expected.
-    pub(crate) fn read(self, text: &str) -> Result<Value, ValueError> {
+    pub(crate) fn read(self, text: &str) -> Result<SettingValue, ValueError> {
         if text.is_empty() {
             return Err(ValueError::Empty);
         }
@@ -133,8 +133,8 @@ impl Kind {
         }
         match self {
             Self::Flag => match text {
-                "true" | "yes" => Ok(Value::Number(1)),
-                "false" | "no" => Ok(Value::Number(0)),
+                "true" | "yes" => Ok(SettingValue::Number(1)),
+                "false" | "no" => Ok(SettingValue::Number(0)),
                 _ => Err(ValueError::Flag(text.to_owned())),
             },
             Self::Number { min, max } | Self::Bytes { min, max } => number(
@@ -155,13 +155,13 @@ impl Kind {
                 .iter()
                 .position(|word| *word == text)
                 .and_then(|at| u64::try_from(at).ok())
-                .map(Value::Number)
+                .map(SettingValue::Number)
                 .ok_or_else(|| ValueError::Choice {
                     expected: words.join(", "),
                     found: text.to_owned(),
                 }),
-            Self::Text if text == "null" => Ok(Value::Text(None)),
-            Self::Text | Self::List => Ok(Value::Text(Some(text.to_owned()))),
+            Self::Text if text == "null" => Ok(SettingValue::Text(None)),
+            Self::Text | Self::List => Ok(SettingValue::Text(Some(text.to_owned()))),
         }
     }
 
@@ -205,7 +205,7 @@ fn number(
     units: &'static str,
     min: u64,
     max: u64,
-) -> Result<Value, ValueError> {
+) -> Result<SettingValue, ValueError> {
     let wrong = || ValueError::Number {
         units,
         found: text.to_owned(),
@@ -228,7 +228,7 @@ fn number(
         .and_then(|number| number.checked_mul(factor))
         .unwrap_or(u64::MAX);
     if (min..=max).contains(&found) {
-        Ok(Value::Number(found))
+        Ok(SettingValue::Number(found))
     } else {
         Err(ValueError::Range { found, min, max })
     }
@@ -236,26 +236,26 @@ fn number(
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Value};
+    use super::{SettingKind, SettingValue};
 
-    const WIDE: Kind = Kind::Number {
+    const WIDE: SettingKind = SettingKind::Number {
         min: 0,
         max: u64::MAX,
     };
-    const LIFE: Kind = Kind::Seconds {
+    const LIFE: SettingKind = SettingKind::Seconds {
         min: 0,
         max: 315_360_000,
     };
-    const SIZE: Kind = Kind::Bytes {
+    const SIZE: SettingKind = SettingKind::Bytes {
         min: 1 << 20,
         max: 1 << 47,
     };
 
     #[test]
     fn reads_values() {
-        let cases: &[(Kind, &str, u64)] = &[
-            (Kind::Flag, "true", 1),
-            (Kind::Flag, "no", 0),
+        let cases: &[(SettingKind, &str, u64)] = &[
+            (SettingKind::Flag, "true", 1),
+            (SettingKind::Flag, "no", 0),
             (WIDE, "0", 0),
             (WIDE, "15000", 15_000),
             (WIDE, "15K", 15_360),
@@ -263,7 +263,7 @@ mod tests {
             (SIZE, "1m", 1 << 20),
             (SIZE, "2T", 2 << 40),
             (
-                Kind::Bytes {
+                SettingKind::Bytes {
                     min: 0,
                     max: u64::MAX,
                 },
@@ -274,17 +274,25 @@ mod tests {
             (LIFE, "2h", 7_200),
             (LIFE, "5m", 300),
             (LIFE, "9s", 9),
-            (Kind::Choice(&["off", "one"]), "one", 1),
+            (SettingKind::Choice(&["off", "one"]), "one", 1),
         ];
         for (kind, text, expected) in cases {
-            assert_eq!(kind.read(text), Ok(Value::Number(*expected)), "{text}");
+            assert_eq!(
+                kind.read(text),
+                Ok(SettingValue::Number(*expected)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn refuses_values() {
-        let cases: &[(Kind, &str, &str)] = &[
-            (Kind::Flag, "1", "expected `true` or `false`, found `1`"),
+        let cases: &[(SettingKind, &str, &str)] = &[
+            (
+                SettingKind::Flag,
+                "1",
+                "expected `true` or `false`, found `1`",
+            ),
             (
                 WIDE,
                 "x",
@@ -322,11 +330,11 @@ mod tests {
                 "18446744073709551615 is outside 1048576 to 140737488355328",
             ),
             (
-                Kind::Choice(&["off", "one"]),
+                SettingKind::Choice(&["off", "one"]),
                 "two",
                 "expected one of off, one, found `two`",
             ),
-            (Kind::Text, "", "expected a value"),
+            (SettingKind::Text, "", "expected a value"),
             (
                 WIDE,
                 "1é",

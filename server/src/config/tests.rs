@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use super::setting::Value;
+use super::setting::SettingValue;
 use super::table::{SECTIONS, Section};
-use super::{Change, Config, Kind, state_directory};
+use super::{Change, Config, SettingKind, state_directory};
 use crate::log::target::LogTarget;
 use crate::log::{Level, context_position};
 
@@ -379,9 +379,9 @@ fn every_default_is_a_value_of_its_kind() {
         for setting in *table {
             let read = setting.kind.read(setting.default);
             let fits = match setting.kind {
-                Kind::List => setting.default.is_empty() || read.is_ok(),
-                Kind::Text => matches!(read, Ok(Value::Text(_))),
-                _ => matches!(read, Ok(Value::Number(_))),
+                SettingKind::List => setting.default.is_empty() || read.is_ok(),
+                SettingKind::Text => matches!(read, Ok(SettingValue::Text(_))),
+                _ => matches!(read, Ok(SettingValue::Number(_))),
             };
             assert!(fits, "{section:?} {}", setting.name);
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use super::setting::{Kind, Setting, Value, ValueError};
+use super::setting::{Setting, SettingKind, SettingValue, ValueError};
 
 /// A value that can change while the server runs.
 #[derive(Debug)]
@@ -52,12 +52,12 @@ impl Values {
             .iter()
             .map(
                 |setting| match (setting.kind, setting.kind.read(setting.default)) {
-                    (Kind::List, Ok(Value::Text(entry))) => {
+                    (SettingKind::List, Ok(SettingValue::Text(entry))) => {
                         Cell::List(RwLock::new(entry.into_iter().collect()))
                     }
-                    (Kind::List, _) => Cell::List(RwLock::default()),
-                    (_, Ok(Value::Number(number))) => Cell::Number(AtomicU64::new(number)),
-                    (_, Ok(Value::Text(text))) => Cell::Text(RwLock::new(text)),
+                    (SettingKind::List, _) => Cell::List(RwLock::default()),
+                    (_, Ok(SettingValue::Number(number))) => Cell::Number(AtomicU64::new(number)),
+                    (_, Ok(SettingValue::Text(text))) => Cell::Text(RwLock::new(text)),
                     // A test reads the default of every row, so this stands for nothing that is shipped.
                     (_, Err(_)) => Cell::Number(AtomicU64::new(0)),
                 },
@@ -92,7 +92,7 @@ impl Values {
     /// The word of a choice.
     pub(crate) fn word(&self, at: usize) -> &'static str {
         let words = match self.table.get(at).map(|setting| setting.kind) {
-            Some(Kind::Choice(words)) => words,
+            Some(SettingKind::Choice(words)) => words,
             _ => &[],
         };
         let place = usize::try_from(self.number(at)).unwrap_or(usize::MAX);
@@ -144,9 +144,13 @@ impl Values {
             return Ok(());
         };
         match (setting.kind.read(text)?, cell) {
-            (Value::Number(new), Cell::Number(number)) => number.store(new, Ordering::Relaxed),
-            (Value::Text(new), Cell::Text(text)) => *text.write() = new,
-            (Value::Text(new), Cell::List(list)) => *list.write() = new.into_iter().collect(),
+            (SettingValue::Number(new), Cell::Number(number)) => {
+                number.store(new, Ordering::Relaxed)
+            }
+            (SettingValue::Text(new), Cell::Text(text)) => *text.write() = new,
+            (SettingValue::Text(new), Cell::List(list)) => {
+                *list.write() = new.into_iter().collect()
+            }
             _ => {}
         }
         Ok(())
@@ -158,7 +162,7 @@ impl Values {
     /// [`ValueError`] when the text is not a value of the setting.
     pub(crate) fn add(&self, at: usize, text: &str) -> Result<(), ValueError> {
         if let Some(Cell::List(list)) = self.cells.get(at) {
-            Kind::List.read(text)?;
+            SettingKind::List.read(text)?;
             list.write().push(text.to_owned());
             return Ok(());
         }

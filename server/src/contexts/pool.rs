@@ -56,7 +56,7 @@ struct CachedFailure {
     until: Option<Instant>,
 }
 
-struct State<C> {
+struct PoolState<C> {
     /// The last one was used last: its memory is warm.
     idle: Vec<Held<C>>,
     busy: usize,
@@ -68,7 +68,7 @@ struct State<C> {
 pub(crate) struct Pool<C> {
     name: Arc<str>,
     max_idle: usize,
-    state: Mutex<State<C>>,
+    state: Mutex<PoolState<C>>,
 }
 
 impl<C: PooledContext> Pool<C> {
@@ -76,7 +76,7 @@ impl<C: PooledContext> Pool<C> {
         Self {
             name: name.into(),
             max_idle,
-            state: Mutex::new(State {
+            state: Mutex::new(PoolState {
                 idle: Vec::new(),
                 busy: 0,
                 busy_bytes: 0,
@@ -231,7 +231,7 @@ impl<C: PooledContext> Pool<C> {
     }
 }
 
-impl<C> State<C> {
+impl<C> PoolState<C> {
     fn current_failure(&mut self, set: &Arc<ModuleSet>) -> Option<LoadFailure> {
         let cached = self.failure.as_ref()?;
         let expired = cached.until.is_some_and(|until| Instant::now() >= until);

@@ -11,12 +11,12 @@ use parking_lot::{Condvar, Mutex};
 /// Pools to visit, each at most once.
 #[derive(Debug, Default)]
 pub(crate) struct Visits {
-    state: Mutex<State>,
+    state: Mutex<WarmerState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WarmerState {
     queue: VecDeque<Arc<str>>,
     queued: HashSet<Arc<str>>,
     /// A visit is going on.

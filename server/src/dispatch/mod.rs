@@ -225,12 +225,16 @@ async fn answer_query(
     output: &mut impl ReplyStream,
 ) -> std::io::Result<()> {
     match job::kind(request) {
-        Ok(job::Kind::Basic) => basic::answer(services, namespace, request, received, output).await,
-        Ok(kind @ (job::Kind::Background | job::Kind::Operations)) => {
+        Ok(job::QueryKind::Basic) => {
+            basic::answer(services, namespace, request, received, output).await
+        }
+        Ok(kind @ (job::QueryKind::Background | job::QueryKind::Operations)) => {
             background::answer(services, namespace, request, kind, body, output);
             Ok(())
         }
-        Ok(job::Kind::Aggregation) => aggregate::answer(services, namespace, request, output).await,
+        Ok(job::QueryKind::Aggregation) => {
+            aggregate::answer(services, namespace, request, output).await
+        }
         Err(code) => {
             reply::refuse(output.buffer(), code);
             Ok(())

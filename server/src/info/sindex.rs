@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 use data::bin::BinName;
-use data::expression::{Expression, Kind};
+use data::expression::{Expression, ExpressionType};
 use protocol::info::{InfoError, Params};
 use protocol::limits::{MAX_BIN_NAME, MAX_SET_NAME};
 use protocol::result_code::ResultCode;
@@ -272,17 +272,17 @@ fn expression(encoded: &str, index_type: IndexType, kind: ValueType) -> Result<S
     if !expression.is_of_bins_only() {
         return Err(bad());
     }
-    let name = |kind: Kind| match kind {
-        Kind::Integer => "numeric",
+    let name = |kind: ExpressionType| match kind {
+        ExpressionType::Integer => "numeric",
         kind => kind.name(),
     };
     let expected = match (index_type, kind) {
-        (IndexType::List, _) => Kind::List,
-        (IndexType::MapKeys | IndexType::MapValues, _) => Kind::Map,
-        (IndexType::Default, ValueType::Numeric) => Kind::Integer,
-        (IndexType::Default, ValueType::String) => Kind::String,
-        (IndexType::Default, ValueType::Blob) => Kind::Blob,
-        (IndexType::Default, ValueType::Geo2dSphere) => Kind::GeoJson,
+        (IndexType::List, _) => ExpressionType::List,
+        (IndexType::MapKeys | IndexType::MapValues, _) => ExpressionType::Map,
+        (IndexType::Default, ValueType::Numeric) => ExpressionType::Integer,
+        (IndexType::Default, ValueType::String) => ExpressionType::String,
+        (IndexType::Default, ValueType::Blob) => ExpressionType::Blob,
+        (IndexType::Default, ValueType::Geo2dSphere) => ExpressionType::GeoJson,
     };
     let found = expression.kind();
     if found != expected {

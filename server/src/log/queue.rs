@@ -18,12 +18,12 @@ pub(super) const BYTES_MAX: usize = 2 << 20;
 /// The lines of one sink.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     lines: VecDeque<Box<[u8]>>,
     bytes: usize,
     /// Dropped since that was last reported.

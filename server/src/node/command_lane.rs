@@ -20,11 +20,11 @@ type Place = (u64, u64);
 /// The turns of a node.
 #[derive(Debug)]
 pub struct CommandLane {
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LaneState {
     free: usize,
     arrivals: u64,
     waiting: BTreeMap<Place, oneshot::Sender<Turn>>,
@@ -49,7 +49,7 @@ impl CommandLane {
     #[must_use]
     pub fn new(turns: usize) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(LaneState {
                 free: turns,
                 arrivals: 0,
                 waiting: BTreeMap::new(),

@@ -16,7 +16,7 @@ use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
-use super::job::{self, Kind};
+use super::job::{self, QueryKind};
 use super::lookup::{Found, Lookup};
 use super::pace::Pace;
 use crate::log::peer;
@@ -135,7 +135,7 @@ fn begin<'a>(
     request: &Request<'a>,
     output: &impl ReplyStream,
 ) -> Result<(Names<'a>, Option<Lookup>, RunningJob), ResultCode> {
-    let asked = job::admit(services, namespace, request, Kind::Aggregation)?;
+    let asked = job::admit(services, namespace, request, QueryKind::Aggregation)?;
     let lookup = asked.map(|asked| asked.find(namespace, job::set(request)));
     let lookup = lookup.transpose()?;
     let names = function::names(request)?;

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::QueryServices;
-use super::job::{self, Kind};
+use super::job::{self, QueryKind};
 use super::lookup::{Found, Lookup};
 use crate::contexts::lane;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
@@ -42,7 +42,7 @@ use data::record::StoredRecord;
 struct Background<F> {
     functions: F,
     namespace: Arc<Namespace>,
-    kind: Kind,
+    kind: QueryKind,
     /// The secondary index; none for the primary index.
     lookup: Option<Lookup>,
     /// The message that asked for it.
@@ -59,8 +59,8 @@ struct Background<F> {
 }
 
 /// The counters of queries of one kind that failed, were aborted, and came to an end.
-fn counters(stats: &NamespaceStats, kind: Kind, by_index: bool) -> [&Counter; 3] {
-    match (kind == Kind::Operations, by_index) {
+fn counters(stats: &NamespaceStats, kind: QueryKind, by_index: bool) -> [&Counter; 3] {
+    match (kind == QueryKind::Operations, by_index) {
         (true, false) => [
             &stats.pi_query_ops_bg_error,
             &stats.pi_query_ops_bg_abort,
@@ -89,7 +89,7 @@ pub(crate) fn answer<S: QueryServices>(
     services: &S,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
-    kind: Kind,
+    kind: QueryKind,
     body: &[u8],
     output: &mut impl ReplyStream,
 ) {
@@ -124,7 +124,7 @@ fn begin(
     services: &impl QueryServices,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
-    kind: Kind,
+    kind: QueryKind,
     output: &impl ReplyStream,
 ) -> Result<(Option<Lookup>, RunningJob), ResultCode> {
     let asked = job::admit(services, namespace, request, kind)?;
@@ -162,8 +162,8 @@ enum Task<'a> {
 
 impl<'a> Task<'a> {
     /// Errors: 4 for a call without names, and for operations that are none or read.
-    fn of(request: &Request<'a>, kind: Kind) -> Result<Self, ResultCode> {
-        if kind != Kind::Operations {
+    fn of(request: &Request<'a>, kind: QueryKind) -> Result<Self, ResultCode> {
+        if kind != QueryKind::Operations {
             return function::names(request).map(Self::Call);
         }
         let reads = request.header.info1.contains(Info1::READ)
@@ -391,8 +391,8 @@ impl<F: Functions + 'static> Background<F> {
             }
         }
         let kind = match task {
-            Task::Call(_) => count::Kind::Function,
-            Task::Write(_) => count::Kind::Write,
+            Task::Call(_) => count::CommandKind::Function,
+            Task::Write(_) => count::CommandKind::Write,
         };
         count::finished(namespace, request.origin, kind, result, begun.elapsed());
     }

@@ -20,7 +20,7 @@ use crate::record::{Namespace, PAGE, Scan};
 use crate::storage::StorageError;
 use crate::storage::engine::PARTITIONS;
 use crate::transaction::Placement;
-use crate::transaction::read::{ReadBins, Reader, write_all};
+use crate::transaction::read::{BinReader, ReadBins, write_all};
 use crate::transaction::refusal;
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
@@ -473,7 +473,7 @@ impl<'a> Query<'a> {
                     namespace.now_ms(),
                     LIMITS,
                 );
-                let mut reader = Reader::new(&bins, context, *respond_all, work);
+                let mut reader = BinReader::new(&bins, context, *respond_all, work);
                 steps
                     .iter()
                     .try_for_each(|step| reader.answer(step, &mut message))

@@ -21,7 +21,7 @@ pub(crate) const SOCKET_TIMEOUT_MS: u32 = 10_000;
 
 /// What a request without a digest asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum QueryKind {
     /// Records.
     Basic,
     /// The results of a stream UDF.
@@ -35,18 +35,18 @@ pub(crate) enum Kind {
 /// The kind of a query.
 ///
 /// Errors: 4 for a UDF without a known kind of call.
-pub(crate) fn kind(request: &Request<'_>) -> Result<Kind, ResultCode> {
+pub(crate) fn kind(request: &Request<'_>) -> Result<QueryKind, ResultCode> {
     if request.fields.has(FieldType::UDF_PACKAGE) {
         return match request.fields.udf_op() {
-            Ok(Some(1)) => Ok(Kind::Aggregation),
-            Ok(Some(2)) => Ok(Kind::Background),
+            Ok(Some(1)) => Ok(QueryKind::Aggregation),
+            Ok(Some(2)) => Ok(QueryKind::Background),
             _ => Err(ResultCode::PARAMETER),
         };
     }
     if request.header.info2.contains(Info2::WRITE) {
-        return Ok(Kind::Operations);
+        return Ok(QueryKind::Operations);
     }
-    Ok(Kind::Basic)
+    Ok(QueryKind::Basic)
 }
 
 /// The checks that all such queries must pass, in the order in which the real server makes them, up to the one for the
@@ -58,9 +58,9 @@ pub(crate) fn admit<'a>(
     services: &impl QueryServices,
     namespace: &Namespace,
     request: &Request<'a>,
-    kind: Kind,
+    kind: QueryKind,
 ) -> Result<Option<Asked<'a>>, ResultCode> {
-    if kind != Kind::Operations && services.udf_execution_disabled() {
+    if kind != QueryKind::Operations && services.udf_execution_disabled() {
         return Err(refusal::because(
             ResultCode::FORBIDDEN,
             "UDFs may not run (disable-udf-execution)",
@@ -72,7 +72,7 @@ pub(crate) fn admit<'a>(
     if request.set == SentSet::Unfit {
         return Err(ResultCode::PARAMETER);
     }
-    if kind == Kind::Aggregation && request.filter.is_some() {
+    if kind == QueryKind::Aggregation && request.filter.is_some() {
         return Err(refusal::because(
             ResultCode::UNSUPPORTED_FEATURE,
             "an aggregation takes no filter expression",

@@ -10,7 +10,7 @@ use crate::stats::{Counter, Histogram, NamespaceLatency, NamespaceStats};
 
 /// What a command was, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum CommandKind {
     Read,
     Write,
     Delete,
@@ -50,8 +50,8 @@ struct Family<'a> {
 }
 
 #[rustfmt::skip]
-fn family(stats: &NamespaceStats, origin: Origin, kind: Kind) -> Family<'_> {
-    use {Kind::{Delete, Function, Read, Write}, Origin::{Background, Batch, Client}};
+fn family(stats: &NamespaceStats, origin: Origin, kind: CommandKind) -> Family<'_> {
+    use {CommandKind::{Delete, Function, Read, Write}, Origin::{Background, Batch, Client}};
     match (origin, kind) {
         (Client, Read) => family!(stats, client_read_success, client_read_error, client_read_timeout, client_read_filtered_out, client_read_not_found),
         (Client, Write) => family!(stats, client_write_success, client_write_error, client_write_timeout, client_write_filtered_out),
@@ -67,14 +67,14 @@ fn family(stats: &NamespaceStats, origin: Origin, kind: Kind) -> Family<'_> {
 }
 
 /// The histogram of a command; those of background queries are not kept.
-fn histogram(latency: &NamespaceLatency, origin: Origin, kind: Kind) -> Option<&Histogram> {
+fn histogram(latency: &NamespaceLatency, origin: Origin, kind: CommandKind) -> Option<&Histogram> {
     Some(match (origin, kind) {
-        (Origin::Client, Kind::Read) => &latency.read,
-        (Origin::Client, Kind::Write | Kind::Delete) => &latency.write,
-        (Origin::Client, Kind::Function) => &latency.udf,
-        (Origin::Batch, Kind::Read) => &latency.batch_sub_read,
-        (Origin::Batch, Kind::Write | Kind::Delete) => &latency.batch_sub_write,
-        (Origin::Batch, Kind::Function) => &latency.batch_sub_udf,
+        (Origin::Client, CommandKind::Read) => &latency.read,
+        (Origin::Client, CommandKind::Write | CommandKind::Delete) => &latency.write,
+        (Origin::Client, CommandKind::Function) => &latency.udf,
+        (Origin::Batch, CommandKind::Read) => &latency.batch_sub_read,
+        (Origin::Batch, CommandKind::Write | CommandKind::Delete) => &latency.batch_sub_write,
+        (Origin::Batch, CommandKind::Function) => &latency.batch_sub_udf,
         (Origin::Background, _) => return None,
     })
 }
@@ -83,7 +83,7 @@ fn histogram(latency: &NamespaceLatency, origin: Origin, kind: Kind) -> Option<&
 pub(crate) fn finished(
     namespace: &Namespace,
     origin: Origin,
-    kind: Kind,
+    kind: CommandKind,
     result: ResultCode,
     took: Duration,
 ) {

@@ -77,7 +77,7 @@ fn write_named(
     let mut work = Work::until(request.deadline);
     let bins = ReadBins::of(record, request.ops.len());
     let context = Context::of_record(record.metadata(digest), Some(&bins), now_ms, LIMITS);
-    let mut reader = Reader::new(&bins, context, respond_all, &mut work);
+    let mut reader = BinReader::new(&bins, context, respond_all, &mut work);
     for op in request.ops.iter() {
         if !op.op.is_read() {
             return Err(ResultCode::PARAMETER);
@@ -127,14 +127,14 @@ impl Bins for ReadBins<'_> {
 }
 
 /// Does reading operations on a record.
-pub(crate) struct Reader<'r> {
+pub(crate) struct BinReader<'r> {
     bins: &'r ReadBins<'r>,
     record: Context<'r>,
     respond_all: bool,
     work: &'r mut dyn Meter,
 }
 
-impl<'r> Reader<'r> {
+impl<'r> BinReader<'r> {
     /// With `respond_all` each operation answers, if need be nil.
     pub(crate) fn new(
         bins: &'r ReadBins<'r>,

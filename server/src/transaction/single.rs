@@ -3,7 +3,7 @@ use std::time::Instant;
 use protocol::message::{FieldType, Info1, Info2, Info4, OpCode};
 use protocol::result_code::ResultCode;
 
-use super::count::{self, Kind};
+use super::count::{self, CommandKind};
 use super::placement::{Done, Placement};
 use super::plan::Plan;
 use super::reply::ReplyTo;
@@ -28,10 +28,10 @@ pub(crate) async fn answer<S: Services>(
         header.info2.contains(Info2::DELETE),
         function::is_call(request),
     ) {
-        (false, ..) => Kind::Read,
-        (true, true, _) => Kind::Delete,
-        (true, false, true) => Kind::Function,
-        (true, false, false) => Kind::Write,
+        (false, ..) => CommandKind::Read,
+        (true, true, _) => CommandKind::Delete,
+        (true, false, true) => CommandKind::Function,
+        (true, false, false) => CommandKind::Write,
     };
     let placement = target.services.placement();
     let ticket = placement.ticket(target.digest);
@@ -44,15 +44,15 @@ pub(crate) async fn answer<S: Services>(
         _ if belongs_to_transaction(kind, request) => {
             reply.plain(ResultCode::ENTERPRISE_ONLY.into()).into()
         }
-        Kind::Read if header.info1.contains(Info1::READ) => {
+        CommandKind::Read if header.info1.contains(Info1::READ) => {
             read::answer(namespace, target.digest, request, reply)
                 .await
                 .into()
         }
-        Kind::Read => reply.plain(ResultCode::PARAMETER.into()).into(),
-        Kind::Write => write(target, request, reply).await,
-        Kind::Delete => delete(target, request, reply).await,
-        Kind::Function => function::answer(target, request, reply).await,
+        CommandKind::Read => reply.plain(ResultCode::PARAMETER.into()).into(),
+        CommandKind::Write => write(target, request, reply).await,
+        CommandKind::Delete => delete(target, request, reply).await,
+        CommandKind::Function => function::answer(target, request, reply).await,
     };
     let Done::Answered(code) = done else {
         return done;
@@ -60,7 +60,7 @@ pub(crate) async fn answer<S: Services>(
     // What was done without a right to it does not stand: another node may have gone on by then.
     let (done, code) = match placement.stands(ticket) {
         true => (done, code),
-        false if kind == Kind::Read => return Done::Moved,
+        false if kind == CommandKind::Read => return Done::Moved,
         false => (Done::Doubtful, ResultCode::TIMEOUT),
     };
     count::finished(namespace, request.origin, kind, code, begun.elapsed());
@@ -154,13 +154,13 @@ async fn lock<'t, S: Services>(
 
 /// Whether a command is part of a transaction over several records, which the Community Edition does not have. Deletes and
 /// calls are done as if they were none.
-fn belongs_to_transaction(kind: Kind, request: &Request<'_>) -> bool {
+fn belongs_to_transaction(kind: CommandKind, request: &Request<'_>) -> bool {
     const READS: Info4 = Info4::MRT_VERIFY_READ;
     const WRITES: Info4 = Info4::MRT_ROLL_FORWARD.union(Info4::MRT_ROLL_BACK);
     let of_transaction = match kind {
-        Kind::Read => READS,
-        Kind::Write => WRITES,
-        Kind::Delete | Kind::Function => return false,
+        CommandKind::Read => READS,
+        CommandKind::Write => WRITES,
+        CommandKind::Delete | CommandKind::Function => return false,
     };
     request.header.info4.intersects(of_transaction) || request.fields.has(FieldType::MRT_ID)
 }

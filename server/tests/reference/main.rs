@@ -7,7 +7,7 @@ use std::path::Path;
 use server::access::Permission;
 use server::config::consequence;
 use server::config::table::{SECTIONS, Section};
-use server::config::{Change, Kind, Setting, Support};
+use server::config::{Change, Setting, SettingKind, Support};
 use server::info::{Class, InfoCommand, table};
 
 fn cell(text: &str) -> String {
@@ -37,7 +37,7 @@ fn permission(command: &InfoCommand) -> &'static str {
     }
 }
 
-fn values(kind: Kind) -> String {
+fn values(kind: SettingKind) -> String {
     let range = |min: u64, max: u64, unit: &str| {
         let max = match max {
             u64::MAX => "…".to_owned(),
@@ -46,17 +46,17 @@ fn values(kind: Kind) -> String {
         format!("{min}–{max}{unit}")
     };
     match kind {
-        Kind::Flag => "`true`, `false`".to_owned(),
-        Kind::Number { min, max } => range(min, max, ""),
-        Kind::Bytes { min, max } => range(min, max, " bytes"),
-        Kind::Seconds { min, max } => range(min, max, " s"),
-        Kind::Choice(words) => words
+        SettingKind::Flag => "`true`, `false`".to_owned(),
+        SettingKind::Number { min, max } => range(min, max, ""),
+        SettingKind::Bytes { min, max } => range(min, max, " bytes"),
+        SettingKind::Seconds { min, max } => range(min, max, " s"),
+        SettingKind::Choice(words) => words
             .iter()
             .map(|word| format!("`{word}`"))
             .collect::<Vec<_>>()
             .join(", "),
-        Kind::Text => "a word".to_owned(),
-        Kind::List => "words, a line each".to_owned(),
+        SettingKind::Text => "a word".to_owned(),
+        SettingKind::List => "words, a line each".to_owned(),
     }
 }
 

@@ -55,11 +55,11 @@ pub trait Language: Clone + Send + 'static {
 }
 
 /// Reads lines.
-pub struct Reader {
+pub struct LineReader {
     editor: Option<Box<Reedline>>,
 }
 
-impl Reader {
+impl LineReader {
     /// With an editor if stdin and stdout are a terminal. `history` is the file of earlier lines, which only its owner may
     /// read; without one, or where it cannot be written, the editor works as well.
     pub fn new(language: &impl Language, history: Option<&Path>, colour: bool) -> Self {

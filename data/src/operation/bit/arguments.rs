@@ -30,7 +30,7 @@ pub(super) enum Action {
 
 /// The kinds of arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ArgumentKind {
     ByteOffset,
     BitOffset,
     ByteSize,
@@ -45,9 +45,9 @@ enum Kind {
 }
 
 use Action as A;
-use Kind as K;
+use ArgumentKind as K;
 
-type Row = (i64, Action, &'static [Kind], u64, Option<u64>);
+type Row = (i64, Action, &'static [ArgumentKind], u64, Option<u64>);
 
 /// Number, what it does, its arguments, its flags, its sub-flags.
 ///
@@ -215,7 +215,7 @@ impl<'a> BitCall<'a> {
         &mut self,
         arguments: &Arguments<'a>,
         place: usize,
-        kind: Kind,
+        kind: ArgumentKind,
     ) -> Result<(), OperationError> {
         let within = |low: i64, high: i64| -> Result<i64, OperationError> {
             let number = arguments.integer(place)?;
@@ -228,22 +228,22 @@ impl<'a> BitCall<'a> {
         let size =
             |number: i64| usize::try_from(number).map_err(|_| arguments.wrong(place, "a size"));
         match kind {
-            Kind::ByteOffset => self.offset = within(-MAX_BYTES, MAX_BYTES)?,
-            Kind::BitOffset => self.offset = within(-MAX_BYTES * 8, MAX_BYTES * 8)?,
-            Kind::ByteSize => self.size = size(within(1, MAX_BYTES)?)?,
-            Kind::NewSize => self.size = size(within(0, MAX_BYTES)?)?,
-            Kind::BitSize => self.size = size(within(1, MAX_BYTES * 8)?)?,
-            Kind::IntegerSize => self.size = size(within(1, 64)?)?,
-            Kind::Shift => self.value = within(0, MAX_BYTES * 8)?,
-            Kind::Value => self.value = arguments.integer(place)?,
-            Kind::Truth => {
+            ArgumentKind::ByteOffset => self.offset = within(-MAX_BYTES, MAX_BYTES)?,
+            ArgumentKind::BitOffset => self.offset = within(-MAX_BYTES * 8, MAX_BYTES * 8)?,
+            ArgumentKind::ByteSize => self.size = size(within(1, MAX_BYTES)?)?,
+            ArgumentKind::NewSize => self.size = size(within(0, MAX_BYTES)?)?,
+            ArgumentKind::BitSize => self.size = size(within(1, MAX_BYTES * 8)?)?,
+            ArgumentKind::IntegerSize => self.size = size(within(1, 64)?)?,
+            ArgumentKind::Shift => self.value = within(0, MAX_BYTES * 8)?,
+            ArgumentKind::Value => self.value = arguments.integer(place)?,
+            ArgumentKind::Truth => {
                 let token = arguments.get(place).map(|value| Reader::new(value).token());
                 let Some(Ok(Token::Bool(truth))) = token else {
                     return Err(arguments.wrong(place, "a bool"));
                 };
                 self.truth = truth;
             }
-            Kind::Buffer => {
+            ArgumentKind::Buffer => {
                 let token = arguments.get(place).map(|value| Reader::new(value).token());
                 self.buffer = match token {
                     Some(Ok(Token::Text([_, content @ ..]))) if !content.is_empty() => content,

@@ -15,7 +15,7 @@ use protocol::result_code::ResultCode;
 use super::super::arguments::{PathPayload, malformed};
 use super::super::path::{Child, Evaluated, PathExpressions};
 use super::answer::Reply;
-use super::context::{By, Kind, Step};
+use super::context::{By, Step, StepKind};
 use super::list::split_values;
 use super::stored::{Items, Rebuilt, Stored, write_head};
 use super::{particle, sort};
@@ -44,7 +44,7 @@ enum Form {
 /// What a step takes.
 enum Takes<'a> {
     /// Every child; with an expression, those for which it is true.
-    All(Kind, Option<usize>),
+    All(StepKind, Option<usize>),
     One(Step<'a>),
     Keys(Vec<&'a [u8]>),
 }
@@ -195,14 +195,14 @@ impl<'a> Walk<'_, '_, 'a> {
     fn takes(&mut self, number: i64, value: &'a [u8]) -> Result<Takes<'a>, OperationError> {
         let no_type = || malformed(&format!("a path has no type {number:#x}"));
         let kind = match number & !0x0f {
-            0x00 => Kind::Either,
-            0x10 => Kind::List,
-            0x20 => Kind::Map,
+            0x00 => StepKind::Either,
+            0x10 => StepKind::List,
+            0x20 => StepKind::Map,
             _ => return Err(no_type()),
         };
         match number & 0x0f {
             4 => Ok(Takes::All(kind, self.condition(value)?)),
-            0x0a if kind != Kind::List => {
+            0x0a if kind != StepKind::List => {
                 if !element::is_list(value) {
                     return Err(malformed("the keys of a path are no list"));
                 }
@@ -269,13 +269,13 @@ impl<'a> Walk<'_, '_, 'a> {
         let condition = step.condition;
         let kind = match &step.takes {
             Takes::All(kind, _) => *kind,
-            Takes::One(step) if step.by == By::Key => Kind::Map,
+            Takes::One(step) if step.by == By::Key => StepKind::Map,
             Takes::One(step) => step.kind,
-            Takes::Keys(_) => Kind::Map,
+            Takes::Keys(_) => StepKind::Map,
         };
         if matches!(
             (kind, container.is_map),
-            (Kind::List, true) | (Kind::Map, false)
+            (StepKind::List, true) | (StepKind::Map, false)
         ) {
             return Err(malformed(
                 "a step of the path is for lists and meets a map, or the reverse",

@@ -28,7 +28,7 @@ pub(super) enum By {
 
 /// On what a step works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum StepKind {
     List,
     Map,
     Either,
@@ -47,7 +47,7 @@ const CREATE_THIRD: i64 = 0xc0;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step<'a> {
     pub(super) by: By,
-    pub(super) kind: Kind,
+    pub(super) kind: StepKind,
     pub(super) value: &'a [u8],
     create: i64,
 }
@@ -56,20 +56,20 @@ impl<'a> Step<'a> {
     /// A pair of type and value; `None` when there is no such type.
     pub(super) fn of(number: i64, value: &'a [u8]) -> Option<Self> {
         let kind = match number & !CREATE & !0x0f {
-            0x00 => Kind::Either,
-            0x10 => Kind::List,
-            0x20 => Kind::Map,
+            0x00 => StepKind::Either,
+            0x10 => StepKind::List,
+            0x20 => StepKind::Map,
             _ => return None,
         };
         let by = match number & 0x0f {
             0 => By::Index,
             1 => By::Rank,
-            2 if kind != Kind::List => By::Key,
+            2 if kind != StepKind::List => By::Key,
             3 => By::Value,
             _ => return None,
         };
         let create = number & CREATE;
-        if create != 0 && kind == Kind::Either {
+        if create != 0 && kind == StepKind::Either {
             return None;
         }
         Some(Self {
@@ -88,15 +88,15 @@ impl<'a> Step<'a> {
     fn may_be_made(&self) -> bool {
         matches!(
             (self.kind, self.by),
-            (Kind::List, By::Index) | (Kind::Map, By::Key)
+            (StepKind::List, By::Index) | (StepKind::Map, By::Key)
         )
     }
 
     /// The order flags of the list or map that is made for this step.
     fn flags(&self) -> u8 {
         match (self.kind, self.create & CREATE_THIRD) {
-            (Kind::List, CREATE_THIRD) | (Kind::Map, CREATE_SECOND) => order::KEY,
-            (Kind::Map, CREATE_THIRD) => order::KEY | order::VALUE,
+            (StepKind::List, CREATE_THIRD) | (StepKind::Map, CREATE_SECOND) => order::KEY,
+            (StepKind::Map, CREATE_THIRD) => order::KEY | order::VALUE,
             _ => 0,
         }
     }
@@ -114,9 +114,9 @@ impl<'a> Step<'a> {
         work: &mut dyn Meter,
     ) -> Result<Option<usize>, OperationError> {
         let fits = match self.kind {
-            Kind::Either => container.is_map || self.by != By::Key,
-            Kind::List => !container.is_map,
-            Kind::Map => container.is_map,
+            StepKind::Either => container.is_map || self.by != By::Key,
+            StepKind::List => !container.is_map,
+            StepKind::Map => container.is_map,
         };
         if !fits {
             return Err(inapplicable(
@@ -376,7 +376,7 @@ fn made(
         }
         place_for(
             step,
-            &Stored::empty(step.kind == Kind::Map, step.flags()),
+            &Stored::empty(step.kind == StepKind::Map, step.flags()),
             work,
         )?;
     }
@@ -399,7 +399,7 @@ fn made(
     changed.write_nested(&mut value);
     for step in later.iter().rev() {
         let step = step.as_ref().map_err(Clone::clone)?;
-        let container = Stored::empty(step.kind == Kind::Map, step.flags());
+        let container = Stored::empty(step.kind == StepKind::Map, step.flags());
         let at = place_for(step, &container, work)?;
         let around = put(step, &container, at, value)?;
         let mut out = Vec::new();
@@ -505,7 +505,7 @@ fn on_missing_bin(
     if step.create & CREATE_PERSISTED != 0 {
         flags |= order::PERSIST_INDEX;
     }
-    let top = Stored::empty(step.kind == Kind::Map, flags);
+    let top = Stored::empty(step.kind == StepKind::Map, flags);
     let at = place_for(&step, &top, work)?;
     let arguments = arguments.as_ref().map_err(Clone::clone)?;
     let made = made(later, arguments, work)?;

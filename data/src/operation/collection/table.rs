@@ -5,7 +5,7 @@ use crate::operation::{OperationError, element};
 
 /// What an argument is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ArgumentKind {
     /// Index or rank: any integer.
     Index,
     /// Number of elements, unsigned.
@@ -46,7 +46,7 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) write: bool,
     pub(super) missing: Missing,
-    kinds: &'static [Kind],
+    kinds: &'static [ArgumentKind],
     required: usize,
 }
 
@@ -67,17 +67,20 @@ impl Row {
                 break;
             };
             let (right, expected) = match kind {
-                Kind::Index | Kind::Count | Kind::Flags | Kind::Return => {
-                    (element::integer(value).is_some(), "an integer")
+                ArgumentKind::Index
+                | ArgumentKind::Count
+                | ArgumentKind::Flags
+                | ArgumentKind::Return => (element::integer(value).is_some(), "an integer"),
+                ArgumentKind::Value => (true, ""),
+                ArgumentKind::Stored => {
+                    (!element::has_special(value), "a value that can be stored")
                 }
-                Kind::Value => (true, ""),
-                Kind::Stored => (!element::has_special(value), "a value that can be stored"),
-                Kind::Values => (element::is_list(value), "a list"),
-                Kind::Items => (
+                ArgumentKind::Values => (element::is_list(value), "a list"),
+                ArgumentKind::Items => (
                     element::is_list(value) && !element::has_special(value),
                     "a list that can be stored",
                 ),
-                Kind::Pairs => (
+                ArgumentKind::Pairs => (
                     element::is_map(value) && !element::has_special(value),
                     "a map that can be stored",
                 ),
@@ -111,8 +114,8 @@ macro_rules! table {
             name: $name,
             write: table!(@$write),
             missing: Missing::$missing,
-            kinds: &[$(Kind::$kind,)* $(Kind::$optional,)*],
-            required: <[Kind]>::len(&[$(Kind::$kind,)*]),
+            kinds: &[$(ArgumentKind::$kind,)* $(ArgumentKind::$optional,)*],
+            required: <[ArgumentKind]>::len(&[$(ArgumentKind::$kind,)*]),
         },)*];
     };
     (@modify) => { true };

@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 use super::super::ownership::Run;
 use super::super::secret::Secret;
 use super::server::IDLE;
-use super::{Hello, Kind, MAX_FRAME, NodeId, PROTOCOL, Welcome, frame, nonce, tags};
+use super::{Hello, MAX_FRAME, NodeId, PROTOCOL, QuestionKind, Welcome, frame, nonce, tags};
 
 /// Connections kept open for each peer, most.
 const MAX_IDLE: usize = 64;
@@ -126,7 +126,7 @@ impl Fabric {
     pub async fn call(
         &self,
         node: NodeId,
-        kind: Kind,
+        kind: QuestionKind,
         body: &[u8],
         deadline: Instant,
     ) -> Result<Vec<u8>, FabricError> {
@@ -211,7 +211,12 @@ impl Fabric {
             word,
             nonce: nonce(),
         };
-        frame::write(&mut stream, Kind::Hello as u8, &serde_json::to_vec(&hello)?).await?;
+        frame::write(
+            &mut stream,
+            QuestionKind::Hello as u8,
+            &serde_json::to_vec(&hello)?,
+        )
+        .await?;
         let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let (status, answer) = frame::read(&mut stream, MAX_ANSWER)
             .await?
@@ -230,7 +235,7 @@ impl Fabric {
                 return refused("it does not know the secret of the cluster".to_owned());
             }
             let proof = tags::of_client(secret, &hello, welcome.nonce);
-            frame::write(&mut stream, Kind::Proof as u8, &proof).await?;
+            frame::write(&mut stream, QuestionKind::Proof as u8, &proof).await?;
             let (status, answer) = frame::read(&mut stream, MAX_ANSWER)
                 .await?
                 .ok_or_else(ended)?;

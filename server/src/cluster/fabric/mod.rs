@@ -5,7 +5,7 @@
 //! answer:    length u32 BE │ status u8 │ body          status 0: done; 1: refused, the body says why
 //! ```
 //!
-//! The first question of a connection is [`Kind::Hello`]: it names the protocol, the cluster and the run that asks, and shows
+//! The first question of a connection is [`QuestionKind::Hello`]: it names the protocol, the cluster and the run that asks, and shows
 //! the word that the asked node has sent to that run's heartbeat address: only live members are let in, each under its own
 //! name. Where the cluster has a secret, both ends prove that they know it. The caller keeps connections for later questions,
 //! as many as it once needed at the same time.
@@ -33,7 +33,7 @@ const PROTOCOL: &str = "asd fabric 2";
 /// What a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub enum QuestionKind {
     /// Who asks: the first question of every connection.
     Hello = 0,
     /// Which versions of modules the node has, and whether it counts the asking node among the live ones.
@@ -54,7 +54,7 @@ pub enum Kind {
     Proof = 8,
 }
 
-impl Kind {
+impl QuestionKind {
     /// All kinds, in the order of their numbers.
     const ALL: [Self; 9] = [
         Self::Hello,
@@ -73,7 +73,7 @@ impl Kind {
     }
 }
 
-/// Body of [`Kind::Hello`], as JSON.
+/// Body of [`QuestionKind::Hello`], as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct Hello {
     protocol: String,

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::super::ownership::Run;
 use super::super::secret::Secret;
-use super::{Hello, Kind, MAX_FRAME, NodeId, PROTOCOL, Welcome, frame, nonce, tags};
+use super::{Hello, MAX_FRAME, NodeId, PROTOCOL, QuestionKind, Welcome, frame, nonce, tags};
 
 /// Time for a new connection to say who it is.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ pub trait FabricHandler: Send + Sync + 'static {
     fn answer(
         &self,
         from: NodeId,
-        kind: Kind,
+        kind: QuestionKind,
         body: Vec<u8>,
     ) -> impl Future<Output = Result<Vec<u8>, String>> + Send;
 }
@@ -134,8 +134,8 @@ fn check<G: Gatekeeper>(
     kind: u8,
     body: &[u8],
 ) -> Result<(Asker, Hello, Welcome), String> {
-    let hello: Hello = match Kind::from_number(kind) {
-        Some(Kind::Hello) => serde_json::from_slice(body)
+    let hello: Hello = match QuestionKind::from_number(kind) {
+        Some(QuestionKind::Hello) => serde_json::from_slice(body)
             .map_err(|error| format!("the greeting cannot be read: {error}"))?,
         _ => return Err("the first question must be a greeting".to_owned()),
     };
@@ -193,7 +193,7 @@ async fn greet<G: Gatekeeper>(
     if let Some(secret) = gatekeeper.secret() {
         let proof = frame::read(stream, MAX_HELLO).await?;
         let is_proved = proof.is_some_and(|(kind, tag)| {
-            Kind::from_number(kind) == Some(Kind::Proof)
+            QuestionKind::from_number(kind) == Some(QuestionKind::Proof)
                 && tags::is_of_client(secret, &hello, welcome.nonce, &tag)
         });
         if !is_proved {
@@ -239,7 +239,7 @@ async fn connection<H: FabricHandler, G: Gatekeeper>(
             let reason = "it is no live member any more";
             return frame::write(&mut stream, 1, reason.as_bytes()).await;
         }
-        let answer = match Kind::from_number(number) {
+        let answer = match QuestionKind::from_number(number) {
             Some(kind) => handler.answer(asker.run.0, kind, body).await,
             None => Err(format!("unknown kind of question {number}")),
         };

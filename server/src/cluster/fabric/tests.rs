@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Fabric, FabricError, FabricHandler, Gatekeeper, Kind, serve};
+use super::{Fabric, FabricError, FabricHandler, Gatekeeper, QuestionKind, serve};
 use crate::cluster::ownership::Run;
 use crate::cluster::secret::Secret;
 use crate::config::node_id::NodeId;
@@ -15,10 +15,15 @@ use crate::config::node_id::NodeId;
 struct Echo;
 
 impl FabricHandler for Echo {
-    async fn answer(&self, from: NodeId, kind: Kind, body: Vec<u8>) -> Result<Vec<u8>, String> {
+    async fn answer(
+        &self,
+        from: NodeId,
+        kind: QuestionKind,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, String> {
         match kind {
-            Kind::Take => Err("nothing here".to_owned()),
-            Kind::Drop => std::future::pending().await,
+            QuestionKind::Take => Err("nothing here".to_owned()),
+            QuestionKind::Drop => std::future::pending().await,
             _ => Ok([from.to_string().as_bytes(), b" ", &body].concat()),
         }
     }
@@ -99,7 +104,7 @@ async fn questions_are_answered_on_connections_that_stay() {
         asked.push(tokio::spawn(async move {
             let body = vec![b'x'; number * 10_000];
             let answer = fabric
-                .call(node(0xB), Kind::Forward, &body, soon())
+                .call(node(0xB), QuestionKind::Forward, &body, soon())
                 .await
                 .unwrap();
             assert_eq!(answer, [b"A ", body.as_slice()].concat());
@@ -119,34 +124,36 @@ async fn failures_say_what_happened() {
     };
     let fabric = a();
     fabric.set_members([(node(0xB), address, WORD), (node(0xC), address, WORD)]);
-    let refused = ask(&fabric, node(0xB), Kind::Take, soon()).await;
+    let refused = ask(&fabric, node(0xB), QuestionKind::Take, soon()).await;
     assert_eq!(refused, ("B refuses: nothing here".to_owned(), true));
-    let other = ask(&fabric, node(0xC), Kind::Forward, soon()).await;
+    let other = ask(&fabric, node(0xC), QuestionKind::Forward, soon()).await;
     assert_eq!(other, (format!("C refuses: {address} is B"), true));
-    let unknown = ask(&fabric, node(0xD), Kind::Forward, soon()).await;
+    let unknown = ask(&fabric, node(0xD), QuestionKind::Forward, soon()).await;
     assert_eq!(
         unknown,
         ("D is no live member of the cluster".to_owned(), true)
     );
     let shortly = Instant::now() + Duration::from_millis(50);
-    let late = ask(&fabric, node(0xB), Kind::Drop, shortly).await;
+    let late = ask(&fabric, node(0xB), QuestionKind::Drop, shortly).await;
     assert_eq!(late, ("B did not answer in time".to_owned(), false));
     // The connection whose answer may still come is not used again.
     let answer = fabric
-        .call(node(0xB), Kind::Forward, b"after", soon())
+        .call(node(0xB), QuestionKind::Forward, b"after", soon())
         .await;
     assert_eq!(answer.unwrap(), b"A after");
 
     let foreign = asking((node(0xA), 1), "red", None);
     foreign.set_members([(node(0xB), address, WORD)]);
-    let refused = ask(&foreign, node(0xB), Kind::Forward, soon()).await;
+    let refused = ask(&foreign, node(0xB), QuestionKind::Forward, soon()).await;
     let words = "B refuses: this node belongs to cluster `blue`, not `red`";
     assert_eq!(refused, (words.to_owned(), true));
 
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     fabric.set_members([(node(0xB), nobody.local_addr().unwrap(), WORD)]);
     drop(nobody);
-    let down = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
+    let down = fabric
+        .call(node(0xB), QuestionKind::Forward, b"", soon())
+        .await;
     assert!(matches!(down, Err(FabricError::Connect { .. })), "{down:?}");
 }
 
@@ -170,7 +177,9 @@ async fn nonsense_ends_its_connection_only() {
     }
     let fabric = a();
     fabric.set_members([(node(0xB), address, WORD)]);
-    let answer = fabric.call(node(0xB), Kind::Forward, b"!", soon()).await;
+    let answer = fabric
+        .call(node(0xB), QuestionKind::Forward, b"!", soon())
+        .await;
     assert_eq!(answer.unwrap(), b"A !");
 }
 
@@ -188,11 +197,13 @@ async fn only_members_are_let_in_each_under_its_own_name() {
     for (run, word, is_let_in) in cases {
         let fabric = asking(run, "blue", None);
         fabric.set_members([(node(0xB), address, word)]);
-        let answer = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
+        let answer = fabric
+            .call(node(0xB), QuestionKind::Forward, b"", soon())
+            .await;
         assert_eq!(answer.is_ok(), is_let_in, "{run:?} {answer:?}");
     }
     member.set_members([(node(0xB), address, WORD)]);
-    let ask = || member.call(node(0xB), Kind::Forward, b"", soon());
+    let ask = || member.call(node(0xB), QuestionKind::Forward, b"", soon());
     assert!(ask().await.is_ok());
     // Its connection is of no use once it is no member any more.
     blue.forgot.store(true, Ordering::SeqCst);
@@ -216,7 +227,9 @@ async fn both_ends_prove_that_they_know_the_secret() {
         let (address, _blue) = echoing_with(theirs).await;
         let fabric = asking((node(0xA), 1), "blue", ours);
         fabric.set_members([(node(0xB), address, WORD)]);
-        let answer = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
+        let answer = fabric
+            .call(node(0xB), QuestionKind::Forward, b"", soon())
+            .await;
         assert_eq!(answer.is_ok(), is_let_in, "{answer:?}");
     }
 }
@@ -238,12 +251,14 @@ async fn strangers_take_neither_memory_nor_all_connections() {
     }
     let fabric = a();
     fabric.set_members([(node(0xB), address, WORD)]);
-    let turned_away = fabric.call(node(0xB), Kind::Forward, b"", soon()).await;
+    let turned_away = fabric
+        .call(node(0xB), QuestionKind::Forward, b"", soon())
+        .await;
     assert!(turned_away.is_err());
     drop(silent);
     let deadline = soon();
     while fabric
-        .call(node(0xB), Kind::Forward, b"", soon())
+        .call(node(0xB), QuestionKind::Forward, b"", soon())
         .await
         .is_err()
     {

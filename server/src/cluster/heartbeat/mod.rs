@@ -132,7 +132,7 @@ impl Skew {
     }
 }
 
-struct State {
+struct BeatState {
     contacts: Contacts,
     known: BTreeMap<NodeId, Known>,
     own: OwnTexts,
@@ -144,7 +144,7 @@ pub(super) struct Heartbeat {
     settings: HeartbeatSettings,
     socket: std::net::UdpSocket,
     rule: Arc<Rule>,
-    state: Mutex<State>,
+    state: Mutex<BeatState>,
     members: watch::Sender<Arc<Members>>,
     /// Another live node has this one's identity; where.
     taken: watch::Sender<Option<SocketAddr>>,
@@ -165,7 +165,7 @@ impl Heartbeat {
             settings,
             socket: socket.socket,
             rule,
-            state: Mutex::new(State {
+            state: Mutex::new(BeatState {
                 contacts,
                 known: BTreeMap::new(),
                 own: OwnTexts::default(),
@@ -358,7 +358,7 @@ impl Heartbeat {
         }
     }
 
-    fn beat(&self, state: &State, to: Run) -> Body {
+    fn beat(&self, state: &BeatState, to: Run) -> Body {
         let known = state.known.get(&to.0).filter(|known| known.run == to);
         let (beat, live) = self.rule.with(|ownership, now| {
             let live: Vec<Run> = ownership.peers().map(|(run, _)| run).collect();
@@ -468,7 +468,7 @@ impl Heartbeat {
     /// Whether a node that is where it says may be counted. If not, and its identity is that of another: where that is.
     fn admit(
         &self,
-        state: &mut State,
+        state: &mut BeatState,
         head: &Head,
         body: &Body,
         now: Duration,
@@ -537,7 +537,7 @@ impl Heartbeat {
 
     fn heard(
         &self,
-        mut state: parking_lot::MutexGuard<'_, State>,
+        mut state: parking_lot::MutexGuard<'_, BeatState>,
         head: &Head,
         beat: &super::ownership::Beat,
         news: News,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::super::Cluster;
-use super::super::fabric::Kind;
+use super::super::fabric::QuestionKind;
 use super::super::membership::{Member, Members};
 use super::{Compare, Run, Versions, runs, store};
 use crate::config::node_id::NodeId;
@@ -121,7 +121,12 @@ async fn fetch(
     let question = serde_json::to_vec(names).map_err(|error| error.to_string())?;
     let answer = cluster
         .fabric
-        .call(node, Kind::ModuleFetch, &question, cluster.deadline())
+        .call(
+            node,
+            QuestionKind::ModuleFetch,
+            &question,
+            cluster.deadline(),
+        )
         .await
         .map_err(|error| error.to_string())?;
     let items: Vec<ModuleItem> = serde_json::from_slice(&answer)
@@ -188,7 +193,12 @@ pub(super) async fn ask(cluster: &Cluster, node: NodeId) -> Result<Versions, Str
     let question = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
     let answer = cluster
         .fabric
-        .call(node, Kind::ModuleVersions, &question, cluster.deadline())
+        .call(
+            node,
+            QuestionKind::ModuleVersions,
+            &question,
+            cluster.deadline(),
+        )
         .await
         .map_err(|error| error.to_string())?;
     serde_json::from_slice(&answer)

@@ -38,7 +38,7 @@ pub(super) fn runs(members: &Members) -> impl Iterator<Item = Run> + '_ {
         .map(|member| (member.id, member.incarnation))
 }
 
-/// Question of [`Kind::ModuleVersions`](super::fabric::Kind::ModuleVersions), as JSON.
+/// Question of [`QuestionKind::ModuleVersions`](super::fabric::QuestionKind::ModuleVersions), as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Compare {
     /// Incarnation of the asking node.

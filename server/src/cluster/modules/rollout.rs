@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::super::Cluster;
-use super::super::fabric::Kind;
+use super::super::fabric::QuestionKind;
 use super::{Pushed, Run, runs};
 use crate::modules::catalogue::Proposal;
 use crate::modules::changes::ChangeError;
@@ -146,7 +146,7 @@ async fn push(cluster: Arc<Cluster>, run: Run, body: Arc<Vec<u8>>, deadline: Ins
     loop {
         let asked = cluster
             .fabric
-            .call(run.0, Kind::ModulePush, &body, deadline)
+            .call(run.0, QuestionKind::ModulePush, &body, deadline)
             .await;
         let reason = match asked {
             Ok(answer) => match serde_json::from_slice::<Pushed>(&answer) {

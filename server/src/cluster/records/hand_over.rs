@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-use super::super::fabric::Kind;
+use super::super::fabric::QuestionKind;
 use super::super::ownership::{Holdings, Run, Take};
 use super::Records;
 use super::wire::{self, After};
@@ -150,7 +150,7 @@ impl Work {
 }
 
 impl Records {
-    async fn ask(&self, node: NodeId, kind: Kind, body: &[u8]) -> Result<Vec<u8>, String> {
+    async fn ask(&self, node: NodeId, kind: QuestionKind, body: &[u8]) -> Result<Vec<u8>, String> {
         self.cluster
             .fabric
             .call(node, kind, body, self.cluster.deadline())
@@ -159,7 +159,9 @@ impl Records {
     }
 
     async fn ask_report(&self, node: NodeId, key: u64) -> Result<(), String> {
-        let answer = self.ask(node, Kind::Holdings, &wire::key_only(key)).await?;
+        let answer = self
+            .ask(node, QuestionKind::Holdings, &wire::key_only(key))
+            .await?;
         let holdings = wire::read_holdings(&mut answer.as_slice())
             .ok_or_else(|| format!("{node} gave holdings that cannot be read"))?;
         self.rule
@@ -225,7 +227,7 @@ impl Records {
                 return Ok(());
             }
             let question = wire::take_question(key, &after, &partitions);
-            let answer = self.ask(node, Kind::Take, &question).await?;
+            let answer = self.ask(node, QuestionKind::Take, &question).await?;
             let (goes_on, done) = self.store_answer(takings, node, key, &answer).await?;
             if done == 0 && goes_on.is_none() {
                 return Err(format!(
@@ -309,7 +311,7 @@ impl Records {
     async fn ask_drop(&self, node: NodeId, key: u64, holdings: &Holdings) -> Result<(), String> {
         let mut question = wire::key_only(key);
         wire::put_holdings(holdings, &mut question);
-        let answer = self.ask(node, Kind::Drop, &question).await?;
+        let answer = self.ask(node, QuestionKind::Drop, &question).await?;
         let dropped = wire::read_partitions(&mut answer.as_slice())
             .ok_or_else(|| format!("{node} gave an answer that cannot be read"))?;
         self.rule.with(|ownership, _| {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use protocol::key::Digest;
 use protocol::result_code::ResultCode;
 
-use super::super::fabric::{FabricError, Kind};
+use super::super::fabric::{FabricError, QuestionKind};
 use super::super::ownership::Ticket;
 use super::Records;
 use crate::config::node_id::NodeId;
@@ -90,7 +90,7 @@ impl Records {
     ) -> Result<Vec<u8>, FabricError> {
         self.cluster
             .fabric
-            .call(owner, Kind::Forward, body, deadline)
+            .call(owner, QuestionKind::Forward, body, deadline)
             .await
     }
 

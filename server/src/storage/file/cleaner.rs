@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Shared;
 use super::frame::{Frame, SEGMENT_HEADER};
-use super::log::{Place, RESERVED, State};
+use super::log::{Place, RESERVED, SegmentState};
 use crate::storage::table::Entry;
 
 /// Time between two looks for a segment to clean.
@@ -52,7 +52,9 @@ fn next_segment(shared: &Shared) -> Option<(u32, u64)> {
     let whole = u64::from(log.segment_bytes);
     let sealed = || {
         (0_u32..).zip(&log.segments).filter(|(_, segment)| {
-            segment.state == State::Sealed && segment.unsettled == 0 && segment.sealed_in <= durable
+            segment.state == SegmentState::Sealed
+                && segment.unsettled == 0
+                && segment.sealed_in <= durable
         })
     };
     let (at, emptiest) = sealed().min_by_key(|(_, segment)| segment.live)?;
@@ -185,7 +187,7 @@ fn move_removal(shared: &Shared, frame: &Frame, from: Place) -> bool {
         let log = shared.log.lock();
         (0_u32..).zip(&log.segments).any(|(at, segment)| {
             at != from.segment
-                && matches!(segment.state, State::Sealed | State::Active)
+                && matches!(segment.state, SegmentState::Sealed | SegmentState::Active)
                 && segment.sequence <= *born
         })
     };

@@ -8,7 +8,7 @@ use protocol::key::Digest;
 
 use super::disk::Disk;
 use super::frame::{FRAME_HEADER, Frame, HEADER, Header, SEGMENT_HEADER, read_segment_header};
-use super::log::{Place, Segment, State};
+use super::log::{Place, Segment, SegmentState};
 
 /// Time between two lines that say how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -62,9 +62,9 @@ pub(super) fn read(disk: &dyn Disk, header: &Header, outlines: bool) -> std::io:
         };
         found.segments.push(Segment {
             state: if sequence.is_some() {
-                State::Sealed
+                SegmentState::Sealed
             } else {
-                State::Free
+                SegmentState::Free
             },
             sequence: sequence.unwrap_or(0),
             live: 0,

@@ -21,7 +21,7 @@ pub(super) struct Place {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum SegmentState {
     /// It holds nothing, and takes no room.
     Free,
     /// It holds nothing, and has its room.
@@ -34,7 +34,7 @@ pub(super) enum State {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
-    pub(super) state: State,
+    pub(super) state: SegmentState,
     pub(super) sequence: u64,
     /// Bytes of frames that still count.
     pub(super) live: u64,
@@ -98,7 +98,7 @@ impl Log {
     pub(super) fn new(name: String, segment_bytes: u32, segments: Vec<Segment>) -> Self {
         let free = (0_u32..)
             .zip(&segments)
-            .filter(|(_, segment)| segment.state == State::Free);
+            .filter(|(_, segment)| segment.state == SegmentState::Free);
         Self {
             free: free.map(|(at, _)| at).collect(),
             ready: VecDeque::new(),
@@ -128,7 +128,7 @@ impl Log {
     /// Goes on in a segment where its last frame ended.
     pub(super) fn go_on(&mut self, segment: u32, offset: u32) {
         if let Some(state) = self.segments.get_mut(segment as usize) {
-            state.state = State::Active;
+            state.state = SegmentState::Active;
             self.synced = (state.sequence, offset);
             self.active = Some((segment, offset));
         }
@@ -227,7 +227,7 @@ impl Log {
     pub(super) fn free_segment(&mut self, at: u32) {
         if let Some(segment) = self.segments.get_mut(at as usize) {
             self.live = self.live.saturating_sub(segment.live);
-            segment.state = State::Free;
+            segment.state = SegmentState::Free;
             segment.sequence = 0;
             segment.live = 0;
         }
@@ -302,7 +302,7 @@ impl Log {
                 .map_or(0, |segment| segment.sequence);
             self.add(segment, sequence, &Frame::Sealed);
             if let Some(sealed) = self.segments.get_mut(segment as usize) {
-                sealed.state = State::Sealed;
+                sealed.state = SegmentState::Sealed;
                 sealed.sealed_in = self.batch;
             }
         }
@@ -310,7 +310,7 @@ impl Log {
         self.next_sequence += 1;
         if let Some(segment) = self.segments.get_mut(next as usize) {
             *segment = Segment {
-                state: State::Active,
+                state: SegmentState::Active,
                 sequence,
                 live: 0,
                 unsettled: 0,

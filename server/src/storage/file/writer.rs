@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::log::{Batch, READY, State};
+use super::log::{Batch, READY, SegmentState};
 use crate::storage::StorageError;
 
 /// So many bytes are written without waiting for more.
@@ -142,7 +142,7 @@ fn make_ready(shared: &Shared) {
                 log.free.pop_front();
                 log.ready.push_back(segment);
                 if let Some(segment) = log.segments.get_mut(segment as usize) {
-                    segment.state = State::Ready;
+                    segment.state = SegmentState::Ready;
                 }
                 drop(log);
                 shared.room.notify_waiters();

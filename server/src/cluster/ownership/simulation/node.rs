@@ -28,7 +28,7 @@ pub(super) struct Version {
 pub(super) type Records = BTreeMap<u64, Version>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ActionKind {
     Add,
     Delete,
     Read,
@@ -50,7 +50,7 @@ pub(super) enum Message {
 #[derive(Clone, Debug)]
 pub(super) struct Command {
     pub(super) key: u64,
-    pub(super) kind: Kind,
+    pub(super) kind: ActionKind,
     pub(super) begun: u64,
     pub(super) ticket: Option<Ticket>,
     /// What was found, and what was written.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::super::{Bent, MemberState, Run};
 use super::Totals;
 use super::node::{
-    Command, INTERVAL, Kind, Message, Node, PARTITIONS, TIMES, Taking, Up, Version, partition_of,
+    ActionKind, Command, INTERVAL, Message, Node, PARTITIONS, TIMES, Taking, Up, Version,
+    partition_of,
 };
 use crate::cluster::NodeId;
 use crate::modules::simulation::random::Random;
@@ -449,9 +450,9 @@ impl World {
     /// A client sends a command to any node, which passes it on if it is not the owner.
     fn begin(&mut self) {
         let kind = match self.random.between(0, 9) {
-            0 => Kind::Delete,
-            1..=3 => Kind::Read,
-            _ => Kind::Add,
+            0 => ActionKind::Delete,
+            1..=3 => ActionKind::Read,
+            _ => ActionKind::Add,
         };
         let command = Command {
             key: self.random.between(0, KEYS - 1),
@@ -535,17 +536,17 @@ impl World {
         let records = &mut up.records[at];
         let found = records.get(&command.key).copied();
         match command.kind {
-            Kind::Read => {}
-            Kind::Add => {
+            ActionKind::Read => {}
+            ActionKind::Add => {
                 let generation = found.map_or(0, |found| found.generation) + 1;
                 records.insert(command.key, Version { stamp, generation });
             }
-            Kind::Delete => {
+            ActionKind::Delete => {
                 records.remove(&command.key);
             }
         }
         up.busy[at].remove(&command.key);
-        if command.kind == Kind::Delete {
+        if command.kind == ActionKind::Delete {
             self.known[command.key as usize].deletes.push(stamp);
         }
         if let Some(command) = self.commands.get_mut(&id) {
@@ -586,7 +587,7 @@ impl World {
             }
         };
         let excused = known.excused >= command.begun && known.excused != 0;
-        if command.kind != Kind::Read {
+        if command.kind != ActionKind::Read {
             known.acknowledged = known.acknowledged.max(command.stamp);
         }
         if lost && !excused && !self.died {
