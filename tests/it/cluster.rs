@@ -224,7 +224,7 @@ fn a_node_that_was_away_for_long_takes_the_modules_of_the_others() {
     };
     register(1, "long removed.lua");
     register(0, "kept.lua");
-    let registry = find(directory.path().join("node-1"), "UDF.smd");
+    let registry = find(directory.path().join("node-1"), "UDF.log");
     // In ms since 2010: ten days after it began.
     fs::write(registry.with_file_name(".asd-alive"), "864000000").unwrap();
 

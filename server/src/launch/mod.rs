@@ -169,7 +169,8 @@ impl Prepared {
             }
             None => None,
         };
-        background.spawn(run_keep_alive(functions));
+        background.spawn(run_keep_alive(functions.clone()));
+        background.spawn(run_tidying(functions.clone()));
         background.spawn(run_ticker(Arc::clone(&node)));
         for (namespace, index) in indexes {
             if let Some(namespace) = node.namespace(&namespace).map(Arc::clone) {
@@ -185,6 +186,7 @@ impl Prepared {
             addresses,
             user_path,
             node,
+            functions,
             cluster,
             background,
             stop,
@@ -201,6 +203,7 @@ pub struct Launched {
     pub user_path: String,
     /// The node.
     pub node: Arc<Node>,
+    functions: LuaFunctions,
     cluster: Option<(Arc<Cluster>, Arc<Records>)>,
     background: JoinSet<()>,
     stop: Stop,
@@ -229,6 +232,7 @@ impl Launched {
                 tracing::error!(target: "drv", "{{{}}} {error}", namespace.name());
             }
         }
+        self.functions.0.close();
         // The process ends: to free millions of records one by one would only keep it from that.
         std::mem::forget(Arc::clone(&self.node));
     }
@@ -275,6 +279,22 @@ async fn run_keep_alive(functions: LuaFunctions) {
         let kept = tokio::task::spawn_blocking(move || service.keep_alive()).await;
         if let Ok(Err(error)) = kept {
             tracing::error!(target: "udf", "the registry cannot be kept: {error}");
+        }
+    }
+}
+
+/// Brings the file of the registry up to its log when no change is waited for.
+async fn run_tidying(functions: LuaFunctions) {
+    let mut interval = tokio::time::interval(Library::TIDYING);
+    loop {
+        interval.tick().await;
+        if !functions.0.is_untidy() {
+            continue;
+        }
+        let service = Arc::clone(&functions.0);
+        let tidied = tokio::task::spawn_blocking(move || service.tidy()).await;
+        if let Ok(Err(error)) = tidied {
+            tracing::error!(target: "udf", "{error}; the changes are in the log beside it");
         }
     }
 }

@@ -153,39 +153,43 @@ impl Catalogue {
 
     /// Takes what is newer of the items, which were checked; for each, in this order, what became of it.
     ///
-    /// `save` gets the next state and makes it last; when it fails, or when nothing is newer, everything is as it was.
+    /// `save` gets what is known so far and what is taken, and makes that last; when it fails, or when nothing is newer,
+    /// everything is as it was. This costs what is taken, whatever else is known.
     pub(crate) fn store<E>(
         &mut self,
         offered: &[ModuleItem],
         now_ms: u64,
-        save: impl FnOnce(&Self) -> Result<(), E>,
+        save: impl FnOnce(&[StoredItem], &[StoredItem]) -> Result<(), E>,
     ) -> Result<Vec<Stored>, E> {
-        let mut next = None;
+        let mut taken: Vec<StoredItem> = Vec::new();
+        let mut last: HashMap<&str, Summary> = HashMap::new();
         let mut outcomes = Vec::with_capacity(offered.len());
         for item in offered {
-            let state = next.as_ref().unwrap_or(&*self);
-            let known = state.known(&item.file_name).map(StoredItem::summary);
+            let known = self.known(&item.file_name).map(StoredItem::summary);
+            let known = last.get(&*item.file_name).or(known);
             outcomes.push(match decide(known, &item.summary) {
                 Decision::Take => {
-                    next.get_or_insert_with(|| self.clone()).take(item);
+                    taken.push(StoredItem::from_item(item));
+                    last.insert(&item.file_name, item.summary);
                     Stored::Taken
                 }
                 Decision::Same => Stored::Same,
                 Decision::Older => known.map_or(Stored::Same, |known| Stored::Older(*known)),
             });
         }
-        if let Some(mut next) = next {
-            next.forget_expired(now_ms);
-            save(&next)?;
-            *self = next;
+        if !taken.is_empty() {
+            save(&self.items, &taken)?;
+            for stored in taken {
+                self.take(stored);
+            }
+            self.forget_expired(now_ms);
         }
         Ok(outcomes)
     }
 
-    fn take(&mut self, item: &ModuleItem) {
-        let stored = StoredItem::from_item(item);
+    fn take(&mut self, stored: StoredItem) {
         let file_name = Arc::clone(stored.file_name());
-        if self.proposed.get(&file_name) <= Some(&item.summary.version) {
+        if self.proposed.get(&file_name) <= Some(&stored.summary().version) {
             self.proposed.remove(&file_name);
         }
         let position = self.positions.get(&file_name);
@@ -233,7 +237,7 @@ mod tests {
         Catalogue::new(7, Vec::new())
     }
 
-    fn saved(_: &Catalogue) -> Result<(), ()> {
+    fn saved(_: &[StoredItem], _: &[StoredItem]) -> Result<(), ()> {
         Ok(())
     }
 
@@ -282,7 +286,7 @@ mod tests {
         change(&mut catalogue, Some("LS0g"), 1);
         let item = catalogue.propose_removal("a.lua", 2).unwrap().item;
         assert_eq!(
-            catalogue.store(std::slice::from_ref(&item), 2, |_| Err("full")),
+            catalogue.store(std::slice::from_ref(&item), 2, |_, _| Err("full")),
             Err("full")
         );
         assert_eq!(catalogue.known("a.lua").unwrap().content64(), Some("LS0g"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -19,6 +19,8 @@ use super::names;
 use super::persistence::{StoreError, StoredItem};
 use super::registry::{KEEP_ALIVE_MS, Known, Prepared, PutError, Registry, Versions, build_module};
 use super::settings::UdfSettings;
+use super::tidying::Tidying;
+use super::together::{Together, Waiting};
 use super::version::{DAY_MS, Decision, Summaries, decide, missing};
 use crate::clock;
 
@@ -34,6 +36,9 @@ pub trait Serving: Send + Sync {
     fn ensure_loaded(&self, file_name: &str);
 }
 
+/// Bytes of all modules, as base64, up to which they are written when the server stops.
+const TIDIED_AT_THE_END: usize = 8 << 20;
+
 /// Registers modules on one node.
 ///
 /// A change is on disk and visible to every call that begins after it was answered. Nobody who reads waits for one.
@@ -42,6 +47,9 @@ pub struct Library {
     served: Arc<dyn Serving>,
     settings: UdfSettings,
     registry: Mutex<Registry>,
+    /// Changes that wait for the registry: whoever gets it next stores all of them by one sync.
+    together: Together,
+    tidying: Mutex<Tidying>,
     /// What the registry has on disk and the set in force serves.
     known: ArcSwap<Known>,
     changes: watch::Sender<u64>,
@@ -66,6 +74,8 @@ impl Library {
         let versions = Versions::default();
         let registry = Registry::open(&settings, &*compiler, &versions)?;
         served.serve(registry.modules());
+        let mut tidying = Tidying::default();
+        tidying.changed(registry.behind());
         Ok(Self {
             compiler,
             served,
@@ -75,7 +85,9 @@ impl Library {
             opened_ms: registry.opened_ms(),
             forgets_from_ms: registry.forgets_from_ms(),
             settled: AtomicBool::new(registry.is_settled()),
+            tidying: Mutex::new(tidying),
             registry: Mutex::new(registry),
+            together: Together::default(),
             changes: watch::Sender::new(0),
             failures: Failures::default(),
             versions,
@@ -191,8 +203,8 @@ impl Library {
         }
     }
 
-    /// Like [`store`](Self::store) for many items, in one writing of the registry. What became of each stands at its
-    /// place.
+    /// Like [`store`](Self::store) for many items, by one sync, which others that store at the same time share. What became
+    /// of each stands at its place.
     ///
     /// # Errors
     /// The registry cannot be written, or the node is not settled; nothing changed.
@@ -228,16 +240,13 @@ impl Library {
         if newer.is_empty() {
             return Ok(outcomes.into_iter().flatten().collect());
         }
-        let mut registry = self.registry.lock();
-        let stored = registry.store(&newer, modules);
-        if stored.is_ok() {
-            self.publish(&registry);
-        }
-        drop(registry);
-        for item in &newer {
+        let names: Vec<String> = newer.iter().map(|item| item.file_name.clone()).collect();
+        let waiting = self.together.join(newer, modules);
+        let stored = self.stored_together(&waiting);
+        for file_name in &names {
             match &stored {
-                Ok(_) => self.failures.succeeded(&item.file_name),
-                Err(error) => self.failures.failed(&item.file_name, error),
+                Ok(_) => self.failures.succeeded(file_name),
+                Err(error) => self.failures.failed(file_name, error),
             }
         }
         let mut stored = stored?.into_iter().map(Ok);
@@ -247,17 +256,35 @@ impl Library {
             .collect())
     }
 
-    fn module_of(&self, item: &ModuleItem) -> Result<Option<Module>, ItemError> {
+    /// Stores what waits, unless another thread has stored this part of it meanwhile.
+    fn stored_together(&self, waiting: &Waiting) -> Result<Vec<Stored>, StoreError> {
+        let mut registry = self.registry.lock();
+        if let Some(stored) = waiting.stored() {
+            return stored;
+        }
+        let any = self
+            .together
+            .store_all(|items, modules| registry.store(items, modules));
+        if any {
+            self.publish(&registry);
+        }
+        self.tidying.lock().changed(registry.behind());
+        drop(registry);
+        waiting.stored().unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    fn module_of(&self, item: &ModuleItem) -> Result<Option<Arc<Module>>, ItemError> {
         let source = item.checked()?;
         let content64 = item.content64.as_deref();
         Ok(source.zip(content64).map(|(source, content64)| {
-            build_module(
+            let module = build_module(
                 &*self.compiler,
                 &self.versions,
                 &item.file_name,
                 content64,
                 source,
-            )
+            );
+            Arc::new(module)
         }))
     }
 
@@ -351,10 +378,57 @@ impl Library {
         let mut registry = self.registry.lock();
         if registry.keep_alive()? {
             self.publish(&registry);
+            self.tidying.lock().changed(registry.behind());
         }
         Ok(())
     }
 
+    /// `UDF.smd` should be written now: changes have ended for a while, or the log of them is long.
+    #[must_use]
+    pub fn is_untidy(&self) -> bool {
+        self.tidying.lock().is_due()
+    }
+
+    /// Brings `UDF.smd` up to what is known, while changes go on. Blocks while files are written and synced.
+    ///
+    /// # Errors
+    /// The disk refuses; the log still has all changes.
+    pub fn tidy(&self) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        let mut registry = self.registry.lock();
+        let snapshot = registry.snapshot();
+        drop(registry);
+        let written = snapshot.write().and_then(|()| {
+            self.registry.lock().put_in_place(&snapshot)?;
+            snapshot.sync()?;
+            self.registry.lock().written(&snapshot);
+            Ok(())
+        });
+        let behind = self.registry.lock().behind();
+        self.tidying.lock().ended(begun.elapsed(), behind);
+        written
+    }
+
+    /// To be called when no change can come any more: like [`tidy`](Self::tidy), unless that would take long, which the
+    /// next start makes up for.
+    pub fn close(&self) {
+        let registry = self.registry.lock();
+        let tidies = registry.behind().is_some() && registry.bytes() <= TIDIED_AT_THE_END;
+        drop(registry);
+        if tidies && let Err(error) = self.tidy() {
+            tracing::warn!(target: "udf", "{error}; the changes are in the log beside it");
+        }
+    }
+
+    /// How often a running server asks whether it is [untidy](Self::is_untidy).
+    pub const TIDYING: Duration = Duration::from_secs(1);
+
     /// How often a running server says that it is alive.
     pub const KEEP_ALIVE: Duration = Duration::from_millis(KEEP_ALIVE_MS);
+}
+
+impl Drop for Library {
+    fn drop(&mut self) {
+        self.close();
+    }
 }

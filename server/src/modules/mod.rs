@@ -24,6 +24,8 @@ pub mod settings;
 #[cfg(test)]
 pub(crate) mod simulation;
 pub mod status;
+mod tidying;
+mod together;
 pub mod version;
 
 pub use catalogue::{MAX_NAMES, Proposal, Stored};

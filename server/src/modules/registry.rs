@@ -15,7 +15,7 @@ use super::content::decode_content;
 use super::item::ModuleItem;
 use super::module::Module;
 use super::names;
-use super::persistence::{Store, StoreError, StoredItem};
+use super::persistence::{Before, Opened, Snapshot, Store, StoreError, StoredItem, Superseded};
 use super::settings::UdfSettings;
 use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
 use crate::clock;
@@ -107,7 +107,11 @@ impl Registry {
         compiler: &dyn Compiler,
         versions: &Versions,
     ) -> Result<Self, StoreError> {
-        let (store, items) = Store::open(&settings.work_directory, &settings.user_path)?;
+        let Opened {
+            store,
+            items,
+            superseded,
+        } = Store::open(&settings.work_directory, &settings.user_path)?;
         let mut modules = HashMap::with_capacity(items.len());
         for item in &items {
             let file_name = item.file_name();
@@ -132,7 +136,7 @@ impl Registry {
             opened_ms: clock::epoch_ms(),
             settled: true,
         };
-        registry.write_copies(registry.modules.values());
+        registry.bring_copies_up(&superseded);
         if registry.outage_ms() > LONGEST_OUTAGE_MS {
             // Nodes that start within a day from now may still have what was removed.
             registry
@@ -177,7 +181,9 @@ impl Registry {
             .map_err(|Full| StoreError::TooMany { limit: MAX_NAMES })?;
         let old = self.modules.get(file_name);
         if proposal.is_known {
-            self.write_copies(old);
+            if let Some(module) = old.cloned() {
+                bring_copy(&mut self.store, file_name, NEVER, Some(module.source()));
+            }
         } else {
             let ours = old.map(|old| &**old.source());
             self.store.check_copy(file_name, ours, &prepared.source)?;
@@ -218,11 +224,11 @@ impl Registry {
     }
 
     /// Takes what is newer; the items were checked, and `modules` are made of them in the same order. On return that is
-    /// on disk, in one writing. On error nothing changed.
+    /// on disk, by one sync. On error nothing changed.
     pub(crate) fn store(
         &mut self,
         items: &[ModuleItem],
-        modules: Vec<Option<Module>>,
+        modules: &[Option<Arc<Module>>],
     ) -> Result<Vec<Stored>, StoreError> {
         self.check_settled()?;
         let Self {
@@ -231,35 +237,61 @@ impl Registry {
             modules: current,
             ..
         } = self;
-        let outcomes = catalogue.store(items, clock::epoch_ms(), |next| {
-            let changed: Vec<&Arc<Module>> = items
-                .iter()
-                .filter_map(|item| current.get(&*item.file_name))
-                .filter(|module| !is_content_of(next, module))
-                .collect();
-            replace(store, &changed, next)
+        let outcomes = catalogue.store(items, clock::epoch_ms(), |before, changes| {
+            store.append(changes, before)
         })?;
-        let mut made = Vec::new();
         for ((item, outcome), module) in items.iter().zip(&outcomes).zip(modules) {
             let file_name = &*item.file_name;
             if *outcome != Stored::Taken {
                 continue;
             }
-            match module {
-                None => {
-                    self.modules.remove(file_name);
-                }
-                Some(module) => {
-                    let same = |old: &Arc<Module>| old.content64() == module.content64();
-                    if !self.modules.get(file_name).is_some_and(same) {
-                        self.modules.insert(file_name.into(), Arc::new(module));
-                        made.push(file_name);
-                    }
-                }
+            let same = |old: &Arc<Module>| {
+                module
+                    .as_ref()
+                    .is_some_and(|module| old.content64() == module.content64())
+            };
+            if current.get(file_name).is_some_and(same) {
+                continue;
             }
+            let old = match module {
+                Some(module) => current.insert(file_name.into(), Arc::clone(module)),
+                None => current.remove(file_name),
+            };
+            let old: Vec<Vec<u8>> = old.iter().map(|old| old.source().to_vec()).collect();
+            let before = Before {
+                contents: &old,
+                may_be_torn: false,
+            };
+            let new = module.as_ref().map(|module| &**module.source());
+            bring_copy(store, file_name, before, new);
         }
-        self.write_copies(made.iter().filter_map(|name| self.modules.get(*name)));
         Ok(outcomes)
+    }
+
+    /// How much a start would have to read besides `UDF.smd`, bytes; none if `UDF.smd` has all.
+    pub(crate) fn behind(&self) -> Option<u64> {
+        self.store.behind()
+    }
+
+    /// Bytes of all modules together, as base64.
+    pub(crate) fn bytes(&self) -> usize {
+        let items = self.catalogue.items().iter();
+        items.filter_map(StoredItem::content64).map(str::len).sum()
+    }
+
+    /// All that counts now, to be written while changes go on.
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        self.store.snapshot(self.catalogue.items())
+    }
+
+    /// See [`Store::put_in_place`].
+    pub(crate) fn put_in_place(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.store.put_in_place(snapshot)
+    }
+
+    /// See [`Store::written`].
+    pub(crate) fn written(&mut self, snapshot: &Snapshot) {
+        self.store.written(snapshot);
     }
 
     /// When the server before this one was last alive, ms since 2010; 0 without a registry.
@@ -293,11 +325,16 @@ impl Registry {
     /// Decides whether what was found on disk counts, or is dropped.
     pub(crate) fn settle(&mut self, counts: bool) -> Result<(), StoreError> {
         if !counts && !self.catalogue.items().is_empty() {
-            let dropped: Vec<&Arc<Module>> = self.modules.values().collect();
-            let next = self.catalogue.emptied();
-            replace(&mut self.store, &dropped, &next)?;
-            self.modules.clear();
-            self.catalogue = next;
+            self.store.replace(&[])?;
+            self.catalogue = self.catalogue.emptied();
+            for (file_name, module) in self.modules.drain() {
+                let contents = [module.source().to_vec()];
+                let before = Before {
+                    contents: &contents,
+                    may_be_torn: false,
+                };
+                bring_copy(&mut self.store, &file_name, before, None);
+            }
         }
         self.settled = true;
         self.store.mark_alive(clock::epoch_ms())
@@ -309,11 +346,9 @@ impl Registry {
             return Ok(false);
         }
         let now_ms = clock::epoch_ms();
-        let mut next = self.catalogue.clone();
-        let forgot = next.forget_expired(now_ms);
+        let forgot = self.catalogue.forget_expired(now_ms);
         if forgot {
-            self.store.save(next.items())?;
-            self.catalogue = next;
+            self.store.forgot();
         }
         self.store.mark_alive(now_ms)?;
         Ok(forgot)
@@ -330,46 +365,40 @@ impl Registry {
         }
     }
 
-    fn write_copies<'m>(&self, modules: impl IntoIterator<Item = &'m Arc<Module>>) {
-        write_copies(&self.store, modules);
+    /// At start: copies hold what is registered, as far as this server wrote them.
+    fn bring_copies_up(&mut self, superseded: &Superseded) {
+        for (file_name, module) in &self.modules {
+            if !superseded.contains_key(file_name) {
+                bring_copy(&mut self.store, file_name, NEVER, Some(module.source()));
+            }
+        }
+        for (file_name, before) in superseded {
+            let contents: Vec<Vec<u8>> = before
+                .iter()
+                .filter_map(|item| decode_content(item.content64()?.as_bytes()))
+                .collect();
+            let before = Before {
+                contents: &contents,
+                may_be_torn: true,
+            };
+            let content = self.modules.get(file_name).map(|module| &**module.source());
+            bring_copy(&mut self.store, file_name, before, content);
+        }
     }
 }
 
-/// The module is what the catalogue has under its name.
-fn is_content_of(catalogue: &Catalogue, module: &Module) -> bool {
-    let known = catalogue.known(module.file_name());
-    known.and_then(StoredItem::content64) == Some(module.content64())
-}
-
-/// Removes the copies of what changes, then replaces the registry on disk; see `persistence` for why in this order.
-fn replace(
-    store: &mut Store,
-    changed: &[&Arc<Module>],
-    next: &Catalogue,
-) -> Result<(), StoreError> {
-    let copies = changed
-        .iter()
-        .map(|module| (module.file_name(), &**module.source()));
-    let saved = store
-        .remove_copies(copies)
-        .and_then(|()| store.save(next.items()));
-    if saved.is_err() {
-        write_copies(store, changed.iter().copied());
-    }
-    saved
-}
+/// The copy held nothing before.
+const NEVER: Before<'static> = Before {
+    contents: &[],
+    may_be_torn: false,
+};
 
 /// A copy that cannot be written does no harm to the module: the registry holds it.
-fn write_copies<'m>(store: &Store, modules: impl IntoIterator<Item = &'m Arc<Module>>) {
-    store.write_copies(
-        modules
-            .into_iter()
-            .map(|module| (module.file_name(), &**module.source())),
-        |file_name, error| {
-            tracing::warn!(
-                target: "udf",
-                "no copy of `{file_name}` for people and tools: {error}; the module itself is registered and served"
-            );
-        },
-    );
+fn bring_copy(store: &mut Store, file_name: &str, before: Before<'_>, content: Option<&[u8]>) {
+    if let Err(error) = store.bring_copy(file_name, before, content) {
+        tracing::warn!(
+            target: "udf",
+            "no copy of `{file_name}` for people and tools: {error}; the module itself is registered and served"
+        );
+    }
 }

@@ -34,7 +34,7 @@ impl UdfSettings {
     /// Idle contexts per module at most, as in the real server.
     const MAX_IDLE_CONTEXTS: usize = 128;
 
-    /// Bytes of all modules together: each change writes all of them.
+    /// Bytes of all modules together, which memory holds several times and now and then are written as a whole.
     pub const MAX_BYTES: usize = 64 << 20;
 
     /// The defaults, over these directories.

@@ -95,6 +95,7 @@ fn removed_module_keeps_its_place_and_its_generation() {
     assert_eq!(listed(&fixture.service), ["b.lua", "c.lua"]);
     let fixture = fixture.restarted();
     fixture.put("a.lua", "one");
+    let fixture = fixture.restarted();
     assert_eq!(listed(&fixture.service), ["b.lua", "a.lua", "c.lua"]);
     let stored = fs::read_to_string(fixture.directory.path().join("state/smd/UDF.smd")).unwrap();
     let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
@@ -106,7 +107,7 @@ fn removed_module_keeps_its_place_and_its_generation() {
 fn removing_unknown_names_leaves_no_trace() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "one");
-    let path = fixture.directory.path().join("state/smd/UDF.smd");
+    let path = fixture.directory.path().join("state/smd/UDF.log");
     let before = fs::read(&path).unwrap();
     for index in 0..200 {
         let command = format!("udf-remove:filename=unknown{index}.lua");
@@ -119,7 +120,7 @@ fn removing_unknown_names_leaves_no_trace() {
 fn same_content_again_changes_nothing_on_disk() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "one");
-    let path = fixture.directory.path().join("state/smd/UDF.smd");
+    let path = fixture.directory.path().join("state/smd/UDF.log");
     let before = fs::read(&path).unwrap();
     fixture.put("a.lua", "one");
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -198,10 +199,14 @@ fn files_that_the_server_did_not_write_are_never_touched() {
 fn registry_that_cannot_be_written_changes_nothing() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "one");
-    // A directory in the place of the registry: it cannot be replaced by a file.
-    let path = fixture.directory.path().join("state/smd/UDF.smd");
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
+    let fixture = fixture.restarted();
+    // Directories in the places of the registry and its log: they cannot be written or replaced by files.
+    let paths = ["UDF.smd", "UDF.log"].map(|name| {
+        let path = fixture.directory.path().join("state/smd").join(name);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        path
+    });
     let answer = ask(&fixture.service, &put_command("a.lua", "two"));
     assert!(
         answer.starts_with("error=not_stored;file=a.lua;line=0;message="),
@@ -215,7 +220,9 @@ fn registry_that_cannot_be_written_changes_nothing() {
     assert_eq!(fixture.sources("a"), ["one"]);
     let copy = fixture.directory.path().join("lua/a.lua");
     assert_eq!(fs::read_to_string(copy).unwrap(), "one");
-    fs::remove_dir(&path).unwrap();
+    for path in paths {
+        fs::remove_dir(path).unwrap();
+    }
     assert_eq!(ask(&fixture.service, &put_command("a.lua", "two")), "ok");
     assert_eq!(fixture.restarted().sources("a"), ["two"]);
 }
@@ -260,4 +267,31 @@ fn all_modules_together_have_a_limit() {
     assert_eq!(ask(&service, &put_command("a.lua", "123456789")), "ok");
     assert_eq!(ask(&service, "udf-remove:filename=a.lua"), "ok");
     assert_eq!(ask(&service, &put_command("b.lua", "1234567")), "ok");
+}
+
+#[test]
+fn a_put_writes_its_own_size_and_not_that_of_all_modules() {
+    let fixture = Fixture::new();
+    for index in 0..20 {
+        fixture.put(&format!("large{index}.lua"), &"-".repeat(50_000));
+    }
+    let fixture = fixture.restarted();
+    let folder = fixture.directory.path().join("state/smd");
+    let registry = || {
+        fs::metadata(folder.join("UDF.smd"))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
+    let log = || fs::metadata(folder.join("UDF.log")).unwrap().len();
+    let before = (registry(), log());
+    assert_eq!(before.1, 0);
+    fixture.put("small.lua", "one");
+    fixture.service.remove("small.lua").unwrap();
+    assert_eq!(registry(), before.0);
+    assert!((100..1_000).contains(&log()), "{} bytes", log());
+    assert!(!fixture.service.is_untidy(), "a change has just come");
+    fixture.service.tidy().unwrap();
+    assert_eq!(log(), 0);
+    assert_eq!(listed(&fixture.restarted().service).len(), 20);
 }

@@ -173,6 +173,7 @@ fn many_items_are_taken_in_one_writing() {
         contents(&fixture),
         pairs(&[("old.lua", "2"), ("new.lua", "3")])
     );
+    let fixture = fixture.restarted();
     let stored = fs::read_to_string(fixture.directory.path().join("state/smd/UDF.smd")).unwrap();
     let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
     assert_eq!(stored[0][1], 3, "two puts and one writing of many");
@@ -291,6 +292,7 @@ fn a_node_that_was_away_too_long_takes_the_set_of_the_others() {
 fn a_registry_carried_over_is_as_old_as_its_file() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "ours");
+    let fixture = fixture.restarted();
     let path = fixture.directory.path().join("state/smd/UDF.smd");
     let old = SystemTime::now() - Duration::from_millis(LONGEST_OUTAGE_MS + DAY_MS);
     fs::File::options()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::catalogue::Catalogue;
 use super::super::item::ModuleItem;
 use super::super::joining::{Joining, Standing};
-use super::super::persistence::StoredItem;
+use super::super::persistence::{StoredItem, followed_by};
 use super::super::rollout::Rollout;
 use super::super::version::{DAY_MS, LONGEST_OUTAGE_MS, Summaries, Summary, missing};
 
@@ -74,11 +74,55 @@ pub(crate) struct Waited {
     pub(crate) sent: u64,
 }
 
-/// What survives a kill.
+/// What survives a kill: a snapshot, and the changes since.
 #[derive(Default)]
 pub(crate) struct Disk {
-    pub(crate) items: Vec<StoredItem>,
+    snapshot: Vec<StoredItem>,
+    /// Each with its number.
+    log: Vec<(u64, StoredItem)>,
+    /// Up to which change the snapshot goes.
+    snapshot_at: u64,
+    changes: u64,
     pub(crate) alive_ms: Option<u64>,
+}
+
+/// So many changes lead to a snapshot.
+const LOG: usize = 3;
+
+impl Disk {
+    /// What a start finds.
+    pub(crate) fn items(&self) -> Vec<StoredItem> {
+        let log = self.log.iter();
+        let later = log
+            .filter(|(number, _)| *number > self.snapshot_at)
+            .map(|(_, item)| item.clone());
+        followed_by(self.snapshot.clone(), later)
+    }
+
+    pub(crate) fn append(&mut self, taken: &[StoredItem]) {
+        self.changes += 1;
+        let taken = taken.iter().cloned();
+        self.log.extend(taken.map(|item| (self.changes, item)));
+    }
+
+    /// Like the service, when the log is long: a snapshot of what is known, and then, unless the node dies between the
+    /// two, the log is emptied.
+    pub(crate) fn tidy(&mut self, known: &[StoredItem], dies_between: bool) {
+        if self.log.len() >= LOG {
+            self.snapshot = known.to_vec();
+            self.snapshot_at = self.changes;
+            if !dies_between {
+                self.log.clear();
+            }
+        }
+    }
+
+    /// All that is known, at once.
+    pub(crate) fn replace(&mut self, known: &[StoredItem]) {
+        self.changes += 1;
+        self.snapshot = known.to_vec();
+        self.snapshot_at = self.changes;
+    }
 }
 
 /// What does not.
@@ -111,7 +155,7 @@ impl Up {
             run,
             started: now,
             ticks: 0,
-            catalogue: Catalogue::new(run.node as u64 + 1, disk.items.clone()),
+            catalogue: Catalogue::new(run.node as u64 + 1, disk.items()),
             served: Arc::default(),
             opened_ms: clock_ms,
             alive_until_ms: alive_ms.unwrap_or(0),

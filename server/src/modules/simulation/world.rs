@@ -242,7 +242,9 @@ impl World {
         place.skew_ms = skew_ms;
         place.incarnation += 1;
         if forgetful {
-            place.disk.items.retain(|item| item.content64().is_some());
+            let mut items = place.disk.items();
+            items.retain(|item| item.content64().is_some());
+            place.disk.replace(&items);
             place.showed.retain(|_, summary| summary.hash.is_some());
         }
         let run = Run {
@@ -269,10 +271,11 @@ impl World {
         }
         if written && let Some(write) = up.writes.pop_front() {
             let disk = &mut place.disk;
-            let _ = up.catalogue.store(&write.items, clock_ms, |next| {
-                disk.items = next.items().to_vec();
+            let _ = up.catalogue.store(&write.items, clock_ms, |_, taken| {
+                disk.append(taken);
                 Ok::<_, ()>(())
             });
+            disk.tidy(up.catalogue.items(), true);
         }
     }
 
@@ -284,7 +287,7 @@ impl World {
             let place = &mut self.nodes[node];
             if let Some(up) = &mut place.up {
                 up.catalogue.forget_expired(clock_ms);
-                place.disk.items = up.catalogue.items().to_vec();
+                place.disk.replace(up.catalogue.items());
                 place.disk.alive_ms = Some(clock_ms);
                 up.publish();
             }
@@ -411,9 +414,8 @@ impl World {
     /// `ok` means that every live node has it on disk and serves it, or a newer one.
     fn has(&mut self, member: Run, item: &ModuleItem) {
         let place = &self.nodes[member.node];
-        let on_disk = place
-            .disk
-            .items
+        let items = place.disk.items();
+        let on_disk = items
             .iter()
             .find(|stored| **stored.file_name() == *item.file_name)
             .map(StoredItem::summary);
@@ -465,16 +467,17 @@ impl World {
         };
         let disk = &mut place.disk;
         let stored = if up.settled {
-            up.catalogue.store(&items, clock_ms, |next| {
+            up.catalogue.store(&items, clock_ms, |_, taken| {
                 if failed {
                     return Err(());
                 }
-                disk.items = next.items().to_vec();
+                disk.append(taken);
                 Ok(())
             })
         } else {
             Err(())
         };
+        disk.tidy(up.catalogue.items(), false);
         up.publish();
         let more = !up.writes.is_empty();
         let mut answers = Vec::new();
@@ -621,7 +624,7 @@ impl World {
         let Some(up) = &mut place.up else { return };
         if !counts {
             up.catalogue = up.catalogue.emptied();
-            place.disk.items.clear();
+            place.disk.replace(&[]);
             place.showed.clear();
         }
         place.disk.alive_ms = Some(clock_ms);
