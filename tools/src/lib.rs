@@ -13,6 +13,7 @@ pub mod config;
 pub mod connection;
 pub mod document;
 pub mod exit;
+pub mod functions;
 pub mod hosts;
 pub mod json;
 pub mod login;

@@ -12,7 +12,7 @@ mod node;
 mod picture;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use protocol::client::ClientError;
@@ -29,8 +29,11 @@ use crate::connection::Connection;
 pub use node::Node;
 pub use picture::Picture;
 
-/// How often a request is tried, counting the first time.
+/// How often a request is tried at least, counting the first time. There are more tries while its time lasts.
 const TRIES: usize = 3;
+
+/// Age of the picture at which it is taken anew before it is used.
+const PICTURE_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Pause before another try: the cluster may be about to agree on a new owner.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -75,6 +78,7 @@ pub struct Records {
     alternate: bool,
     limit: Duration,
     picture: Picture,
+    taken: Instant,
 }
 
 impl Records {
@@ -93,6 +97,7 @@ impl Records {
             alternate,
             limit,
             picture,
+            taken: Instant::now(),
         })
     }
 
@@ -102,17 +107,41 @@ impl Records {
         &self.picture
     }
 
-    /// Takes the picture anew; keeps the connections of nodes that are still there.
+    /// Takes the picture anew; keeps the connections of nodes that are still there. Where no seed answers, the nodes that
+    /// are known are asked.
     ///
     /// # Errors
     /// As [`Records::connect`]; the old picture stays.
     pub async fn look_again(&mut self) -> Result<(), AskError> {
-        let seen = Picture::take(&self.connection, self.alternate, self.limit).await?;
+        let seen = match Picture::take(&self.connection, self.alternate, self.limit).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let known = Connection {
+                    seeds: self.picture.seeds(),
+                    ..self.connection.clone()
+                };
+                let seen = Picture::take(&known, self.alternate, self.limit).await;
+                seen.map_err(|_| error)?
+            }
+        };
         self.picture = seen.with_connections_of(&self.picture);
+        self.taken = Instant::now();
         Ok(())
     }
 
-    /// Sends a message about one record to its owner; gives the node and the body of the reply. Each try has the limit.
+    /// Takes the picture anew if it is older than a second.
+    ///
+    /// # Errors
+    /// As [`Records::look_again`].
+    pub async fn freshen(&mut self) -> Result<(), AskError> {
+        match self.taken.elapsed() < PICTURE_AGE_MAX {
+            true => Ok(()),
+            false => self.look_again().await,
+        }
+    }
+
+    /// Sends a message about one record to its owner; gives the node and the body of the reply. It is tried for as long as
+    /// the limit says.
     ///
     /// # Errors
     /// No owner is known, or the node did not answer; after an error of a request that is not [`Repeat::Safe`] it may
@@ -126,8 +155,13 @@ impl Records {
         limit: Duration,
     ) -> Result<(Arc<Node>, Bytes), RecordsError> {
         let mut failed = RecordsError::NoOwner;
-        for attempt in 0..TRIES {
+        let mut refused = None;
+        let end = Instant::now() + limit;
+        for attempt in 0.. {
             if attempt > 0 {
+                if attempt >= TRIES && Instant::now() >= end {
+                    break;
+                }
                 tokio::time::sleep(PAUSE).await;
                 // The picture of before may do; the try itself will tell.
                 if let Err(error) = self.look_again().await {
@@ -152,7 +186,8 @@ impl Records {
             match client.exchange(request, MessageType::Message, limit).await {
                 Ok(frame) => {
                     owner.keep(client);
-                    if attempt + 1 < TRIES && was_not_done(&frame.body) {
+                    if was_not_done(&frame.body) {
+                        refused = Some((owner, frame.body));
                         continue;
                     }
                     return Ok((owner, frame.body));
@@ -161,7 +196,7 @@ impl Records {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(failed)
+        refused.ok_or(failed)
     }
 
     /// The user that logs in, if one does.
@@ -217,7 +252,14 @@ impl Records {
         let mut client = node.take(self.limit).await?;
         let answers = client.info(&[command], self.limit).await?;
         node.keep(client);
-        Ok(answers.into_iter().next().unwrap_or_else(String::new))
+        // There is one for each command, else the reply is malformed.
+        answers
+            .into_iter()
+            .next()
+            .ok_or_else(|| ClientError::Malformed {
+                peer: node.address().to_owned(),
+                reason: "an info reply without an answer".to_owned(),
+            })
     }
 }
 

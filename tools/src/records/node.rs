@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use protocol::client::{Client, ClientError};
 
 use crate::connection::Connection;
+use crate::hosts::Seed;
 use crate::login::{Credential, LoginError};
 use crate::tls::Tls;
 
@@ -58,6 +59,15 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where it is reached.
+    pub(super) fn seed(&self) -> Seed {
+        Seed {
+            host: self.host.clone(),
+            port: self.port,
+            tls_name: self.tls_name.clone(),
+        }
     }
 
     /// A connection, logged in: one that was kept, else a new one.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::client::Client;
+use protocol::client::{Client, ClientError};
 use protocol::limits::PARTITIONS;
 use protocol::partition_map::{NamespaceReplicas, decode_replicas};
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use crate::answer::is_error;
 use crate::ask::{AskError, connect};
 use crate::cluster::peers::{self, Peer};
 use crate::connection::Connection;
+use crate::hosts::Seed;
 
 /// Where the owner of a partition is not known.
 const NOBODY: u16 = u16::MAX;
@@ -56,10 +57,14 @@ impl Picture {
     ) -> Result<Self, AskError> {
         let mut client = connect(connection, limit).await?;
         let told = inquire(&mut client, connection, alternate, limit).await?;
-        let (host, port) = place_of(client.peer());
+        let (host, port) = place_of(client.peer()).ok_or_else(|| ClientError::Malformed {
+            peer: client.peer().to_owned(),
+            reason: "no host and port".to_owned(),
+        })?;
         let tls_name = connection
             .seeds
-            .first()
+            .iter()
+            .find(|seed| seed.host == host && seed.port == port)
             .and_then(|seed| seed.tls_name.clone());
         let mut picture = Self::default();
         let seed = Node::new(connection, told.id.clone(), host, port, tls_name);
@@ -128,6 +133,16 @@ impl Picture {
         &self.nodes
     }
 
+    /// Where the nodes are reached.
+    pub(super) fn seeds(&self) -> Vec<Seed> {
+        self.nodes.iter().map(|node| node.seed()).collect()
+    }
+
+    /// The names of the namespaces.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.owners.keys().map(String::as_str)
+    }
+
     /// Whether any node has the namespace.
     #[must_use]
     pub fn has_namespace(&self, namespace: &str) -> bool {
@@ -184,13 +199,10 @@ impl Picture {
 }
 
 /// Host and port of a connection, which the client writes as `host:port`.
-fn place_of(peer: &str) -> (String, u16) {
-    let (host, port) = peer.rsplit_once(':').unwrap_or((peer, ""));
+fn place_of(peer: &str) -> Option<(String, u16)> {
+    let (host, port) = peer.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    (
-        host.to_owned(),
-        port.parse().unwrap_or(crate::connection::DEFAULT_PORT),
-    )
+    Some((host.to_owned(), port.parse().ok()?))
 }
 
 /// Connects to a peer at the first of its addresses that answers under its id.
@@ -235,17 +247,18 @@ async fn inquire(
         format!("peers-{transport}-{kind}"),
         "replicas".to_owned(),
     ];
-    let mut answers = client.info(&commands, limit).await?.into_iter();
-    let mut answer = || answers.next().unwrap_or_else(String::new);
-    let (id, peers, replicas) = (answer(), answer(), answer());
+    let answers = client.info(&commands, limit).await?;
+    let [id, peers, replicas] =
+        <[String; 3]>::try_from(answers).map_err(|_| ClientError::Malformed {
+            peer: client.peer().to_owned(),
+            reason: "an info reply without all answers".to_owned(),
+        })?;
     // A node that is starting owns nothing yet.
     let replicas = match is_error(&replicas) {
         true => Vec::new(),
-        false => decode_replicas(&replicas).map_err(|error| {
-            protocol::client::ClientError::Malformed {
-                peer: client.peer().to_owned(),
-                reason: error.to_string(),
-            }
+        false => decode_replicas(&replicas).map_err(|error| ClientError::Malformed {
+            peer: client.peer().to_owned(),
+            reason: error.to_string(),
         })?,
     };
     let peers = if is_error(&peers) {
