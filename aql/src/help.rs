@@ -283,36 +283,66 @@ pub fn print(word: Option<&str>, printer: &mut Printer<'_>) -> io::Result<()> {
     printer.text("\n")
 }
 
-/// The statement that was likely meant: at most two letters away.
+/// Words that can stand in statements, besides their first ones.
+pub const WORDS: &[&str] = &[
+    "INTO",
+    "VALUES",
+    "FROM",
+    "WHERE",
+    "AND",
+    "BETWEEN",
+    "WITHIN",
+    "CONTAINS",
+    "LIMIT",
+    "IN",
+    "LIST",
+    "MAPKEYS",
+    "MAPVALUES",
+    "PK",
+    "DIGEST",
+    "EDIGEST",
+    "ON",
+    "MODULE",
+    "MODULES",
+    "NAMESPACES",
+    "SETS",
+    "BINS",
+    "INDEXES",
+    "INDEX",
+    "SYSTEM",
+    "NAMESPACE",
+    "NUMERIC",
+    "STRING",
+    "GEO2DSPHERE",
+    "UPTO",
+    "TRUE",
+    "FALSE",
+    "NULL",
+    "CAST",
+    "AS",
+    "ALL",
+];
+
+/// The first word of a statement that was likely meant: at most two letters away.
 #[must_use]
 pub fn nearest(word: &str) -> Option<&'static str> {
-    TABLE
-        .iter()
-        .map(|entry| (distance(&word.to_uppercase(), entry.word), entry.word))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, word)| word)
+    tools::suggest::nearest(&word.to_uppercase(), TABLE.iter().map(|entry| entry.word))
 }
 
-/// Letters to insert, leave out or change.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, letter) in left.chars().enumerate() {
-        let mut before = line;
-        let mut first = line + 1;
-        let mut next = vec![first];
-        for (other, above) in right.iter().zip(row.iter().skip(1)) {
-            let cost = (before + usize::from(*other != letter))
-                .min(above + 1)
-                .min(first + 1);
-            before = *above;
-            first = cost;
-            next.push(cost);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
+/// The word that was likely meant by one that does not fit in a statement.
+#[must_use]
+pub fn nearest_inside(statement: &str, word: &str) -> Option<&'static str> {
+    let first = statement.split_whitespace().next().unwrap_or("");
+    let is_setting = ["SET", "GET", "RESET"]
+        .iter()
+        .any(|setting| first.eq_ignore_ascii_case(setting));
+    let settings = settings::TABLE
+        .iter()
+        .filter(|_| is_setting)
+        .map(|setting| setting.name);
+    let statements = TABLE.iter().map(|entry| entry.word);
+    let known = WORDS.iter().copied().chain(settings).chain(statements);
+    tools::suggest::nearest(&word.to_uppercase(), known)
 }
 
 #[cfg(test)]
@@ -326,8 +356,18 @@ mod tests {
             ("showw", Some("SHOW")),
             ("nonsense", None),
             ("exekute", Some("EXECUTE")),
+            ("q", None),
         ] {
             assert_eq!(nearest(word), meant, "{word}");
+        }
+        for (statement, word, meant) in [
+            ("select * form test", "form", Some("FROM")),
+            ("show modlues", "modlues", Some("MODULES")),
+            ("set ecoh true", "ecoh", Some("ECHO")),
+            ("select ecoh from test", "ecoh", None),
+            ("explain selcet", "selcet", Some("SELECT")),
+        ] {
+            assert_eq!(nearest_inside(statement, word), meant, "{statement}");
         }
     }
 }

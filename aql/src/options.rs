@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Tell more about the connection
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
-    /// How results are printed: table, json, raw or mute [default: table]
+    /// How results are printed: table, json, raw, mute, or insert: statements that make the records again [default: table]
     #[arg(short = 'o', long, value_name = "MODE")]
     pub(crate) outputmode: Option<String>,
     /// Print lists, maps and regions without their types; the word does not matter
@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// Milliseconds without anything from a node after which a query is given up [default: 30000]
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     pub(crate) socket_timeout: Option<String>,
+    /// Print all of the run as one JSON document: json; `aql --help` tells its members [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    pub(crate) format: Option<String>,
     /// Directory of the modules for AGGREGATE [default: /opt/aerospike/usr/udf/lua]
     #[arg(short = 'u', long, value_name = "DIR")]
     pub(crate) udfuser: Option<String>,

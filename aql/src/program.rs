@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use tools::ask::AskError;
-use tools::config::{Config, Section};
+use tools::config::{Config, Problem, Section};
 use tools::connection::{Connection, OptionsError};
 use tools::records::Records;
 use tools::terminal::prompt;
@@ -14,7 +14,7 @@ use tools::terminal::prompt;
 use crate::options::{Options, respelled};
 use crate::run::{Flow, Session};
 use crate::settings::{Mode, Settings};
-use crate::show::Printer;
+use crate::show::{Printer, Progress};
 use crate::{config, help, shell};
 
 /// Exit status of a run that did not come as far as a statement.
@@ -92,28 +92,98 @@ fn asked_for(options: &Options) -> Option<Vec<u8>> {
 }
 
 fn run(options: &Options) -> io::Result<u8> {
-    let refuse = |text: &str| {
-        let mut err = io::stderr();
-        err.write_all(text.as_bytes()).map(|()| NOT_STARTED)
+    // Written by the line on a terminal, else in blocks: a long result is not a call a row.
+    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout());
+    let mut err = io::stderr();
+    let mut printer = Printer::new(&mut out, &mut err);
+    if options.format.as_deref() == Some("json") {
+        printer = printer.as_document();
+    }
+    if io::stderr().is_terminal() {
+        printer = printer.with_progress(Progress::new(io::stdout().is_terminal()));
+    }
+    let status = match begin(options) {
+        Ok(begun) => connected(options, begun, &mut printer)?,
+        Err(text) => refuse(&text, &mut printer)?,
     };
+    // Other forms of a run without statements have no end.
+    if printer.is_document() {
+        printer.finish(status)?;
+    }
+    Ok(status)
+}
+
+/// Tells why no statement is run.
+fn refuse(text: &str, printer: &mut Printer<'_>) -> io::Result<u8> {
+    printer.complain(text.as_bytes()).map(|()| NOT_STARTED)
+}
+
+/// What is known before there is a connection.
+struct Begun {
+    config: Config,
+    settings: Settings,
+    connection: Connection,
+    /// What is passed over in silence unless somebody wants to know.
+    passed_over: Vec<String>,
+}
+
+/// Puts options and files together.
+///
+/// # Errors
+/// What is wrong with them, with its line feed.
+fn begin(options: &Options) -> Result<Begun, String> {
     if options.no_config_file && options.only_config_file.is_some() {
-        return refuse(
-            "--no-config-file and only-config-file are mutually exclusive option. Please enable only one.\n",
+        return Err("--no-config-file and only-config-file are mutually exclusive option. Please enable only one.\n".to_owned());
+    }
+    let needs_lines = options.command.is_none() && options.file.is_none();
+    if options.format.as_deref() == Some("json") && needs_lines && io::stdin().is_terminal() {
+        return Err(
+            "--format json needs statements: -c, -f, or input from elsewhere than a terminal\n"
+                .to_owned(),
         );
     }
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let files = options.config();
     let sources = files.sources(home.as_deref());
     let mut settings = Settings::default();
-    if let Err(text) = config::read(&sources, &mut settings) {
-        return refuse(&text);
-    }
+    let mut passed_over = config::read(&sources, &mut settings)?;
     let config = Config::read(&sources, &NOTHING_ELSE);
-    apply(options, &mut settings);
-    let connection = match connection(options, &config) {
-        Ok(connection) => connection,
-        Err(text) => return refuse(&text),
-    };
+    for problem in &config.problems {
+        let (Problem::Warning(text)
+        | Problem::Error(text)
+        | Problem::Absent(text)
+        | Problem::Fatal(text)) = problem;
+        passed_over.push(text.clone());
+    }
+    apply(options, &mut settings, &mut passed_over);
+    if options.strict && !passed_over.is_empty() {
+        let lines: Vec<String> = passed_over
+            .iter()
+            .map(|text| format!("aql: {text}\n"))
+            .collect();
+        return Err(lines.concat());
+    }
+    let connection = connection(options, &config)?;
+    Ok(Begun {
+        config,
+        settings,
+        connection,
+        passed_over,
+    })
+}
+
+fn connected(options: &Options, begun: Begun, printer: &mut Printer<'_>) -> io::Result<u8> {
+    let Begun {
+        config,
+        settings,
+        connection,
+        passed_over,
+    } = begun;
+    if io::stderr().is_terminal() || printer.is_document() {
+        for text in passed_over {
+            printer.warn(&text)?;
+        }
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -125,12 +195,12 @@ fn run(options: &Options) -> io::Result<u8> {
             Err(error) => {
                 let code = connect_code(&error);
                 if options.strict || io::stderr().is_terminal() {
-                    writeln!(io::stderr(), "{error}")?;
+                    printer.complain(format!("{error}\n").as_bytes())?;
                 }
-                return refuse(&format!("Error {code}: Failed to connect\n"));
+                return refuse(&format!("Error {code}: Failed to connect\n"), printer);
             }
         };
-        statements(options, &config, records, settings).await
+        statements(options, &config, records, settings, printer).await
     });
     // A name that is still being looked up must not hold the process.
     runtime.shutdown_background();
@@ -180,8 +250,17 @@ fn connection(options: &Options, config: &Config) -> Result<Connection, String> 
     })
 }
 
-/// Options win over files.
-fn apply(options: &Options, settings: &mut Settings) {
+/// Options win over files. What is no value is told in `passed_over`.
+fn apply(options: &Options, settings: &mut Settings, passed_over: &mut Vec<String>) {
+    let numbers = [
+        ("--timeout", &options.timeout),
+        ("--socket-timeout", &options.socket_timeout),
+    ];
+    for (name, word) in numbers {
+        if let Some(word) = word.as_ref().filter(|word| word.parse::<i64>().is_err()) {
+            passed_over.push(format!("{name} `{word}` is no number of milliseconds"));
+        }
+    }
     let mut set = |name: &str, word: &Option<String>| {
         if let (Some(setting), Some(word)) = (crate::settings::find(name), word) {
             setting.set(settings, word);
@@ -191,7 +270,10 @@ fn apply(options: &Options, settings: &mut Settings) {
     set("SOCKET_TIMEOUT", &options.socket_timeout);
     set("LUA_USERPATH", &options.udfuser);
     if let Some(mode) = &options.outputmode {
-        settings.output = Mode::of(mode).unwrap_or_default();
+        settings.output = Mode::of(mode).unwrap_or_else(|| {
+            passed_over.push(format!("--outputmode: {}", config::not_a_mode(mode)));
+            Mode::Table
+        });
     }
     settings.output_types &= options.outputtypes.is_none();
     settings.verbose |= options.verbose;
@@ -203,45 +285,60 @@ async fn statements(
     config: &Config,
     records: Records,
     settings: Settings,
+    printer: &mut Printer<'_>,
 ) -> io::Result<u8> {
     let scripted = options.command.is_some() || options.file.is_some();
     let explains = options.strict || !scripted && io::stderr().is_terminal();
     let mut session = Session::new(records, settings, explains);
-    // Written by the line on a terminal, else in blocks: a long result is not a call a row.
-    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout());
-    let mut err = io::stderr();
-    let mut printer = Printer::new(&mut out, &mut err);
     shell::make_history();
+    printer.set_mode(session.settings.output, session.settings.output_types);
     if let Some(command) = &options.command {
         session.settings.echo = true;
         for line in command.lines() {
-            if session.line(line, &mut printer).await? == Flow::Exit {
+            if session.line(line, printer).await? == Flow::Exit {
                 break;
             }
         }
     } else if let Some(path) = &options.file {
-        session.file(path, &mut printer).await?;
+        session.file(path, printer).await?;
+    } else if io::stdin().is_terminal() {
+        greet(options, config, printer)?;
+        shell::run(&mut session, printer).await?;
     } else {
-        greet(options, config, &mut printer)?;
-        if io::stdin().is_terminal() {
-            shell::run(&mut session, &mut printer).await?;
-        } else {
-            for line in io::stdin().lock().lines() {
-                let line = line?;
-                shell::remember(&line);
-                printer.text(&format!("aql> {line}\n"))?;
-                if session.line(&line, &mut printer).await? == Flow::Exit {
-                    printer.text("\n")?;
-                    printer.flush()?;
-                    return Ok(status(options, &printer));
-                }
-            }
-            printer.text("aql> ")?;
+        lines(options, config, &mut session, printer).await?;
+    }
+    let status = status(options, printer);
+    if !printer.is_document() {
+        printer.finish(status)?;
+    }
+    Ok(status)
+}
+
+/// Runs the lines of stdin, which are printed behind the prompt like those of a terminal.
+async fn lines(
+    options: &Options,
+    config: &Config,
+    session: &mut Session,
+    printer: &mut Printer<'_>,
+) -> io::Result<()> {
+    let shows = !printer.is_document();
+    if shows {
+        greet(options, config, printer)?;
+    }
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        shell::remember(&line);
+        if shows {
+            printer.text(&format!("aql> {line}\n"))?;
+        }
+        if session.line(&line, printer).await? == Flow::Exit {
+            return Ok(());
         }
     }
-    printer.text("\n")?;
-    printer.flush()?;
-    Ok(status(options, &printer))
+    match shows {
+        true => printer.text("aql> "),
+        false => Ok(()),
+    }
 }
 
 fn status(options: &Options, printer: &Printer<'_>) -> u8 {

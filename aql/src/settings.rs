@@ -14,6 +14,8 @@ pub enum Mode {
     Mute,
     /// A line a bin.
     Raw,
+    /// Statements that insert the records again; all else as comments.
+    Insert,
 }
 
 /// Names of the modes.
@@ -22,6 +24,7 @@ const MODES: &[(&str, Mode)] = &[
     ("JSON", Mode::Json),
     ("MUTE", Mode::Mute),
     ("RAW", Mode::Raw),
+    ("INSERT", Mode::Insert),
 ];
 
 impl Mode {
@@ -126,7 +129,7 @@ pub const TABLE: &[Setting] = &[
     },
     Setting {
         name: "OUTPUT",
-        help: "TABLE | JSON | MUTE | RAW: how results are printed",
+        help: "TABLE | JSON | MUTE | RAW | INSERT: how results are printed",
         slot: Slot::Mode(|s| &mut s.output),
     },
     Setting {

@@ -14,7 +14,7 @@ pub struct Function {
 
 /// A part of a Lua text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token<'s> {
+enum LuaToken<'s> {
     /// A name or a keyword.
     Word(&'s str),
     /// One sign, or a number or string, which do not matter here.
@@ -22,12 +22,12 @@ enum Token<'s> {
 }
 
 /// Reads the tokens of a text; comments are passed over.
-struct Tokens<'s> {
+struct LuaTokens<'s> {
     text: &'s str,
     at: usize,
 }
 
-impl<'s> Tokens<'s> {
+impl<'s> LuaTokens<'s> {
     fn rest(&self) -> &'s str {
         self.text.get(self.at..).unwrap_or("")
     }
@@ -68,8 +68,8 @@ impl<'s> Tokens<'s> {
     }
 }
 
-impl<'s> Iterator for Tokens<'s> {
-    type Item = (Token<'s>, usize);
+impl<'s> Iterator for LuaTokens<'s> {
+    type Item = (LuaToken<'s>, usize);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -89,22 +89,22 @@ impl<'s> Iterator for Tokens<'s> {
                     .find(|character: char| !character.is_ascii_alphanumeric() && character != '_')
                     .unwrap_or(rest.len());
                 self.at += end;
-                return Some((Token::Word(rest.get(..end).unwrap_or("")), start));
+                return Some((LuaToken::Word(rest.get(..end).unwrap_or("")), start));
             } else if first.is_ascii_digit() {
                 // `1e5` and `0x1f` hold no words.
                 let end = rest
                     .find(|character: char| !character.is_ascii_alphanumeric() && character != '.')
                     .unwrap_or(rest.len());
                 self.at += end;
-                return Some((Token::Other('0'), start));
+                return Some((LuaToken::Other('0'), start));
             } else if matches!(first, '\'' | '"') {
                 self.string(first);
-                return Some((Token::Other('"'), start));
+                return Some((LuaToken::Other('"'), start));
             } else if self.long_bracket() {
-                return Some((Token::Other('"'), start));
+                return Some((LuaToken::Other('"'), start));
             } else {
                 self.at += first.len_utf8();
-                return Some((Token::Other(first), start));
+                return Some((LuaToken::Other(first), start));
             }
         }
     }
@@ -113,7 +113,7 @@ impl<'s> Iterator for Tokens<'s> {
 /// The functions of a module, in the order of its text. A text that is no Lua gives what looks like some.
 #[must_use]
 pub fn of_module(source: &str) -> Vec<Function> {
-    let tokens: Vec<(Token<'_>, usize)> = Tokens {
+    let tokens: Vec<(LuaToken<'_>, usize)> = LuaTokens {
         text: source,
         at: 0,
     }
@@ -125,18 +125,22 @@ pub fn of_module(source: &str) -> Vec<Function> {
     let mut brackets = 0_usize;
     for (at, (found, start)) in tokens.iter().enumerate() {
         match found {
-            Token::Other('(' | '{') => brackets += 1,
-            Token::Other(')' | '}') => brackets = brackets.saturating_sub(1),
-            Token::Word("function") => {
+            LuaToken::Other('(' | '{') => brackets += 1,
+            LuaToken::Other(')' | '}') => brackets = brackets.saturating_sub(1),
+            LuaToken::Word("function") => {
                 let before = |back: usize| at.checked_sub(back).and_then(token);
                 let name = match (token(at + 1), before(1)) {
-                    (Some(Token::Word(name)), before) if before != Some(Token::Word("local")) => {
+                    (Some(LuaToken::Word(name)), before)
+                        if before != Some(LuaToken::Word("local")) =>
+                    {
                         // `function t.f()` belongs to a table.
-                        (token(at + 2) == Some(Token::Other('('))).then_some((name, at + 2))
+                        (token(at + 2) == Some(LuaToken::Other('('))).then_some((name, at + 2))
                     }
-                    (Some(Token::Other('(')), Some(Token::Other('='))) => match before(2) {
-                        Some(Token::Word(name)) if before(3) != Some(Token::Word("local")) => {
-                            let is_member = matches!(before(3), Some(Token::Other('.' | ':')));
+                    (Some(LuaToken::Other('(')), Some(LuaToken::Other('='))) => match before(2) {
+                        Some(LuaToken::Word(name))
+                            if before(3) != Some(LuaToken::Word("local")) =>
+                        {
+                            let is_member = matches!(before(3), Some(LuaToken::Other('.' | ':')));
                             (!is_member).then_some((name, at + 1))
                         }
                         _ => None,
@@ -147,9 +151,9 @@ pub fn of_module(source: &str) -> Vec<Function> {
                     let parameters = tokens
                         .iter()
                         .skip(open)
-                        .take_while(|(token, _)| *token != Token::Other(')'))
+                        .take_while(|(token, _)| *token != LuaToken::Other(')'))
                         .filter_map(|(token, _)| match token {
-                            Token::Word(name) => Some((*name).to_owned()),
+                            LuaToken::Word(name) => Some((*name).to_owned()),
                             _ => None,
                         });
                     let function = Function {
@@ -163,8 +167,8 @@ pub fn of_module(source: &str) -> Vec<Function> {
                 }
                 depth += 1;
             }
-            Token::Word("if" | "do" | "repeat") => depth += 1,
-            Token::Word("end" | "until") => depth = depth.saturating_sub(1),
+            LuaToken::Word("if" | "do" | "repeat") => depth += 1,
+            LuaToken::Word("end" | "until") => depth = depth.saturating_sub(1),
             _ => {}
         }
     }

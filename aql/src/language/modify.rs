@@ -3,7 +3,7 @@
 use super::lexer::TokenKind;
 use super::parser::{Parsed, Parser, check_bin, unquoted};
 use super::select::checked;
-use super::statement::{Literal, Statement, Until};
+use super::statement::{Statement, Until};
 use super::value;
 
 /// `INSERT INTO N[.S] (PK, B, …) VALUES (K, V, …)`
@@ -55,7 +55,9 @@ pub(super) fn insert(parser: &mut Parser<'_>) -> Parsed<Statement> {
     }
     parser.advance();
     let mut values = values.into_iter();
-    let key = values.next().unwrap_or(Literal::Null);
+    let Some(key) = values.next() else {
+        return Err(parser.mistake());
+    };
     let bins = names.into_iter().skip(1).zip(values).collect();
     Ok(Statement::Insert { place, key, bins })
 }

@@ -38,6 +38,8 @@ pub enum ParseError {
         /// What follows.
         then: Option<Box<ParseError>>,
     },
+    /// Conditions that no query has: the error, with its `Error: `. A SELECT without rows.
+    Unsent(String),
     /// A cast that is not possible: told on stdout, the mistake twice on stderr.
     Cast {
         /// What is told on stdout, if anything.

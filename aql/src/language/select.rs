@@ -175,7 +175,7 @@ pub(super) fn conditions(
             )
         };
         if !clauses.iter().all(simple) {
-            return Err(explained(
+            return Err(ParseError::Unsent(
                 "Error: (-1) Error: Equality match is only available for int and string bins"
                     .to_owned(),
             ));
@@ -184,14 +184,17 @@ pub(super) fn conditions(
     if let [only] = clauses.as_slice()
         && let Condition::Equal(literal) = &only.condition
     {
-        match literal {
-            Literal::Integer(_) | Literal::Text(_) => {}
-            Literal::GeoJson(_) => {
-                return Err(explained(
-                    "Error: (-1) Error: Unknown GeoJSON query type: 1".to_owned(),
-                ));
-            }
-            _ => return Err(value::unsupported(&only.bin)),
+        let told = match literal {
+            Literal::Integer(_) | Literal::Text(_) => None,
+            Literal::GeoJson(_) => Some("Unknown GeoJSON query type: 1".to_owned()),
+            _ => Some(format!("Unsupported query data type for bin: {}", only.bin)),
+        };
+        if let Some(told) = told {
+            let told = format!("Error: (-1) Error: {told}");
+            return Err(match both {
+                true => ParseError::Unsent(told),
+                false => explained(told),
+            });
         }
     }
     Ok(Target::Where {

@@ -1,5 +1,7 @@
 //! What statements say.
 
+use protocol::value::Value;
+
 /// A value as it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
@@ -17,6 +19,8 @@ pub enum Literal {
     Json(JsonKind, String),
     /// GeoJSON, not checked here.
     GeoJson(String),
+    /// A value that only a cast has words for.
+    Exact(Value),
 }
 
 /// Which collections a JSON text may be.
@@ -274,4 +278,21 @@ pub enum Statement {
     Print(String),
     /// `SYSTEM command`
     System(String),
+}
+
+impl Statement {
+    /// Whether it needs no node.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(
+            self,
+            Self::Set(..)
+                | Self::Get(_)
+                | Self::Reset(_)
+                | Self::Run(_)
+                | Self::Help(_)
+                | Self::Print(_)
+                | Self::System(_)
+        )
+    }
 }

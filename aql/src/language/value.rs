@@ -1,7 +1,12 @@
 //! Values as they are written in statements.
 
+use protocol::msgpack::order;
+use protocol::particle::ParticleType;
+use protocol::value::Value;
+
 use super::lexer::TokenKind;
-use super::parser::{ParseError, Parsed, Parser, explained, unquoted};
+use super::notation;
+use super::parser::{ParseError, Parsed, Parser, unquoted};
 use super::statement::{JsonKind, Literal, RecordName};
 
 /// What a type name in a cast makes of a word.
@@ -13,6 +18,10 @@ enum Cast {
     Text,
     Json(JsonKind),
     GeoJson,
+    Ordered(u8),
+    Blob(ParticleType),
+    Escaped,
+    Exact,
 }
 
 /// The names of types.
@@ -31,6 +40,15 @@ const CASTS: &[(&str, Cast)] = &[
     ("LIST", Cast::Json(JsonKind::List)),
     ("MAP", Cast::Json(JsonKind::Map)),
     ("GEOJSON", Cast::GeoJson),
+    ("KEY_ORDERED_MAP", Cast::Ordered(order::KEY)),
+    (
+        "KEY_VALUE_ORDERED_MAP",
+        Cast::Ordered(order::KEY | order::VALUE),
+    ),
+    ("BLOB", Cast::Blob(ParticleType::BLOB)),
+    ("HLL", Cast::Blob(ParticleType::HLL)),
+    ("ESCAPED", Cast::Escaped),
+    ("EXACT", Cast::Exact),
 ];
 
 /// The names of types, for completion.
@@ -138,6 +156,18 @@ fn converted(word: &str, kind: Option<TokenKind>, cast: Cast) -> Result<Literal,
         Cast::Json(of) => Literal::Json(of, text.to_owned()),
         Cast::GeoJson if kind == Some(TokenKind::Text) => Literal::GeoJson(text.to_owned()),
         Cast::GeoJson => return Err(refused("geojson")),
+        Cast::Ordered(flags) => match notation::parse(text) {
+            Some(Value::Map { entries, .. }) => Literal::Exact(Value::Map { flags, entries }),
+            _ => return Err(refused("map")),
+        },
+        Cast::Blob(kind) => {
+            let bytes = notation::hex(text).ok_or_else(|| refused("blob"))?;
+            Literal::Exact(Value::Blob { kind, bytes })
+        }
+        Cast::Escaped => Literal::Exact(Value::String(
+            notation::unescaped(text).ok_or_else(|| refused("text"))?,
+        )),
+        Cast::Exact => Literal::Exact(notation::parse(text).ok_or_else(|| refused("value"))?),
     })
 }
 
@@ -169,8 +199,13 @@ fn plain(parser: &mut Parser<'_>) -> Parsed<Literal> {
     Ok(literal)
 }
 
-/// The key of a record: a string or an integer; goes on behind it.
+/// The key of a record: a string or an integer, or a cast to what a string can be; goes on behind it.
 pub(super) fn key(parser: &mut Parser<'_>) -> Parsed<Literal> {
+    if parser.kind() == Some(TokenKind::Word)
+        && let Some(Cast::Escaped | Cast::Blob(_)) = cast_of(parser.word())
+    {
+        return value(parser);
+    }
     match parser.kind() {
         Some(TokenKind::Text | TokenKind::Integer) => {}
         Some(TokenKind::Float) => {
@@ -237,13 +272,6 @@ pub(super) fn integer(word: &str) -> i64 {
         }
         Err(_) => limit,
     }
-}
-
-/// A literal that a bin is compared with by `=`, or an error that names the bin.
-pub(super) fn unsupported(bin: &str) -> ParseError {
-    explained(format!(
-        "Error: (-1) Error: Unsupported query data type for bin: {bin}"
-    ))
 }
 
 #[cfg(test)]

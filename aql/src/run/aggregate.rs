@@ -14,7 +14,7 @@ use protocol::particle::Particle;
 use protocol::value::Value;
 use runtime::call::stream::{StreamCall, StreamSource, StreamStep};
 use runtime::context::{Context, Limits, LuaFactory};
-use runtime::host::{Alone, Host, Lane, Level, ScriptLine};
+use runtime::host::{Alone, Host, Lane, ScriptLine};
 use runtime::module::{Chunk, Modules};
 
 use super::query::Query;
@@ -24,10 +24,13 @@ use crate::language::parser::unquoted;
 use crate::language::statement::Invocation;
 use crate::show::{Printer, Row};
 
+/// The code of an error inside a function.
+const UDF_FAILED: i64 = 100;
+
 /// Longest name of a function that is a column as it is.
 const COLUMN_BYTES_MAX: usize = 15;
 
-/// Where scripts that run here are hosted: their lines go to stderr.
+/// Where scripts that run here are hosted: what they log is not shown, as in the original.
 #[derive(Debug)]
 struct Here;
 
@@ -40,11 +43,7 @@ impl Host for Here {
             })
     }
 
-    fn line(&self, line: &ScriptLine<'_>) {
-        if matches!(line.level, Level::Error | Level::Warn) {
-            self.warn(&format!("({}:{}) {}", line.source, line.line, line.text));
-        }
-    }
+    fn line(&self, _line: &ScriptLine<'_>) {}
 
     fn warn(&self, _text: &str) {
         // What failed is in the reply, which is printed.
@@ -121,9 +120,13 @@ impl Session {
                                 Some(Value::String(bytes)) => {
                                     String::from_utf8_lossy(&bytes).into_owned()
                                 }
-                                _ => String::new(),
+                                Some(other) => format!("{other:?}"),
+                                None => "the function failed, without saying how".to_owned(),
                             };
-                            return Err(Failure::Told { code: 100, text });
+                            return Err(Failure::Told {
+                                code: UDF_FAILED,
+                                text,
+                            });
                         }
                     }
                 }
@@ -132,7 +135,13 @@ impl Session {
             .await;
         if let Err(failure) = gathered {
             printer.begin(&[])?;
-            printer.cut_off()?;
+            match failure {
+                // What a node refuses is an empty result before it is an error, as in the original.
+                Failure::Told { code, .. } if code > 0 && code != UDF_FAILED => {
+                    printer.end(None, begun.elapsed())?;
+                }
+                _ => printer.cut_off()?,
+            }
             return Err(failure);
         }
         let results = match values.is_empty() {

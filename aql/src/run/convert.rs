@@ -4,6 +4,7 @@ use protocol::key::{Digest, Key};
 use protocol::value::Value;
 
 use super::Failure;
+use crate::language::notation;
 use crate::language::statement::{JsonKind, Literal, RecordName};
 
 /// The value of a bin. `bin` is named in errors.
@@ -24,35 +25,14 @@ pub(super) fn value(literal: &Literal, bin: &str) -> Result<Value, Failure> {
                 let label = if bin.is_empty() { "argument" } else { bin };
                 Failure::own(format!("Invalid {name} value: {label} {text}"))
             };
-            let parsed = serde_json::from_str(text).map_err(|_| wrong())?;
-            match (&parsed, kind) {
-                (serde_json::Value::Array(_), JsonKind::Either | JsonKind::List)
-                | (serde_json::Value::Object(_), JsonKind::Either | JsonKind::Map) => {
-                    of_json(&parsed)
-                }
+            match (notation::parse(text).ok_or_else(wrong)?, kind) {
+                (parsed @ Value::List { .. }, JsonKind::Either | JsonKind::List)
+                | (parsed @ Value::Map { .. }, JsonKind::Either | JsonKind::Map) => parsed,
                 _ => return Err(wrong()),
             }
         }
+        Literal::Exact(value) => value.clone(),
     })
-}
-
-/// Numbers with a fraction are doubles, and so are those that no integer holds.
-fn of_json(json: &serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Null => Value::Nil,
-        serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(value) => Value::Integer(value),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        serde_json::Value::String(text) => Value::String(text.clone().into_bytes()),
-        serde_json::Value::Array(items) => Value::list(items.iter().map(of_json)),
-        serde_json::Value::Object(members) => Value::map(
-            members
-                .iter()
-                .map(|(name, member)| (Value::String(name.clone().into_bytes()), of_json(member))),
-        ),
-    }
 }
 
 /// The argument list of a UDF, as it is sent.
@@ -97,10 +77,18 @@ pub(super) fn target(set: &str, name: &RecordName) -> Result<Target, Failure> {
             let bytes = text.clone().into_bytes();
             return Ok(of_key(Key::String(bytes.clone()), Value::String(bytes)));
         }
+        RecordName::Key(Literal::Exact(value)) => {
+            let key = match value {
+                Value::String(bytes) => Key::String(bytes.clone()),
+                Value::Blob { bytes, .. } => Key::Blob(bytes.clone()),
+                _ => return Err(Failure::own("PK is neither a string nor an integer")),
+            };
+            return Ok(of_key(key, value.clone()));
+        }
         RecordName::Key(_) => {
             return Err(Failure::own("PK is neither a string nor an integer"));
         }
-        RecordName::Digest(text) => hex(text),
+        RecordName::Digest(text) => notation::hex(text),
         RecordName::EncodedDigest(text) => {
             use base64::Engine as _;
             base64::engine::general_purpose::STANDARD.decode(text).ok()
@@ -115,15 +103,4 @@ pub(super) fn target(set: &str, name: &RecordName) -> Result<Target, Failure> {
         key: None,
         shown: None,
     })
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
-    digits?
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(high * 16 + low).ok(),
-            _ => None,
-        })
-        .collect()
 }

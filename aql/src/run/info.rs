@@ -19,7 +19,11 @@ pub(super) fn refusal(answer: &str) -> Option<(i64, String)> {
         .or_else(|| answer.strip_prefix("FAIL:"))
     {
         let (code, text) = rest.split_once(':').unwrap_or((rest, ""));
-        return Some((code.parse().unwrap_or(-1), text.to_owned()));
+        return Some(match code.parse() {
+            Ok(code) => (code, text.to_owned()),
+            // Older servers send no number.
+            Err(_) => (-1, rest.to_owned()),
+        });
     }
     if answer.starts_with("error=") {
         return Some((100, answer.to_owned()));
@@ -176,11 +180,10 @@ impl Session {
             let content = field("content")
                 .and_then(|content| STANDARD.decode(content).ok())
                 .ok_or_else(|| Failure::own("the module's content cannot be read"))?;
-            let kind = field("type").unwrap_or("LUA");
             Ok(vec![Row {
                 bins: vec![
                     ("content".to_owned(), Some(Value::String(content))),
-                    ("type".to_owned(), text(kind)),
+                    ("type".to_owned(), field("type").and_then(text)),
                 ],
                 ..Row::default()
             }])
@@ -308,6 +311,7 @@ mod tests {
             refusal("error=not_found"),
             Some((100, "error=not_found".to_owned()))
         );
+        assert_eq!(refusal("FAIL:busy"), Some((-1, "busy".to_owned())));
         assert_eq!(refusal("ok"), None);
     }
 }

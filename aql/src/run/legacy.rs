@@ -41,8 +41,7 @@ impl Session {
         let Place { namespace, set } = place;
         let set = set
             .as_ref()
-            .map(|set| format!("set={set};"))
-            .unwrap_or_default();
+            .map_or(String::new(), |set| format!("set={set};"));
         let over = match over.code() {
             (0, _) => String::new(),
             (_, word) => format!("indextype={word};"),
@@ -69,8 +68,7 @@ impl Session {
         let Place { namespace, set } = place;
         let set = set
             .as_ref()
-            .map(|set| format!("set={set};"))
-            .unwrap_or_default();
+            .map_or(String::new(), |set| format!("set={set};"));
         let command = format!("sindex-delete:ns={namespace};{set}indexname={name}");
         match self.command(&command, false).await {
             Ok(()) | Err(Failure::Told { code: 20 | 201, .. }) => {
@@ -88,9 +86,7 @@ impl Session {
         printer: &mut Printer<'_>,
     ) -> Ran {
         let until = lut(until)?;
-        let until = until
-            .map(|until| format!(";lut={until}"))
-            .unwrap_or_default();
+        let until = until.map_or(String::new(), |until| format!(";lut={until}"));
         let Place { namespace, set } = place;
         let command = match set {
             Some(set) => format!("truncate:namespace={namespace};set={set}{until}"),

@@ -4,11 +4,13 @@ mod accounts;
 mod aggregate;
 mod code;
 mod convert;
+mod explain;
 mod info;
 mod legacy;
 mod query;
 mod record;
 mod session;
+mod vocabulary;
 
 use std::io;
 
@@ -17,6 +19,7 @@ use protocol::result_code::ResultCode;
 use tools::records::RecordsError;
 
 pub use session::{Flow, Session};
+pub use vocabulary::Vocabulary;
 
 /// Why a statement failed.
 #[derive(Debug)]

@@ -1,17 +1,19 @@
 //! Statements about many records: SELECT without a key, EXECUTE in the background.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
-use protocol::limits::MAX_BIN_NAME;
+use protocol::key::Digest;
+use protocol::limits::{MAX_BIN_NAME, PARTITIONS};
 use protocol::message::{FieldType, Info1, Info2, Info3, MessageHeader, MessageWriter, OpCode};
 use protocol::msgpack::{write_integer, write_list_header, write_text};
 use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
-use tools::records::{self, Node};
+use tools::records::{self, Node, RecordsError};
 
 use super::convert;
 use super::session::Session;
@@ -21,11 +23,14 @@ use crate::language::statement::{
 };
 use crate::show::{Printer, Row};
 
-/// Rounds in which partitions that no node would read are asked for again.
+/// Rounds, at least, in which partitions that no node would read are asked for again.
 const ROUNDS: usize = 6;
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Records, and names, that are looked at for names of bins.
+const SAMPLE: usize = 32;
 
 /// Tries that the original makes when there is no index, each of which it tells.
 const INDEX_TRIES: usize = 6;
@@ -55,6 +60,57 @@ pub(super) struct Query<'q> {
 /// A node with the partitions that it is asked for.
 type Share = (Arc<Node>, Vec<u16>);
 
+/// Why a node has not read all that it was asked for.
+enum Asked {
+    /// It was not reached, or went away; another may be asked.
+    Node(Failure),
+    /// The query is at its end.
+    Final(Failure),
+}
+
+/// How far a query is.
+struct Reading {
+    /// Partitions that are not read to their end, ascending.
+    missing: Vec<u16>,
+    /// The last record of each partition that was printed: it goes on behind it.
+    last: BTreeMap<u16, Digest>,
+    /// Partitions that the node at hand would not read.
+    refused: Vec<u16>,
+    /// Names of bins of the first records.
+    bins: Vec<String>,
+}
+
+impl Reading {
+    fn new() -> Self {
+        Self {
+            missing: (0..PARTITIONS).collect(),
+            last: BTreeMap::new(),
+            refused: Vec::new(),
+            bins: Vec::new(),
+        }
+    }
+
+    /// A node has read its partitions, but for those that it refused.
+    fn done(&mut self, partitions: &[u16]) {
+        let refused = std::mem::take(&mut self.refused);
+        self.missing.retain(|partition| {
+            partitions.binary_search(partition).is_err() || refused.contains(partition)
+        });
+    }
+
+    /// Partitions to be read from their beginning, and records behind which others go on.
+    fn starts(&self, partitions: &[u16]) -> (Vec<u16>, Vec<Digest>) {
+        let whole = |partition: &&u16| !self.last.contains_key(partition);
+        (
+            partitions.iter().filter(whole).copied().collect(),
+            partitions
+                .iter()
+                .filter_map(|partition| self.last.get(partition).copied())
+                .collect(),
+        )
+    }
+}
+
 /// A number that names a query: never 0.
 pub(super) fn task_id() -> u64 {
     // The standard library's hashers are seeded at random.
@@ -62,11 +118,12 @@ pub(super) fn task_id() -> u64 {
 }
 
 impl Query<'_> {
-    /// The request for some partitions; background queries have none.
+    /// The request for some partitions: those that are read from their beginning, and the records behind which others go
+    /// on. Background queries have none.
     pub(super) fn request(
         &self,
         task: u64,
-        partitions: Option<&[u16]>,
+        partitions: Option<(&[u16], &[Digest])>,
         limit: Option<u64>,
     ) -> Result<BytesMut, Failure> {
         let mut out = BytesMut::new();
@@ -98,12 +155,18 @@ impl Query<'_> {
         if let Some(filter) = self.range.as_ref().and_then(|range| range.filter.as_ref()) {
             message.field(FieldType::FILTER_EXP, &equals(filter)?);
         }
-        if let Some(partitions) = partitions {
-            let bytes: Vec<u8> = partitions
-                .iter()
-                .flat_map(|partition| partition.to_le_bytes())
-                .collect();
-            message.field(FieldType::PID_ARRAY, &bytes);
+        if let Some((whole, behind)) = partitions {
+            if !whole.is_empty() {
+                let bytes: Vec<u8> = whole
+                    .iter()
+                    .flat_map(|partition| partition.to_le_bytes())
+                    .collect();
+                message.field(FieldType::PID_ARRAY, &bytes);
+            }
+            if !behind.is_empty() {
+                let bytes: Vec<u8> = behind.iter().flat_map(|digest| digest.0).collect();
+                message.field(FieldType::DIGEST_ARRAY, &bytes);
+            }
         }
         if let Some(limit) = limit {
             message.field(FieldType::MAX_RECORDS, &limit.to_be_bytes());
@@ -140,12 +203,12 @@ impl Range {
                 let bytes = text.clone().into_bytes();
                 (ParticleType::GEOJSON, bytes.clone(), bytes)
             }
-            // The parser lets no other literal be compared.
-            Condition::Equal(_) => (ParticleType::NIL, Vec::new(), Vec::new()),
+            Condition::Equal(_) => return Err(not_compared(&self.bin)),
         };
         out.push(kind.0);
         for bound in [from, to] {
-            out.put_u32(u32::try_from(bound.len()).unwrap_or(u32::MAX));
+            let length = u32::try_from(bound.len());
+            out.put_u32(length.map_err(|_| not_compared(&self.bin))?);
             out.extend_from_slice(&bound);
         }
         Ok(out)
@@ -183,16 +246,30 @@ fn equals(clause: &Clause) -> Result<Vec<u8>, Failure> {
             write_text(&mut out, ParticleType::STRING, text.as_bytes());
         }
         Condition::Equal(Literal::Integer(number)) => write_integer(&mut out, *number),
-        _ => write_integer(&mut out, 0),
+        _ => return Err(not_compared(&clause.bin)),
     }
     Ok(out)
+}
+
+/// The parser lets no such literal be compared.
+fn not_compared(bin: &str) -> Failure {
+    Failure::own(format!("Error: Unsupported query data type for bin: {bin}"))
 }
 
 impl Session {
     /// `SELECT` without a key.
     pub(super) async fn select_many(&mut self, select: &Select, printer: &mut Printer<'_>) -> Ran {
         let begun = Instant::now();
-        let range = self.range(&select.place, &select.target).await?;
+        let range = match self.range(&select.place, &select.target).await {
+            Ok(range) => range,
+            Err(failure) => {
+                // A query that cannot be sent has no rows.
+                printer.begin(&[])?;
+                printer.cut_off()?;
+                return Err(failure);
+            }
+        };
+        let records_per_second = self.records_per_second()?;
         let (named, info1): (&[String], Info1) = match &select.bins {
             _ if self.settings.no_bins => (&[], Info1::READ | Info1::GET_NO_BINS),
             Bins::All => (&[], Info1::READ | Info1::GET_ALL),
@@ -211,11 +288,13 @@ impl Session {
             },
             bins: named,
             limit,
-            records_per_second: u32::try_from(self.settings.scan_records_per_second).unwrap_or(0),
+            records_per_second,
             call: None,
         };
         printer.begin(named)?;
-        let ended = self.stream(&query, printer).await;
+        let mut reading = Reading::new();
+        let ended = self.stream(&query, &mut reading, printer).await;
+        self.see_bins(reading.bins);
         if let Err(failure) = ended {
             printer.cut_off()?;
             return Err(failure);
@@ -225,68 +304,117 @@ impl Session {
     }
 
     /// Sends a query to all nodes, again where a partition was not there, and prints each record.
-    async fn stream(&mut self, query: &Query<'_>, printer: &mut Printer<'_>) -> Ran {
+    async fn stream(
+        &mut self,
+        query: &Query<'_>,
+        reading: &mut Reading,
+        printer: &mut Printer<'_>,
+    ) -> Ran {
+        let end = Instant::now() + self.settings.limit();
         let mut left = query.limit;
-        let mut rows_failed = None;
-        // Partitions that are still to be read: at first all.
-        let mut missing: Option<Vec<u16>> = None;
-        for round in 0..ROUNDS {
+        let mut failed = Failure::answer(ResultCode::UNAVAILABLE, None);
+        for round in 0.. {
             if round > 0 {
+                if round >= ROUNDS && Instant::now() >= end {
+                    break;
+                }
                 tokio::time::sleep(PAUSE).await;
-                self.records
-                    .look_again()
-                    .await
-                    .map_err(|error| Failure::own(error.to_string()))?;
-            }
-            let mut unavailable = Vec::new();
-            for (node, partitions) in self.shares(&query.place.namespace, missing.as_deref())? {
-                let request = query.request(task_id(), Some(&partitions), left)?;
-                let limit = self.settings.socket_limit();
-                let session = &*self;
-                let left = &mut left;
-                let answered = records::query(&node, &request, limit, |message| {
-                    let header = &message.header;
-                    if header.info3.contains(Info3::PARTITION_DONE) {
-                        if header.result != ResultCode::OK {
-                            unavailable.extend(u16::try_from(header.generation));
-                        }
-                        return true;
-                    }
-                    if *left == Some(0) {
-                        return true;
-                    }
-                    let printed = session.found(message).and_then(|row| Ok(printer.row(row)?));
-                    if let Some(left) = left {
-                        *left -= 1;
-                    }
-                    match printed {
-                        Ok(()) => true,
-                        Err(failure) => {
-                            rows_failed = Some(failure);
-                            false
-                        }
-                    }
-                });
-                let code = answered.await?;
-                if let Some(failure) = rows_failed.take() {
-                    return Err(failure);
-                }
-                match code {
-                    ResultCode::OK => {}
-                    ResultCode::SINDEX_NOT_FOUND => return Err(no_index(&node)),
-                    code => return Err(Failure::answer(code, None)),
+                if let Err(error) = self.records.look_again().await {
+                    failed = Failure::own(error.to_string());
+                    continue;
                 }
             }
-            if unavailable.is_empty() || left == Some(0) {
+            let namespace = query.place.namespace.as_str();
+            for (node, partitions) in self.shares(namespace, &reading.missing)? {
+                let (whole, behind) = reading.starts(&partitions);
+                let request = query.request(task_id(), Some((&whole, &behind)), left)?;
+                let answered = self
+                    .read_share(&node, (namespace, &request), reading, &mut left, printer)
+                    .await;
+                match answered {
+                    Ok(()) => reading.done(&partitions),
+                    // Another node goes on behind the records that were printed. In an index their order is another.
+                    Err(Asked::Node(failure))
+                        if query.range.is_none() || reading.last.is_empty() =>
+                    {
+                        failed = failure;
+                    }
+                    Err(Asked::Node(failure) | Asked::Final(failure)) => return Err(failure),
+                }
+                if left == Some(0) {
+                    return Ok(());
+                }
+            }
+            if reading.missing.is_empty() {
                 return Ok(());
             }
-            missing = Some(unavailable);
         }
-        Err(Failure::answer(ResultCode::UNAVAILABLE, None))
+        Err(failed)
     }
 
-    /// Which node reads which of the partitions that are missing, or of all.
-    fn shares(&self, namespace: &str, missing: Option<&[u16]>) -> Result<Vec<Share>, Failure> {
+    /// Has one node read its partitions.
+    async fn read_share(
+        &self,
+        node: &Arc<Node>,
+        (namespace, request): (&str, &[u8]),
+        reading: &mut Reading,
+        left: &mut Option<u64>,
+        printer: &mut Printer<'_>,
+    ) -> Result<(), Asked> {
+        reading.refused.clear();
+        let mut rows_failed = None;
+        let limit = self.settings.socket_limit();
+        let answered = records::query(node, request, limit, |message| {
+            let header = &message.header;
+            if header.info3.contains(Info3::PARTITION_DONE) {
+                if header.result != ResultCode::OK {
+                    reading.refused.extend(u16::try_from(header.generation));
+                }
+                return true;
+            }
+            if *left == Some(0) {
+                return true;
+            }
+            if let Ok(Some(digest)) = message.fields.digest() {
+                reading.last.insert(digest.partition_id(), digest);
+            }
+            if let Some(left) = left {
+                *left -= 1;
+            }
+            let row = self.found(namespace, message);
+            if let Ok(row) = &row
+                && reading.last.len() <= SAMPLE
+                && reading.bins.len() < SAMPLE
+            {
+                reading
+                    .bins
+                    .extend(row.bins.iter().map(|(name, _)| name.clone()));
+            }
+            match row.and_then(|row| Ok(printer.row(row)?)) {
+                Ok(()) => true,
+                Err(failure) => {
+                    rows_failed = Some(failure);
+                    false
+                }
+            }
+        })
+        .await;
+        if let Some(failure) = rows_failed {
+            return Err(Asked::Final(failure));
+        }
+        match answered {
+            Ok(ResultCode::OK) => Ok(()),
+            Ok(ResultCode::SINDEX_NOT_FOUND) => Err(Asked::Final(no_index(node))),
+            Ok(code) => Err(Asked::Final(Failure::answer(code, None))),
+            Err(error @ (RecordsError::Client(_) | RecordsError::Ask(_))) => {
+                Err(Asked::Node(error.into()))
+            }
+            Err(error) => Err(Asked::Final(error.into())),
+        }
+    }
+
+    /// Which node reads which of the partitions that are missing.
+    fn shares(&self, namespace: &str, missing: &[u16]) -> Result<Vec<Share>, Failure> {
         let picture = self.records.picture();
         if !picture.has_namespace(namespace) {
             return Err(Failure::Told {
@@ -296,9 +424,8 @@ impl Session {
         }
         let share = |node: &Arc<Node>| {
             let mut partitions = picture.partitions_of(namespace, node);
-            if let Some(missing) = missing {
-                partitions.retain(|partition| missing.contains(partition));
-            }
+            // Both are ascending.
+            partitions.retain(|partition| missing.binary_search(partition).is_ok());
             (Arc::clone(node), partitions)
         };
         let shares = picture.nodes().iter().map(share);
@@ -325,7 +452,7 @@ impl Session {
             },
             bins: &[],
             limit: None,
-            records_per_second: u32::try_from(self.settings.scan_records_per_second).unwrap_or(0),
+            records_per_second: self.records_per_second()?,
             call: Some((&call.module, &call.function, &arguments, 2)),
         };
         let task = task_id();
@@ -417,26 +544,64 @@ impl Session {
             (Some(one), Some(other)) => {
                 let one = self.entries_per_value(namespace, &one).await?;
                 let other = self.entries_per_value(namespace, &other).await?;
-                Ok(if other < one {
-                    Chosen::Second
-                } else {
-                    Chosen::First
+                // An index that no node tells the figure of is the worse one; of equals the first is taken.
+                Ok(match (one, other) {
+                    (Some(one), Some(other)) if other < one => Chosen::Second,
+                    (None, Some(_)) => Chosen::Second,
+                    _ => Chosen::First,
                 })
             }
         }
     }
 
-    async fn entries_per_value(&self, namespace: &str, index: &str) -> Result<u64, Failure> {
+    /// Records for each value of an index, on average over the nodes that tell it.
+    async fn entries_per_value(
+        &self,
+        namespace: &str,
+        index: &str,
+    ) -> Result<Option<f64>, Failure> {
         let command = format!("sindex-stat:namespace={namespace};indexname={index}");
-        let mut sum = 0;
+        let (mut sum, mut nodes) = (0.0, 0.0);
         for node in self.records.picture().nodes() {
             let answer = self.records.info(node, &command).await?;
-            sum += answer
-                .split(';')
-                .find_map(|pair| pair.strip_prefix("entries_per_bval=")?.parse::<u64>().ok())
-                .unwrap_or(0);
+            if let Some(figure) = entries_per_value(&answer) {
+                sum += figure;
+                nodes += 1.0;
+            }
         }
-        Ok(sum)
+        Ok((nodes > 0.0).then_some(sum / nodes))
+    }
+
+    /// The limit of scans, as it is sent.
+    fn records_per_second(&self) -> Result<u32, Failure> {
+        let number = self.settings.scan_records_per_second;
+        u32::try_from(number).map_err(|_| {
+            Failure::own(format!(
+                "SCAN_RECORDS_PER_SECOND is {number}, expected 0 to {}",
+                u32::MAX
+            ))
+        })
+    }
+
+    /// The nodes that own partitions, once each partition has an owner.
+    async fn settled(&mut self, namespace: &str) -> Result<Vec<Arc<Node>>, Failure> {
+        let all: Vec<u16> = (0..PARTITIONS).collect();
+        let end = Instant::now() + self.settings.limit();
+        loop {
+            let shares = self.shares(namespace, &all)?;
+            let owned: usize = shares.iter().map(|(_, partitions)| partitions.len()).sum();
+            if owned == all.len() {
+                return Ok(shares.into_iter().map(|(node, _)| node).collect());
+            }
+            if Instant::now() >= end {
+                return Err(Failure::answer(ResultCode::UNAVAILABLE, None));
+            }
+            tokio::time::sleep(PAUSE).await;
+            self.records
+                .look_again()
+                .await
+                .map_err(|error| Failure::own(error.to_string()))?;
+        }
     }
 
     /// Aggregations ask each node for its partitions, and get values instead of records.
@@ -445,12 +610,13 @@ impl Session {
         query: &Query<'_>,
         mut on_row: impl FnMut(Row) -> Result<(), Failure>,
     ) -> Ran {
-        for (node, _) in self.shares(&query.place.namespace, None)? {
+        let namespace = query.place.namespace.as_str();
+        for node in self.settled(namespace).await? {
             let request = query.request(task_id(), None, None)?;
             let mut failed = None;
             let session = &*self;
             let code = records::query(&node, &request, self.settings.socket_limit(), |message| {
-                let row = session.found(message);
+                let row = session.found(namespace, message);
                 match row.and_then(&mut on_row) {
                     Ok(()) => true,
                     Err(failure) => {
@@ -473,6 +639,22 @@ impl Session {
     }
 }
 
+/// What a node tells: the figure itself, or what older servers have in its place.
+fn entries_per_value(answer: &str) -> Option<f64> {
+    let number = |name: &str| {
+        answer.split(';').find_map(|pair| {
+            pair.strip_prefix(name)?
+                .strip_prefix('=')?
+                .parse::<f64>()
+                .ok()
+        })
+    };
+    number("entries_per_bval").or_else(|| {
+        let keys = number("keys").filter(|keys| *keys > 0.0)?;
+        Some(number("entries")? / keys)
+    })
+}
+
 enum Chosen {
     First,
     Second,
@@ -492,6 +674,19 @@ fn no_index(node: &Arc<Node>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_index_costs_is_read_from_new_and_old_servers() {
+        for (answer, figure) in [
+            ("entries=10;entries_per_bval=3;used_bytes=1", Some(3.0)),
+            ("keys=4;entries=10;load_pct=100", Some(2.5)),
+            ("keys=0;entries=0", None),
+            ("entries=10", None),
+            ("ERROR:201:no-index", None),
+        ] {
+            assert_eq!(entries_per_value(answer), figure, "{answer}");
+        }
+    }
 
     #[test]
     fn a_name_that_no_bin_has_is_refused_and_not_cut() {

@@ -15,7 +15,8 @@ use super::convert::{self, Target};
 use super::session::Session;
 use super::{Failure, Ran};
 use crate::language::statement::{Bins, Invocation, Literal, Place, RecordName, Select};
-use crate::show::{Metadata, Printer, Row};
+use crate::settings::Mode;
+use crate::show::{Metadata, Printer, Row, name};
 
 /// Seconds between 1970 and 2010, from which records' lives are counted.
 const EPOCH_2010: u64 = 1_262_304_000;
@@ -39,6 +40,7 @@ impl Session {
         MessageHeader {
             info1,
             info2,
+            // More than the field holds is 49 days.
             transaction_ttl: u32::try_from(self.settings.limit().as_millis()).unwrap_or(u32::MAX),
             ..MessageHeader::default()
         }
@@ -102,11 +104,7 @@ impl Session {
             particles.push((name, particle));
         }
         let mut header = self.header(Info1::empty(), Info2::WRITE);
-        header.record_ttl = match self.settings.record_ttl {
-            -1 => u32::MAX,
-            -2 => u32::MAX - 1,
-            seconds => u32::try_from(seconds).unwrap_or(0),
-        };
+        header.record_ttl = seconds_to_live(self.settings.record_ttl)?;
         if self.settings.durable_delete {
             header.info2 |= Info2::DURABLE_DELETE;
         }
@@ -157,7 +155,8 @@ impl Session {
         let header = self.header(info1, Info2::empty());
         self.ask(place, target, header, (Repeat::Safe, false), |message| {
             if let Bins::Named(names) = bins {
-                for name in names {
+                // An empty name ends the list, as in the original.
+                for name in names.iter().take_while(|name| !name.is_empty()) {
                     message.op(OpCode::READ, name.as_bytes(), ParticleRef::NIL);
                 }
             }
@@ -180,7 +179,11 @@ impl Session {
             return Err(Failure::answer(reply.result, Some(&node)));
         }
         let mut row = self.row(&reply.bins)?;
+        self.see_bins(row.bins.iter().map(|(name, _)| name.clone()));
         row.key = target.shown.filter(|_| self.settings.key_send);
+        if self.settings.output == Mode::Insert {
+            row.place = Some(written(&select.place.namespace, set));
+        }
         if self.settings.record_print_metadata {
             row.metadata = Some(Metadata {
                 digest: None,
@@ -195,7 +198,7 @@ impl Session {
         };
         printer.begin(named)?;
         // Of a record without any of the bins there is no row, but in JSON.
-        if !row.bins.is_empty() || self.settings.output == crate::settings::Mode::Json {
+        if !row.bins.is_empty() || self.settings.output == Mode::Json {
             printer.row(row)?;
         }
         printer.end(None, begun.elapsed())?;
@@ -344,8 +347,8 @@ impl Session {
         }
     }
 
-    /// The row of a record that a query found.
-    pub(super) fn found(&self, message: &Message<'_>) -> Result<Row, Failure> {
+    /// The row of a record that a query of a namespace found.
+    pub(super) fn found(&self, namespace: &str, message: &Message<'_>) -> Result<Row, Failure> {
         let bad = |error: &dyn std::fmt::Display| {
             Failure::own(format!("a record cannot be read: {error}"))
         };
@@ -359,6 +362,10 @@ impl Session {
         }
         if let Some(key) = fields.key().map_err(|error| bad(&error))? {
             row.key = Some(Value::from_particle(key).map_err(|error| bad(&error))?);
+        }
+        if self.settings.output == Mode::Insert {
+            let set = fields.set().map_err(|error| bad(&error))?.unwrap_or("");
+            row.place = Some(written(namespace, set));
         }
         let digest = fields.digest().map_err(|error| bad(&error))?;
         if self.settings.no_bins {
@@ -386,6 +393,32 @@ impl Session {
     }
 }
 
+/// The setting `RECORD_TTL` as it is sent. -3 is the original's own default, which is that of the namespace.
+fn seconds_to_live(setting: i64) -> Result<u32, Failure> {
+    match setting {
+        -1 => Ok(u32::MAX),
+        -2 => Ok(u32::MAX - 1),
+        -3 => Ok(0),
+        seconds => u32::try_from(seconds)
+            .ok()
+            .filter(|seconds| *seconds < u32::MAX - 1)
+            .ok_or_else(|| {
+                Failure::own(format!(
+                    "RECORD_TTL is {seconds}, expected seconds below {}, 0 as the namespace says, -1 for ever, or -2 as before",
+                    u32::MAX - 1
+                ))
+            }),
+    }
+}
+
+/// Namespace and set as a statement has them.
+fn written(namespace: &str, set: &str) -> String {
+    match set {
+        "" => name(namespace),
+        set => format!("{}.{}", name(namespace), name(set)),
+    }
+}
+
 /// Seconds until a record expires, -1 for never.
 fn seconds_left(void_time: u32) -> i64 {
     if void_time == 0 {
@@ -408,4 +441,26 @@ pub(super) fn result_column(function: &str, value: Value) -> (String, Option<Val
     let key = Value::String(function.as_bytes().to_vec());
     let map = Value::map([(key, shown.unwrap_or(Value::Nil))]);
     ("udf-fn:result".to_owned(), Some(map))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_that_cannot_be_sent_is_refused() {
+        for (setting, sent) in [
+            (0, Some(0)),
+            (5_000, Some(5_000)),
+            (-1, Some(u32::MAX)),
+            (-2, Some(u32::MAX - 1)),
+            (-3, Some(0)),
+            (-4, None),
+            (4_294_967_293, Some(4_294_967_293)),
+            (4_294_967_294, None),
+            (5_000_000_000, None),
+        ] {
+            assert_eq!(seconds_to_live(setting).ok(), sent, "{setting}");
+        }
+    }
 }

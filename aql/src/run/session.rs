@@ -1,17 +1,21 @@
 //! A session: the cluster, the settings, and how each statement is run.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::process::Stdio;
 
 use tools::records::Records;
+use tools::suggest;
 
-use super::Failure;
+use super::{Failure, explain};
 use crate::help;
 use crate::language::lexer::statements;
 use crate::language::parse::parse;
 use crate::language::parser::ParseError;
+use crate::language::secret::without_passwords;
 use crate::language::statement::{Statement, Target};
 use crate::settings::{self, Settings};
-use crate::show::Printer;
+use crate::show::{Pointer, Printer};
 
 /// What is told about a mistake, behind the word that it is at.
 const ADVICE: &str = "Make sure string values are enclosed in quotes.\nType \" aql --help \" from console or simply \"help\" from within the aql-prompt. \n\n";
@@ -29,6 +33,8 @@ pub struct Session {
     /// Carets and hints are printed with mistakes.
     explains: bool,
     depth: usize,
+    /// Names of bins that were seen, for completion.
+    pub(super) bins: BTreeSet<String>,
 }
 
 /// Whether to go on.
@@ -50,7 +56,13 @@ impl Session {
             settings,
             explains,
             depth: 0,
+            bins: BTreeSet::new(),
         }
+    }
+
+    /// The statement at hand was given up.
+    pub fn give_up(&mut self) {
+        self.depth = 0;
     }
 
     /// Runs the statements of a line.
@@ -112,24 +124,56 @@ impl Session {
         if matches!(parsed, Ok(None)) {
             return Ok(());
         }
-        if self.settings.echo && !matches!(parsed, Ok(Some(Statement::Help(_)))) {
+        printer.begin_statement(&without_passwords(text))?;
+        let is_document = printer.is_document();
+        if self.settings.echo && !is_document && !matches!(parsed, Ok(Some(Statement::Help(_)))) {
             printer.text(&format!("{text}\n"))?;
         }
         let statement = match parsed {
             Ok(Some(statement)) => statement,
             Ok(None) => return Ok(()),
-            Err(error) => return self.mistake(text, &error, printer),
+            Err(error) => {
+                self.mistake(text, &error, printer)?;
+                printer.end_statement()?;
+                return printer.flush();
+            }
         };
+        self.see_statement(&statement);
         printer.set_mode(self.settings.output, self.settings.output_types);
         let ran = self.run(&statement, printer).await;
         match ran {
-            Ok(()) => printer.flush(),
+            Ok(()) => {}
             Err(Failure::Told { code, text }) => {
                 printer.error(code, &text)?;
-                printer.flush()
+                self.say_more(&statement, &text, printer)?;
             }
-            Err(Failure::Unread(error)) => Err(error),
+            Err(Failure::Unread(error)) => return Err(error),
         }
+        printer.end_statement()?;
+        printer.flush()
+    }
+
+    /// Says more about an error, where people read it.
+    fn say_more(
+        &self,
+        statement: &Statement,
+        told: &str,
+        printer: &mut Printer<'_>,
+    ) -> io::Result<()> {
+        if !self.explains || printer.is_document() {
+            return Ok(());
+        }
+        if let Statement::Register(path) = statement
+            && let Some(text) = explain::compile_error(path, told)
+        {
+            printer.complain(text.as_bytes())?;
+        }
+        if let Some(name) = told.strip_prefix("Invalid namespace: ")
+            && let Some(meant) = suggest::nearest(name, self.records.picture().namespaces())
+        {
+            printer.complain(format!("Did you mean {meant}?\n").as_bytes())?;
+        }
+        Ok(())
     }
 
     async fn run(
@@ -137,6 +181,10 @@ impl Session {
         statement: &Statement,
         printer: &mut Printer<'_>,
     ) -> Result<(), Failure> {
+        if !statement.is_local() {
+            // The picture of before may do; the statement itself will tell.
+            self.records.freshen().await.ok();
+        }
         match statement {
             Statement::Insert { place, key, bins } => self.insert(place, key, bins, printer).await,
             Statement::Delete(place, name) => self.delete(place, name, printer).await,
@@ -213,10 +261,19 @@ impl Session {
     fn system(&self, command: &str, printer: &mut Printer<'_>) -> Result<(), Failure> {
         printer.text(&format!("{command}\n"))?;
         printer.flush()?;
-        match std::process::Command::new("sh")
-            .args(["-c", command])
-            .status()
-        {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]);
+        let ended = match printer.is_document() {
+            true => shell.stderr(Stdio::inherit()).output().map(|output| {
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                (output.status, text)
+            }),
+            false => shell.status().map(|status| (status, String::new())),
+        };
+        if let Ok((_, text)) = &ended {
+            printer.text(text)?;
+        }
+        match ended.map(|(status, _)| status) {
             Ok(status) if status.success() => {}
             Ok(status) => {
                 let told = status.code().map_or(-1, |code| code << 8);
@@ -230,46 +287,55 @@ impl Session {
     /// Tells what is wrong with a statement.
     fn mistake(&self, text: &str, error: &ParseError, printer: &mut Printer<'_>) -> io::Result<()> {
         printer.failed = true;
-        let at = match error {
+        let (told, at, meant) = match error {
             ParseError::UnknownCommand(word) => {
-                printer.text(&format!("\nERROR: 404: COMMAND NOT FOUND : {word}\n"))?;
-                printer.flush()?;
-                if self.explains
-                    && let Some(meant) = help::nearest(word)
-                {
-                    printer.complain(format!("Did you mean {meant}?\n").as_bytes())?;
+                let told = format!("COMMAND NOT FOUND : {word}");
+                let meant = help::nearest(word);
+                if printer.is_document() {
+                    let pointer = Pointer {
+                        column: None,
+                        meant,
+                    };
+                    return printer.mistake(404, &told, pointer);
                 }
-                return Ok(());
+                printer.text(&format!("\nERROR: 404: {told}\n"))?;
+                printer.flush()?;
+                return self.hint(meant, printer);
             }
             ParseError::Ended { shown, at } => {
                 let front = b"Syntax error near token -  '";
-                printer
-                    .complain(&[front, shown.as_slice(), b"' \n", ADVICE.as_bytes()].concat())?;
-                *at
+                (
+                    [front, shown.as_slice(), b"'"].concat(),
+                    *at,
+                    std::str::from_utf8(shown)
+                        .ok()
+                        .and_then(|word| help::nearest_inside(text, word)),
+                )
             }
-            ParseError::Unexpected { shown, at } => {
-                printer.complain(
-                    format!("Unsupported command format with token -  '{shown}' \n{ADVICE}")
-                        .as_bytes(),
-                )?;
-                *at
-            }
+            ParseError::Unexpected { shown, at } => (
+                format!("Unsupported command format with token -  '{shown}'").into_bytes(),
+                *at,
+                help::nearest_inside(text, shown),
+            ),
             ParseError::Explained { text: told, then } => {
                 printer.set_mode(self.settings.output, self.settings.output_types);
-                match told
-                    .strip_prefix("Error: (")
-                    .and_then(|rest| rest.split_once(") "))
-                {
-                    Some((code, words)) => printer.error(code.parse().unwrap_or(-1), words)?,
-                    None => printer.complain(format!("{told}\n\n").as_bytes())?,
-                }
+                told_error(told, printer)?;
                 return match then {
                     Some(then) => self.mistake(text, then, printer),
                     None => Ok(()),
                 };
             }
+            ParseError::Unsent(told) => {
+                printer.set_mode(self.settings.output, self.settings.output_types);
+                printer.begin(&[])?;
+                printer.cut_off()?;
+                return told_error(told, printer);
+            }
             ParseError::Cast { text: told, then } => {
                 if let Some(told) = told {
+                    if printer.is_document() {
+                        return printer.error(-1, told);
+                    }
                     printer.text(&format!("{told}\n"))?;
                     printer.flush()?;
                 }
@@ -277,52 +343,44 @@ impl Session {
                 return self.mistake(text, then, printer);
             }
             ParseError::Clauses(told) => {
+                if printer.is_document() {
+                    return printer.error(-1, told);
+                }
                 return printer
                     .complain(format!("Unsupported command format\n{told}\n").as_bytes());
             }
         };
-        if self.explains {
-            let column = text.get(..at).unwrap_or(text).chars().count();
-            printer.complain(format!("{text}\n{:column$}^\n", "").as_bytes())?;
+        let column = explain::column(text, at);
+        if printer.is_document() {
+            let pointer = Pointer {
+                column: Some(column),
+                meant,
+            };
+            return printer.mistake(-1, &String::from_utf8_lossy(&told), pointer);
         }
-        Ok(())
+        printer.complain(&[told.as_slice(), b" \n", ADVICE.as_bytes()].concat())?;
+        if self.explains {
+            printer.complain(explain::caret(text, at).as_bytes())?;
+        }
+        self.hint(meant, printer)
+    }
+
+    fn hint(&self, meant: Option<&str>, printer: &mut Printer<'_>) -> io::Result<()> {
+        match meant.filter(|_| self.explains) {
+            Some(meant) => printer.complain(format!("Did you mean {meant}?\n").as_bytes()),
+            None => Ok(()),
+        }
     }
 }
 
-impl Session {
-    /// Names of namespaces, sets and modules, for completion; what cannot be asked for is left out.
-    pub async fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        let Some(node) = self.records.picture().nodes().first() else {
-            return names;
-        };
-        let named = |entry: &str, key: &str| {
-            entry
-                .split([':', ','])
-                .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
-        };
-        for (command, key) in [
-            ("namespaces", ""),
-            ("sets", "set"),
-            ("udf-list", "filename"),
-        ] {
-            let Ok(answer) = self.records.info(node, command).await else {
-                continue;
-            };
-            names.extend(
-                answer
-                    .split(';')
-                    .filter(|entry| !entry.is_empty())
-                    .filter_map(|entry| match key {
-                        "" => Some(entry.to_owned()),
-                        key => {
-                            named(entry, key).map(|name| name.trim_end_matches(".lua").to_owned())
-                        }
-                    }),
-            );
-        }
-        names.sort();
-        names.dedup();
-        names
+/// An error that has its code in its text: `Error: (CODE) TEXT`.
+fn told_error(told: &str, printer: &mut Printer<'_>) -> io::Result<()> {
+    let parts = told
+        .strip_prefix("Error: (")
+        .and_then(|rest| rest.split_once(") "))
+        .and_then(|(code, words)| Some((code.parse().ok()?, words)));
+    match parts {
+        Some((code, words)) => printer.error(code, words),
+        None => printer.complain(format!("{told}\n\n").as_bytes()),
     }
 }

@@ -1,16 +1,23 @@
 //! How results are printed: the four modes. Rows are printed as they come; only tables keep some, for their widths.
 
 pub mod cell;
+mod document;
+mod insert;
 pub mod json;
+mod progress;
 mod row;
 mod table;
 
 use std::io::{self, Write};
 use std::time::Duration;
 
+pub use document::Pointer;
+pub use insert::name;
+pub use progress::Progress;
 pub use row::{Metadata, Row};
 
 use crate::settings::Mode;
+use document::Document;
 use table::Table;
 
 /// Prints results to one place and errors to another.
@@ -24,6 +31,9 @@ pub struct Printer<'w> {
     table: Option<Table>,
     /// In JSON: arrays of the statement that were printed.
     arrays: usize,
+    /// Takes everything in place of stdout.
+    document: Option<Document>,
+    progress: Option<Progress>,
     /// A statement failed.
     pub failed: bool,
 }
@@ -39,7 +49,98 @@ impl<'w> Printer<'w> {
             rows: 0,
             table: None,
             arrays: 0,
+            document: None,
+            progress: None,
             failed: false,
+        }
+    }
+
+    /// Prints all of the run as one document.
+    #[must_use]
+    pub fn as_document(mut self) -> Self {
+        self.document = Some(Document::new());
+        self
+    }
+
+    /// Shows how far results are.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Whether the run becomes one document.
+    #[must_use]
+    pub fn is_document(&self) -> bool {
+        self.document.is_some()
+    }
+
+    /// A statement begins. Only a document is told of it; text has the echo.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn begin_statement(&mut self, text: &str) -> io::Result<()> {
+        match &mut self.document {
+            Some(document) => document.statement(text, &mut self.out),
+            None => Ok(()),
+        }
+    }
+
+    /// The statement is over.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn end_statement(&mut self) -> io::Result<()> {
+        match &mut self.document {
+            Some(document) => document.end_statement(&mut self.out),
+            None => Ok(()),
+        }
+    }
+
+    /// The statement was given up by the person: what was printed of it gets its end.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn give_up(&mut self) -> io::Result<()> {
+        self.clear_progress()?;
+        if let Some(mut table) = self.table.take() {
+            table.flush(&mut self.out)?;
+        }
+        if std::mem::take(&mut self.arrays) > 0 {
+            self.text("\n    ]\n]\n\n")?;
+        }
+        Ok(())
+    }
+
+    /// A line for people: stderr, or a message of the document.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn warn(&mut self, text: &str) -> io::Result<()> {
+        if let Some(document) = &mut self.document {
+            document.message("warning", text);
+        }
+        self.clear_progress()?;
+        self.out.flush()?;
+        writeln!(self.err, "WARNING: {text}")
+    }
+
+    /// The end of the run.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn finish(&mut self, status: u8) -> io::Result<()> {
+        match &mut self.document {
+            Some(document) => document.finish(status, &mut self.out)?,
+            None => self.out.write_all(b"\n")?,
+        }
+        self.out.flush()
+    }
+
+    fn clear_progress(&mut self) -> io::Result<()> {
+        match &mut self.progress {
+            Some(progress) => progress.clear(&mut self.err),
+            None => Ok(()),
         }
     }
 
@@ -59,6 +160,13 @@ impl<'w> Printer<'w> {
     /// # Errors
     /// Nobody reads it.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
+        if let Some(document) = &mut self.document {
+            document.text(text);
+            return Ok(());
+        }
+        if self.mode == Mode::Insert {
+            return self.out.write_all(insert::comment(text).as_bytes());
+        }
         self.out.write_all(text.as_bytes())
     }
 
@@ -67,6 +175,10 @@ impl<'w> Printer<'w> {
     /// # Errors
     /// Nobody reads it.
     pub fn complain(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(document) = &mut self.document {
+            document.message("error", &String::from_utf8_lossy(bytes));
+        }
+        self.clear_progress()?;
         self.out.flush()?;
         self.err.write_all(bytes)?;
         self.err.flush()
@@ -96,13 +208,19 @@ impl<'w> Printer<'w> {
     /// Nobody reads it.
     pub fn begin(&mut self, named: &[String]) -> io::Result<()> {
         self.rows = 0;
+        if let Some(progress) = &mut self.progress {
+            progress.begin();
+        }
+        if let Some(document) = &mut self.document {
+            return document.begin(&mut self.out);
+        }
         match self.mode {
             Mode::Json => self.open_array(),
             Mode::Table => {
                 self.table = Some(Table::new(named, self.types));
                 Ok(())
             }
-            Mode::Raw | Mode::Mute => Ok(()),
+            Mode::Raw | Mode::Mute | Mode::Insert => Ok(()),
         }
     }
 
@@ -112,14 +230,32 @@ impl<'w> Printer<'w> {
     /// Nobody reads it.
     pub fn row(&mut self, row: Row) -> io::Result<()> {
         self.rows += 1;
-        match self.mode {
-            Mode::Mute => Ok(()),
-            Mode::Table => match &mut self.table {
-                Some(table) => table.row(&row.flattened(), &mut self.out),
-                None => Ok(()),
-            },
-            Mode::Raw => self.raw(row),
-            Mode::Json => self.json(&row),
+        let is_beside = self.progress.is_some_and(|progress| progress.is_beside());
+        if let Some(document) = &mut self.document {
+            document.row(&row, &mut self.out)?;
+        } else {
+            match self.mode {
+                Mode::Mute => {}
+                Mode::Table => {
+                    if is_beside && self.table.as_ref().is_some_and(Table::is_almost_full) {
+                        self.clear_progress()?;
+                    }
+                    if let Some(table) = &mut self.table {
+                        table.row(&row.flattened(), &mut self.out)?;
+                    }
+                }
+                Mode::Raw => self.raw(row)?,
+                Mode::Json => self.json(&row)?,
+                Mode::Insert => self.out.write_all(insert::statement(&row).as_bytes())?,
+            }
+        }
+        // Rows that appear one by one on the same terminal need no count.
+        if is_beside && matches!(self.mode, Mode::Raw | Mode::Json | Mode::Insert) {
+            return Ok(());
+        }
+        match &mut self.progress {
+            Some(progress) => progress.row(self.rows, &mut self.err),
+            None => Ok(()),
         }
     }
 
@@ -223,6 +359,10 @@ impl<'w> Printer<'w> {
     /// Nobody reads it.
     pub fn end(&mut self, node: Option<&str>, took: Duration) -> io::Result<()> {
         let rows = self.rows;
+        self.clear_progress()?;
+        if let Some(document) = &mut self.document {
+            return document.end(node, Some(took), &mut self.out);
+        }
         match self.mode {
             Mode::Json => {
                 let mut text = String::new();
@@ -240,14 +380,14 @@ impl<'w> Printer<'w> {
                 text.push_str("    ]");
                 self.text(&text)
             }
-            Mode::Table | Mode::Raw | Mode::Mute => {
+            Mode::Table | Mode::Raw | Mode::Mute | Mode::Insert => {
                 if let Some(mut table) = self.table.take() {
                     table.flush(&mut self.out)?;
                 }
                 if self.mode == Mode::Raw {
                     self.text("\n")?;
                 }
-                let node = node.map(|node| format!("[{node}] ")).unwrap_or_default();
+                let node = node.map_or(String::new(), |node| format!("[{node}] "));
                 let rows_word = if rows == 1 { "row" } else { "rows" };
                 let seconds = format!("{:.3}", took.as_secs_f64());
                 let unit = if seconds == "1.000" { "sec" } else { "secs" };
@@ -263,6 +403,10 @@ impl<'w> Printer<'w> {
     /// # Errors
     /// Nobody reads it.
     pub fn done(&mut self, message: Option<&str>) -> io::Result<()> {
+        if let Some(document) = &mut self.document {
+            document.done(message);
+            return Ok(());
+        }
         match (self.mode, message) {
             (Mode::Json, _) => self.status(message, 0),
             (_, Some(message)) => self.text(&format!("OK, {message}\n\n")),
@@ -275,7 +419,20 @@ impl<'w> Printer<'w> {
     /// # Errors
     /// Nobody reads it.
     pub fn error(&mut self, code: i64, message: &str) -> io::Result<()> {
+        self.mistake(code, message, Pointer::default())
+    }
+
+    /// The statement failed, at a place of its text; only a document shows that here.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn mistake(&mut self, code: i64, message: &str, pointer: Pointer<'_>) -> io::Result<()> {
         self.failed = true;
+        self.clear_progress()?;
+        if let Some(document) = &mut self.document {
+            document.error(code, message, pointer);
+            return writeln!(self.err, "Error: ({code}) {message}");
+        }
         if let Some(mut table) = self.table.take() {
             table.flush(&mut self.out)?;
         }
@@ -288,7 +445,7 @@ impl<'w> Printer<'w> {
             message => format!("Error: ({code}) {message}\n\n"),
         };
         match self.mode {
-            Mode::Table => self.complain(text.as_bytes()),
+            Mode::Table | Mode::Insert => self.complain(text.as_bytes()),
             _ => self.text(&text),
         }
     }
@@ -311,6 +468,9 @@ impl<'w> Printer<'w> {
     /// # Errors
     /// Nobody reads it.
     pub fn cut_off(&mut self) -> io::Result<()> {
+        if let Some(document) = &mut self.document {
+            return document.end(None, None, &mut self.out);
+        }
         match (self.mode, self.arrays) {
             (Mode::Json, 1..) => self.text(if self.rows > 0 { "\n    ]" } else { "    ]" }),
             _ => Ok(()),

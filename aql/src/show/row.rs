@@ -24,6 +24,8 @@ pub struct Row {
     pub bins: Vec<(String, Option<Value>)>,
     /// Printed behind the bins, if wanted.
     pub metadata: Option<Metadata>,
+    /// Namespace and set of a record, as a statement has them, where that is asked for.
+    pub place: Option<String>,
     /// Only this is printed of the record, with its key.
     pub digest: Option<String>,
 }

@@ -56,6 +56,11 @@ impl Table {
         })
     }
 
+    /// Whether the next row makes it full, so that it is printed.
+    pub(super) fn is_almost_full(&self) -> bool {
+        self.rows.len() + 1 >= ROWS_MAX
+    }
+
     /// Takes a row, and prints the table when it is full.
     pub(super) fn row(&mut self, row: &Row, out: &mut impl Write) -> io::Result<()> {
         let mut cells = Vec::new();
