@@ -8,7 +8,12 @@
 //! To add a command: a room with `Options` (a `clap::Args`) and `run(&Options) -> Result<Status, Failure>`, a variant and
 //! a line in `program::command`, and rows in [`status::STATUSES`].
 
+mod engine;
 mod new;
+mod place;
 pub mod program;
 pub mod project;
+mod random;
+mod show;
 pub mod status;
+mod testing;

@@ -8,6 +8,7 @@ use tools::manual;
 
 use crate::new;
 use crate::status::{FAILED, Failure, STATUSES, Status};
+use crate::testing;
 
 /// Write, check, test and ship Aerospike UDFs without a server.
 #[derive(Debug, Parser)]
@@ -28,11 +29,14 @@ struct Options {
 enum Command {
     /// Begin a project: a module, its test, asudf.toml, a CI job, stubs for the editor
     New(new::Options),
+    /// Run the test files of a project, without a server
+    Test(testing::Options),
 }
 
 fn command(command: &Command) -> Result<Status, Failure> {
     match command {
         Command::New(options) => new::run(options),
+        Command::Test(options) => testing::run(options),
     }
 }
 

@@ -55,6 +55,12 @@ impl Failure {
 /// Command, status, meaning: what the manual and the book say. [`FAILED`] means the same for all.
 pub const STATUSES: &[(&str, u8, &str)] = &[
     ("new", 0, "The project is there."),
+    ("test", 0, "All tests passed, or were skipped."),
+    (
+        "test",
+        1,
+        "A test failed, or a test file could not be loaded.",
+    ),
     (
         "any",
         FAILED,

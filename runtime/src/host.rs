@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
+use protocol::particle::Particle;
+
 /// Weight of a line that a script writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -46,6 +48,15 @@ pub trait Host: Send + Sync + Debug {
 
     /// Where scripts that run long take turns.
     fn lane(&self) -> &'static dyn Lane;
+}
+
+/// Answers what scripts of a program ask it, through a global function that servers do not have.
+pub trait Oracle: Send + Sync + Debug {
+    /// The answer to the arguments of one call.
+    ///
+    /// # Errors
+    /// The text is raised in the script, as it is.
+    fn answer(&self, question: Vec<Particle>) -> Result<Particle, Vec<u8>>;
 }
 
 /// Permits for work that runs long, in order of arrival.

@@ -19,7 +19,7 @@ use thiserror::Error;
 pub const FILE_NAME: &str = "asudf.toml";
 
 /// How names of test files end.
-const TEST_SUFFIX: &str = "_test.lua";
+pub const TEST_SUFFIX: &str = "_test.lua";
 
 /// Why a project cannot be read.
 #[derive(Debug, Error)]
@@ -85,6 +85,20 @@ impl Project {
         })
     }
 
+    /// The same for a folder or a file in one.
+    ///
+    /// # Errors
+    /// As [`Project::find`].
+    pub fn of(path: &Path) -> Result<Self, ProjectError> {
+        match path.parent() {
+            Some(folder) if path.is_file() && folder.as_os_str().is_empty() => {
+                Self::find(Path::new("."))
+            }
+            Some(folder) if path.is_file() => Self::find(folder),
+            _ => Self::find(path),
+        }
+    }
+
     fn read(root: PathBuf) -> Result<Self, ProjectError> {
         let file = root.join(FILE_NAME);
         let text = fs::read_to_string(&file).map_err(|error| unreadable(&file, error))?;
@@ -127,7 +141,7 @@ impl Project {
 
     /// The folder of the modules.
     #[must_use]
-    fn modules_folder(&self) -> PathBuf {
+    pub fn modules_folder(&self) -> PathBuf {
         self.root.join(&self.settings.modules.folder)
     }
 

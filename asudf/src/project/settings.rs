@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 use tools::options::{ConnectionOptions, TlsOptions};
+
+use crate::place::Terms;
 
 /// The file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,6 +51,21 @@ pub struct Test {
     pub max_record_size: u64,
     /// Seconds that records live that are written without a ttl, as `default-ttl` of the server; 0 for ever.
     pub default_ttl: u32,
+    /// Records may have a ttl, as with a `nsup-period` of the server that is not 0.
+    pub expiration: bool,
+}
+
+impl Test {
+    /// The same for the engine.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            time_limit: Duration::from_millis(self.time_limit_ms),
+            memory_limit: self.memory_limit,
+            max_record_size: self.max_record_size,
+            default_ttl: self.default_ttl,
+            expiration: self.expiration,
+        }
+    }
 }
 
 impl Default for Test {
@@ -58,6 +76,7 @@ impl Default for Test {
             memory_limit: 128 * MIB,
             max_record_size: MIB as u64,
             default_ttl: 0,
+            expiration: true,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod bin;
 mod draft;
 pub mod form;
+mod limits;
 pub mod policy;
 mod set;
 mod stored;
@@ -14,6 +15,7 @@ pub use crate::bin::BinName;
 pub use bin::Bin;
 pub use draft::{Record, bins_of};
 pub use form::{BinRef, FormError, Parts};
+pub use limits::LimitError;
 pub use set::{Set, Usage};
 pub use stored::{StoredBins, StoredRecord};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mlua::ffi;
 
+use super::own::Own;
 use super::{aerospike, bytes, geojson, iterator, list, log, map, record};
 use crate::call::stream::StreamNil;
 use crate::guard::{bounds, globals, sealed, strings, tables};
@@ -24,7 +25,7 @@ const OS_FUNCTIONS: [&str; 4] = ["clock", "date", "difftime", "time"];
 const UNSAFE_GLOBALS: [&str; 3] = ["dofile", "loadfile", "debug"];
 
 /// Opens the libraries and defines Aerospike's globals; `aerospike` itself comes with the first call.
-pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
+pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool, own: Own) {
     // SAFETY: a fresh state; allocation does not fail now, so opening does not raise.
     unsafe { ffi::luaL_openlibs(frame.raw()) };
     if !allow_unsafe {
@@ -50,6 +51,7 @@ pub(crate) fn open(frame: &mut Frame<'_>, allow_unsafe: bool) {
     define_stream_operators(frame);
     log::define(frame);
     define_print(frame);
+    own.define(frame);
     sealed::remember_own_tables(frame);
     if allow_unsafe {
         // Lua's `require` looks into this one raw. Registered modules go first.

@@ -9,5 +9,6 @@ pub(crate) mod list;
 pub(crate) mod log;
 mod lost;
 pub(crate) mod map;
+pub(crate) mod own;
 pub(crate) mod record;
 pub(crate) mod text;

@@ -1,5 +1,6 @@
 //! What goes into one call of a record UDF and what comes out: pure data, so that scripts can be run without a server.
 
+pub mod commit;
 pub mod stream;
 
 use std::sync::Arc;

@@ -12,10 +12,10 @@ pub use missing::likely;
 use crate::call::stream::{StreamCall, StreamNil, StreamStep};
 use crate::call::{Call, Cause, Outcome, Reply};
 use crate::context::state::{LuaState, StateOptions};
-use crate::host::Host;
+use crate::host::{Host, Oracle};
 use crate::machine::common::ScriptMemory;
 use crate::machine::compile::{LoadError, compile};
-use crate::machine::shared::{Abort, BodyTime};
+use crate::machine::shared::{Abort, BodyTime, shown_path};
 use crate::module::compile_failure::CompileFailure;
 use crate::module::{Bytecode, Modules};
 
@@ -95,7 +95,7 @@ pub struct LuaFactory {
 }
 
 impl LuaFactory {
-    /// A factory for modules of `user_path`. `allow_unsafe` gives scripts files, processes and native code; with
+    /// A factory for modules of `user_path`, by which error texts name their files; `""` shows names without a directory. `allow_unsafe` gives scripts files, processes and native code; with
     /// `traceback` failures carry one.
     #[must_use]
     pub fn new(
@@ -110,6 +110,8 @@ impl LuaFactory {
             allow_unsafe,
             traceback,
             stream_nil: StreamNil::default(),
+            oracle: None,
+            host_clock: false,
             host,
             load_memory: limits.load_memory,
             call_memory: limits.call_memory,
@@ -122,6 +124,21 @@ impl LuaFactory {
     #[must_use]
     pub fn with_stream_nil(mut self, stream_nil: StreamNil) -> Self {
         self.options.stream_nil = stream_nil;
+        self
+    }
+
+    /// The same for scripts that find a global function `name`, which asks the oracle.
+    #[must_use]
+    pub fn with_oracle(mut self, name: &'static str, oracle: Arc<dyn Oracle>) -> Self {
+        self.options.oracle = Some((name, oracle));
+        self
+    }
+
+    /// The same for scripts to which `os.time` and `os.date` tell the time of the host, which need not be that of the
+    /// machine.
+    #[must_use]
+    pub fn with_host_clock(mut self) -> Self {
+        self.options.host_clock = true;
         self
     }
 
@@ -151,7 +168,7 @@ impl LuaFactory {
     /// # Errors
     /// The chunk does not compile.
     pub fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
-        let name = format!("@{}/{file_name}", self.options.user_path);
+        let name = format!("@{}", shown_path(&self.options.user_path, file_name));
         let (limits, lane) = (&self.limits, self.options.host.lane());
         match compile(&name, source, limits.load_memory, COMPILE_TIME, lane) {
             Ok(bytecode) => Ok(Bytecode(bytecode.into())),

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use mlua::ffi;
 
 use crate::api::library;
+use crate::api::own::Own;
 use crate::call::stream::StreamNil;
 use crate::call::{Call, Cause, Outcome, RecordChange, Reply};
 use crate::context::missing;
 use crate::guard::globals::{self, Ground};
-use crate::host::Host;
+use crate::host::{Host, Oracle};
 use crate::machine::collate::Running;
 use crate::machine::common::ScriptMemory;
 use crate::machine::compile::{LoadError, late, load_text};
@@ -54,6 +55,10 @@ pub(crate) struct StateOptions {
     pub(crate) traceback: bool,
     /// What becomes of a stream whose operator gives nil.
     pub(crate) stream_nil: StreamNil,
+    /// A global function for scripts of a program, and who answers it.
+    pub(crate) oracle: Option<(&'static str, Arc<dyn Oracle>)>,
+    /// `os.time` and `os.date` tell the host's time.
+    pub(crate) host_clock: bool,
     /// Who runs the scripts.
     pub(crate) host: Arc<dyn Host>,
     /// The memory of all scripts.
@@ -91,6 +96,10 @@ impl LuaState {
         ));
         shared.memory.begin(options.load_memory);
         shared.stream_nil.set(options.stream_nil);
+        let oracle = options.oracle.as_ref();
+        shared
+            .oracle
+            .replace(oracle.map(|(_, oracle)| Arc::clone(oracle)));
         let account = std::rc::Rc::as_ptr(&shared.memory)
             .cast_mut()
             .cast::<c_void>();
@@ -118,7 +127,11 @@ impl LuaState {
             ffi::lua_gc(raw, ffi::LUA_GCGEN, 0 as c_int, 0 as c_int);
             state.shared.memory.pace.enter(raw);
         }
-        state.with_frame(|frame| library::open(frame, options.allow_unsafe));
+        let own = Own {
+            oracle: oracle.map(|(name, _)| *name),
+            host_clock: options.host_clock,
+        };
+        state.with_frame(|frame| library::open(frame, options.allow_unsafe, own));
         state.shared.memory.end_overdraft();
         Some(state)
     }

@@ -11,7 +11,7 @@ use super::object::Classes;
 use super::weak::WeakKeys;
 use crate::call::Cause;
 use crate::call::stream::{StreamNil, StreamSource};
-use crate::host::Host;
+use crate::host::{Host, Oracle};
 use crate::machine::budget::Budget;
 use crate::machine::record_call::{PendingBins, RecordCall};
 use crate::module::Modules;
@@ -68,6 +68,14 @@ impl Abort {
     }
 }
 
+/// Path of a module file, as error texts show it; its name alone where the directory has none.
+pub(crate) fn shown_path(user_path: &str, file_name: &str) -> String {
+    match user_path {
+        "" => file_name.to_owned(),
+        user_path => format!("{user_path}/{file_name}"),
+    }
+}
+
 /// Steps of [`Shared::spend`] between two looks at the clock: some tens of microseconds.
 const STEPS_PER_CHECK: usize = 1 << 16;
 
@@ -89,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) modules: Arc<dyn Modules>,
     /// Who runs the script.
     pub(crate) host: Arc<dyn Host>,
+    /// Who answers the scripts of a program.
+    pub(crate) oracle: RefCell<Option<Arc<dyn Oracle>>>,
     /// Directory of the modules, as error texts show it.
     pub(crate) user_path: Box<str>,
     /// Names of the modules whose bodies are running, innermost last.
@@ -154,6 +164,7 @@ impl Shared {
     ) -> Self {
         Self {
             modules,
+            oracle: RefCell::default(),
             user_path: user_path.into(),
             loading: RefCell::default(),
             memory: Rc::new(Memory::new(all)),
@@ -197,7 +208,7 @@ impl Shared {
 
     /// Path of a module file, as error texts show it.
     pub(crate) fn path_of(&self, file_name: &str) -> String {
-        format!("{}/{file_name}", self.user_path)
+        shown_path(&self.user_path, file_name)
     }
 
     /// Marks the call as ended; from here on no protected call of the script catches anything.

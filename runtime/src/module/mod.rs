@@ -22,3 +22,14 @@ pub trait Modules: Send + Sync {
     /// The module that `require` of this text loads now. None: there is no such module.
     fn find(&self, require_name: &[u8]) -> Option<Chunk>;
 }
+
+/// Name by which callers and `require` know the module of this file; none when they cannot reach it.
+///
+/// Only `.lua` files are loaded. `require` reads a dot as a directory separator and modules have no directories, so a
+/// name with another dot is reached by nobody.
+#[must_use]
+pub fn callable(file_name: &str) -> Option<&str> {
+    file_name
+        .strip_suffix(".lua")
+        .filter(|name| !name.is_empty() && !name.contains('.'))
+}

@@ -33,16 +33,7 @@ pub fn may_be_registered(file_name: &[u8], allow_unsafe_lua: bool) -> bool {
         && (allow_unsafe_lua || !is_native_library(file_name))
 }
 
-/// Name by which callers and `require` know the module of this file; none when they cannot reach it.
-///
-/// Only `.lua` files are loaded. `require` reads a dot as a directory separator and modules have no directories, so a
-/// name with another dot is reached by nobody.
-#[must_use]
-pub fn callable(file_name: &str) -> Option<&str> {
-    file_name
-        .strip_suffix(".lua")
-        .filter(|name| !name.is_empty() && !name.contains('.'))
-}
+pub use runtime::module::callable;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use data::record::policy::{self, TtlRules};
-use data::record::{FormError, Parts, Record, Set, StoredRecord, Usage, seconds};
+use data::record::{LimitError, Parts, Record, Set, StoredRecord, Usage, seconds};
 use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
@@ -18,32 +18,18 @@ use crate::storage::{
     StorageError, Truncation,
 };
 
-/// Most bins of a record.
-const MAX_BINS: usize = 32_767;
-
 /// Why a version is not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Above `max-record-size`.
-    #[error("the record has {size} bytes, {limit} is the limit (`max-record-size`)")]
-    TooBig {
-        /// Size of the refused version, see [`StoredRecord::size`].
-        size: u64,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// Too many bins.
-    #[error("the record has {0} bins, {MAX_BINS} is the limit")]
-    TooManyBins(usize),
+    /// It is above a limit of records.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The namespace has all the sets that it may have.
     #[error("the namespace has too many sets to make one more")]
     TooManySets,
     /// A truncation time lies in the future.
     #[error("the set or namespace is truncated up to a time in the future")]
     TruncatedInFuture,
-    /// A part of it is larger than records can say.
-    #[error(transparent)]
-    Form(#[from] FormError),
     /// The engine cannot store it.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -54,9 +40,8 @@ impl StoreError {
     #[must_use]
     pub fn result_code(&self) -> ResultCode {
         match self {
-            Self::TooBig { .. } | Self::Form(_) => ResultCode::RECORD_TOO_BIG,
+            Self::Limit(error) => error.result_code(),
             Self::Storage(error) => error.result_code(),
-            Self::TooManyBins(_) => ResultCode::BIN_NAME,
             Self::TooManySets => ResultCode::PARAMETER,
             Self::TruncatedInFuture => ResultCode::FORBIDDEN,
         }
@@ -441,9 +426,6 @@ impl Namespace {
         version: Version<'_>,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
     ) -> Result<Prepared, StoreError> {
-        if bins.len() > MAX_BINS {
-            return Err(StoreError::TooManyBins(bins.len()));
-        }
         let set = version.set;
         let parts = Parts {
             digest: *digest,
@@ -454,17 +436,14 @@ impl Namespace {
             set: set.as_ref().map_or("", |set| set.name()),
             key: version.key,
         };
+        let limit = self.settings.max_record_size();
         let record = SCRATCH.with_borrow_mut(|scratch| {
-            let record = StoredRecord::new(&parts, bins, scratch);
+            let record = StoredRecord::within(limit, &parts, bins, scratch);
             if scratch.capacity() > SCRATCH_KEPT {
                 *scratch = Vec::new();
             }
             record
         })?;
-        let (size, limit) = (record.size(), self.settings.max_record_size());
-        if size > limit {
-            return Err(StoreError::TooBig { size, limit });
-        }
         if self.was_truncated(version.last_update_ms, || parts.set) {
             return Err(StoreError::TruncatedInFuture);
         }

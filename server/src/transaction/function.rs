@@ -17,8 +17,8 @@ use super::services::{FunctionContext, Functions, Services};
 use super::target::Target;
 use super::{Call, CallOutcome, Cause, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, StoreError};
-use data::record::{Record, StoredRecord, policy, seconds};
-use runtime::call::MAX_UDF_BINS;
+use data::record::{Record, StoredRecord, seconds};
+use runtime::call::commit::{self, Refused, Terms};
 
 /// Bin of the reply that holds the value of a function.
 pub(crate) const SUCCESS: &[u8] = b"SUCCESS";
@@ -249,10 +249,7 @@ fn check(
         request.check_set(record)?;
         request.check_filter(digest, record, || namespace.now_ms())?;
         request.check_key(record)?;
-        // As the real server has it: such a record can be called on, but its key cannot be looked at.
-        if record.bin_count() > MAX_UDF_BINS && request.fields.has(FieldType::KEY) {
-            return Err(ResultCode::BIN_NAME);
-        }
+        commit::admit(record, request.fields.has(FieldType::KEY))?;
     }
     request.key_to_store(existing)
 }
@@ -274,42 +271,43 @@ impl Commit<'_> {
         request: &Request<'_>,
         existing: Option<&StoredRecord>,
     ) -> Result<(Outcome, Ran), ResultCode> {
-        let (bins, ttl, drop_key) = match self.change {
-            RecordChange::None => return Ok((about(existing, ResultCode::OK), Ran::Read)),
-            RecordChange::Write {
-                bins,
-                ttl,
-                drop_key,
-            } => (bins, ttl, drop_key),
-            RecordChange::Delete => (Vec::new(), None, false),
-        };
-        // A ttl that is refused is refused even where the record goes.
+        if self.change == RecordChange::None {
+            return Ok((about(existing, ResultCode::OK), Ran::Read));
+        }
         let now_ms = namespace.now_ms();
-        let ttl = ttl.unwrap_or(request.header.record_ttl);
-        let void_time = namespace.ttl_rules(self.set).void_time(
-            ttl,
-            existing.map(StoredRecord::void_time),
-            seconds(now_ms),
-        );
-        let void_time = void_time.map_err(|code| refusal::of_ttl(code, namespace.name(), ttl))?;
-        let generation = policy::next_generation(existing.map(StoredRecord::generation));
-        if bins.is_empty() {
-            if existing.is_none() {
-                return Err(ResultCode::NOT_FOUND);
-            }
-            if request.header.info2.contains(Info2::DURABLE_DELETE) {
-                return Err(ResultCode::ENTERPRISE_ONLY);
-            }
-            let removed = namespace.remove(digest).await;
-            removed.map_err(|error| error.result_code())?;
-            // The reply says what would have been stored.
-            let outcome = Outcome {
-                result: ResultCode::OK,
+        let terms = Terms {
+            ttl_rules: namespace.ttl_rules(self.set),
+            request_ttl: request.header.record_ttl,
+            durable_delete: request.header.info2.contains(Info2::DURABLE_DELETE),
+            now: seconds(now_ms),
+        };
+        let decided = commit::commit(self.change, existing, &terms);
+        let decided = decided.map_err(|refused| match refused {
+            Refused::Ttl { code, ttl } => refusal::of_ttl(code, namespace.name(), ttl),
+            Refused::Code(code) => code,
+        })?;
+        let (bins, drop_key, generation, void_time) = match decided {
+            commit::Commit::Nothing => return Ok((about(existing, ResultCode::OK), Ran::Read)),
+            commit::Commit::Remove {
                 generation,
                 void_time,
-            };
-            return Ok((outcome, Ran::Delete));
-        }
+            } => {
+                let removed = namespace.remove(digest).await;
+                removed.map_err(|error| error.result_code())?;
+                let outcome = Outcome {
+                    result: ResultCode::OK,
+                    generation,
+                    void_time,
+                };
+                return Ok((outcome, Ran::Delete));
+            }
+            commit::Commit::Store {
+                bins,
+                drop_key,
+                generation,
+                void_time,
+            } => (bins, drop_key, generation, void_time),
+        };
         let refused = |error: StoreError| error.result_code();
         let set = namespace.set(self.set).map_err(refused)?;
         let record = Record {

@@ -1,0 +1,116 @@
+//! `asudf test`: files `*_test.lua`, run by the server's own engine in this process.
+//!
+//! ```text
+//! prelude.lua  the library `t` of test files, in Lua
+//! session      what the library asks: records, calls, comparisons, clock, log
+//! file         a test file: loaded, its tests run one after the other
+//! suite        all files of a project, on several threads
+//! report       what is printed: pretty, TAP, JUnit, JSON
+//! ```
+
+pub(crate) mod file;
+mod report;
+pub(crate) mod session;
+pub(crate) mod suite;
+mod words;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+
+use crate::project::Project;
+use crate::random::seed_of;
+use crate::status::{Failure, Status};
+use suite::Suite;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people: what failed, and why.
+    Pretty,
+    /// Test Anything Protocol, version 14.
+    Tap,
+    /// JUnit's XML, for CI.
+    Junit,
+    /// One JSON document.
+    Json,
+}
+
+/// What `asudf test` is told.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The project, or a folder in it, or one test file
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// Run only tests in whose "FILE: NAME" this text occurs
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Threads [default: as many as processors]
+    #[arg(long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    /// What random choices follow from; a failure prints it [default: another one each time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How results are printed
+    #[arg(long, value_name = "FORMAT", default_value = "pretty")]
+    format: Format,
+}
+
+/// Runs the tests and prints what came of them.
+pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
+    let begun = Instant::now();
+    let project = Project::of(&options.directory).map_err(Failure::of)?;
+    let suite = Suite::find(&project, &options.directory)?;
+    let running = file::Running {
+        seed: options.seed.unwrap_or_else(new_seed),
+        filter: options.filter.clone(),
+        terms: project.settings.test.terms(),
+    };
+    let jobs = options.jobs.map_or_else(processors, usize::from);
+    let files = suite.run(&running, jobs);
+    let count: usize = files.iter().map(|file| file.tests.len()).sum();
+    if count == 0 && files.iter().all(|file| file.broken.is_none()) {
+        return Err(Failure(match &options.filter {
+            Some(filter) => format!("no test has `{filter}` in its file and name"),
+            None => {
+                "the test files register no test: t.test(\"name\", function() … end)".to_owned()
+            }
+        }));
+    }
+    let results = report::Results {
+        files: &files,
+        seed: running.seed,
+        took: begun.elapsed(),
+    };
+    let colour = io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = match options.format {
+        Format::Pretty => report::pretty::text(&results, colour),
+        Format::Tap => report::tap::text(&results),
+        Format::Junit => report::junit::text(&results),
+        Format::Json => report::json::text(&results),
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(Failure::of(error)),
+        // A reader that has seen enough is no failure.
+        _ => {}
+    }
+    Ok(match results.failed() {
+        0 => Status::Fine,
+        _ => Status::Something,
+    })
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A seed that is easily typed.
+pub(crate) fn new_seed() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos());
+    seed_of(u64::try_from(now).unwrap_or(u64::MAX), "") % 1_000_000_000
+}

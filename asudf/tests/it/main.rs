@@ -1,0 +1,12 @@
+//! The program as a user runs it: in a folder of its own, without a server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets something unexpected fails"
+)]
+
+mod new;
+mod program;
+mod verdicts;
