@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::particle::Particle;
 
 use crate::machine::encode;
-use crate::machine::frame::{Body, Frame, LuaKind, Raise};
+use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::object::Converted;
 
 /// Which of it there is.
@@ -63,7 +63,7 @@ fn ask(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// `os.time`: of the host, without an argument.
 fn time(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     match frame.kind(1) {
-        LuaKind::None | LuaKind::Nil => push_time(frame),
+        LuaType::None | LuaType::Nil => push_time(frame),
         _ => {
             let count = frame.top();
             frame.copy(Frame::upvalue(1));
@@ -81,11 +81,11 @@ fn date(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     frame.set_top(2);
     frame.copy(Frame::upvalue(1));
     match frame.kind(1) {
-        LuaKind::None | LuaKind::Nil => frame.push_bytes(b"%c"),
+        LuaType::None | LuaType::Nil => frame.push_bytes(b"%c"),
         _ => frame.copy(1),
     }
     match frame.kind(2) {
-        LuaKind::None | LuaKind::Nil => push_time(frame),
+        LuaType::None | LuaType::Nil => push_time(frame),
         _ => frame.copy(2),
     }
     frame.call(2, 1)?;
