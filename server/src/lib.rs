@@ -1,6 +1,7 @@
 //! The server behind `asd`: info commands, record commands and record UDFs over Aerospike's wire protocol.
 
 pub mod access;
+pub mod allocator;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

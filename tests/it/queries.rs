@@ -380,12 +380,12 @@ fn a_background_udf_changes_all_records_and_counts_those_that_fail_items_104_and
     assert_eq!((answer.code, answer.last), (0, true));
     let line = ended(&mut connection, 7);
     assert!(
-        line.starts_with("trid=7:ns=test:set=demo:rps=10000:active-threads=0:status=done(records-failed):job-progress=100.00:run-time="),
+        line.starts_with("trid=7:ns=test:set=demo:rps=10000:active-threads=0:status=done(ok):job-progress=100.00:run-time="),
         "{line}"
     );
     assert!(line.contains(":recs-throttled=100:recs-filtered-meta=0:recs-filtered-bins=0:recs-succeeded=99:recs-failed=1:from=127.0.0.1+"), "{line}");
     assert!(
-        line.contains(":job-type=background-udf:net-io-bytes=30:socket-timeout=10000:udf-filename=q:udf-function=mark:udf-active=0:last-error="),
+        line.contains(":job-type=background-udf:net-io-bytes=30:socket-timeout=10000:udf-filename=q:udf-function=mark:udf-active=0:state=records-failed:last-error="),
         "{line}"
     );
     for number in [0, 13, 99] {
@@ -398,7 +398,7 @@ fn a_background_udf_changes_all_records_and_counts_those_that_fail_items_104_and
         0
     );
     let line = ended(&mut connection, 8);
-    assert!(line.contains(":status=done(records-failed):"), "{line}");
+    assert!(line.contains(":state=records-failed:"), "{line}");
     assert!(
         line.contains(":recs-succeeded=0:recs-failed=100:"),
         "{line}"

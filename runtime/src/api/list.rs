@@ -76,9 +76,11 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         return Ok(push(frame, Vec::new()));
     }
     let mut items = Vec::new();
+    let mut last = 0;
     frame.push_nil();
     while frame.next(2) {
         if frame.kind(3) == LuaType::Number {
+            last = last.max(frame.integer(3).unwrap_or(0));
             items.push(match frame.value_at(4) {
                 Converted::Value(value) => value,
                 Converted::Unsupported => {
@@ -90,6 +92,10 @@ fn construct(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             frame.check_room(items.len() * ELEMENT_BYTES)?;
         }
         frame.pop(1);
+    }
+    if usize::try_from(last).is_ok_and(|last| last > items.len()) {
+        frame.push_nil();
+        frame.warn_lost(3, "is among the values of a list", "it is left out");
     }
     Ok(push(frame, items))
 }

@@ -121,17 +121,27 @@ pub(crate) struct Metamethods<'a> {
 
 impl Frame<'_> {
     /// Makes the metatable of a class. On top of the stack is the table that `getmetatable` answers for its objects;
-    /// it stays there.
+    /// it stays there. Where it is not the class's methods, it shows what the metatable of a real server holds; changing
+    /// it changes no object, and its `__gc` does nothing.
     pub(crate) fn define_class(&mut self, class: Class, metamethods: &Metamethods<'_>) {
         self.push_table(0, metamethods.methods.len() + 3);
         let metatable = self.top();
+        let shown = metatable - 1;
         for (name, body) in metamethods.methods {
             self.push_native(*body);
+            self.copy(-1);
+            self.raw_set_field(shown, name);
             self.raw_set_field(metatable, name);
         }
         self.push_bytes(class.name().to_bytes());
         self.raw_set_field(metatable, "__name");
-        self.copy(metatable - 1);
+        if !metamethods.methods.is_empty() {
+            self.push_bytes(class.name().to_bytes());
+            self.raw_set_field(shown, "__name");
+            self.push_native(|_| Ok(0));
+            self.raw_set_field(shown, "__gc");
+        }
+        self.copy(shown);
         self.raw_set_field(metatable, "__metatable");
         let state = self.raw();
         // SAFETY: the finalizer is a plain function that takes one of our blocks; the table is anchored in the registry.

@@ -4,6 +4,7 @@
 //! table and gives typed views, and info commands report and change the same values.
 
 pub mod consequence;
+mod changes;
 mod error;
 mod ignored;
 mod listen;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::setting::{Change, Setting, ValueError};
-use super::table;
+use super::{changes, table};
 use super::values::{Values, position};
 
 macro_rules! accessors {
@@ -40,7 +40,11 @@ macro_rules! accessors {
                 let (at, setting) = self.values.find(name).ok_or(SetError::Unknown)?;
                 match setting.change {
                     Change::Static => Err(SetError::Static),
-                    Change::Dynamic => self.values.set(at, text).map(|()| setting).map_err(SetError::from),
+                    Change::Dynamic => {
+                        changes::check(name, text)?;
+                        self.values.set(at, text)?;
+                        Ok(setting)
+                    }
                 }
             }
 
@@ -52,7 +56,10 @@ macro_rules! accessors {
                 let (_, setting) = self.values.find(name).ok_or(SetError::Unknown)?;
                 match setting.change {
                     Change::Static => Err(SetError::Static),
-                    Change::Dynamic => Ok(setting.kind.read(text).map(drop)?),
+                    Change::Dynamic => {
+                        setting.kind.read(text)?;
+                        Ok(changes::check(name, text)?)
+                    }
                 }
             }
 

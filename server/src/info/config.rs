@@ -1,12 +1,12 @@
 //! Reading and changing settings.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use bytes::BytesMut;
 use protocol::info::InfoError;
-use protocol::result_code::ResultCode;
 
-use super::Call;
+use super::{Call, namespace};
 use super::fields::{Fields, text};
 use crate::config::{NamespaceSettings, SetError, Setting, Support};
 
@@ -21,7 +21,7 @@ pub(super) fn get(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> 
         }
         Some("service") => config.service.report(&mut report),
         Some("network") => config.network.report(&mut report),
-        Some("namespace") => call.namespace()?.settings.report(&mut report),
+        Some("namespace") => report = namespace::settings(call.namespace()?),
         Some("mod-lua") => config.mod_lua.report(&mut report),
         // Contexts of the enterprise edition hold nothing.
         Some("security" | "xdr") => {}
@@ -82,6 +82,25 @@ impl Target<'_> {
     }
 }
 
+impl Target<'_> {
+    /// Refuses a life of records that nothing would end, as the reference does.
+    fn allows(&self, name: &str, value: &str) -> Result<(), InfoError> {
+        let digits = value.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+        match self {
+            Self::Namespace(settings)
+                if name == "default-ttl"
+                    && digits.parse() != Ok(0_u64)
+                    && settings.nsup_period() == 0
+                    && !settings.allow_ttl_without_nsup() =>
+            {
+                let why = "nothing would remove the records: set nsup-period, or allow-ttl-without-nsup true";
+                Err(refusal(name, value, &why))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Settings of storage go without the name of their block in changes.
 fn namespace_setting<'n>(settings: &NamespaceSettings, name: &'n str) -> Cow<'n, str> {
     let in_block = format!("storage-engine.{name}");
@@ -127,10 +146,15 @@ pub(super) fn set(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> 
         return Err(InfoError::parameter("invalid set-config parameter"));
     }
     for (name, value) in &changes {
-        target.change(call, name, value, false).map_err(refusal)?;
+        let checked = target.change(call, name, value, false);
+        checked
+            .map_err(|error| refusal(name, value, &error))
+            .and_then(|_| target.allows(name, value))?;
     }
     for (name, value) in &changes {
-        let setting = target.change(call, name, value, true).map_err(refusal)?;
+        let setting = target
+            .change(call, name, value, true)
+            .map_err(|error| refusal(name, value, &error))?;
         let effect = match setting.map(|setting| setting.support) {
             Some(Support::Reported) => " (without effect on this server)",
             _ => "",
@@ -141,14 +165,8 @@ pub(super) fn set(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> 
     Ok(())
 }
 
-fn refusal(error: SetError) -> InfoError {
-    match error {
-        // The reference answers both alike.
-        SetError::Unknown | SetError::Static => {
-            InfoError::parameter("invalid set-config parameter")
-        }
-        SetError::Value(error) => {
-            InfoError::new(ResultCode::PARAMETER, format!("bad value: {error}"))
-        }
-    }
+/// The reference answers all alike; the log says what is wrong.
+fn refusal(name: &str, value: &str, why: &dyn Display) -> InfoError {
+    tracing::info!(target: "config", "set-config: {name} is not changed to {value}: {why}");
+    InfoError::parameter("invalid set-config parameter")
 }

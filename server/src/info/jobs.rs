@@ -8,7 +8,7 @@ use protocol::result_code::ResultCode;
 
 use super::Call;
 use super::fields::{Fields, text};
-use crate::query::jobs::{Job, JobEnd, JobKind};
+use crate::query::jobs::{Job, JobKind};
 
 /// Longest id, characters.
 const MAX_ID: usize = 24;
@@ -118,12 +118,7 @@ fn write(job: &Job, out: &mut BytesMut) {
     fields.put("rps", spec.records_per_second);
     fields.put("active-threads", job.threads.load(Ordering::Relaxed));
     let end = job.end();
-    let some_failed = spec.kind.is_background() && counts.failed.get() > 0;
-    let status = match end {
-        None => "active(ok)",
-        Some((_, JobEnd::Done)) if some_failed => "done(records-failed)",
-        Some((_, how)) => how.text(),
-    };
+    let status = end.map_or("active(ok)", |(_, how)| how.text());
     fields.put("status", status);
     fields.put("job-progress", format_args!("{:.2}", job.progress()));
     fields.put("run-time", job.run_time().as_millis());
@@ -159,6 +154,10 @@ fn write(job: &Job, out: &mut BytesMut) {
         }
         JobKind::BackgroundOperations => fields.put("ops-active", active),
         JobKind::Basic | JobKind::Aggregation => {}
+    }
+    // Behind what the reference knows, which says that all is well.
+    if spec.kind.is_background() && counts.failed.get() > 0 {
+        fields.put("state", "records-failed");
     }
     if let Some(error) = job.last_error() {
         fields.put("last-error", shown(&error));

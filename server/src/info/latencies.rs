@@ -109,6 +109,8 @@ pub(super) fn latencies(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
     };
     match wanted {
         "batch-index" => fields.item(batch()),
+        // Of info commands nothing is kept (`enable-hist-info`).
+        "info" => fields.item("info:"),
         "benchmarks-fabric" => {
             for channel in FABRIC_CHANNELS {
                 for stage in FABRIC_STAGES {

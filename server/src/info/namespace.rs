@@ -38,10 +38,43 @@ pub(super) fn namespace(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
     let mut fields = Fields::new(out, ';');
     gauges(namespace, &call.node.cluster.load(), &mut fields);
     namespace.stats.each(|name, value| fields.put(name, value));
+    fields.all(&settings(namespace));
+    Ok(())
+}
+
+/// The settings of a namespace as `name=value;…`, with the name of its stripe.
+pub(super) fn settings(namespace: &Namespace) -> String {
+    const ENGINE: &str = "storage-engine=memory;";
     let mut settings = String::new();
     namespace.settings.report(&mut settings);
-    fields.all(&settings);
-    Ok(())
+    if has_stripe(namespace)
+        && let Some(at) = settings.find(ENGINE)
+    {
+        settings.insert_str(at + ENGINE.len(), "storage-engine.stripe[0]=stripe-0;");
+    }
+    settings
+}
+
+/// What is in memory only is, in the words of the reference, in stripes: here in one.
+fn has_stripe(namespace: &Namespace) -> bool {
+    namespace.space().is_none()
+}
+
+fn stripe(used: u64, total: u64, fields: &mut Fields<'_>) {
+    /// What the reference fills and empties at a time, bytes.
+    const BLOCK: u64 = 8 << 20;
+    let free = total.saturating_sub(used) / BLOCK;
+    let values = [
+        ("used_bytes", used),
+        ("free_wblocks", free),
+        ("writes", 0),
+        ("defrag_q", 0),
+        ("defrag_reads", 0),
+        ("defrag_writes", 0),
+    ];
+    for (name, value) in values {
+        fields.put(format_args!("storage-engine.stripe[0].{name}"), value);
+    }
 }
 
 /// Records of which this node holds the first copy.
@@ -188,6 +221,9 @@ fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
         fields.put("device_available_pct", available);
     }
     fixed(fields, "1.000", &["data_compression_ratio"]);
+    if has_stripe(namespace) {
+        stripe(used, total, fields);
+    }
     fixed(fields, "0.000", &["record_proto_uncompressed_pct"]);
     fixed(fields, "1.000", &["record_proto_compression_ratio"]);
     fixed(fields, "0.000", &["query_proto_uncompressed_pct"]);

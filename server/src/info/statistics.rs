@@ -8,6 +8,7 @@ use protocol::info::InfoError;
 use super::Call;
 use super::fields::{Fields, percent};
 use super::identity::COMPATIBILITY_ID;
+use crate::allocator::allocated_bytes;
 use crate::cluster::ClusterView;
 use crate::node::Node;
 use crate::node::system::{machine_memory, process};
@@ -95,13 +96,14 @@ fn machine(node: &Node, fields: &mut Fields<'_>) {
     fields.put("threads_detached", process.threads);
     fields.put("threads_pool_total", 0);
     fields.put("threads_pool_active", 0);
-    // The system's allocator keeps no books of its own; what is resident is what is in use.
-    fields.put("heap_allocated_kbytes", process.resident);
-    fields.put("heap_active_kbytes", process.resident);
-    fields.put("heap_mapped_kbytes", process.data);
+    let allocated = allocated_bytes() / 1024;
+    fields.put("heap_allocated_kbytes", allocated);
+    // The allocator sets aside a range of addresses that says nothing; what has memory behind it does.
+    fields.put("heap_active_kbytes", process.anonymous);
+    fields.put("heap_mapped_kbytes", process.anonymous);
     fields.put(
         "heap_efficiency_pct",
-        percent(process.resident, process.data).min(100),
+        percent(allocated, process.anonymous).min(100),
     );
     fields.put("heap_site_count", 0);
 }

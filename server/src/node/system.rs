@@ -121,7 +121,8 @@ pub(crate) fn machine_memory() -> MachineMemory {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Process {
     pub(crate) resident: u64,
-    pub(crate) data: u64,
+    /// What is resident and belongs to no file.
+    pub(crate) anonymous: u64,
     pub(crate) threads: u64,
 }
 
@@ -129,7 +130,7 @@ pub(crate) fn process() -> Process {
     let text = read("/proc/self/status");
     Process {
         resident: proc_field(&text, "VmRSS"),
-        data: proc_field(&text, "VmData"),
+        anonymous: proc_field(&text, "RssAnon"),
         threads: proc_field(&text, "Threads"),
     }
 }

@@ -416,7 +416,10 @@ impl<F: Functions + 'static> Background<F> {
             job.id,
             job.spec.namespace,
             job.spec.set.as_deref().unwrap_or(""),
-            end.text(),
+            match (end, failed) {
+                (JobEnd::Done, 1..) => "done(records-failed)",
+                (end, _) => end.text(),
+            },
             counts.succeeded.get(),
             counts.filtered_bins.get(),
         );

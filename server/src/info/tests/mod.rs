@@ -309,8 +309,37 @@ fn answers() {
         ),
         (
             "set-config:context=service;proto-fd-max=x",
-            "ERROR:4:bad value: expected a number with an optional unit K, M, G, T or P, found `x`",
+            "ERROR:4:invalid set-config parameter",
         ),
+        (
+            "set-config:context=service;proto-fd-max=1023",
+            "ERROR:4:invalid set-config parameter",
+        ),
+        (
+            "set-config:context=namespace;namespace=test;background-query-max-rps=0",
+            "ERROR:4:invalid set-config parameter",
+        ),
+        (
+            "set-config:context=namespace;namespace=test;background-query-max-rps=1K",
+            "ok",
+        ),
+        (
+            "set-config:context=namespace;namespace=test;migrate-order=11",
+            "ERROR:4:invalid set-config parameter",
+        ),
+        (
+            "set-config:context=namespace;namespace=bar;nsup-period=0;allow-ttl-without-nsup=false",
+            "ok",
+        ),
+        (
+            "set-config:context=namespace;namespace=bar;default-ttl=5d",
+            "ERROR:4:invalid set-config parameter",
+        ),
+        (
+            "set-config:context=namespace;namespace=bar;default-ttl=0s",
+            "ok",
+        ),
+        ("latencies:hist=info", "info:"),
         ("latencies:hist={test}-read", "{test}-read:"),
         ("latencies:hist={no}-read", "ERROR:4:bad hist name"),
         (
