@@ -3,8 +3,8 @@
 //! The order of things: [`table`] says what exists, the parser takes a file apart, the reader checks each key against the
 //! table and gives typed views, and info commands report and change the same values.
 
-pub mod consequence;
 mod changes;
+pub mod consequence;
 mod error;
 mod ignored;
 mod listen;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::setting::{Change, Setting, ValueError};
-use super::{changes, table};
 use super::values::{Values, position};
+use super::{changes, table};
 
 macro_rules! accessors {
     ($name:ident in $table:path { $( $(#[$doc:meta])+ $accessor:ident: $read:ident -> $type:ty = $key:literal; )* }) => {

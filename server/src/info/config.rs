@@ -6,8 +6,8 @@ use std::fmt::Display;
 use bytes::BytesMut;
 use protocol::info::InfoError;
 
-use super::{Call, namespace};
 use super::fields::{Fields, text};
+use super::{Call, namespace};
 use crate::config::{NamespaceSettings, SetError, Setting, Support};
 
 /// `get-config[:context=C[;namespace=NS]]`; without a context `service` and `network` together.
