@@ -1,13 +1,13 @@
 //! Values that `set-config` refuses, as the reference does, although a configuration file may have them here.
 
-use super::setting::{Kind, ValueError};
+use super::setting::{SettingKind, ValueError};
 
-const fn from(min: u64, max: u64) -> Kind {
-    Kind::Number { min, max }
+const fn from(min: u64, max: u64) -> SettingKind {
+    SettingKind::Number { min, max }
 }
 
 /// What a change may be, by the name of the setting.
-const NARROWER: &[(&str, Kind)] = &[
+const NARROWER: &[(&str, SettingKind)] = &[
     ("background-query-max-rps", from(1, 1_000_000)),
     ("batch-index-threads", from(1, 256)),
     ("evict-hist-buckets", from(100, 10_000_000)),
