@@ -1,0 +1,140 @@
+//! Locals that are never used, or hide others; what is never reached.
+
+use std::collections::BTreeSet;
+
+use super::Module;
+use crate::finding::Findings;
+use crate::infer::Flow;
+use crate::model;
+use crate::scope::{Local, Origin, Value, is_placeholder};
+use crate::syntax::tree::{ExpressionId, FunctionId, Shape, Span};
+
+pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
+    unused(module, found);
+    hidden(module, found);
+    unreached(module, found);
+    parameters(module, found);
+}
+
+fn unused(module: &Module<'_, '_>, found: &mut Findings) {
+    let scopes = module.facts.scopes;
+    // Of `local ok, reason = f()` one is enough.
+    let mut used: BTreeSet<(u32, usize)> = BTreeSet::new();
+    for local in &scopes.locals {
+        if !local.reads.is_empty() {
+            used.insert((local.block, local.statement));
+        }
+    }
+    for local in &scopes.locals {
+        let of_interest = matches!(local.origin, Origin::Variable | Origin::Function);
+        if !of_interest
+            || !local.reads.is_empty()
+            || is_placeholder(local.name)
+            || used.contains(&(local.block, local.statement))
+        {
+            continue;
+        }
+        let name = local.name.text;
+        let outer = local.hides.and_then(|hidden| scopes.local(hidden));
+        let text = if local.writes.is_empty() {
+            format!("nothing uses `{name}`")
+        } else {
+            format!("`{name}` is set and never read")
+        };
+        found.add("unused-local", local.name.span, text);
+        let hint = outer.filter(|outer| outer.block != local.block && outer.origin == Origin::Variable);
+        found.help(hint.map(|outer| {
+            let line = module.line(outer.name.span.start);
+            format!("it is another variable than the `{name}` of line {line}: is `local` meant here?")
+        }));
+    }
+}
+
+fn hidden(module: &Module<'_, '_>, found: &mut Findings) {
+    let scopes = module.facts.scopes;
+    for local in &scopes.locals {
+        if is_placeholder(local.name) || local.origin == Origin::Loop || local.reads.is_empty() {
+            continue;
+        }
+        if let Some(text) = hides_library(module, local) {
+            found.add("shadowed-name", local.name.span, text);
+            found.help("give it another name".to_owned());
+            continue;
+        }
+        let Some(outer) = local.hides.and_then(|hidden| scopes.local(hidden)) else {
+            continue;
+        };
+        // Confusing is what hides a variable of the same function that is still read once the inner one is gone.
+        let confusing = local.origin == Origin::Variable
+            && outer.origin == Origin::Variable
+            && outer.function == local.function
+            && outer.block != local.block
+            && local.reads.last().zip(outer.reads.last()).is_some_and(|(inner, outer)| {
+                module.facts.tree.span(*outer).start > module.facts.tree.span(*inner).start
+            });
+        if confusing {
+            let line = module.line(outer.name.span.start);
+            let name = local.name.text;
+            let text = format!("this `{name}` hides that of line {line}, which is read after it");
+            found.add("shadowed-name", local.name.span, text);
+            found.help("give it another name, or leave `local` out if it is meant to be the same".to_owned());
+        }
+    }
+}
+
+/// A local of a library's name through which the library is meant.
+fn hides_library(module: &Module<'_, '_>, local: &Local<'_>) -> Option<String> {
+    let name = local.name.text;
+    if !model::is_library(name) {
+        return None;
+    }
+    let facts = &module.facts;
+    let is_meant = |read: &ExpressionId| {
+        let Some(field) = facts.field_of(*read) else {
+            return false;
+        };
+        let Shape::Index { key, .. } = facts.tree.shape(field) else {
+            return false;
+        };
+        let key = facts.tree.text(*key).unwrap_or_default();
+        let path = format!("{name}.{}", String::from_utf8_lossy(key));
+        facts.is_callee(field) && super::fields::is_there(&path)
+    };
+    // `local list = list` and the like mean the library.
+    if let [Value::Expression(value)] = local.values.as_slice()
+        && facts.path(*value).as_deref() == Some(name)
+    {
+        return None;
+    }
+    let read = local.reads.iter().find(|read| is_meant(read))?;
+    let line = module.line(facts.tree.span(*read).start);
+    Some(format!("this `{name}` hides the library `{name}`, which line {line} means"))
+}
+
+fn unreached(module: &Module<'_, '_>, found: &mut Findings) {
+    for function in &module.facts.tree.functions {
+        for span in Flow::of(&module.facts, &function.body).unreached {
+            found.add("unreachable", span, "this is never reached");
+        }
+    }
+}
+
+/// Most arguments that a call may carry besides the record.
+const MOST_ARGUMENTS: usize = 50;
+
+fn parameters(module: &Module<'_, '_>, found: &mut Findings) {
+    for (name, function) in module.entries() {
+        if let Some((count, span)) = too_many(module, function) {
+            let text = format!("`{name}` takes {count} arguments besides the record, {MOST_ARGUMENTS} are safe");
+            found.add("many-arguments", span, text);
+            found.help("take a list or a map".to_owned());
+        }
+    }
+}
+
+fn too_many(module: &Module<'_, '_>, function: FunctionId) -> Option<(usize, Span)> {
+    let parameters = &module.facts.tree.function(function)?.parameters;
+    let (first, last) = (parameters.first()?, parameters.last()?);
+    let count = parameters.len() - 1;
+    (count > MOST_ARGUMENTS).then(|| (count, first.span.to(last.span)))
+}
