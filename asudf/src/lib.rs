@@ -8,6 +8,7 @@
 //! To add a command: a room with `Options` (a `clap::Args`) and `run(&Options) -> Result<Status, Failure>`, a variant and
 //! a line in `program::command`, and rows in [`status::STATUSES`].
 
+mod check;
 mod engine;
 mod new;
 mod place;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tools::manual;
 
-use crate::new;
+use crate::{check, new};
 use crate::status::{FAILED, Failure, STATUSES, Status};
 use crate::testing;
 
@@ -29,6 +29,8 @@ struct Options {
 enum Command {
     /// Begin a project: a module, its test, asudf.toml, a CI job, stubs for the editor
     New(new::Options),
+    /// Find what will fail in modules, or is likely a mistake, without running them
+    Check(check::Options),
     /// Run the test files of a project, without a server
     Test(testing::Options),
 }
@@ -36,6 +38,7 @@ enum Command {
 fn command(command: &Command) -> Result<Status, Failure> {
     match command {
         Command::New(options) => new::run(options),
+        Command::Check(options) => check::run(options),
         Command::Test(options) => testing::run(options),
     }
 }

@@ -28,6 +28,7 @@ fn checked(example: &str) -> Report {
         .map(|(name, text)| Source {
             file: name.clone(),
             text: text.as_bytes(),
+            quiet: false,
         })
         .collect();
     let settings = Settings {

@@ -31,11 +31,16 @@ pub struct Settings {
 pub struct Modules {
     /// Their folder, as seen from the file.
     pub folder: PathBuf,
+    /// Names of modules that are on the clusters without being here, and may be required.
+    pub known: Vec<String>,
 }
 
 impl Default for Modules {
     fn default() -> Self {
-        Self { folder: ".".into() }
+        Self {
+            folder: ".".into(),
+            known: Vec::new(),
+        }
     }
 }
 

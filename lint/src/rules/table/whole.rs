@@ -77,7 +77,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "A module is required that the project does not have.",
         page: "Registering the module fails if the other is not registered before it; a call fails with `UDF: Execution Error 1` \
                when it is removed later. Modules that are on the cluster but not in the project are named in `asudf.toml`: \
-               `[check] known-modules = [\"name\"]`.",
+               `[modules] known = [\"name\"]`.",
         fires: &["-- file: a.lua\nlocal b = require(\"bb\")\nfunction f(rec) return b.x end\n-- file: b.lua\nreturn { x = 1 }"],
         quiet: &["-- file: a.lua\nlocal b = require(\"b\")\nfunction f(rec) return b.x end\n-- file: b.lua\nreturn { x = 1 }"],
         fixes: false,
