@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tools::manual;
 
-use crate::{check, new};
 use crate::status::{FAILED, Failure, STATUSES, Status};
 use crate::testing;
+use crate::{check, new};
 
 /// Write, check, test and ship Aerospike UDFs without a server.
 #[derive(Debug, Parser)]

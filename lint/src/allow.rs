@@ -28,7 +28,9 @@ pub(crate) fn apply(source: &[u8], tree: &Tree<'_>, found: &mut Findings) {
     let line_of = |at: usize| ends.partition_point(|end| *end < at);
     let mut allows = Vec::new();
     for comment in &tree.comments {
-        let text = source.get(comment.span.start..comment.span.end).unwrap_or_default();
+        let text = source
+            .get(comment.span.start..comment.span.end)
+            .unwrap_or_default();
         let text = String::from_utf8_lossy(text);
         let Some(words) = text.trim_start_matches('-').trim_start().strip_prefix(MARK) else {
             continue;
@@ -36,7 +38,11 @@ pub(crate) fn apply(source: &[u8], tree: &Tree<'_>, found: &mut Findings) {
         match read(words) {
             Ok(rule) => {
                 let line = line_of(comment.span.start);
-                let line = if comment.alone { next_code(source, &ends, line) } else { line };
+                let line = if comment.alone {
+                    next_code(source, &ends, line)
+                } else {
+                    line
+                };
                 allows.push(Allow {
                     rule,
                     span: comment.span,
@@ -96,8 +102,14 @@ fn read(words: &str) -> Result<&'static str, String> {
 /// The first line after this one that has something other than a comment.
 fn next_code(source: &[u8], ends: &[usize], line: usize) -> usize {
     let mut next = line + 1;
-    while let (Some(before), Some(end)) = (ends.get(next - 1), ends.get(next).copied().or(Some(source.len()))) {
-        let text = source.get(before + 1..end).unwrap_or_default().trim_ascii_start();
+    while let (Some(before), Some(end)) = (
+        ends.get(next - 1),
+        ends.get(next).copied().or(Some(source.len())),
+    ) {
+        let text = source
+            .get(before + 1..end)
+            .unwrap_or_default()
+            .trim_ascii_start();
         if !text.is_empty() && !text.starts_with(b"--") {
             break;
         }

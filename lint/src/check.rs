@@ -105,6 +105,19 @@ fn finish(source: &Source<'_>, findings: Findings, settings: &Settings) -> Check
     all.retain(|finding| finding.level != Level::Off);
     all.sort_by(|a, b| (a.span, a.rule).cmp(&(b.span, b.rule)));
     all.dedup();
+    // What is wrong with a value that is wrong already need not be said.
+    let errors: Vec<Span> = all
+        .iter()
+        .filter(|one| one.level == Level::Error)
+        .map(|one| one.span)
+        .collect();
+    all.retain(|finding| {
+        let from = errors.partition_point(|span| span.start < finding.span.start);
+        let within = errors
+            .get(from)
+            .is_some_and(|span| finding.span.holds(*span));
+        finding.rule != "unsendable-result" || !within
+    });
     let left_out = all.len().saturating_sub(MOST_FINDINGS);
     all.truncate(MOST_FINDINGS);
     Checked::new(source.file.clone(), source.text, all, left_out)
@@ -114,7 +127,10 @@ fn finish(source: &Source<'_>, findings: Findings, settings: &Settings) -> Check
 fn read<'s>(source: &Source<'s>, compiler: &Compiler, found: &mut Findings) -> Option<Read<'s>> {
     let start = Span { start: 0, end: 0 };
     if source.text.len() > LARGEST {
-        let text = format!("the module has {} bytes, {LARGEST} is the most", source.text.len());
+        let text = format!(
+            "the module has {} bytes, {LARGEST} is the most",
+            source.text.len()
+        );
         found.add("too-large", start, text);
         return None;
     }
@@ -137,7 +153,11 @@ fn read<'s>(source: &Source<'s>, compiler: &Compiler, found: &mut Findings) -> O
             let line = line_span(source.text, failure.line);
             // The parser's own place is more exact, if it is the same.
             let span = match &parsed {
-                Err(refusal) if line.start <= refusal.span.start && refusal.span.start <= line.end => refusal.span,
+                Err(refusal)
+                    if line.start <= refusal.span.start && refusal.span.start <= line.end =>
+                {
+                    refusal.span
+                }
                 _ => line,
             };
             found.add("syntax", span, failure.message.clone());
@@ -153,7 +173,9 @@ fn advice(source: &[u8], span: Span) -> Option<String> {
     let at = source.get(span.start..).unwrap_or_default();
     let text = if at.starts_with(b"!") {
         "not equal is written `~=`"
-    } else if at.starts_with(b"=") && before.ends_with(b"+") || at.starts_with(b"+") && before.ends_with(b"+") {
+    } else if at.starts_with(b"=") && before.ends_with(b"+")
+        || at.starts_with(b"+") && before.ends_with(b"+")
+    {
         "write `x = x + 1`"
     } else if source.starts_with(b"#") {
         "the server takes no `#!` line"
@@ -170,7 +192,9 @@ fn advice(source: &[u8], span: Span) -> Option<String> {
 /// Whether the last statement that begins a line before here is a `return`.
 fn after_return(before: &[u8]) -> bool {
     let lines = before.rsplit(|byte| *byte == b'\n').take(20);
-    let mut lines = lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let mut lines = lines
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty());
     lines.next().is_some_and(|line| line.starts_with(b"return"))
 }
 
@@ -185,8 +209,15 @@ fn line_span(source: &[u8], line: u32) -> Span {
         }
     }
     let rest = source.get(start..).unwrap_or_default();
-    let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-    let indent = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count().min(length);
+    let length = rest
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(rest.len());
+    let indent = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count()
+        .min(length);
     Span {
         start: start + indent,
         end: start + length,
@@ -200,7 +231,10 @@ fn file_name(source: &Source<'_>, found: &mut Findings) {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._$-".contains(&byte);
     let stem = name.strip_suffix(".lua");
     let wrong = if name.len() > LONGEST {
-        format!("the file name has {} bytes, {LONGEST} is the most", name.len())
+        format!(
+            "the file name has {} bytes, {LONGEST} is the most",
+            name.len()
+        )
     } else if !name.bytes().all(known) {
         "servers refuse file names with other than letters, digits and `._$-`".to_owned()
     } else {
@@ -208,11 +242,11 @@ fn file_name(source: &Source<'_>, found: &mut Findings) {
             None => "only functions of files `*.lua` can be called".to_owned(),
             Some("") => "the file has no name before `.lua`".to_owned(),
             Some(stem) if stem.contains('.') => {
-                "a dot in the module's name stands for a directory: its functions are never found".to_owned()
+                "a dot in the module's name stands for a directory: its functions are never found"
+                    .to_owned()
             }
             Some(_) => return,
         }
     };
     found.add("file-name", start, wrong);
 }
-

@@ -36,7 +36,13 @@ impl Host for Nobody {
 
 impl Compiler {
     pub(crate) fn new() -> Self {
-        Self(LuaFactory::new("", false, false, Limits::default(), Arc::new(Nobody)))
+        Self(LuaFactory::new(
+            "",
+            false,
+            false,
+            Limits::default(),
+            Arc::new(Nobody),
+        ))
     }
 
     /// # Errors

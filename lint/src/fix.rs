@@ -9,7 +9,11 @@ pub fn fix(text: &[u8], checked: &Checked) -> (Vec<u8>, usize) {
     let mut fixed = Vec::with_capacity(text.len());
     let mut done = 0;
     let mut at = 0;
-    let mut fixes: Vec<_> = checked.findings.iter().filter_map(|finding| finding.fix.as_ref()).collect();
+    let mut fixes: Vec<_> = checked
+        .findings
+        .iter()
+        .filter_map(|finding| finding.fix.as_ref())
+        .collect();
     fixes.sort_by_key(|fix| fix.edits.first().map(|(span, _)| *span));
     for fix in fixes {
         let starts = fix.edits.first().map_or(0, |(span, _)| span.start);

@@ -34,4 +34,6 @@ pub use rules::table::{Rule, rule, rules as all_rules};
 pub use syntax::tree::Span;
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod tests;

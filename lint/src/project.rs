@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     pub(crate) name: String,
     /// The globals that it defines.
     globals: BTreeSet<String>,
+    /// Fields of libraries that it sets, as paths.
+    fields: BTreeSet<String>,
     required: Vec<rules::Required>,
     /// It could not be read.
     is_unknown: bool,
@@ -31,6 +33,7 @@ impl Summary {
         Self {
             name,
             globals: written.map(|(name, _)| (*name).to_owned()).collect(),
+            fields: rules::written_paths(facts),
             required: rules::required(facts),
             is_unknown: false,
         }
@@ -40,6 +43,7 @@ impl Summary {
         Self {
             name,
             globals: BTreeSet::new(),
+            fields: BTreeSet::new(),
             required: Vec::new(),
             is_unknown: true,
         }
@@ -48,11 +52,17 @@ impl Summary {
 
 fn places(summaries: &[Summary]) -> HashMap<&str, usize> {
     let names = summaries.iter().enumerate();
-    names.map(|(place, summary)| (summary.name.as_str(), place)).collect()
+    names
+        .map(|(place, summary)| (summary.name.as_str(), place))
+        .collect()
 }
 
 /// What each module gets from those that it requires. `complete`: there are no others than these and the known ones.
-pub(crate) fn around(summaries: &[Summary], complete: bool, known: &BTreeSet<String>) -> Vec<Around> {
+pub(crate) fn around(
+    summaries: &[Summary],
+    complete: bool,
+    known: &BTreeSet<String>,
+) -> Vec<Around> {
     let places = places(summaries);
     let modules = complete.then(|| {
         let here = summaries.iter().map(|summary| summary.name.clone());
@@ -73,12 +83,18 @@ pub(crate) fn around(summaries: &[Summary], complete: bool, known: &BTreeSet<Str
             around.unknown |= summary.is_unknown;
             if at != place {
                 around.globals.extend(summary.globals.iter().cloned());
+                around.fields.extend(summary.fields.iter().cloned());
             }
             for required in &summary.required {
                 match places.get(required.name.as_str()) {
                     Some(next) if seen.insert(*next) => open.push_back(*next),
                     Some(_) => {}
-                    None => around.unknown |= required.for_globals && !rules::is_library(&required.name),
+                    None if rules::is_library(&required.name) => {}
+                    None => {
+                        around.unknown |= required.for_globals;
+                        // In the manner of Lua 5.1, a module may have set a global of its own name.
+                        around.globals.insert(required.name.clone());
+                    }
                 }
             }
         }
@@ -96,7 +112,11 @@ pub(crate) fn cycles(summaries: &[Summary]) -> Vec<Vec<(Span, String)>> {
         all.filter(|required| required.at_load)
             .filter_map(|required| Some((*places.get(required.name.as_str())?, required.span)))
     };
-    let name = |at: usize| summaries.get(at).map_or("", |summary| summary.name.as_str());
+    let name = |at: usize| {
+        summaries
+            .get(at)
+            .map_or("", |summary| summary.name.as_str())
+    };
     let mut all = Vec::with_capacity(summaries.len());
     for place in 0..summaries.len() {
         let mut found = Vec::new();
@@ -119,19 +139,16 @@ pub(crate) fn cycles(summaries: &[Summary]) -> Vec<Vec<(Span, String)>> {
             }
             let mut way = vec![name(place)];
             let mut at = place;
-            while first != place {
-                let Some(before) = from.get(&at) else {
-                    break;
-                };
+            while let Some(before) = from.get(&at).filter(|before| **before != place) {
+                way.push(name(*before));
                 at = *before;
-                if at == place {
-                    break;
-                }
-                way.push(name(at));
             }
             way.push(name(place));
             way.reverse();
-            found.push((span, format!("these modules require each other: {}", way.join(" → "))));
+            found.push((
+                span,
+                format!("these modules require each other: {}", way.join(" → ")),
+            ));
         }
         all.push(found);
     }

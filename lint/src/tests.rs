@@ -50,7 +50,11 @@ fn each_rule_finds_what_its_examples_show_and_nothing_in_the_others() {
     for rule in all_rules() {
         for example in rule.fires {
             if !found(example).contains(&rule.id) {
-                wrong.push(format!("{} is not found in:\n{example}\n{}", rule.id, checked(example).pretty(crate::Style::default())));
+                wrong.push(format!(
+                    "{} is not found in:\n{example}\n{}",
+                    rule.id,
+                    checked(example).pretty(crate::Style::default())
+                ));
             }
         }
         for example in rule.quiet {

@@ -47,8 +47,12 @@ pub(super) fn groups(paths: &[PathBuf]) -> Result<Vec<Files>, Failure> {
             } else {
                 below(path, &mut folders)?;
             }
-            if folders.len() == before && folders.values().all(|folder| folder.asked_for.is_empty()) {
-                return Err(Failure::of(format!("{}: no modules (*.lua) in it", path.display())));
+            if folders.len() == before && folders.values().all(|folder| folder.asked_for.is_empty())
+            {
+                return Err(Failure::of(format!(
+                    "{}: no modules (*.lua) in it",
+                    path.display()
+                )));
             }
         } else {
             let folder = match path.parent() {
@@ -59,7 +63,10 @@ pub(super) fn groups(paths: &[PathBuf]) -> Result<Vec<Files>, Failure> {
             found.asked_for.insert(path.clone());
         }
     }
-    folders.into_iter().map(|(path, folder)| read(&path, &folder)).collect()
+    folders
+        .into_iter()
+        .map(|(path, folder)| read(&path, &folder))
+        .collect()
 }
 
 #[derive(Default)]
@@ -72,9 +79,16 @@ fn project(folder: &Path, folders: &mut BTreeMap<PathBuf, Folder>) -> Result<(),
     let project = Project::find(folder).map_err(Failure::of)?;
     let modules = project.modules().map_err(Failure::of)?;
     let Some(parent) = modules.first().and_then(|first| first.parent()) else {
-        return Err(Failure::of(format!("{}: no modules (*.lua) in it", folder.display())));
+        return Err(Failure::of(format!(
+            "{}: no modules (*.lua) in it",
+            folder.display()
+        )));
     };
-    folders.entry(parent.to_owned()).or_default().asked_for.extend(modules);
+    folders
+        .entry(parent.to_owned())
+        .or_default()
+        .asked_for
+        .extend(modules);
     Ok(())
 }
 
@@ -82,21 +96,31 @@ fn project(folder: &Path, folders: &mut BTreeMap<PathBuf, Folder>) -> Result<(),
 fn below(folder: &Path, folders: &mut BTreeMap<PathBuf, Folder>) -> Result<(), Failure> {
     for entry in fs::read_dir(folder).map_err(|error| cannot(folder, &error))? {
         let entry = entry.map_err(|error| cannot(folder, &error))?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(|error| cannot(folder, &error))?);
+        let (path, kind) = (
+            entry.path(),
+            entry.file_type().map_err(|error| cannot(folder, &error))?,
+        );
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if kind.is_dir() && !hidden {
             below(&path, folders)?;
         } else if !kind.is_dir() && is_module(&path) {
-            folders.entry(folder.to_owned()).or_default().asked_for.insert(path);
+            folders
+                .entry(folder.to_owned())
+                .or_default()
+                .asked_for
+                .insert(path);
         }
     }
     Ok(())
 }
 
 fn is_module(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.is_some_and(|name| name.ends_with(".lua") && !name.ends_with("_test.lua") && !name.starts_with('.'))
-        && path.is_file()
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.is_some_and(|name| {
+        name.ends_with(".lua") && !name.ends_with("_test.lua") && !name.starts_with('.')
+    }) && path.is_file()
 }
 
 fn read(folder: &Path, of: &Folder) -> Result<Files, Failure> {
@@ -133,7 +157,9 @@ fn plain(path: &Path) -> PathBuf {
 fn content(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut text = Vec::new();
-    fs::File::open(path)?.take(MOST_BYTES).read_to_end(&mut text)?;
+    fs::File::open(path)?
+        .take(MOST_BYTES)
+        .read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -146,7 +172,11 @@ impl Files {
     pub(super) fn mend(&mut self, report: &Report) -> Result<bool, Failure> {
         let mut mended = false;
         for checked in &report.files {
-            let Some(module) = self.modules.iter_mut().find(|module| module.shown == checked.file) else {
+            let Some(module) = self
+                .modules
+                .iter_mut()
+                .find(|module| module.shown == checked.file)
+            else {
                 continue;
             };
             let (text, count) = fix::fix(&module.text, checked);
@@ -167,7 +197,8 @@ fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut new = tempfile::NamedTempFile::new_in(folder)?;
     new.write_all(text)?;
-    new.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
+    new.as_file()
+        .set_permissions(fs::metadata(&path)?.permissions())?;
     new.persist(&path).map_err(|error| error.error)?;
     Ok(())
 }

@@ -128,7 +128,14 @@ fn settings(project: &Project, group: &Files, options: &Options) -> Result<Setti
     Ok(Settings {
         levels,
         complete: true,
-        known_modules: group.project.settings.modules.known.iter().cloned().collect(),
+        known_modules: group
+            .project
+            .settings
+            .modules
+            .known
+            .iter()
+            .cloned()
+            .collect(),
     })
 }
 
@@ -140,17 +147,27 @@ fn shown(report: &Report, format: Format, status: Status) -> Result<String, Fail
             colour,
             short: format == Format::Short,
         })),
-        Format::Json => json(serde_json::to_string_pretty(&report.document(status.code()))),
+        Format::Json => json(serde_json::to_string_pretty(
+            &report.document(status.code()),
+        )),
         Format::Sarif => json(serde_json::to_string_pretty(&report.sarif())),
         Format::Github => Ok(report.github()),
     }
 }
 
 fn list() -> String {
-    let width = lint::all_rules().map(|rule| rule.id.len()).max().unwrap_or(0);
+    let width = lint::all_rules()
+        .map(|rule| rule.id.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for rule in lint::all_rules() {
-        text += &format!("{:width$}  {:7}  {}\n", rule.id, rule.level.name(), rule.title);
+        text += &format!(
+            "{:width$}  {:7}  {}\n",
+            rule.id,
+            rule.level.name(),
+            rule.title
+        );
     }
     text
 }

@@ -82,7 +82,10 @@ impl Flow {
             }
             Action::Repeat(body, condition) => {
                 let within = self.block(facts, body);
-                let never = matches!(facts.tree.shape(*condition), Shape::Boolean(false) | Shape::Nil);
+                let never = matches!(
+                    facts.tree.shape(*condition),
+                    Shape::Boolean(false) | Shape::Nil
+                );
                 Way {
                     goes_on: within.breaks || within.goes_on && !never,
                     breaks: false,
@@ -147,9 +150,9 @@ fn ends(facts: &Facts<'_, '_>, call: ExpressionId) -> bool {
     };
     match facts.path(*callee).as_deref() {
         Some("error") => true,
-        Some("assert") => arguments
-            .first()
-            .is_some_and(|first| matches!(facts.tree.shape(*first), Shape::Boolean(false) | Shape::Nil)),
+        Some("assert") => arguments.first().is_some_and(|first| {
+            matches!(facts.tree.shape(*first), Shape::Boolean(false) | Shape::Nil)
+        }),
         _ => false,
     }
 }

@@ -10,9 +10,9 @@ pub(crate) use flow::{Exit, Flow};
 
 use crate::model::kinds::Kinds;
 use crate::model::{self, Entry, Signature};
-use crate::scope::{Global, Local, Origin, Scopes, Value};
+use crate::scope::{Local, Origin, Scopes, Value};
 use crate::syntax::number;
-use crate::syntax::tree::{Binary, ExpressionId, FunctionId, Shape, Tree, Unary};
+use crate::syntax::tree::{Binary, ExpressionId, FunctionId, MAIN, Shape, Tree, Unary};
 
 /// How deep one value leads to another at most; beyond, nothing is known.
 const MOST_STEPS: u32 = 300;
@@ -37,6 +37,8 @@ pub(crate) struct Facts<'t, 's> {
     kinds: RefCell<Vec<Known>>,
     results: RefCell<Vec<Known>>,
     locals: RefCell<Vec<Known>>,
+    /// Globals of the module itself. What a call does to one of the server's is no definition of it.
+    own: HashSet<&'s str>,
     /// Functions that are declared as globals which the module itself does not use: clients call them.
     for_clients: HashSet<FunctionId>,
     steps: Cell<u32>,
@@ -53,6 +55,17 @@ impl<'t, 's> Facts<'t, 's> {
             kinds: RefCell::new(vec![Known::No; tree.expressions.len()]),
             results: RefCell::new(vec![Known::No; tree.functions.len()]),
             locals: RefCell::new(vec![Known::No; scopes.locals.len()]),
+            own: scopes
+                .globals
+                .iter()
+                .filter(|(name, global)| {
+                    let mut writes = global.writes.iter();
+                    global.is_written()
+                        && (model::find(name).is_none()
+                            || writes.any(|(place, _)| place.function == MAIN))
+                })
+                .map(|(name, _)| *name)
+                .collect(),
             for_clients: scopes
                 .globals
                 .values()
@@ -80,7 +93,8 @@ impl<'t, 's> Facts<'t, 's> {
     #[must_use]
     pub(crate) fn field_of(&self, id: ExpressionId) -> Option<ExpressionId> {
         let parent = self.parent(id)?;
-        matches!(self.tree.shape(parent), Shape::Index { object, .. } if *object == id).then_some(parent)
+        matches!(self.tree.shape(parent), Shape::Index { object, .. } if *object == id)
+            .then_some(parent)
     }
 
     /// What the value of an expression may be.
@@ -201,12 +215,14 @@ impl<'t, 's> Facts<'t, 's> {
     fn variable(&self, id: ExpressionId, name: &str) -> Kinds {
         if let Some(local) = self.scopes.local_of(id) {
             return self.once(&self.locals, local.0, || match self.scopes.local(local) {
-                Some(found) if found.values == [Value::Unknown] && self.is_record(found) => Kinds::RECORD,
+                Some(found) if found.values == [Value::Unknown] && self.is_record(found) => {
+                    Kinds::RECORD
+                }
                 Some(found) => self.values(found.values.iter().copied()),
                 None => Kinds::ANY,
             });
         }
-        if self.scopes.globals.get(name).is_some_and(|global| !global.writes.is_empty()) {
+        if self.is_own(name) {
             return Kinds::ANY;
         }
         match model::find(name) {
@@ -241,7 +257,9 @@ impl<'t, 's> Facts<'t, 's> {
                 }
                 Shape::Call { callee, arguments } => {
                     arguments.first() == Some(read)
-                        && self.path(*callee).is_some_and(|path| path.starts_with("record."))
+                        && self
+                            .path(*callee)
+                            .is_some_and(|path| path.starts_with("record."))
                 }
                 _ => false,
             }
@@ -250,7 +268,10 @@ impl<'t, 's> Facts<'t, 's> {
             return true;
         }
         let is_first = |id: FunctionId| {
-            let first = self.tree.function(id).and_then(|function| function.parameters.first());
+            let first = self
+                .tree
+                .function(id)
+                .and_then(|function| function.parameters.first());
             first.is_some_and(|first| first.span == local.name.span)
         };
         matches!(local.name.text, "rec" | "record")
@@ -293,6 +314,11 @@ impl<'t, 's> Facts<'t, 's> {
         }
     }
 
+    /// Whether a global is the module's own.
+    fn is_own(&self, name: &str) -> bool {
+        self.own.contains(name)
+    }
+
     /// The path of a global that the module does not define itself, or of a field of a library: `print`, `list.append`.
     /// Locals that stand for such a thing (`local append = list.append`) have its path.
     #[must_use]
@@ -307,8 +333,7 @@ impl<'t, 's> Facts<'t, 's> {
         match self.tree.shape(self.tree.bare(id)) {
             Shape::Name(name) => {
                 let Some(local) = self.scopes.local_of(id) else {
-                    let own = self.scopes.globals.get(name).is_some_and(Global::is_written);
-                    return (!own).then(|| (*name).to_owned());
+                    return (!self.is_own(name)).then(|| (*name).to_owned());
                 };
                 let [Value::Expression(value)] = self.scopes.local(local)?.values.as_slice() else {
                     return None;
@@ -343,7 +368,10 @@ impl<'t, 's> Facts<'t, 's> {
             Shape::Method { object, name, .. } => {
                 let kinds = self.kinds(*object);
                 if kinds == Kinds::AEROSPIKE {
-                    Some((model::signature(&format!("aerospike:{}", name.text))?, false))
+                    Some((
+                        model::signature(&format!("aerospike:{}", name.text))?,
+                        false,
+                    ))
                 } else if kinds == Kinds::TEXT {
                     Some((model::signature(&format!("string.{}", name.text))?, true))
                 } else if kinds == Kinds::ITERATOR {
@@ -377,7 +405,9 @@ impl<'t, 's> Facts<'t, 's> {
             Shape::Function(function) => Some(*function),
             Shape::Name(name) => match self.scopes.local_of(id) {
                 Some(local) => match self.scopes.local(local)?.values.as_slice() {
-                    [Value::Function(function)] | [Value::Nothing, Value::Function(function)] => Some(*function),
+                    [Value::Function(function)] | [Value::Nothing, Value::Function(function)] => {
+                        Some(*function)
+                    }
                     _ => None,
                 },
                 None => match self.scopes.globals.get(name)?.writes.as_slice() {
@@ -396,7 +426,12 @@ impl<'t, 's> Facts<'t, 's> {
         if let Some(text) = self.tree.text(id) {
             return Some(text);
         }
-        match self.scopes.local(self.scopes.local_of(id)?)?.values.as_slice() {
+        match self
+            .scopes
+            .local(self.scopes.local_of(id)?)?
+            .values
+            .as_slice()
+        {
             [Value::Expression(value)] => self.tree.text(self.tree.bare(*value)),
             _ => None,
         }

@@ -111,7 +111,10 @@ utf8.offset(text: string|number, n: integer, from?: index): integer|nil
 
 /// Names of Lua 5.1 to 5.3 and `LuaJIT` that are gone: what to write instead. `{}` in a fix stands for the name itself.
 pub(super) const GONE: [(&str, &str); 28] = [
-    ("setfenv", "`load` takes an environment as its fourth argument"),
+    (
+        "setfenv",
+        "`load` takes an environment as its fourth argument",
+    ),
     ("getfenv", "the environment of a chunk is its `_ENV`"),
     ("unpack", "write `table.unpack`"),
     ("loadstring", "write `load`"),
@@ -197,7 +200,26 @@ pub(super) const LARGE_DATA_TYPES: [&str; 21] = [
 
 /// Modules of that library.
 pub(super) const LARGE_DATA_MODULES: [&str; 22] = [
-    "llist", "lmap", "lset", "lstack", "ldt", "ldt_common", "ldt_errors", "ldt_stats", "ldt_blob", "CRC32",
-    "lib_llist", "lib_lmap", "lib_lset", "lib_lstack", "settings_llist", "settings_lmap", "settings_lset",
-    "settings_lstack", "UdfFunctionTable", "StreamOps", "transform", "LdtDefaults",
+    "llist",
+    "lmap",
+    "lset",
+    "lstack",
+    "ldt",
+    "ldt_common",
+    "ldt_errors",
+    "ldt_stats",
+    "ldt_blob",
+    "CRC32",
+    "lib_llist",
+    "lib_lmap",
+    "lib_lset",
+    "lib_lstack",
+    "settings_llist",
+    "settings_lmap",
+    "settings_lset",
+    "settings_lstack",
+    "UdfFunctionTable",
+    "StreamOps",
+    "transform",
+    "LdtDefaults",
 ];

@@ -4,6 +4,8 @@
 mod aerospike;
 pub(crate) mod kinds;
 mod lua;
+#[cfg(test)]
+mod reality;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -221,7 +223,10 @@ mod tests {
         for line in lua::SIGNATURES.lines().chain(aerospike::SIGNATURES.lines()) {
             assert!(line.is_empty() || entry(line).is_some(), "{line}");
         }
-        assert_eq!(signature("list.append").map(|found| found.parameters.len()), Some(2));
+        assert_eq!(
+            signature("list.append").map(|found| found.parameters.len()),
+            Some(2)
+        );
         assert!(matches!(find("list"), Some(Entry::Callable(_))));
         assert!(members("aerospike").any(|name| name == "exists"));
         for (path, why) in [

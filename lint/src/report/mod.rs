@@ -44,9 +44,15 @@ pub struct Report {
 impl Checked {
     pub(crate) fn new(file: String, text: &[u8], findings: Vec<Finding>, left_out: usize) -> Self {
         // Nobody looks at the text of a module in which nothing was found.
-        let text = if findings.is_empty() { String::new() } else { readable(text) };
+        let text = if findings.is_empty() {
+            String::new()
+        } else {
+            readable(text)
+        };
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        let lines = std::iter::once(0)
+            .chain(ends.map(|(at, _)| at + 1))
+            .collect();
         Self {
             file,
             findings,

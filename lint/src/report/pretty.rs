@@ -36,12 +36,16 @@ pub(super) fn text(report: &Report, style: Style) -> String {
 
 fn summary(report: &Report) -> String {
     let modules = many(report.files.len(), "module");
-    let counts: Vec<String> = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")]
-        .into_iter()
-        .map(|(level, name)| (report.count(level), name))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| many(count, name))
-        .collect();
+    let counts: Vec<String> = [
+        (Level::Error, "error"),
+        (Level::Warning, "warning"),
+        (Level::Note, "note"),
+    ]
+    .into_iter()
+    .map(|(level, name)| (report.count(level), name))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, name)| many(count, name))
+    .collect();
     let fixable = report.files.iter().flat_map(|file| &file.findings);
     let fixable = fixable.filter(|finding| finding.fix.is_some()).count();
     let mut text = match counts.as_slice() {
@@ -49,8 +53,16 @@ fn summary(report: &Report) -> String {
         _ => format!("{modules}: {}\n", counts.join(", ")),
     };
     if fixable > 0 {
-        let what = if fixable == 1 { "one of them" } else { "of them" };
-        let count = if fixable == 1 { String::new() } else { format!("{fixable} ") };
+        let what = if fixable == 1 {
+            "one of them"
+        } else {
+            "of them"
+        };
+        let count = if fixable == 1 {
+            String::new()
+        } else {
+            format!("{fixable} ")
+        };
         text += &format!("{count}{what} can be mended with --fix\n");
     }
     text
@@ -70,7 +82,11 @@ fn one(file: &Checked, finding: &Finding, style: Style, text: &mut String) {
         Level::Warning => "\x1b[1;33m",
         Level::Note | Level::Off => "\x1b[1;36m",
     };
-    let (on, off) = if style.colour { (colour, "\x1b[0m") } else { ("", "") };
+    let (on, off) = if style.colour {
+        (colour, "\x1b[0m")
+    } else {
+        ("", "")
+    };
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
@@ -101,10 +117,23 @@ fn one(file: &Checked, finding: &Finding, style: Style, text: &mut String) {
         line.chars().count().saturating_sub(start.column - 1)
     };
     // A long line is shown from a little before the place on.
-    let skip = if start.column > MOST_COLUMNS { start.column - 20 } else { 0 };
-    let part: String = line.chars().skip(skip).take(MOST_COLUMNS).map(printable).collect();
+    let skip = if start.column > MOST_COLUMNS {
+        start.column - 20
+    } else {
+        0
+    };
+    let part: String = line
+        .chars()
+        .skip(skip)
+        .take(MOST_COLUMNS)
+        .map(printable)
+        .collect();
     let before: String = part.chars().take(start.column - 1 - skip).collect();
-    let marked: String = part.chars().skip(start.column - 1 - skip).take(length.max(1)).collect();
+    let marked: String = part
+        .chars()
+        .skip(start.column - 1 - skip)
+        .take(length.max(1))
+        .collect();
     let number = start.line.to_string();
     let margin = " ".repeat(number.len());
     let _ = writeln!(text, "{margin} |");

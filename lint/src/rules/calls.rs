@@ -49,14 +49,21 @@ fn with_dot(
     if module.facts.kinds(*object) != Kinds::AEROSPIKE || arguments.first().is_some_and(is_self) {
         return false;
     }
-    let Some(name) = tree.text(*key).and_then(|key| std::str::from_utf8(key).ok()) else {
+    let Some(name) = tree
+        .text(*key)
+        .and_then(|key| std::str::from_utf8(key).ok())
+    else {
         return false;
     };
     if model::signature(&format!("aerospike:{name}")).is_none() {
         return false;
     }
     let span = tree.span(callee);
-    found.add("argument-kind", span, format!("`{}` is called with a colon", module.quote(callee)));
+    found.add(
+        "argument-kind",
+        span,
+        format!("`{}` is called with a colon", module.quote(callee)),
+    );
     found.help(format!("write `{}:{name}`", module.quote(*object)));
     let dot = Span {
         start: tree.span(*object).end,
@@ -82,7 +89,9 @@ fn with_colon(module: &Module<'_, '_>, call: ExpressionId, found: &mut Findings)
     let Some(library) = module.facts.path(*object) else {
         return false;
     };
-    if !model::is_library(&library) || model::signature(&format!("{library}.{}", name.text)).is_none() {
+    if !model::is_library(&library)
+        || model::signature(&format!("{library}.{}", name.text)).is_none()
+    {
         return false;
     }
     let shown = module.quote(*object);
@@ -109,7 +118,11 @@ fn check(
     let given: Vec<ExpressionId> = first.into_iter().chain(arguments.iter().copied()).collect();
     let open = given.last().is_some_and(|last| is_open(module, *last));
     let path = signature.text.split('(').next().unwrap_or(signature.text);
-    let needed = signature.parameters.iter().filter(|parameter| !parameter.optional).count();
+    let needed = signature
+        .parameters
+        .iter()
+        .filter(|parameter| !parameter.optional)
+        .count();
     if given.len() < needed && !open {
         let missing: Vec<&str> = signature
             .parameters
@@ -140,7 +153,13 @@ fn check(
         }
     }
     for (place, (argument, parameter)) in given.iter().zip(&signature.parameters).enumerate() {
-        if open && place + 1 == given.len() && !matches!(module.facts.tree.shape(*argument), Shape::Call { .. } | Shape::Method { .. }) {
+        if open
+            && place + 1 == given.len()
+            && !matches!(
+                module.facts.tree.shape(*argument),
+                Shape::Call { .. } | Shape::Method { .. }
+            )
+        {
             continue;
         }
         if let Some(text) = refuse(module, *argument, parameter) {
@@ -170,7 +189,11 @@ pub(super) fn is_open(module: &Module<'_, '_>, argument: ExpressionId) -> bool {
 }
 
 /// Why an argument does not do: what it is, and what is wanted.
-fn refuse(module: &Module<'_, '_>, argument: ExpressionId, parameter: &Parameter) -> Option<String> {
+fn refuse(
+    module: &Module<'_, '_>,
+    argument: ExpressionId,
+    parameter: &Parameter,
+) -> Option<String> {
     let kinds = module.facts.kinds(argument);
     let wanted = parameter.kinds;
     let takes_numbers = wanted.intersects(Kinds::NUMBER);
@@ -195,7 +218,7 @@ fn refuse(module: &Module<'_, '_>, argument: ExpressionId, parameter: &Parameter
     {
         return Some(format!("{value}, and only integers do"));
     }
-    let what = wanted.difference(if parameter.optional { Kinds::NIL } else { Kinds::empty() });
+    let what = wanted.difference(Kinds::NIL);
     kinds
         .is_never(accepted)
         .then(|| format!("{}; it takes {}", kinds.describe(), what.describe()))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Module, names};
 use crate::finding::Findings;
+use crate::infer::Facts;
 use crate::model::kinds::Kinds;
 use crate::model::{self, Entry};
 use crate::scope::{LocalId, Value};
@@ -11,8 +12,14 @@ use crate::syntax::tree::{ExpressionId, MAIN, Name, Shape, Span};
 
 pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
     let facts = &module.facts;
-    let written = written_paths(module);
-    let targets: BTreeSet<_> = facts.scopes.field_writes.iter().map(|(target, _)| *target).collect();
+    let mut written = written_paths(facts);
+    written.extend(module.around.fields.iter().cloned());
+    let targets: BTreeSet<_> = facts
+        .scopes
+        .field_writes
+        .iter()
+        .map(|(target, _)| *target)
+        .collect();
     let looked_at = looked_at_paths(module);
     for (id, expression) in facts.tree.all() {
         match &expression.shape {
@@ -24,22 +31,29 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
                     member(module, id, *object, &path, looked_at.contains(&path), found);
                 }
             }
-            Shape::Method { object, name, .. } => method(module, id, *object, *name, &written, found),
+            Shape::Method { object, name, .. } => {
+                method(module, id, *object, *name, &written, found)
+            }
             _ => {}
         }
     }
     own_tables(module, &targets, found);
 }
 
-fn written_paths(module: &Module<'_, '_>) -> BTreeSet<String> {
-    let targets = module.facts.scopes.field_writes.iter();
-    targets.filter_map(|(target, _)| module.facts.path(*target)).collect()
+/// The paths that a module assigns to: `string.trim`.
+pub(crate) fn written_paths(facts: &Facts<'_, '_>) -> BTreeSet<String> {
+    let targets = facts.scopes.field_writes.iter();
+    targets
+        .filter_map(|(target, _)| facts.path(*target))
+        .collect()
 }
 
 fn looked_at_paths(module: &Module<'_, '_>) -> BTreeSet<String> {
     let all = module.facts.tree.all();
     let looked_at = all.filter(|(id, _)| module.facts.scopes.is_looked_at(*id));
-    looked_at.filter_map(|(id, _)| module.facts.path(id)).collect()
+    looked_at
+        .filter_map(|(id, _)| module.facts.path(id))
+        .collect()
 }
 
 /// `library.name`
@@ -69,7 +83,11 @@ fn member(
         return;
     }
     let span = module.facts.tree.span(id);
-    found.add("unknown-field", span, format!("`{library}` has no `{name}`"));
+    found.add(
+        "unknown-field",
+        span,
+        format!("`{library}` has no `{name}`"),
+    );
     found.help(meant.map(|meant| format!("did you mean `{}.{meant}`?", module.quote(object))));
 }
 
@@ -92,7 +110,11 @@ fn method(
                 names::report_absent(module, &path, id, found);
                 return;
             }
-            found.add("unknown-field", span, format!("`aerospike` has no method `{}`", name.text));
+            found.add(
+                "unknown-field",
+                span,
+                format!("`aerospike` has no method `{}`", name.text),
+            );
             let meant = names::close(name.text, model::members("aerospike"));
             found.help(meant.map(|meant| format!("did you mean `aerospike:{meant}`?")));
         }
@@ -105,7 +127,11 @@ fn method(
                 names::report_absent(module, &path, id, found);
                 return;
             }
-            found.add("unknown-field", span, format!("strings have no method `{}`", name.text));
+            found.add(
+                "unknown-field",
+                span,
+                format!("strings have no method `{}`", name.text),
+            );
             let meant = names::close(name.text, model::members("string"));
             found.help(meant.map(|meant| format!("did you mean `{meant}`?")));
         }
@@ -219,12 +245,21 @@ fn own_tables(module: &Module<'_, '_>, targets: &BTreeSet<ExpressionId>, found: 
         if keys.contains(key) || !is_called {
             continue;
         }
-        let name = facts.scopes.local(local).map_or("", |local| local.name.text);
+        let name = facts
+            .scopes
+            .local(local)
+            .map_or("", |local| local.name.text);
         let shown = String::from_utf8_lossy(key);
         let span = facts.tree.span(id);
-        found.add("unknown-field", span, format!("nothing sets `{name}.{shown}`"));
+        found.add(
+            "unknown-field",
+            span,
+            format!("nothing sets `{name}.{shown}`"),
+        );
         let names = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
-        found.help(names::close(&shown, names).map(|meant| format!("did you mean `{name}.{meant}`?")));
+        found.help(
+            names::close(&shown, names).map(|meant| format!("did you mean `{name}.{meant}`?")),
+        );
     }
 }
 
@@ -242,5 +277,8 @@ fn returned(module: &Module<'_, '_>) -> BTreeSet<ExpressionId> {
 
 /// Whether a path leads to something that scripts find.
 pub(super) fn is_there(path: &str) -> bool {
-    matches!(model::find(path), Some(Entry::Function(_) | Entry::Callable(_)))
+    matches!(
+        model::find(path),
+        Some(Entry::Function(_) | Entry::Callable(_))
+    )
 }

@@ -26,7 +26,9 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
                 name,
                 arguments,
                 ..
-            } if name.text == "format" => ("string.format".to_owned(), *object, arguments.as_slice()),
+            } if name.text == "format" => {
+                ("string.format".to_owned(), *object, arguments.as_slice())
+            }
             _ => continue,
         };
         if WITH_FORMAT.contains(&path.as_str())
@@ -49,7 +51,11 @@ fn check(
     let wanted = match conversions(text) {
         Ok(wanted) => wanted,
         Err(bad) => {
-            found.add("log-format", span, format!("`{path}` fails at `{bad}` in its format"));
+            found.add(
+                "log-format",
+                span,
+                format!("`{path}` fails at `{bad}` in its format"),
+            );
             found.help("write `%%` for a percent sign".to_owned());
             return;
         }
@@ -88,7 +94,11 @@ fn check(
             _ => false,
         };
         if kinds.is_never(accepted) || fraction {
-            let what = if fraction { "not an integer".to_owned() } else { kinds.describe() };
+            let what = if fraction {
+                "not an integer".to_owned()
+            } else {
+                kinds.describe()
+            };
             let text = format!("`%{}` fails on this: it is {what}", char::from(*conversion));
             found.add("log-format", module.facts.tree.span(*argument), text);
             found.help("`%s` takes anything".to_owned());

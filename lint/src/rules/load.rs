@@ -22,7 +22,9 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
                 }
                 let logs = matches!(path.as_str(), "trace" | "debug" | "info" | "warn");
                 if logs && facts.scopes.function_of(id) == MAIN {
-                    let text = format!("`{path}` fails here: while a module is loaded there is no `aerospike`");
+                    let text = format!(
+                        "`{path}` fails here: while a module is loaded there is no `aerospike`"
+                    );
                     found.add("log-at-load", expression.span, text);
                     found.help("log in a function that is called".to_owned());
                 }

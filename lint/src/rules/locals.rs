@@ -42,10 +42,13 @@ fn unused(module: &Module<'_, '_>, found: &mut Findings) {
             format!("`{name}` is set and never read")
         };
         found.add("unused-local", local.name.span, text);
-        let hint = outer.filter(|outer| outer.block != local.block && outer.origin == Origin::Variable);
+        let hint =
+            outer.filter(|outer| outer.block != local.block && outer.origin == Origin::Variable);
         found.help(hint.map(|outer| {
             let line = module.line(outer.name.span.start);
-            format!("it is another variable than the `{name}` of line {line}: is `local` meant here?")
+            format!(
+                "it is another variable than the `{name}` of line {line}: is `local` meant here?"
+            )
         }));
     }
 }
@@ -69,15 +72,22 @@ fn hidden(module: &Module<'_, '_>, found: &mut Findings) {
             && outer.origin == Origin::Variable
             && outer.function == local.function
             && outer.block != local.block
-            && local.reads.last().zip(outer.reads.last()).is_some_and(|(inner, outer)| {
-                module.facts.tree.span(*outer).start > module.facts.tree.span(*inner).start
-            });
+            && local
+                .reads
+                .last()
+                .zip(outer.reads.last())
+                .is_some_and(|(inner, outer)| {
+                    module.facts.tree.span(*outer).start > module.facts.tree.span(*inner).start
+                });
         if confusing {
             let line = module.line(outer.name.span.start);
             let name = local.name.text;
             let text = format!("this `{name}` hides that of line {line}, which is read after it");
             found.add("shadowed-name", local.name.span, text);
-            found.help("give it another name, or leave `local` out if it is meant to be the same".to_owned());
+            found.help(
+                "give it another name, or leave `local` out if it is meant to be the same"
+                    .to_owned(),
+            );
         }
     }
 }
@@ -108,7 +118,9 @@ fn hides_library(module: &Module<'_, '_>, local: &Local<'_>) -> Option<String> {
     }
     let read = local.reads.iter().find(|read| is_meant(read))?;
     let line = module.line(facts.tree.span(*read).start);
-    Some(format!("this `{name}` hides the library `{name}`, which line {line} means"))
+    Some(format!(
+        "this `{name}` hides the library `{name}`, which line {line} means"
+    ))
 }
 
 fn unreached(module: &Module<'_, '_>, found: &mut Findings) {
@@ -125,7 +137,9 @@ const MOST_ARGUMENTS: usize = 50;
 fn parameters(module: &Module<'_, '_>, found: &mut Findings) {
     for (name, function) in module.entries() {
         if let Some((count, span)) = too_many(module, function) {
-            let text = format!("`{name}` takes {count} arguments besides the record, {MOST_ARGUMENTS} are safe");
+            let text = format!(
+                "`{name}` takes {count} arguments besides the record, {MOST_ARGUMENTS} are safe"
+            );
             found.add("many-arguments", span, text);
             found.help("take a list or a map".to_owned());
         }

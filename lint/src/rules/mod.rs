@@ -10,7 +10,7 @@ mod operands;
 mod records;
 mod requires;
 mod streams;
-pub mod table;
+pub(crate) mod table;
 mod updates;
 mod values;
 
@@ -21,6 +21,7 @@ use crate::finding::Findings;
 use crate::infer::Facts;
 use crate::syntax::tree::{ExpressionId, FunctionId, MAIN, Shape, Span};
 
+pub(crate) use fields::written_paths;
 pub(crate) use requires::{Required, is_library, required};
 
 /// A module that is looked at.
@@ -46,6 +47,8 @@ const MOST_GUESSES: u32 = 200;
 pub(crate) struct Around {
     /// Globals that the modules define which it requires.
     pub(crate) globals: BTreeSet<String>,
+    /// Fields of libraries that they set, as paths.
+    pub(crate) fields: BTreeSet<String>,
     /// It requires something that is not here to be looked at.
     pub(crate) unknown: bool,
     /// The modules that there are; none if there may be others.
@@ -73,10 +76,15 @@ impl<'t, 's> Module<'t, 's> {
     pub(crate) fn new(source: &'s [u8], facts: Facts<'t, 's>, around: &'t Around) -> Self {
         let mut entries = BTreeMap::new();
         for (name, global) in &facts.scopes.globals {
-            let outermost = global.functions().filter(|(place, _)| place.function == MAIN);
+            let outermost = global
+                .functions()
+                .filter(|(place, _)| place.function == MAIN);
             entries.extend(outermost.map(|(_, function)| (function, *name)));
         }
-        let ends = source.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let ends = source
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n');
         let lines = ends.map(|(at, _)| at).collect();
         Self {
             source,
@@ -96,7 +104,9 @@ impl<'t, 's> Module<'t, 's> {
 
     /// The global functions that clients may call: declared in the main chunk.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&'s str, FunctionId)> {
-        self.entries.iter().map(|(function, name)| (*name, *function))
+        self.entries
+            .iter()
+            .map(|(function, name)| (*name, *function))
     }
 
     /// Whether clients may call a function.

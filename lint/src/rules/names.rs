@@ -29,7 +29,10 @@ fn undefined(module: &Module<'_, '_>, name: &str, global: &Global, found: &mut F
     if model::is_global(name) || module.around.globals.contains(name) || name == "_ENV" {
         return;
     }
-    let is_looked_at = global.reads.iter().any(|place| scopes.is_looked_at(place.expression));
+    let is_looked_at = global
+        .reads
+        .iter()
+        .any(|place| scopes.is_looked_at(place.expression));
     let absent = model::absent(name);
     if absent.is_some() {
         if !is_looked_at {
@@ -39,7 +42,12 @@ fn undefined(module: &Module<'_, '_>, name: &str, global: &Global, found: &mut F
         }
         return;
     }
+    // Once for each function.
+    let mut seen = BTreeSet::new();
     for place in &global.reads {
+        if !seen.insert(place.function) {
+            continue;
+        }
         let meant = meant(module, name, *place);
         // A module that is not here may define it; who looks whether it is there knows that it may not be.
         if meant.is_none() && (module.around.unknown || is_looked_at) {
@@ -52,7 +60,12 @@ fn undefined(module: &Module<'_, '_>, name: &str, global: &Global, found: &mut F
 }
 
 /// Reports a name that was there once, or is kept from scripts.
-pub(super) fn report_absent(module: &Module<'_, '_>, path: &str, at: ExpressionId, found: &mut Findings) {
+pub(super) fn report_absent(
+    module: &Module<'_, '_>,
+    path: &str,
+    at: ExpressionId,
+    found: &mut Findings,
+) {
     let span = module.facts.tree.span(at);
     match model::absent(path) {
         Some(Absent::Gone(instead)) => {
@@ -68,7 +81,9 @@ pub(super) fn report_absent(module: &Module<'_, '_>, path: &str, at: ExpressionI
             found.add("sandbox", span, format!("scripts have no `{path}`"));
             found.help(match path.split('.').next() {
                 Some("os") => Some("of `os` there are clock, date, difftime and time".to_owned()),
-                Some("debug") => Some("`debug` writes a line to the log; there is no debug library".to_owned()),
+                Some("debug") => {
+                    Some("`debug` writes a line to the log; there is no debug library".to_owned())
+                }
                 _ => None,
             });
         }
@@ -108,7 +123,10 @@ fn meant(module: &Module<'_, '_>, name: &str, place: Use) -> Option<String> {
         .filter(|(_, global)| global.is_written())
         .map(|(name, _)| *name);
     let around = module.around.globals.iter().map(String::as_str);
-    let candidates = locals.chain(globals).chain(around).chain(model::globals().map(shorter));
+    let candidates = locals
+        .chain(globals)
+        .chain(around)
+        .chain(model::globals().map(shorter));
     let known = candidates.filter(|candidate| candidate.len() >= SHORTEST_GUESS);
     close(name, known).map(str::to_owned)
 }
@@ -125,23 +143,38 @@ pub(super) fn close<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Opt
     let found = likely(name, near)?;
     let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b);
     let differences = found.len().abs_diff(name.len())
-        + found.bytes().zip(name.bytes()).filter(|(a, b)| !same(*a, *b)).count();
+        + found
+            .bytes()
+            .zip(name.bytes())
+            .filter(|(a, b)| !same(*a, *b))
+            .count();
     // A shift makes all that follows differ; `likely` has counted that right for longer names.
     (name.len() >= 6 || differences <= 2 || found.len() != name.len()).then_some(found)
 }
 
-fn written_in_functions(module: &Module<'_, '_>, name: &str, global: &Global, found: &mut Findings) {
-    let inner = global.writes.iter().filter(|(place, _)| place.function != MAIN);
+fn written_in_functions(
+    module: &Module<'_, '_>,
+    name: &str,
+    global: &Global,
+    found: &mut Findings,
+) {
+    let inner = global
+        .writes
+        .iter()
+        .filter(|(place, _)| place.function != MAIN);
     // Once for each function.
     let mut seen = BTreeSet::new();
-    let declared = global.writes.iter().any(|(place, _)| place.function == MAIN);
+    let declared = global
+        .writes
+        .iter()
+        .any(|(place, _)| place.function == MAIN);
     for (place, _) in inner {
         if !seen.insert(place.function) {
             continue;
         }
         let span = module.facts.tree.span(place.expression);
         let text = if model::is_global(name) {
-            format!("a call replaces the global `{name}`, which all modules share the name of")
+            format!("a call replaces `{name}`, which the server defines")
         } else if declared {
             format!("a call changes the global `{name}`: the next call may see it or not")
         } else {
@@ -153,7 +186,10 @@ fn written_in_functions(module: &Module<'_, '_>, name: &str, global: &Global, fo
 }
 
 fn defined_twice(module: &Module<'_, '_>, name: &str, global: &Global, found: &mut Findings) {
-    let outermost: Vec<_> = global.functions().filter(|(place, _)| place.function == MAIN).collect();
+    let outermost: Vec<_> = global
+        .functions()
+        .filter(|(place, _)| place.function == MAIN)
+        .collect();
     for pair in outermost.windows(2) {
         if let [(first, _), (second, _)] = pair {
             let before = module.line(module.facts.tree.span(first.expression).start);

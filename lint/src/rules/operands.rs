@@ -3,9 +3,7 @@
 use super::Module;
 use crate::finding::Findings;
 use crate::model::kinds::Kinds;
-use crate::syntax::tree::{
-    Action, Binary, Block, ExpressionId, Shape, Unary,
-};
+use crate::syntax::tree::{Action, Binary, Block, ExpressionId, Shape, Unary};
 
 /// Values that may have metamethods: whatever is done to them may be meant.
 const WITH_METAMETHODS: Kinds = Kinds::TABLE;
@@ -25,7 +23,9 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
                 Unary::Length => length(module, *operand, found),
                 Unary::Not => {}
             },
-            Shape::Index { object, .. } | Shape::Method { object, .. } => index(module, *object, found),
+            Shape::Index { object, .. } | Shape::Method { object, .. } => {
+                index(module, *object, found)
+            }
             Shape::Call { callee, .. } => called(module, *callee, found),
             _ => {}
         }
@@ -56,7 +56,11 @@ fn operation(
 ) {
     let facts = &module.facts;
     let (a, b) = (facts.kinds(left), facts.kinds(right));
-    let may_be_meant = a.intersects(WITH_METAMETHODS) || b.intersects(WITH_METAMETHODS);
+    // A table that is written right here has no metamethods.
+    let may_be_meant = [left, right].into_iter().any(|id| {
+        let is_plain = matches!(facts.tree.shape(facts.tree.bare(id)), Shape::Table(_));
+        facts.kinds(id).intersects(WITH_METAMETHODS) && !is_plain
+    });
     match operator {
         Binary::Arithmetic | Binary::Fraction | Binary::Division if !may_be_meant => {
             number(module, left, found);
@@ -66,7 +70,11 @@ fn operation(
                 && a == Kinds::INTEGER
             {
                 let span = facts.tree.span(right);
-                found.add("wrong-operand", span, "an integer cannot be divided by the integer zero");
+                found.add(
+                    "wrong-operand",
+                    span,
+                    "an integer cannot be divided by the integer zero",
+                );
             }
         }
         Binary::Bitwise if !may_be_meant => {
@@ -86,7 +94,11 @@ fn operation(
             if !a.is_empty() && !b.is_empty() && !both(Kinds::NUMBER) && !both(Kinds::TEXT) {
                 let span = facts.tree.span(left).to(facts.tree.span(right));
                 let (a, b) = (a.describe(), b.describe());
-                found.add("wrong-operand", span, format!("{a} cannot be compared with {b}"));
+                found.add(
+                    "wrong-operand",
+                    span,
+                    format!("{a} cannot be compared with {b}"),
+                );
             }
         }
         _ => {}
@@ -95,7 +107,12 @@ fn operation(
 
 fn number(module: &Module<'_, '_>, operand: ExpressionId, found: &mut Findings) {
     let kinds = module.facts.kinds(operand);
-    if kinds.is_never(Kinds::NUMBER | Kinds::TEXT | WITH_METAMETHODS)
+    let is_plain = matches!(
+        module.facts.tree.shape(module.facts.tree.bare(operand)),
+        Shape::Table(_)
+    );
+    if is_plain
+        || kinds.is_never(Kinds::NUMBER | Kinds::TEXT | WITH_METAMETHODS)
         || module.facts.is_text_of_no_number(operand)
     {
         report(module, operand, "is no number to reckon with", found);
@@ -108,8 +125,15 @@ fn bits(module: &Module<'_, '_>, operand: ExpressionId, found: &mut Findings) {
         && (value.fract() != 0.0 || value.abs() >= 2.0_f64.powi(63))
     {
         let span = facts.tree.span(operand);
-        found.add("wrong-operand", span, format!("{value} has no bits: it is no integer"));
-    } else if facts.kinds(operand).is_never(Kinds::NUMBER | WITH_METAMETHODS) {
+        found.add(
+            "wrong-operand",
+            span,
+            format!("{value} has no bits: it is no integer"),
+        );
+    } else if facts
+        .kinds(operand)
+        .is_never(Kinds::NUMBER | WITH_METAMETHODS)
+    {
         report(module, operand, "has no bits", found);
     }
 }
@@ -152,10 +176,17 @@ fn called(module: &Module<'_, '_>, callee: ExpressionId, found: &mut Findings) {
     }
     // Libraries that are no constructors.
     if let Some(path) = facts.path(callee)
-        && matches!(crate::model::find(&path), Some(crate::model::Entry::Library))
+        && matches!(
+            crate::model::find(&path),
+            Some(crate::model::Entry::Library)
+        )
     {
         let span = facts.tree.span(callee);
-        found.add("wrong-operand", span, format!("the library `{path}` cannot be called"));
+        found.add(
+            "wrong-operand",
+            span,
+            format!("the library `{path}` cannot be called"),
+        );
     }
 }
 
@@ -214,8 +245,14 @@ fn record_keys(module: &Module<'_, '_>, found: &mut Findings) {
             continue;
         };
         let (fits, what) = match facts.kinds(*object) {
-            Kinds::RECORD => (Kinds::TEXT | Kinds::NUMBER | Kinds::NIL, "is no name of a bin"),
-            Kinds::LIST => (Kinds::NUMBER | Kinds::TEXT | Kinds::NIL, "is no place in a list"),
+            Kinds::RECORD => (
+                Kinds::TEXT | Kinds::NUMBER | Kinds::NIL,
+                "is no name of a bin",
+            ),
+            Kinds::LIST => (
+                Kinds::NUMBER | Kinds::TEXT | Kinds::NIL,
+                "is no place in a list",
+            ),
             _ => continue,
         };
         let kinds = facts.kinds(*key);

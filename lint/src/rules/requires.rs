@@ -8,7 +8,15 @@ use crate::syntax::tree::{ExpressionId, Shape, Span};
 
 /// Modules that are always there: Lua's libraries.
 const LIBRARIES: [&str; 9] = [
-    "_G", "coroutine", "io", "math", "os", "package", "string", "table", "utf8",
+    "_G",
+    "coroutine",
+    "io",
+    "math",
+    "os",
+    "package",
+    "string",
+    "table",
+    "utf8",
 ];
 
 /// A `require` with a constant name.
@@ -33,7 +41,11 @@ pub(crate) fn required(facts: &Facts<'_, '_>) -> Vec<Required> {
         };
         let name = match facts.path(*callee).as_deref() {
             Some("require") => arguments.first(),
-            Some("pcall") if arguments.first().is_some_and(|first| facts.path(*first).as_deref() == Some("require")) => {
+            Some("pcall")
+                if arguments
+                    .first()
+                    .is_some_and(|first| facts.path(*first).as_deref() == Some("require")) =>
+            {
                 continue;
             }
             _ => continue,
@@ -67,23 +79,39 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
             let text = format!("`{name}` went with the large data types, in server 3.15");
             found.add("large-data-types", span, text);
         } else if name.ends_with(".lua") || name.contains(['/', '\\']) {
-            found.add("require-path", span, format!("`{name}` is a path: modules are required by their names"));
+            found.add(
+                "require-path",
+                span,
+                format!("`{name}` is a path: modules are required by their names"),
+            );
             let stem = name.strip_suffix(".lua").unwrap_or(&name);
             let stem = stem.rsplit(['/', '\\']).next().unwrap_or(stem);
             found.help(format!("write `require(\"{stem}\")`"));
         } else if name == "debug" {
             found.add("sandbox", span, "scripts have no debug library");
         } else if name.contains('.') && !has(module, &name) {
-            let text = format!("`{name}` cannot be found: a dot stands for a directory, and there are none");
+            let text = format!(
+                "`{name}` cannot be found: a dot stands for a directory, and there are none"
+            );
             found.add("require-path", span, text);
         } else if module.around.modules.is_some() && !has(module, &name) && !is_library(&name) {
-            found.add("require-missing", span, format!("there is no module `{name}`"));
+            found.add(
+                "require-missing",
+                span,
+                format!("there is no module `{name}`"),
+            );
             let names = module.around.modules.iter().flatten().map(String::as_str);
-            found.help(super::names::close(&name, names).map(|meant| format!("did you mean `{meant}`?")));
+            found.help(
+                super::names::close(&name, names).map(|meant| format!("did you mean `{meant}`?")),
+            );
         }
     }
 }
 
 fn has(module: &Module<'_, '_>, name: &str) -> bool {
-    module.around.modules.as_ref().is_some_and(|modules| modules.contains(name))
+    module
+        .around
+        .modules
+        .as_ref()
+        .is_some_and(|modules| modules.contains(name))
 }

@@ -10,7 +10,13 @@ use crate::scope::{Origin, Value};
 use crate::syntax::tree::{ExpressionId, FunctionId, Shape, Span};
 
 /// The operators, and how many arguments each needs.
-const OPERATORS: [(&str, usize); 5] = [("map", 1), ("filter", 1), ("aggregate", 2), ("reduce", 1), ("groupby", 1)];
+const OPERATORS: [(&str, usize); 5] = [
+    ("map", 1),
+    ("filter", 1),
+    ("aggregate", 2),
+    ("reduce", 1),
+    ("groupby", 1),
+];
 
 pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
     let mut of_function: BTreeMap<FunctionId, Vec<ExpressionId>> = BTreeMap::new();
@@ -46,7 +52,9 @@ fn stream_of(module: &Module<'_, '_>, call: ExpressionId) -> Option<FunctionId> 
             return None;
         }
         match facts.tree.shape(at) {
-            Shape::Method { object, name, .. } if OPERATORS.iter().any(|row| row.0 == name.text) => {
+            Shape::Method { object, name, .. }
+                if OPERATORS.iter().any(|row| row.0 == name.text) =>
+            {
                 at = *object;
             }
             Shape::Parentheses(inner) => at = *inner,
@@ -79,11 +87,21 @@ fn look_at_operator(
     found: &mut Findings,
 ) -> Kinds {
     let facts = &module.facts;
-    let Shape::Method { name, arguments, .. } = facts.tree.shape(operator) else {
+    let Shape::Method {
+        name, arguments, ..
+    } = facts.tree.shape(operator)
+    else {
         return Kinds::ANY;
     };
-    let needed = OPERATORS.iter().find(|row| row.0 == name.text).map_or(0, |row| row.1);
-    if arguments.len() < needed && !arguments.iter().any(|last| super::calls::is_open(module, *last)) {
+    let needed = OPERATORS
+        .iter()
+        .find(|row| row.0 == name.text)
+        .map_or(0, |row| row.1);
+    if arguments.len() < needed
+        && !arguments
+            .iter()
+            .any(|last| super::calls::is_open(module, *last))
+    {
         let text = match needed {
             2 => "`aggregate` is called without its first value and function".to_owned(),
             _ => format!("`{}` is called without its function", name.text),
@@ -96,7 +114,11 @@ fn look_at_operator(
     };
     let kinds = facts.kinds(*step);
     if kinds.is_never(Kinds::FUNCTION | Kinds::TABLE) {
-        let text = format!("`{}` takes a function; this is {}", name.text, kinds.describe());
+        let text = format!(
+            "`{}` takes a function; this is {}",
+            name.text,
+            kinds.describe()
+        );
         found.add("argument-kind", facts.tree.span(*step), text);
         return Kinds::ANY;
     }
@@ -124,7 +146,9 @@ fn look_at_operator(
         "map" => result,
         "groupby" => Kinds::MAP,
         "aggregate" => {
-            let first = arguments.first().map_or(Kinds::ANY, |first| facts.kinds(*first));
+            let first = arguments
+                .first()
+                .map_or(Kinds::ANY, |first| facts.kinds(*first));
             keeps_kind(module, "aggregate", *step, first, result, found);
             first
         }
@@ -139,9 +163,13 @@ fn look_at_operator(
 fn writes(module: &Module<'_, '_>) -> BTreeMap<FunctionId, ExpressionId> {
     let mut writes = BTreeMap::new();
     for (id, _) in module.facts.tree.all() {
-        let is_write = ["create", "update", "remove"].into_iter().any(|name| module.is_method(id, name).is_some());
+        let is_write = ["create", "update", "remove"]
+            .into_iter()
+            .any(|name| module.is_method(id, name).is_some());
         if is_write {
-            writes.entry(module.facts.scopes.function_of(id)).or_insert(id);
+            writes
+                .entry(module.facts.scopes.function_of(id))
+                .or_insert(id);
         }
     }
     writes
@@ -159,15 +187,18 @@ fn gives_nil(
     let Some(body) = facts.tree.function(function) else {
         return;
     };
-    let nil = Flow::of(facts, &body.body).exits.into_iter().find_map(|exit| match exit {
-        Exit::End => Some(body.span.end.saturating_sub(3)),
-        Exit::Return(values) => match values.first() {
-            None => Some(body.span.start),
-            Some(first) => {
-                (facts.kinds(*first) == Kinds::NIL).then(|| facts.tree.span(*first).start)
-            }
-        },
-    });
+    let nil = Flow::of(facts, &body.body)
+        .exits
+        .into_iter()
+        .find_map(|exit| match exit {
+            Exit::End => Some(body.span.end.saturating_sub(3)),
+            Exit::Return(values) => match values.first() {
+                None => Some(body.span.start),
+                Some(first) => {
+                    (facts.kinds(*first) == Kinds::NIL).then(|| facts.tree.span(*first).start)
+                }
+            },
+        });
     let Some(place) = nil else {
         return;
     };
@@ -178,7 +209,9 @@ fn gives_nil(
     };
     let text = format!("the function of `{operator}` may give nil (line {line}): {consequence}");
     found.add("stream-nil", facts.tree.span(step), text);
-    found.help((operator == "map").then(|| "leave values out with `filter`, before the `map`".to_owned()));
+    found.help(
+        (operator == "map").then(|| "leave values out with `filter`, before the `map`".to_owned()),
+    );
 }
 
 /// A function that joins values has to give what it gets, as it is called with its own results.
@@ -191,7 +224,10 @@ fn keeps_kind(
     found: &mut Findings,
 ) {
     let value = result.difference(Kinds::NIL);
-    if first.is_empty() || !value.is_never(first) || first.contains(Kinds::NUMBER) && value.intersects(Kinds::NUMBER) {
+    if first.is_empty()
+        || !value.is_never(first)
+        || first.contains(Kinds::NUMBER) && value.intersects(Kinds::NUMBER)
+    {
         return;
     }
     let (of, to) = (first.describe(), value.describe());
@@ -201,7 +237,10 @@ fn keeps_kind(
     }
     let text = format!("the function of `{operator}` gets {of} first and gives {to}");
     found.add("reducer-kind", module.facts.tree.span(step), text);
-    found.help("it is called with its own result: that has to be of the kind of its first argument".to_owned());
+    found.help(
+        "it is called with its own result: that has to be of the kind of its first argument"
+            .to_owned(),
+    );
 }
 
 fn returns_stream(module: &Module<'_, '_>, function: FunctionId, found: &mut Findings) {
@@ -227,7 +266,11 @@ fn returns_stream(module: &Module<'_, '_>, function: FunctionId, found: &mut Fin
                 Some(_) => continue,
             },
         };
-        found.add("stream-result", span, format!("{what}: the aggregation fails"));
+        found.add(
+            "stream-result",
+            span,
+            format!("{what}: the aggregation fails"),
+        );
         found.help("write `return` before the operators".to_owned());
     }
 }

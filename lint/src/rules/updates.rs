@@ -31,7 +31,10 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
         let span = facts.tree.span(update);
         let text = "if there is no such record, nothing is stored and nobody is told";
         found.add("unchecked-update", span, text);
-        found.help("ask `aerospike:exists` first, or look at the result: it is 0 when all went well".to_owned());
+        found.help(
+            "ask `aerospike:exists` first, or look at the result: it is 0 when all went well"
+                .to_owned(),
+        );
     }
 }
 
@@ -45,8 +48,16 @@ fn careful(module: &Module<'_, '_>) -> BTreeSet<FunctionId> {
                 .into_iter()
                 .any(|method| module.is_method(id, method).is_some()),
             Shape::Call { callee, .. } => facts.path(*callee).is_some_and(|path| {
-                matches!(path.as_str(), "record.numbins" | "record.gen" | "record.size" | "record.key" | "record.ttl"
-                    | "record.last_update_time" | "record.bin_names")
+                matches!(
+                    path.as_str(),
+                    "record.numbins"
+                        | "record.gen"
+                        | "record.size"
+                        | "record.key"
+                        | "record.ttl"
+                        | "record.last_update_time"
+                        | "record.bin_names"
+                )
             }),
             // A bin that is looked at: without a record it is nil.
             Shape::Index { object, .. } => {
@@ -67,7 +78,12 @@ fn careful(module: &Module<'_, '_>) -> BTreeSet<FunctionId> {
             },
             _ => false,
         });
-        if from_bin && local.reads.iter().any(|read| facts.scopes.is_looked_at(*read)) {
+        if from_bin
+            && local
+                .reads
+                .iter()
+                .any(|read| facts.scopes.is_looked_at(*read))
+        {
             careful.insert(local.function);
         }
     }

@@ -26,7 +26,9 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
             continue;
         }
         let consequence = match facts.kinds(*object) {
-            Kinds::RECORD if kinds == Kinds::RECORD => "a bin cannot hold a record: the update fails",
+            Kinds::RECORD if kinds == Kinds::RECORD => {
+                "a bin cannot hold a record: the update fails"
+            }
             Kinds::RECORD => "a bin cannot hold it: the assignment fails",
             Kinds::LIST => "a list cannot hold it: the assignment does nothing",
             Kinds::MAP => "a map cannot hold it: the assignment removes the key",
@@ -58,21 +60,35 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
             && facts.kinds(*value).is_surely(UNSUPPORTED)
         {
             let kinds = facts.kinds(*value);
-            report(kinds, facts.tree.span(*value), "a list cannot hold it: the call does nothing", found);
+            report(
+                kinds,
+                facts.tree.span(*value),
+                "a list cannot hold it: the call does nothing",
+                found,
+            );
         }
     }
     results(module, found);
 }
 
 fn report(kinds: Kinds, span: Span, consequence: &str, found: &mut Findings) {
-    found.add("unsupported-value", span, format!("this is {}: {consequence}", kinds.describe()));
+    found.add(
+        "unsupported-value",
+        span,
+        format!("this is {}: {consequence}", kinds.describe()),
+    );
     if kinds == Kinds::TABLE {
         found.help("write `list{…}` or `map{…}`".to_owned());
     }
 }
 
 /// `list{…}`, `map{…}`
-fn constructor(module: &Module<'_, '_>, path: &str, arguments: &[ExpressionId], found: &mut Findings) {
+fn constructor(
+    module: &Module<'_, '_>,
+    path: &str,
+    arguments: &[ExpressionId],
+    found: &mut Findings,
+) {
     let facts = &module.facts;
     let Some(Shape::Table(fields)) = arguments.first().map(|first| facts.tree.shape(*first)) else {
         return;

@@ -1,6 +1,6 @@
 //! The walk that finds what names mean.
 
-use super::{Global, Local, LocalId, Origin, Scopes, Use, Value};
+use super::{Local, LocalId, Origin, Scopes, Use, Value};
 use crate::syntax::tree::{
     Action, Binary, Block, ExpressionId, FunctionId, MAIN, Name, Shape, Statement, Tree, Unary,
 };
@@ -24,10 +24,12 @@ pub(super) struct Walk<'t, 's> {
 
 impl<'t, 's> Walk<'t, 's> {
     pub(super) fn new(tree: &'t Tree<'s>) -> Self {
-        let mut scopes = Scopes::default();
-        scopes.local_of = vec![None; tree.expressions.len()];
-        scopes.function_of = vec![MAIN; tree.expressions.len()];
-        scopes.around = vec![MAIN; tree.functions.len()];
+        let scopes = Scopes {
+            local_of: vec![None; tree.expressions.len()],
+            function_of: vec![MAIN; tree.expressions.len()],
+            around: vec![MAIN; tree.functions.len()],
+            ..Scopes::default()
+        };
         Self {
             tree,
             scopes,
@@ -116,7 +118,7 @@ impl<'t, 's> Walk<'t, 's> {
             expression: id,
             function: self.function,
         };
-        let global = self.scopes.globals.entry(name).or_insert_with(Global::default);
+        let global = self.scopes.globals.entry(name).or_default();
         match value {
             Some(value) => global.writes.push((place, value)),
             None => global.reads.push(place),
@@ -146,7 +148,11 @@ impl<'t, 's> Walk<'t, 's> {
             } => {
                 self.expressions(values);
                 self.statement = names.first().map_or(0, |name| name.span.start);
-                let origin = if *attribute { Origin::Attribute } else { Origin::Variable };
+                let origin = if *attribute {
+                    Origin::Attribute
+                } else {
+                    Origin::Variable
+                };
                 for (place, name) in names.iter().enumerate() {
                     self.declare(*name, origin, self.value_at(values, place));
                 }
@@ -278,6 +284,41 @@ impl<'t, 's> Walk<'t, 's> {
         self.expression(id);
     }
 
+    /// Operands whose value is only looked at: whether it is nil, or as what decides for another value.
+    fn look_at_operands(
+        &mut self,
+        id: ExpressionId,
+        operator: Binary,
+        left: ExpressionId,
+        right: ExpressionId,
+    ) {
+        let is_nil = |id| matches!(self.tree.shape(id), Shape::Nil);
+        let is_looked_at = self.scopes.looked_at.contains(&id);
+        match operator {
+            Binary::And | Binary::Or => {
+                self.look_at(left);
+                // `table.unpack or unpack`
+                if is_looked_at
+                    || operator == Binary::Or && self.last_name(left) == self.last_name(right)
+                {
+                    self.look_at(right);
+                }
+            }
+            Binary::Equality if is_nil(right) => self.look_at(left),
+            Binary::Equality if is_nil(left) => self.look_at(right),
+            _ => {}
+        }
+    }
+
+    /// The name of a variable or field.
+    fn last_name(&self, id: ExpressionId) -> Option<&[u8]> {
+        match self.tree.shape(id) {
+            Shape::Name(name) => Some(name.as_bytes()),
+            Shape::Index { key, .. } => self.tree.text(*key),
+            _ => None,
+        }
+    }
+
     fn look_at(&mut self, id: ExpressionId) {
         self.scopes.looked_at.insert(id);
         let bare = self.tree.bare(id);
@@ -301,7 +342,10 @@ impl<'t, 's> Walk<'t, 's> {
             }
             Shape::Call { callee, arguments } => {
                 self.expression(*callee);
-                let looks = matches!(tree.shape(*callee), Shape::Name("type" | "tostring" | "pcall"));
+                let looks = matches!(
+                    tree.shape(*callee),
+                    Shape::Name("type" | "tostring" | "pcall")
+                );
                 for argument in arguments {
                     if looks {
                         self.look_at(*argument);
@@ -321,10 +365,7 @@ impl<'t, 's> Walk<'t, 's> {
                 left,
                 right,
             } => {
-                if matches!(operator, Binary::And | Binary::Or | Binary::Equality) {
-                    self.look_at(*left);
-                    self.look_at(*right);
-                }
+                self.look_at_operands(id, *operator, *left, *right);
                 self.expression(*left);
                 self.expression(*right);
             }

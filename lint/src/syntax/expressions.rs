@@ -232,7 +232,9 @@ impl<'s> Parser<'s> {
                 None
             };
             let value = self.expression()?;
-            height = height.max(self.height(&[value])).max(self.height(key.as_slice()));
+            height = height
+                .max(self.height(&[value]))
+                .max(self.height(key.as_slice()));
             fields.push(Field { key, value });
             if !self.take(",")? && !self.take(";")? {
                 break;

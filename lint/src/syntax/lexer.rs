@@ -95,7 +95,10 @@ impl<'s> Lexer<'s> {
                     if text::long_level(self.rest()).is_some() {
                         self.long()?;
                     } else {
-                        let line = self.rest().iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+                        let line = self
+                            .rest()
+                            .iter()
+                            .position(|byte| matches!(byte, b'\n' | b'\r'));
                         self.at = line.map_or(self.source.len(), |length| self.at + length);
                     }
                     let before = self.source.get(..start).unwrap_or_default();

@@ -103,7 +103,13 @@ mod tests {
             ("x = [[", Why::Unfinished),
             ("local a <static", Why::Unexpected),
         ] {
-            assert_eq!(parse(source.as_bytes()).map(|_| ()).map_err(|refusal| refusal.why), Err(why), "{source}");
+            assert_eq!(
+                parse(source.as_bytes())
+                    .map(|_| ())
+                    .map_err(|refusal| refusal.why),
+                Err(why),
+                "{source}"
+            );
         }
     }
 
@@ -120,12 +126,22 @@ mod tests {
             format!("return {}{}", "{".repeat(deep), "}".repeat(deep)),
             "do ".repeat(deep),
             // Each function within a chain of calls, and a chain in each.
-            format!("return f{}", format!("{}(function() return f", "()".repeat(500)).repeat(150)),
+            format!(
+                "return f{}",
+                format!("{}(function() return f", "()".repeat(500)).repeat(150)
+            ),
             "local function f() ".repeat(deep),
             "if a then else ".repeat(deep),
         ] {
-            let refused = parse(source.as_bytes()).map(|_| ()).map_err(|refusal| refusal.why);
-            assert_eq!(refused, Err(Why::Deep), "{}", source.get(..20).unwrap_or_default());
+            let refused = parse(source.as_bytes())
+                .map(|_| ())
+                .map_err(|refusal| refusal.why);
+            assert_eq!(
+                refused,
+                Err(Why::Deep),
+                "{}",
+                source.get(..20).unwrap_or_default()
+            );
         }
         let chain = format!("return 1{}", "+1".repeat(MOST_HEIGHT as usize - 2));
         assert!(parse(chain.as_bytes()).is_ok());

@@ -56,7 +56,8 @@ pub(crate) fn of_string(text: &[u8]) -> Option<Number> {
 
 fn decimal(text: &str) -> Option<Number> {
     let numeric = |byte: u8| byte.is_ascii_digit() || b".eE+-".contains(&byte);
-    if !text.bytes().all(numeric) || !text.bytes().next()?.is_ascii_digit() && !text.starts_with('.')
+    if !text.bytes().all(numeric)
+        || !text.bytes().next()?.is_ascii_digit() && !text.starts_with('.')
     {
         return None;
     }
@@ -80,7 +81,9 @@ fn hexadecimal(digits: &str) -> Option<Number> {
     if exponent.is_none() && !mantissa.contains('.') {
         let mut value = 0_i64;
         for digit in whole.chars() {
-            value = value.wrapping_mul(16).wrapping_add(digit.to_digit(16)?.into());
+            value = value
+                .wrapping_mul(16)
+                .wrapping_add(digit.to_digit(16)?.into());
         }
         return Some(Number::Integer(value));
     }
@@ -109,7 +112,11 @@ mod tests {
             ("0xff", 4, Some(Number::Integer(255))),
             ("0xffffffffffffffff", 18, Some(Number::Integer(-1))),
             ("0xA.8p1", 7, Some(Number::Float(21.0))),
-            ("9223372036854775808", 19, Some(Number::Float(9_223_372_036_854_775_808.0))),
+            (
+                "9223372036854775808",
+                19,
+                Some(Number::Float(9_223_372_036_854_775_808.0)),
+            ),
             ("12abc", 5, None),
             ("1e", 2, None),
             ("0x", 2, None),

@@ -2,7 +2,8 @@
 
 use super::lexer::{Lexer, Token};
 use super::tree::{
-    Action, Block, Expression, ExpressionId, Function, FunctionId, Name, Shape, Span, Statement, Tree,
+    Action, Block, Expression, ExpressionId, Function, FunctionId, Name, Shape, Span, Statement,
+    Tree,
 };
 use super::{MOST_LEVELS, Refusal, Why};
 
@@ -93,7 +94,11 @@ impl<'s> Parser<'s> {
     }
 
     pub(super) fn expect(&mut self, sign: &str) -> Result<()> {
-        if self.take(sign)? { Ok(()) } else { self.unexpected() }
+        if self.take(sign)? {
+            Ok(())
+        } else {
+            self.unexpected()
+        }
     }
 
     pub(super) fn unexpected<T>(&self) -> Result<T> {
@@ -117,7 +122,6 @@ impl<'s> Parser<'s> {
             _ => self.unexpected(),
         }
     }
-
 
     // Depth
 
@@ -390,7 +394,12 @@ impl<'s> Parser<'s> {
         while self.take(",")? {
             targets.push(self.suffixed()?);
         }
-        let fits = |target: &ExpressionId| matches!(self.tree.shape(*target), Shape::Name(_) | Shape::Index { .. });
+        let fits = |target: &ExpressionId| {
+            matches!(
+                self.tree.shape(*target),
+                Shape::Name(_) | Shape::Index { .. }
+            )
+        };
         if !targets.iter().all(fits) {
             return self.unexpected();
         }
@@ -401,7 +410,12 @@ impl<'s> Parser<'s> {
 
     // The tree
 
-    pub(super) fn add(&mut self, shape: Shape<'s>, span: Span, height: u32) -> Result<ExpressionId> {
+    pub(super) fn add(
+        &mut self,
+        shape: Shape<'s>,
+        span: Span,
+        height: u32,
+    ) -> Result<ExpressionId> {
         if height > super::MOST_HEIGHT {
             return Err(Refusal {
                 span,
@@ -430,10 +444,21 @@ impl<'s> Parser<'s> {
     }
 
     /// `object.key`
-    pub(super) fn add_field(&mut self, object: ExpressionId, key: Name<'s>) -> Result<ExpressionId> {
+    pub(super) fn add_field(
+        &mut self,
+        object: ExpressionId,
+        key: Name<'s>,
+    ) -> Result<ExpressionId> {
         let key_id = self.add(Shape::Text(key.text.as_bytes().into()), key.span, 0)?;
         let span = self.tree.span(object).to(key.span);
         let height = self.height(&[object]) + 1;
-        self.add(Shape::Index { object, key: key_id }, span, height)
+        self.add(
+            Shape::Index {
+                object,
+                key: key_id,
+            },
+            span,
+            height,
+        )
     }
 }

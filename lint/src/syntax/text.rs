@@ -72,7 +72,10 @@ fn escape(text: &[u8], content: &mut Vec<u8>) -> Option<usize> {
         b'\\' | b'"' | b'\'' => *first,
         b'\n' | b'\r' => {
             content.push(b'\n');
-            let pair = matches!((first, rest.first()), (b'\n', Some(b'\r')) | (b'\r', Some(b'\n')));
+            let pair = matches!(
+                (first, rest.first()),
+                (b'\n', Some(b'\r')) | (b'\r', Some(b'\n'))
+            );
             return Some(1 + usize::from(pair));
         }
         b'z' => {
@@ -95,12 +98,20 @@ fn escape(text: &[u8], content: &mut Vec<u8>) -> Option<usize> {
                 return None;
             }
             let digits = digits.trim_start_matches('0');
-            let code = u64::from_str_radix(if digits.is_empty() { "0" } else { digits }, 16).ok()?;
-            encode(u32::try_from(code).ok().filter(|code| *code < 1 << 31)?, content);
+            let code =
+                u64::from_str_radix(if digits.is_empty() { "0" } else { digits }, 16).ok()?;
+            encode(
+                u32::try_from(code).ok().filter(|code| *code < 1 << 31)?,
+                content,
+            );
             return (length > 0).then_some(length + 3);
         }
         b'0'..=b'9' => {
-            let length = text.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+            let length = text
+                .iter()
+                .take(3)
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
             let digits = std::str::from_utf8(text.get(..length)?).ok()?;
             content.push(digits.parse().ok()?);
             return Some(length);
@@ -152,7 +163,11 @@ mod tests {
             ("\"\\", None),
         ] {
             let read = quoted(text.as_bytes(), b'"').ok();
-            assert_eq!(read.as_ref().map(|(_, content)| &content[..]), content, "{text}");
+            assert_eq!(
+                read.as_ref().map(|(_, content)| &content[..]),
+                content,
+                "{text}"
+            );
         }
         for (text, content) in [
             ("[[a]]", Some(&b"a"[..])),
@@ -161,7 +176,11 @@ mod tests {
             ("[=[a]]", None),
         ] {
             let read = long(text.as_bytes());
-            assert_eq!(read.as_ref().map(|(_, content)| &content[..]), content, "{text}");
+            assert_eq!(
+                read.as_ref().map(|(_, content)| &content[..]),
+                content,
+                "{text}"
+            );
         }
     }
 }

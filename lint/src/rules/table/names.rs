@@ -67,8 +67,13 @@ pub(super) const RULES: &[Rule] = &[
         title: "Something of the large data types, which are gone.",
         page: "Large lists, maps, sets and stacks (`llist`, `lmap`, `lset`, `lstack`), their subrecords and their libraries went with server \
                3.15. Lists and maps in bins, and the operations on them, take their place.",
-        fires: &["local llist = require(\"llist\")\nreturn llist", "function f(rec)\n  aerospike:create_subrec(rec)\nend"],
-        quiet: &["function f(rec)\n  local l = rec.l or list()\n  list.append(l, 1)\n  rec.l = l\n  return aerospike:update(rec)\nend"],
+        fires: &[
+            "local llist = require(\"llist\")\nreturn llist",
+            "function f(rec)\n  aerospike:create_subrec(rec)\nend",
+        ],
+        quiet: &[
+            "function f(rec)\n  local l = rec.l or list()\n  list.append(l, 1)\n  rec.l = l\n  return aerospike:update(rec)\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -91,7 +96,10 @@ pub(super) const RULES: &[Rule] = &[
         title: "A call writes a global.",
         page: "Globals belong to a Lua state, of which a node has many: what one call leaves, another may find or not, and which one is \
                chance. `asd` takes such changes away when the call ends. Write `local`, or keep it in the record.",
-        fires: &["function f(rec)\n  count = 1\n  return count\nend", "seen = 0\nfunction f(rec)\n  seen = seen + 1\n  return seen\nend"],
+        fires: &[
+            "function f(rec)\n  count = 1\n  return count\nend",
+            "seen = 0\nfunction f(rec)\n  seen = seen + 1\n  return seen\nend",
+        ],
         quiet: &["local limit = 10\nfunction f(rec)\n  local count = limit\n  return count\nend"],
         fixes: false,
     },
@@ -114,7 +122,9 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  local list = rec.l\n  list.append(list, 1)\n  rec.l = list\n  return aerospike:update(rec)\nend",
             "function f(rec)\n  local total = 0\n  if rec.a then\n    local total = rec.a\n    info(\"%d\", total)\n  end\n  return total\nend",
         ],
-        quiet: &["function f(rec)\n  local items = rec.l\n  list.append(items, 1)\n  rec.l = items\n  return aerospike:update(rec)\nend"],
+        quiet: &[
+            "function f(rec)\n  local items = rec.l\n  list.append(items, 1)\n  rec.l = items\n  return aerospike:update(rec)\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -123,8 +133,13 @@ pub(super) const RULES: &[Rule] = &[
         title: "A local that nothing reads.",
         page: "It is left over, or another name was meant where it should have been used. Names that begin with `_` are not reported, nor are \
                parameters, loop variables, and some of several results.",
-        fires: &["function f(rec)\n  local count = 1\n  return 2\nend", "local function helper(x) return x end\nfunction f(rec) return 1 end"],
-        quiet: &["function f(rec)\n  local ok, reason = pcall(error, \"x\")\n  local _unused = 1\n  return ok\nend"],
+        fires: &[
+            "function f(rec)\n  local count = 1\n  return 2\nend",
+            "local function helper(x) return x end\nfunction f(rec) return 1 end",
+        ],
+        quiet: &[
+            "function f(rec)\n  local ok, reason = pcall(error, \"x\")\n  local _unused = 1\n  return ok\nend",
+        ],
         fixes: false,
     },
 ];

@@ -9,8 +9,13 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Error,
         title: "A function of Aerospike's or Lua's is called without an argument that it needs.",
         page: "Some fail (`aerospike:update()`), some do nothing without a word (`list.append(l)`), some answer nil.",
-        fires: &["function f(rec)\n  aerospike:remove()\nend", "function f(rec)\n  local l = list()\n  list.append(l)\n  return l\nend"],
-        quiet: &["function f(rec, ...)\n  local l = list()\n  list.append(l, ...)\n  return l\nend"],
+        fires: &[
+            "function f(rec)\n  aerospike:remove()\nend",
+            "function f(rec)\n  local l = list()\n  list.append(l)\n  return l\nend",
+        ],
+        quiet: &[
+            "function f(rec, ...)\n  local l = list()\n  list.append(l, ...)\n  return l\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -18,8 +23,14 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Warning,
         title: "A function of Aerospike's or Lua's is called with more arguments than it takes.",
         page: "What is too much is ignored, or makes the function do nothing: `bytes(1, 2)` and `geojson(a, b)` give nil.",
-        fires: &["function f(rec)\n  return aerospike:exists(rec, 1)\nend", "function f(rec)\n  return list.size(rec.l, 2)\nend"],
-        quiet: &["function f(rec)\n  return aerospike:exists(rec)\nend", "function f(rec)\n  return math.max(1, 2, 3, 4)\nend"],
+        fires: &[
+            "function f(rec)\n  return aerospike:exists(rec, 1)\nend",
+            "function f(rec)\n  return list.size(rec.l, 2)\nend",
+        ],
+        quiet: &[
+            "function f(rec)\n  return aerospike:exists(rec)\nend",
+            "function f(rec)\n  return math.max(1, 2, 3, 4)\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -34,7 +45,10 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  local l = list{ 1, 2 }\n  for _, v in pairs(l) do info(\"%s\", v) end\nend",
             "function f(rec)\n  local l = list()\n  list:append(l, 1)\n  return l\nend",
         ],
-        quiet: &["function f(rec, l)\n  return list.size(l)\nend", "function f(rec)\n  return string.rep(\"x\", \"3\")\nend"],
+        quiet: &[
+            "function f(rec, l)\n  return list.size(l)\nend",
+            "function f(rec)\n  return string.rep(\"x\", \"3\")\nend",
+        ],
         fixes: true,
     },
     Rule {
@@ -50,7 +64,10 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  return #rec\nend",
             "function f(rec)\n  return 1 < \"2\"\nend",
         ],
-        quiet: &["function f(rec)\n  local n\n  if rec.a then n = 1 else n = 2 end\n  return n + 1\nend", "function f(rec, l)\n  for v in list.iterator(l) do info(\"%s\", v) end\nend"],
+        quiet: &[
+            "function f(rec)\n  local n\n  if rec.a then n = 1 else n = 2 end\n  return n + 1\nend",
+            "function f(rec, l)\n  for v in list.iterator(l) do info(\"%s\", v) end\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -58,8 +75,14 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Error,
         title: "The name of a bin is longer than 15 bytes.",
         page: "Such a bin reads nil, and what is written to it is lost without an error, but for a line in the server's log.",
-        fires: &["function f(rec)\n  rec.a_name_of_16_byt = 1\n  return aerospike:update(rec)\nend", "function f(record)\n  return record[\"much too long a name\"]\nend"],
-        quiet: &["function f(rec)\n  rec.a_name_of_15_by = 1\n  return aerospike:update(rec)\nend", "function f(m)\n  return m.some_name_that_is_a_key\nend"],
+        fires: &[
+            "function f(rec)\n  rec.a_name_of_16_byt = 1\n  return aerospike:update(rec)\nend",
+            "function f(record)\n  return record[\"much too long a name\"]\nend",
+        ],
+        quiet: &[
+            "function f(rec)\n  rec.a_name_of_15_by = 1\n  return aerospike:update(rec)\nend",
+            "function f(m)\n  return m.some_name_that_is_a_key\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -73,7 +96,9 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  return list{ { 1 }, { 2 } }\nend",
             "function f(rec)\n  local l = list()\n  list.append(l, { 1 })\n  return l\nend",
         ],
-        quiet: &["function f(rec)\n  rec.l = list{ list{ 1 }, map{ a = 1 } }\n  return aerospike:update(rec)\nend"],
+        quiet: &[
+            "function f(rec)\n  rec.l = list{ list{ 1 }, map{ a = 1 } }\n  return aerospike:update(rec)\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -82,8 +107,14 @@ pub(super) const RULES: &[Rule] = &[
         title: "A function that clients call returns what cannot be sent.",
         page: "A Lua table, a function or a record reaches the client as nil, without an error. Return a `list{…}` or a `map{…}`. Functions that \
                the module itself uses are not reported.",
-        fires: &["function f(rec)\n  return { 1, 2 }\nend", "function f(rec)\n  local names = record.bin_names(rec)\n  return names\nend"],
-        quiet: &["function f(rec)\n  return list{ 1, 2 }\nend", "function make() return { 1 } end\nfunction f(rec) return make()[1] end"],
+        fires: &[
+            "function f(rec)\n  return { 1, 2 }\nend",
+            "function f(rec)\n  local names = record.bin_names(rec)\n  return names\nend",
+        ],
+        quiet: &[
+            "function f(rec)\n  return list{ 1, 2 }\nend",
+            "function make() return { 1 } end\nfunction f(rec) return make()[1] end",
+        ],
         fixes: false,
     },
     Rule {
@@ -105,7 +136,9 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Warning,
         title: "A function takes more than 50 arguments.",
         page: "Servers warn from 20 arguments on, and clients' limits differ. Take a list or a map.",
-        fires: &["function f(rec, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20, a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, a35, a36, a37, a38, a39, a40, a41, a42, a43, a44, a45, a46, a47, a48, a49, a50, a51)\n  return a51\nend"],
+        fires: &[
+            "function f(rec, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20, a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, a35, a36, a37, a38, a39, a40, a41, a42, a43, a44, a45, a46, a47, a48, a49, a50, a51)\n  return a51\nend",
+        ],
         quiet: &["function f(rec, ...)\n  return select(\"#\", ...)\nend"],
         fixes: false,
     },
@@ -115,7 +148,11 @@ pub(super) const RULES: &[Rule] = &[
         title: "A format of `info()` and its siblings, or of `string.format`, that fails.",
         page: "The call fails, with an error that points into the server's own Lua, when the format has a conversion that Lua does not know \
                (`100%`, `%y`), wants more values than are passed, or gets one of the wrong kind.",
-        fires: &["function f(rec)\n  info(\"100% done\")\nend", "function f(rec)\n  warn(\"%s of %s\", rec.a)\nend", "function f(rec)\n  info(\"%d\", \"three\")\nend"],
+        fires: &[
+            "function f(rec)\n  info(\"100% done\")\nend",
+            "function f(rec)\n  warn(\"%s of %s\", rec.a)\nend",
+            "function f(rec)\n  info(\"%d\", \"three\")\nend",
+        ],
         quiet: &["function f(rec)\n  info(\"100%% of %d, %s\", 3, rec.a)\nend"],
         fixes: false,
     },

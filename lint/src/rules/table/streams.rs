@@ -14,7 +14,9 @@ pub(super) const RULES: &[Rule] = &[
             "local function value(rec)\n  if rec.a then return rec.a end\nend\nfunction f(s)\n  return s : map(value)\nend",
             "local function add(total, value)\n  total = total + value\nend\nfunction f(s)\n  return s : aggregate(0, add)\nend",
         ],
-        quiet: &["local function has(rec) return rec.a ~= nil end\nlocal function value(rec) return rec.a end\nlocal function add(a, b) return a + b end\nfunction f(s)\n  return s : filter(has) : map(value) : reduce(add)\nend"],
+        quiet: &[
+            "local function has(rec) return rec.a ~= nil end\nlocal function value(rec) return rec.a end\nlocal function add(a, b) return a + b end\nfunction f(s)\n  return s : filter(has) : map(value) : reduce(add)\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -26,7 +28,9 @@ pub(super) const RULES: &[Rule] = &[
             "local function one(rec) return 1 end\nlocal function join(a, b)\n  return map{ sum = a }\nend\nfunction f(s)\n  return s : map(one) : reduce(join)\nend",
             "local function add(groups, rec)\n  return 1\nend\nfunction f(s)\n  return s : aggregate(map(), add)\nend",
         ],
-        quiet: &["local function one(rec) return 1 end\nlocal function join(a, b) return a + b end\nfunction f(s)\n  return s : map(one) : reduce(join)\nend"],
+        quiet: &[
+            "local function one(rec) return 1 end\nlocal function join(a, b) return a + b end\nfunction f(s)\n  return s : map(one) : reduce(join)\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -35,7 +39,9 @@ pub(super) const RULES: &[Rule] = &[
         title: "A stream UDF does not return its stream.",
         page: "The operators are run on what the function returns. Without it the aggregation fails.",
         fires: &["local function one(rec) return 1 end\nfunction f(s)\n  s : map(one)\nend"],
-        quiet: &["local function one(rec) return 1 end\nfunction f(s)\n  local t = s : map(one)\n  return t\nend"],
+        quiet: &[
+            "local function one(rec) return 1 end\nfunction f(s)\n  local t = s : map(one)\n  return t\nend",
+        ],
         fixes: false,
     },
     Rule {
@@ -44,8 +50,12 @@ pub(super) const RULES: &[Rule] = &[
         title: "A function of a stream's operator writes to its record.",
         page: "Records of an aggregation are read-only: bins keep what they had, `aerospike:update` answers 1, and nobody is told. Write with a \
                record UDF, over a query in the background if there are many.",
-        fires: &["local function mark(rec)\n  rec.seen = 1\n  aerospike:update(rec)\n  return 1\nend\nfunction f(s)\n  return s : map(mark)\nend"],
-        quiet: &["local function value(rec) return rec.a or 0 end\nfunction f(s)\n  return s : map(value)\nend"],
+        fires: &[
+            "local function mark(rec)\n  rec.seen = 1\n  aerospike:update(rec)\n  return 1\nend\nfunction f(s)\n  return s : map(mark)\nend",
+        ],
+        quiet: &[
+            "local function value(rec) return rec.a or 0 end\nfunction f(s)\n  return s : map(value)\nend",
+        ],
         fixes: false,
     },
 ];

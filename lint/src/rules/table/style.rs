@@ -13,6 +13,9 @@ pub(super) const RULES: &[Rule] = &[Rule {
         "function f(rec)\n  error(\"no\")\n  return 1\nend",
         "function f(rec)\n  if rec.a then return 1 else return 2 end\n  return 3\nend",
     ],
-    quiet: &["function f(rec)\n  if rec.a then return 1 end\n  return 2\nend", "function f(rec)\n  while true do if rec.a then break end end\n  return 1\nend"],
+    quiet: &[
+        "function f(rec)\n  if rec.a then return 1 end\n  return 2\nend",
+        "function f(rec)\n  while true do if rec.a then break end end\n  return 1\nend",
+    ],
     fixes: false,
 }];

@@ -20,7 +20,10 @@ pub(super) const RULES: &[Rule] = &[
             "local x = 12abc",
             "#!/usr/bin/lua\nfunction f(rec) return 1 end",
         ],
-        quiet: &["function f(rec)\n  do return 1 end\nend", "for i = 1, 3 do if i > 2 then break end end"],
+        quiet: &[
+            "function f(rec)\n  do return 1 end\nend",
+            "for i = 1, 3 do if i > 2 then break end end",
+        ],
         fixes: false,
     },
     Rule {
@@ -49,7 +52,11 @@ pub(super) const RULES: &[Rule] = &[
         page: "File names have letters, digits and `._$-`, at most 127 bytes, do not begin with a dot, and end in `.lua`. A name \
                with another dot is registered by some servers, but its functions are never found: Lua takes the dot for a \
                directory.",
-        fires: &["-- file: my.module.lua\nreturn 1", "-- file: my module.lua\nreturn 1", "-- file: module.txt\nreturn 1"],
+        fires: &[
+            "-- file: my.module.lua\nreturn 1",
+            "-- file: my module.lua\nreturn 1",
+            "-- file: module.txt\nreturn 1",
+        ],
         quiet: &["-- file: my-module_2.lua\nreturn 1"],
         fixes: false,
     },
@@ -58,7 +65,10 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Warning,
         title: "A comment that is to let something pass lets nothing pass.",
         page: "It is `-- asudf: allow ID REASON`: with the id of a rule, and a reason for who reads it next.",
-        fires: &["local x = 1 -- asudf: allow unused-local", "-- asudf: allow no-such-rule because\nreturn 1"],
+        fires: &[
+            "local x = 1 -- asudf: allow unused-local",
+            "-- asudf: allow no-such-rule because\nreturn 1",
+        ],
         quiet: &["local x = 1 -- asudf: allow unused-local kept for the next version"],
         fixes: false,
     },
@@ -78,8 +88,12 @@ pub(super) const RULES: &[Rule] = &[
         page: "Registering the module fails if the other is not registered before it; a call fails with `UDF: Execution Error 1` \
                when it is removed later. Modules that are on the cluster but not in the project are named in `asudf.toml`: \
                `[modules] known = [\"name\"]`.",
-        fires: &["-- file: a.lua\nlocal b = require(\"bb\")\nfunction f(rec) return b.x end\n-- file: b.lua\nreturn { x = 1 }"],
-        quiet: &["-- file: a.lua\nlocal b = require(\"b\")\nfunction f(rec) return b.x end\n-- file: b.lua\nreturn { x = 1 }"],
+        fires: &[
+            "-- file: a.lua\nlocal b = require(\"bb\")\nfunction f(rec) return b.x end\n-- file: b.lua\nreturn { x = 1 }",
+        ],
+        quiet: &[
+            "-- file: a.lua\nlocal b = require(\"b\")\nfunction f(rec) return b.x end\n-- file: b.lua\nreturn { x = 1 }",
+        ],
         fixes: false,
     },
     Rule {
@@ -92,7 +106,9 @@ pub(super) const RULES: &[Rule] = &[
             "-- file: a.lua\nlocal b = require(\"b\")\nfunction f(rec) return b end\n-- file: b.lua\nlocal a = require(\"a\")\nreturn { a = a }",
             "-- file: a.lua\nlocal a = require(\"a\")\nreturn { a = a }",
         ],
-        quiet: &["-- file: a.lua\nlocal b = require(\"b\")\nfunction f(rec) return b end\n-- file: b.lua\nreturn 1"],
+        quiet: &[
+            "-- file: a.lua\nlocal b = require(\"b\")\nfunction f(rec) return b end\n-- file: b.lua\nreturn 1",
+        ],
         fixes: false,
     },
     Rule {
@@ -101,8 +117,15 @@ pub(super) const RULES: &[Rule] = &[
         title: "A module is required by a path or file name.",
         page: "Modules are required by their names, without directory and without `.lua`: `require(\"helpers\")`. A dot stands for a \
                directory, and the server has none.",
-        fires: &["local h = require(\"lib/helpers\")\nreturn h", "local h = require(\"helpers.lua\")\nreturn h", "local h = require(\"lib.helpers\")\nreturn h"],
-        quiet: &["local h = require(\"helpers\")\nreturn h", "local t = require(\"table\")\nreturn t"],
+        fires: &[
+            "local h = require(\"lib/helpers\")\nreturn h",
+            "local h = require(\"helpers.lua\")\nreturn h",
+            "local h = require(\"lib.helpers\")\nreturn h",
+        ],
+        quiet: &[
+            "local h = require(\"helpers\")\nreturn h",
+            "local t = require(\"table\")\nreturn t",
+        ],
         fixes: false,
     },
     Rule {
@@ -111,8 +134,13 @@ pub(super) const RULES: &[Rule] = &[
         title: "A line is logged while the module is loaded.",
         page: "The object `aerospike` is there during calls only, and `info()`, `warn()`, `debug()` and `trace()` need it. The module \
                cannot be registered: `attempt to index a nil value (global 'aerospike')`.",
-        fires: &["info(\"loaded\")", "local started = aerospike:get_current_time()\nreturn started"],
-        quiet: &["local function log(text) info(\"%s\", text) end\nfunction f(rec) log(\"called\") end"],
+        fires: &[
+            "info(\"loaded\")",
+            "local started = aerospike:get_current_time()\nreturn started",
+        ],
+        quiet: &[
+            "local function log(text) info(\"%s\", text) end\nfunction f(rec) log(\"called\") end",
+        ],
         fixes: false,
     },
     Rule {
@@ -121,7 +149,9 @@ pub(super) const RULES: &[Rule] = &[
         title: "The globals get a metatable.",
         page: "Modules in the manner of `strict.lua` make reading an undefined global an error. The server itself reads and writes \
                globals around each call: on the real server, the first call ends the whole node.",
-        fires: &["setmetatable(_G, { __index = function(_, name) error(\"undefined \" .. name) end })"],
+        fires: &[
+            "setmetatable(_G, { __index = function(_, name) error(\"undefined \" .. name) end })",
+        ],
         quiet: &["local t = setmetatable({}, { __index = _G })\nreturn t"],
         fixes: false,
     },

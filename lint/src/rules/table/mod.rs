@@ -29,10 +29,16 @@ pub struct Rule {
 
 /// All rules, by id.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    let mut all: Vec<&Rule> = [whole::RULES, names::RULES, records::RULES, streams::RULES, style::RULES]
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut all: Vec<&Rule> = [
+        whole::RULES,
+        names::RULES,
+        records::RULES,
+        streams::RULES,
+        style::RULES,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     all.sort_by_key(|rule| rule.id);
     all.into_iter()
 }
@@ -40,17 +46,29 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 /// The rule of this id.
 #[must_use]
 pub fn rule(id: &str) -> Option<&'static Rule> {
-    [whole::RULES, names::RULES, records::RULES, streams::RULES, style::RULES]
-        .into_iter()
-        .flatten()
-        .find(|rule| rule.id == id)
+    [
+        whole::RULES,
+        names::RULES,
+        records::RULES,
+        streams::RULES,
+        style::RULES,
+    ]
+    .into_iter()
+    .flatten()
+    .find(|rule| rule.id == id)
 }
 
 impl Rule {
     /// The page of the rule, for people at a terminal.
     #[must_use]
     pub fn explain(&self) -> String {
-        let mut text = format!("{} ({})\n{}\n\n{}\n", self.id, self.level.name(), self.title, self.page.trim());
+        let mut text = format!(
+            "{} ({})\n{}\n\n{}\n",
+            self.id,
+            self.level.name(),
+            self.title,
+            self.page.trim()
+        );
         for (title, examples) in [("Found in", self.fires), ("Not found in", self.quiet)] {
             for example in examples.iter().take(2) {
                 text += &format!("\n{title}:\n\n");
@@ -61,7 +79,11 @@ impl Rule {
         }
         text += &format!(
             "\n{}To let one pass: `-- asudf: allow {} REASON` at the end of its line, or alone in the line before.\n",
-            if self.fixes { "`--fix` mends some. " } else { "" },
+            if self.fixes {
+                "`--fix` mends some. "
+            } else {
+                ""
+            },
             self.id
         );
         text
