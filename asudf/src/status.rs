@@ -55,8 +55,16 @@ impl Failure {
 /// Command, status, meaning: what the manual and the book say. [`FAILED`] means the same for all.
 pub const STATUSES: &[(&str, u8, &str)] = &[
     ("new", 0, "The project is there."),
-    ("check", 0, "Nothing is wrong: nothing was found of the level of --fail-on (warning), or of a worse one."),
-    ("check", 1, "Something was found of the level of --fail-on, or of a worse one."),
+    (
+        "check",
+        0,
+        "Nothing is wrong: nothing was found of the level of --fail-on (warning), or of a worse one.",
+    ),
+    (
+        "check",
+        1,
+        "Something was found of the level of --fail-on, or of a worse one.",
+    ),
     ("test", 0, "All tests passed, or were skipped."),
     (
         "test",
