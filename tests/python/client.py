@@ -355,7 +355,7 @@ def check_queries(client, checks):
     job = query.execute_background()
     checks.equal("with a failing record it ends, too", wait_until(lambda: done(job, aerospike.JOB_QUERY)), True)
     shown = client.info_random_node("query-show:id=%d" % job)
-    for field in ("status=done(records-failed)", "recs-succeeded=99", "recs-failed=1", "job-type=background-udf", "udf-function=raise_by"):
+    for field in ("status=done(ok)", "state=records-failed", "recs-succeeded=99", "recs-failed=1", "job-type=background-udf", "udf-function=raise_by"):
         checks.equal("query-show has " + field, ":" + field + ":" in shown, True)
     client.udf_remove("queries.lua")
 

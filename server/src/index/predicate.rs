@@ -83,6 +83,12 @@ impl Predicate {
         }
     }
 
+    /// Whether it asks for places in a region.
+    #[must_use]
+    pub fn is_region(&self) -> bool {
+        matches!(self, Self::Geo(asked, _) if matches!(**asked, Geometry::Region(_)))
+    }
+
     /// Where entries that may fit are: first and last value of each range, in order and apart from each other.
     #[must_use]
     pub fn ranges(&self) -> Vec<(u64, u64)> {

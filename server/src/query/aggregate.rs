@@ -334,7 +334,7 @@ impl Source {
         let lookup = aggregation.lookup.clone();
         let entries = match &lookup {
             None => Vec::new(),
-            Some(lookup) => lookup.found(partition, None),
+            Some(lookup) => lookup.found(partition),
         };
         Self {
             at_end: lookup.is_some(),

@@ -275,7 +275,7 @@ impl<F: Functions + 'static> Background<F> {
             }
             let mut pages = match &self.lookup {
                 None => Pages::All(self.namespace.scan(partition, None).outlines()),
-                Some(lookup) => Pages::Found(lookup.found(partition, None).into_iter()),
+                Some(lookup) => Pages::Found(lookup.found(partition).into_iter()),
             };
             loop {
                 let Ok(leave) = self.leave.acquire().await else {

@@ -301,7 +301,7 @@ impl<'a> Query<'a> {
                     return Ok(ResultCode::SINDEX_NOT_FOUND);
                 }
                 Some(lookup) => {
-                    let found = lookup.found(start.partition, start.value.zip(start.after));
+                    let found = lookup.found_after(start.partition, start.value.zip(start.after));
                     Pages::Found(namespace, lookup, found.into_iter())
                 }
             };

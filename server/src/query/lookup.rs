@@ -152,11 +152,37 @@ impl Asked<'_> {
 }
 
 impl Lookup {
-    /// The records of a partition that had a fitting value at one moment, each once, in order of value and digest: those
-    /// that come after the one that is given. Whether they fit still has to be asked.
-    pub(crate) fn found(&self, partition: u16, after: Option<(i64, Digest)>) -> Vec<Found> {
+    /// The records of a partition that had a fitting value at one moment, each once, in order of value and digest. Whether
+    /// they fit still has to be asked.
+    pub(crate) fn found(&self, partition: u16) -> Vec<Found> {
+        self.entries(partition, None, |_| 0)
+    }
+
+    /// The same for a client: those that come after the one that is given.
+    ///
+    /// As from a real server, a record with several places in a region comes once for each cell of the region's covering
+    /// that has one of them.
+    pub(crate) fn found_after(&self, partition: u16, after: Option<(i64, Digest)>) -> Vec<Found> {
+        let after = after.map(|(value, digest)| {
+            let kind: ValueType = self.index.definition.value_type;
+            (kind.of_shown(value), digest)
+        });
+        if self.predicate.is_region() {
+            let range = |value| self.ranges.partition_point(|(_, last)| *last < value);
+            self.entries(partition, after, range)
+        } else {
+            self.entries(partition, after, |_| 0)
+        }
+    }
+
+    /// Entries, of each record the first in each part of the values.
+    fn entries(
+        &self,
+        partition: u16,
+        after: Option<Position>,
+        part: impl Fn(u64) -> usize,
+    ) -> Vec<Found> {
         let kind: ValueType = self.index.definition.value_type;
-        let after: Option<Position> = after.map(|(value, digest)| (kind.of_shown(value), digest));
         let found = |(value, digest): Position| Found {
             digest,
             value: kind.shown(value),
@@ -170,7 +196,7 @@ impl Lookup {
         let mut seen = std::collections::HashSet::with_capacity(entries.len());
         let first = entries
             .into_iter()
-            .filter(|(_, digest)| seen.insert(*digest));
+            .filter(|(value, digest)| seen.insert((part(*value), *digest)));
         first
             .filter(|place| after.is_none_or(|after| *place > after))
             .map(found)

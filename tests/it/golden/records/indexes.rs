@@ -1,6 +1,7 @@
 //! Replay of `sindex.jsonl` and `queries.jsonl`: indexes as info commands see them, and queries that return records.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use protocol::key::Digest;
@@ -9,14 +10,20 @@ use protocol::result_code::ResultCode;
 use serde_json::{Map, Value, json};
 use tests::error::Result;
 
-use super::answer::{Answer, name_shown, shown_value};
+use super::answer::{Answer, name_shown, note, shown_value};
 use super::request::{self, Part};
-use super::{Runner, ordered_text, put_of};
+use super::{Runner, ordered_text, put_module, put_of};
 use crate::golden::info::body;
 use crate::golden::{Findings, Target, cases, short, value};
 
 const DEFINITIONS: &str = "sindex.jsonl";
 const QUERIES: &str = "queries.jsonl";
+
+/// Number of partitions of a namespace.
+const PARTITIONS: u16 = 4_096;
+
+/// Time after which something that is to come about counts as never coming.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Most time between two looks at what is to come about.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -53,7 +60,12 @@ fn queries_by_index_find_what_was_recorded() {
             prepare(&mut runner, setups[setup]).unwrap();
             current = setup;
         }
-        let difference = ask(&mut runner, case).unwrap_or_else(|error| format!("    {error}\n"));
+        if case["kind"] == "background" {
+            current = ""; // it changes records
+        }
+        let prepared = setups[setup];
+        let difference =
+            ask(&mut runner, prepared, case).unwrap_or_else(|error| format!("    {error}\n"));
         findings.add(QUERIES, case["case"].as_str().unwrap(), difference);
     }
     findings.check(QUERIES, "all", &target.log());
@@ -88,9 +100,8 @@ fn write(
     mut step: Value,
 ) -> Result<ResultCode> {
     let set = record["set"].as_str().unwrap_or_default();
-    let digest = Digest::of_particle(set, value::to_particle(key).as_ref());
+    let (digest, hex) = digest_of(set, key);
     runner.keys.insert(digest, key.clone());
-    let hex: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
     step["set"] = if set.is_empty() {
         Value::Null
     } else {
@@ -175,6 +186,11 @@ fn prepare(runner: &mut Runner<'_>, setup: &Value) -> Result<()> {
     if !first {
         make_indexes(runner, setup)?;
     }
+    for (file, source) in setup["modules"].as_object().into_iter().flatten() {
+        let source = source.as_str().unwrap().as_bytes();
+        let answer = put_module(&mut runner.connection, file, source)?;
+        assert_eq!(answer, "ok", "udf-put of {file}");
+    }
     for step in setup["then"].as_array().into_iter().flatten() {
         if let Some(command) = step["info"].as_str() {
             info(runner, command)?;
@@ -186,10 +202,7 @@ fn prepare(runner: &mut Runner<'_>, setup: &Value) -> Result<()> {
     }
     let begun = Instant::now();
     while info(runner, "sindex-list")?.contains("state=WO") {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "indexes are not built"
-        );
+        assert!(begun.elapsed() < PATIENCE, "indexes are not built");
         std::thread::sleep(LOOK_AGAIN);
     }
     Ok(())
@@ -240,8 +253,8 @@ fn range_bytes(range: &Value) -> String {
     out.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Runs a query; the text is empty when everything is as recorded.
-fn ask(runner: &mut Runner<'_>, case: &Value) -> Result<String> {
+/// What a case asks for, as [`request::query`] has it.
+fn asked(case: &Value) -> Value {
     let mut query = case["query"].clone();
     if let Some(range) = query.get("range") {
         query["range"] = json!({ "hex": range_bytes(range) });
@@ -262,14 +275,10 @@ fn ask(runner: &mut Runner<'_>, case: &Value) -> Result<String> {
     for place in query["resume"].as_array().into_iter().flatten() {
         match place["digest"].as_str() {
             Some(digest) => digests.push_str(digest),
-            None => {
-                let key = value::to_particle(&place["key"]);
-                let digest = Digest::of_particle(set, key.as_ref());
-                digests.extend(digest.0.iter().map(|byte| format!("{byte:02x}")));
-            }
+            None => digests.push_str(&digest_of(set, &place["key"]).1),
         }
         if let Some(value) = place["bval"].as_i64() {
-            values.extend(value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")));
+            values.push_str(&value::hex(&value.to_le_bytes()));
         }
     }
     if query.get("resume").is_some() {
@@ -279,39 +288,219 @@ fn ask(runner: &mut Runner<'_>, case: &Value) -> Result<String> {
         }
     }
     query["extra_fields"] = json!(more);
-    let mut answers = runner.send(&request::query(&query))?;
+    query
+}
+
+/// The digest of a recorded key, and as the recordings have it.
+fn digest_of(set: &str, key: &Value) -> (Digest, String) {
+    let digest = Digest::of_particle(set, value::to_particle(key).as_ref());
+    let hex = value::hex(&digest.0);
+    (digest, hex)
+}
+
+/// Runs a case; the text is empty when everything is as recorded.
+fn ask(runner: &mut Runner<'_>, setup: &Value, case: &Value) -> Result<String> {
+    let got = match case["kind"].as_str() {
+        None => records_found(runner, case)?,
+        Some("background") => background(runner, setup, case)?,
+        Some("aggregate") => aggregated(runner, case)?,
+        Some("pages") => pages(runner, case)?,
+        Some(other) => panic!("unknown kind {other}"),
+    };
+    let mut difference = String::new();
+    let expected = case["expect"].as_object().unwrap();
+    for (member, expected) in expected {
+        // How many pages it takes is the server's choice; the order is asserted by its own tests.
+        if member == "pages" || member == "bval_order_in_partitions" {
+            continue;
+        }
+        note(
+            &mut difference,
+            member,
+            &sorted(expected),
+            &sorted(&got[member]),
+        );
+    }
+    for (member, got) in got.as_object().unwrap() {
+        if !expected.contains_key(member) {
+            note(&mut difference, member, &Value::Null, got);
+        }
+    }
+    Ok(difference)
+}
+
+/// The elements of a list of records in one order.
+fn sorted(list: &Value) -> Value {
+    let mut list = list.clone();
+    if let Some(rows) = list.as_array_mut() {
+        rows.sort_by_key(ordered_text);
+    }
+    list
+}
+
+fn records_found(runner: &mut Runner<'_>, case: &Value) -> Result<Value> {
+    let mut answers = runner.send(&request::query(&asked(case)))?;
     let last = answers.pop().unwrap();
-    let mut rows: Vec<Value> = answers
+    let rows: Vec<Value> = answers
         .iter()
         .map(|answer| row(runner, case, answer))
         .collect();
-    rows.sort_by_key(ordered_text);
-    let expected = &case["expect"];
-    let mut difference = String::new();
-    let mut compare = |what: &str, expected: &Value, got: &Value| {
-        if ordered_text(expected) != ordered_text(got) {
-            difference += &format!(
-                "    {what}: expected {}\n    got {}\n",
-                short(&expected.to_string()),
-                short(&got.to_string())
-            );
-        }
-    };
-    compare("code", &expected["code"], &json!(last.header.result.0));
-    compare(
-        "last",
-        &json!(expected["no_last"] != true),
-        &json!(last.is_last()),
-    );
-    if case["count_only"] == true || case["rows_as_count"] == true {
-        let count = expected.get("count").unwrap_or(&expected["rows"]);
-        compare("count", count, &json!(rows.len()));
-    } else {
-        let mut all = expected["rows"].as_array().cloned().unwrap_or_default();
-        all.sort_by_key(ordered_text);
-        compare("rows", &json!(all), &json!(rows));
+    let mut got = json!({ "code": last.header.result.0 });
+    if !last.is_last() {
+        got["no_last"] = json!(true);
     }
-    Ok(difference)
+    if case["count_only"] == true {
+        let digests: HashSet<_> = answers
+            .iter()
+            .map(|answer| answer.field(FieldType::DIGEST))
+            .collect();
+        got["count"] = json!(rows.len());
+        got["distinct"] = json!(digests.len());
+    } else if case["rows_as_count"] == true {
+        got["rows"] = json!(rows.len());
+    } else {
+        got["rows"] = json!(rows);
+    }
+    Ok(got)
+}
+
+/// A job in the background: how it ended, and what the records are then.
+fn background(runner: &mut Runner<'_>, setup: &Value, case: &Value) -> Result<Value> {
+    static JOBS: AtomicU64 = AtomicU64::new(4_242);
+    let job = JOBS.fetch_add(1, Ordering::Relaxed);
+    let mut query = asked(case);
+    query["task_id"] = json!(job);
+    let answers = runner.send(&request::query(&query))?;
+    let code = answers.last().unwrap().header.result;
+    let mut got = json!({ "code": code.0 });
+    if code != ResultCode::OK {
+        return Ok(got);
+    }
+    let begun = Instant::now();
+    let shown = loop {
+        let shown = info(runner, &format!("query-show:id={job}"))?;
+        if shown.contains(":status=done") {
+            break shown;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the job does not end: {shown}");
+        std::thread::sleep(LOOK_AGAIN);
+    };
+    for part in shown.split(':').filter_map(|part| part.split_once('=')) {
+        const COMPARED: [&str; 6] = [
+            "status",
+            "recs-succeeded",
+            "recs-failed",
+            "recs-filtered-meta",
+            "recs-filtered-bins",
+            "job-type",
+        ];
+        if COMPARED.contains(&part.0) {
+            got["job"][part.0] = json!(part.1);
+        }
+    }
+    let mut after = Vec::new();
+    for record in records(setup) {
+        let set = record["set"].as_str().unwrap_or_default();
+        let digest = digest_of(set, &record["key"]).1;
+        let step = json!({ "info1": 3, "set": set, "digest_hex": digest });
+        let answers = runner.send(&request::single(&Part::of(&record, &step)))?;
+        let answer = &answers[0];
+        if answer.header.result == ResultCode::OK {
+            let bins: Map<String, Value> = answer
+                .ops
+                .iter()
+                .map(|(_, name, bin)| (name_shown(name), shown_value(bin)))
+                .collect();
+            let generation = answer.header.generation;
+            after
+                .push(json!({ "key": record["key"], "set": set, "gen": generation, "bins": bins }));
+        }
+    }
+    got["after"] = json!(after);
+    Ok(got)
+}
+
+/// A stream UDF: the results of all partitions, put together as the case says.
+fn aggregated(runner: &mut Runner<'_>, case: &Value) -> Result<Value> {
+    let mut answers = runner.send(&request::query(&asked(case)))?;
+    let last = answers.pop().unwrap();
+    let mut got = json!({ "code": last.header.result.0 });
+    if !last.is_last() {
+        got["no_last"] = json!(true);
+    }
+    let (mut values, mut failures) = (Vec::new(), Vec::new());
+    for (_, name, bin) in answers.iter().flat_map(|answer| &answer.ops) {
+        match name.as_slice() {
+            b"SUCCESS" => values.push(shown_value(bin)),
+            b"FAILURE" => {
+                let text = shown_value(bin);
+                failures.push(json!(value::without_directories(text.as_str().unwrap())));
+            }
+            other => panic!("a result in {}", other.escape_ascii()),
+        }
+    }
+    if !failures.is_empty() {
+        failures.sort_by_key(ordered_text);
+        failures.dedup();
+        got["failures"] = json!(failures);
+        return Ok(got);
+    }
+    match case["reduce"].as_str() {
+        None => got["values"] = json!(values),
+        Some("sum") => got["sum"] = json!(values.iter().filter_map(Value::as_i64).sum::<i64>()),
+        Some("merge") => {
+            let mut merged: BTreeMap<&str, i64> = BTreeMap::new();
+            for (name, count) in values.iter().filter_map(Value::as_object).flatten() {
+                *merged.entry(name).or_default() += count.as_i64().unwrap();
+            }
+            got["merged"] = json!(merged);
+        }
+        Some(other) => panic!("unknown reduce {other}"),
+    }
+    Ok(got)
+}
+
+/// Reads all records in pages, each going on where the one before it ended, as clients do.
+fn pages(runner: &mut Runner<'_>, case: &Value) -> Result<Value> {
+    let size = usize::try_from(case["query"]["max_records"].as_u64().unwrap()).unwrap();
+    let mut ends: BTreeMap<u16, Value> = BTreeMap::new();
+    let (mut rows, mut seen) = (Vec::new(), HashSet::new());
+    let mut too_long = false;
+    loop {
+        let mut page = case.clone();
+        if !ends.is_empty() {
+            let rest: Vec<u16> = (0..PARTITIONS)
+                .filter(|id| !ends.contains_key(id))
+                .collect();
+            page["query"]["pids"] = json!(rest);
+            page["query"]["resume"] = json!(ends.values().collect::<Vec<_>>());
+        }
+        let mut answers = runner.send(&request::query(&asked(&page)))?;
+        let last = answers.pop().unwrap();
+        if last.header.result != ResultCode::OK {
+            return Ok(json!({ "code": last.header.result.0 }));
+        }
+        too_long |= answers.len() > size;
+        for answer in &answers {
+            let digest = Digest(answer.field(FieldType::DIGEST).unwrap().try_into().unwrap());
+            let mut end = json!({ "digest": value::hex(&digest.0) });
+            if let Some(value) = answer.field(FieldType::BVAL_ARRAY) {
+                end["bval"] = json!(i64::from_le_bytes(value.try_into().unwrap()));
+            }
+            ends.insert(digest.partition_id(), end);
+            seen.insert(digest);
+            rows.push(row(runner, case, answer));
+        }
+        if answers.len() < size {
+            break;
+        }
+    }
+    let twice = rows.len() - seen.len();
+    let rows = match case["rows_as_count"] == true {
+        true => json!(rows.len()),
+        false => json!(rows),
+    };
+    Ok(json!({ "code": 0, "page_too_long": too_long, "twice": twice, "rows": rows }))
 }
 
 fn row(runner: &Runner<'_>, case: &Value, answer: &Answer) -> Value {
