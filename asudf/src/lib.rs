@@ -16,5 +16,6 @@ pub mod program;
 pub mod project;
 mod random;
 mod show;
+mod ship;
 pub mod status;
 mod testing;

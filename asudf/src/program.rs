@@ -8,7 +8,7 @@ use tools::manual;
 
 use crate::status::{FAILED, Failure, STATUSES, Status};
 use crate::testing;
-use crate::{check, new};
+use crate::{check, new, ship};
 
 /// Write, check, test and ship Aerospike UDFs without a server.
 #[derive(Debug, Parser)]
@@ -33,6 +33,18 @@ enum Command {
     Check(check::Options),
     /// Run the test files of a project, without a server
     Test(testing::Options),
+    /// Compare the modules of the folder with what every node of a cluster serves
+    Diff(ship::DiffOptions),
+    /// Bring the modules of the folder onto every node of a cluster
+    Apply(ship::ApplyOptions),
+    /// Say what every node of a cluster serves of the project, and who changes modules there
+    Status(ship::StatusOptions),
+    /// Take an apply back
+    Rollback(ship::RollbackOptions),
+    /// Write all modules of a cluster into a file
+    Export(ship::ExportOptions),
+    /// Register all modules of such a file
+    Import(ship::ImportOptions),
 }
 
 fn command(command: &Command) -> Result<Status, Failure> {
@@ -40,6 +52,12 @@ fn command(command: &Command) -> Result<Status, Failure> {
         Command::New(options) => new::run(options),
         Command::Check(options) => check::run(options),
         Command::Test(options) => testing::run(options),
+        Command::Diff(options) => ship::diff(options),
+        Command::Apply(options) => ship::apply(options),
+        Command::Status(options) => ship::status(options),
+        Command::Rollback(options) => ship::rollback(options),
+        Command::Export(options) => ship::export(options),
+        Command::Import(options) => ship::import(options),
     }
 }
 

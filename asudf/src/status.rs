@@ -72,6 +72,27 @@ pub const STATUSES: &[(&str, u8, &str)] = &[
         "A test failed, or a test file could not be loaded.",
     ),
     (
+        "diff, status",
+        0,
+        "Every node serves every module as it is in the folder.",
+    ),
+    (
+        "apply, rollback, import",
+        0,
+        "Every node served everything as it is to be: nothing was written.",
+    ),
+    ("export", 0, "The file is there."),
+    (
+        "apply, rollback, import",
+        1,
+        "Modules were changed, and every node serves them.",
+    ),
+    (
+        "diff, status; apply, rollback, import with --dry-run",
+        3,
+        "Something would be changed.",
+    ),
+    (
         "any",
         FAILED,
         "It could not be done: wrong options, a file that cannot be read or written, a mistake in asudf.toml, no answer from a cluster. The message says which.",

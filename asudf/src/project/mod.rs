@@ -12,7 +12,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-pub use settings::{Cluster, Modules, Settings, Test};
+pub use settings::{Cluster, Modules, Settings, Ship, Test};
 use thiserror::Error;
 
 /// Name of the file.

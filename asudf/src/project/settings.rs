@@ -21,6 +21,8 @@ pub struct Settings {
     pub test: Test,
     /// `[lint]`: rule → level.
     pub lint: BTreeMap<Spanned<String>, Spanned<String>>,
+    /// `[ship]`: how modules are applied.
+    pub ship: Ship,
     /// `[cluster.NAME]`: where modules are applied to.
     pub cluster: BTreeMap<String, Cluster>,
 }
@@ -84,6 +86,16 @@ impl Default for Test {
             expiration: true,
         }
     }
+}
+
+/// `[ship]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Ship {
+    /// The name under which clusters keep what is the project's.
+    pub project: Option<Spanned<String>>,
+    /// Whether every apply removes what the folder does not have any more, as with `--prune`.
+    pub prune: bool,
 }
 
 /// `[cluster.NAME]`: the keys of `[cluster]` in `astools.conf`. A password is `env:VARIABLE` or `file:PATH`.

@@ -1,0 +1,148 @@
+//! `asudf apply` and `asudf diff`: the modules of the folder, on every node of a cluster.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::change::{self, Goal, Manner, Planned};
+use super::marker::Record;
+use super::nodes::{Nodes, Picture};
+use super::order::Ordered;
+use super::owner;
+use super::plan::{Action, Plan, settled};
+use super::report::Report;
+use super::target::Target;
+use super::wanted;
+use crate::project::Project;
+use crate::status::{Failure, Status};
+
+/// What `asudf apply` is told.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Options {
+    /// Remove modules that an earlier apply of this project put there and that the folder does not have any more
+    #[arg(long)]
+    prune: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Folder for the file with what was there before [default: that of asudf.toml]
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Take the lock of somebody else who changes modules of this cluster, also if he still does
+    #[arg(long)]
+    break_lock: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// What `asudf diff` is told.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct DiffOptions {
+    /// Count modules that `asudf apply --prune` would remove as a difference
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+struct Folder {
+    modules: Ordered,
+    /// None: whatever is on the cluster is not told to be the project's.
+    project: Option<String>,
+    prune: bool,
+}
+
+impl Goal for Folder {
+    fn doing(&self) -> &'static str {
+        "apply"
+    }
+
+    fn concerns(&self, name: &str) -> bool {
+        // What is removed is only known with the record; it is in few clusters that much else is there.
+        self.prune
+            || self.project.is_some()
+            || self
+                .modules
+                .modules
+                .iter()
+                .any(|module| module.name == name)
+    }
+
+    fn plan(&self, picture: &Picture) -> Result<Planned, String> {
+        let record = match &self.project {
+            Some(project) => change::record(picture, project)?,
+            None => None,
+        };
+        let plan = Plan::apply(self.modules.clone(), record.as_ref(), picture, self.prune)?;
+        let record = self.project.as_ref().map(|project| {
+            let (by, at) = (owner::shown(), owner::now());
+            let mut now = record.unwrap_or_else(|| Record::new(project, &by, &at));
+            (now.by, now.at) = (by, at);
+            let after = settled(&now, &plan);
+            (now, after)
+        });
+        Ok(Planned { plan, record })
+    }
+}
+
+fn prunes(project: &Project, asked: bool) -> bool {
+    asked || project.settings.ship.prune
+}
+
+/// Applies the folder.
+///
+/// # Errors
+/// See [`change::run`].
+pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<Status, Failure> {
+    let project = options.target.project()?;
+    let goal = Folder {
+        modules: wanted::modules(&project)?,
+        project: Some(wanted::project_name(&project)?),
+        prune: prunes(&project, options.prune),
+    };
+    let way = options.target.way(&project, report)?;
+    let cluster = way.find(report).await?;
+    let mut nodes = Nodes::of(cluster, way.limit).map_err(Failure::of)?;
+    let manner = Manner {
+        cluster: way.name.clone(),
+        keep: options.keep.clone().unwrap_or_else(|| project.root.clone()),
+        dry_run: options.dry_run,
+        break_lock: options.break_lock,
+    };
+    change::run(&goal, &manner, &mut nodes, report).await
+}
+
+/// Compares the folder with what every node serves.
+///
+/// # Errors
+/// A file, or a node that cannot be asked.
+pub(crate) async fn diff(options: &DiffOptions, report: &mut Report) -> Result<Status, Failure> {
+    let project = options.target.project()?;
+    let goal = Folder {
+        modules: wanted::modules(&project)?,
+        project: match &project.settings.ship.project {
+            Some(_) => Some(wanted::project_name(&project)?),
+            None => None,
+        },
+        prune: prunes(&project, options.prune),
+    };
+    let way = options.target.way(&project, report)?;
+    let cluster = way.find(report).await?;
+    let mut nodes = Nodes::of(cluster, way.limit).map_err(Failure::of)?;
+    let picture = nodes
+        .picture(|name| goal.concerns(name))
+        .await
+        .map_err(Failure::of)?;
+    let plan = goal.plan(&picture).map_err(Failure::of)?.plan;
+    report.plan(&plan, &picture, true);
+    let is_same = plan
+        .rows
+        .iter()
+        .all(|row| matches!(row.action, Action::Same | Action::Leave(_)));
+    Ok(match is_same {
+        true => Status::Fine,
+        false => Status::WouldChange,
+    })
+}
