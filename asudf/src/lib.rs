@@ -15,7 +15,7 @@ mod place;
 pub mod program;
 pub mod project;
 mod random;
-mod show;
 mod ship;
+mod show;
 pub mod status;
 mod testing;
