@@ -15,11 +15,18 @@ use super::{Cause, ExpressionError, ExpressionType, Pattern};
 use crate::bin::BinName;
 use crate::geo::Geometry;
 
-/// Most bytes of an expression, and sixteen times as many as it has steps: as the real server bounds its compiled form.
+/// Most bytes of an expression without the values in it, and sixteen times as many as it has steps: as the real server
+/// bounds its compiled form, in which values stay where they are. They are bounded by the message.
 const MAX_BYTES: usize = 1 << 20;
 
 /// Most steps.
 const MAX_STEPS: usize = MAX_BYTES / 16;
+
+/// Most states of all patterns together: twice as many as one may have.
+const MAX_PATTERN_STATES: usize = 1 << 16;
+
+/// What a pattern takes besides its states, as so many of them.
+const PATTERN_OVERHEAD: usize = 32;
 
 /// What has been built of an expression when it is complete.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +58,10 @@ pub(super) struct Builder<'e> {
     pub(super) calls: Vec<CallTemplate>,
     places: Vec<(Span, Geometry)>,
     patterns: Vec<Pattern>,
+    /// States of all of these.
+    pattern_states: usize,
+    /// Bytes of values so far.
+    value_bytes: usize,
     /// Visible variables.
     pub(super) names: HashMap<&'e [u8], (u32, ExpressionType)>,
     pub(super) variables: usize,
@@ -67,14 +78,13 @@ pub(super) fn build(bytes: &[u8]) -> Result<Program, ExpressionError> {
         calls: Vec::new(),
         places: Vec::new(),
         patterns: Vec::new(),
+        pattern_states: 0,
+        value_bytes: 0,
         names: HashMap::new(),
         variables: 0,
         reads_bins: false,
         reads_metadata: false,
     };
-    if bytes.len() > MAX_BYTES {
-        return Err(builder.error(Cause::TooLarge));
-    }
     let built = builder.whole()?;
     if !builder.reader.is_empty() {
         return Err(builder.error(Cause::Trailing));
@@ -122,10 +132,11 @@ impl<'e> Builder<'e> {
         let mut ahead = self.reader;
         ahead.value().map_err(|error| self.unreadable(error))?;
         self.reader = ahead;
+        self.value_bytes += self.at() - start;
         Ok(self.span(start))
     }
 
-    /// From `start` to where reading is. Expressions are small enough for 32 bits.
+    /// From `start` to where reading is. Messages are small enough for 32 bits.
     pub(super) fn span(&self, start: usize) -> Span {
         let number = |at| u32::try_from(at).unwrap_or(u32::MAX);
         Span {
@@ -207,6 +218,9 @@ impl<'e> Builder<'e> {
 
     fn element(&mut self) -> Result<Read, ExpressionError> {
         let start = self.at();
+        if start - self.value_bytes > MAX_BYTES {
+            return Err(self.error(Cause::TooLarge));
+        }
         let kind = match self.token()? {
             Token::Nil => {
                 self.emit(Instruction::Nil)?;
@@ -270,6 +284,7 @@ impl<'e> Builder<'e> {
             }
             _ => return Err(self.error(Cause::Argument("a string, blob, sketch or GeoJSON"))),
         };
+        self.value_bytes += text.len();
         self.emit(Instruction::Text(
             ParticleType(content.first().copied().unwrap_or(0)),
             span,
@@ -293,6 +308,10 @@ impl<'e> Builder<'e> {
                 let pattern = self.raw()?;
                 let pattern = Pattern::new(pattern, flags)
                     .map_err(|error| self.error(Cause::Pattern(error)))?;
+                self.pattern_states += pattern.states() + PATTERN_OVERHEAD;
+                if self.pattern_states > MAX_PATTERN_STATES {
+                    return Err(self.error(Cause::TooLarge));
+                }
                 self.patterns.push(pattern);
                 return Ok(Read::Open(Frame::new(
                     code,

@@ -352,6 +352,25 @@ fn depth_and_size_are_bounded() {
     }
     let error = Expression::parse(&nested(100_000)).unwrap_err();
     assert_eq!(error.cause, Cause::TooLarge);
+    // Values do not count, whatever their size.
+    let long = [&[0xdb, 0, 0x40, 0, 1, 4][..], &vec![7; 1 << 22]].concat();
+    let quoted = [&[0x92, 126, 0x91], &long[..]].concat();
+    for value in [&long, &quoted] {
+        let equal = [&[0x93, 1], &value[..], &value[..]].concat();
+        let expression = Expression::parse(&equal).unwrap();
+        let truth = expression.holds(&context(None), &mut Unmetered::default());
+        assert_eq!(truth, Ok(Truth::Yes));
+    }
+    // Patterns do, by what they are compiled to.
+    let patterns = |times: u16, count| {
+        let head = [&[0x94, 7, 1, 0xda], &times.to_be_bytes()[..]].concat();
+        let pattern = [head, vec![b'a'; times.into()]].concat();
+        [pattern.repeat(count), vec![0x93, 81, 3, 0xa1, b's']].concat()
+    };
+    for (times, count) in [(1000, 70), (1, 2000)] {
+        let error = Expression::parse(&patterns(times, count)).unwrap_err();
+        assert_eq!(error.cause, Cause::TooLarge, "{count} of {times}");
+    }
     let variables: Vec<Json> = (0..20_000)
         .flat_map(|i| [json!(format!("$v{i}")), json!(i)])
         .collect();

@@ -50,15 +50,35 @@ impl TtlRules {
 /// Largest request ttl of a read: it is a percentage.
 const READ_TTL_MAX: u32 = 100;
 
-/// Whether a read may state this ttl, for a record of this void-time: it says in percent when a read makes the record live
-/// longer, 0 for the default, `TTL_NEVER` for never. Of a record that lives for ever it is not looked at.
+/// The life in seconds that a read gives a record anew, if it does: that of its last write, when what is left of it is at
+/// most so many percent of the whole.
 ///
-/// Errors: 4.
-pub fn read_ttl_permits(ttl: u32, void_time: u32) -> Result<(), ResultCode> {
-    if void_time != 0 && ttl > READ_TTL_MAX && ttl != TTL_NEVER {
-        return Err(ResultCode::PARAMETER);
+/// `sent` is the ttl of the request: a percentage, 0 for `default_percent` (asked only then; 0 is never), `TTL_NEVER` for
+/// never. Of a record that lives for ever it is not looked at. `now` in seconds, `last_update_ms` in milliseconds since
+/// 2010-01-01 UTC.
+///
+/// Errors: 4 for a percentage above 100.
+pub fn read_touch(
+    sent: u32,
+    default_percent: impl FnOnce() -> u32,
+    (void_time, last_update_ms): (u32, u64),
+    now: impl FnOnce() -> u32,
+) -> Result<Option<u32>, ResultCode> {
+    if void_time == 0 || sent == TTL_NEVER {
+        return Ok(None);
     }
-    Ok(())
+    let percent = match sent {
+        TTL_DEFAULT => default_percent(),
+        1..=READ_TTL_MAX => sent,
+        _ => return Err(ResultCode::PARAMETER),
+    };
+    if percent == 0 {
+        return Ok(None);
+    }
+    let life = void_time.saturating_sub(super::seconds(last_update_ms));
+    let left = void_time.saturating_sub(now());
+    let is_due = u64::from(left) <= u64::from(life) * u64::from(percent) / 100;
+    Ok((is_due && life != 0).then_some(life))
 }
 
 /// Whether a record counts as missing because of its void-time. `now` in seconds since 2010-01-01 UTC.
@@ -141,20 +161,28 @@ mod tests {
     }
 
     #[test]
-    fn the_ttl_of_a_read_is_a_percentage_of_a_life_that_ends() {
-        for (ttl, void_time, fits) in [
-            (0, 10, true),
-            (100, 10, true),
-            (101, 10, false),
-            (TTL_KEEP, 10, false),
-            (TTL_NEVER, 10, true),
-            (101, 0, true),
+    fn a_read_near_the_end_of_a_life_gives_it_anew() {
+        // A life of 100 seconds from 500 on.
+        let of = |sent, default, now| {
+            read_touch(sent, || default, (600, 500_999), || now).map_err(|code| code.0)
+        };
+        for (sent, default, now, expected) in [
+            (20, 0, 579, Ok(None)),
+            (20, 0, 580, Ok(Some(100))),
+            (20, 0, 600, Ok(Some(100))),
+            (100, 0, 500, Ok(Some(100))),
+            (0, 0, 600, Ok(None)),
+            (0, 20, 579, Ok(None)),
+            (0, 20, 580, Ok(Some(100))),
+            (10, 20, 580, Ok(None)),
+            (TTL_NEVER, 20, 600, Ok(None)),
+            (101, 0, 600, Err(4)),
+            (TTL_KEEP, 0, 600, Err(4)),
         ] {
-            assert_eq!(
-                read_ttl_permits(ttl, void_time).is_ok(),
-                fits,
-                "{ttl} of {void_time}"
-            );
+            assert_eq!(of(sent, default, now), expected, "{sent} {default} {now}");
+        }
+        for sent in [0, 50, 101] {
+            assert_eq!(read_touch(sent, || 50, (0, 0), || 600), Ok(None), "{sent}");
         }
     }
 

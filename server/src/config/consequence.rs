@@ -69,7 +69,6 @@ const TABLE: &[Row] = &[
     (Section::Namespace, &["auto-revive", "strong-consistency", "strong-consistency-allow-expunge", "disallow-expunge"], CONSISTENCY),
     (Section::Namespace, &["conflict-resolution-policy"], "of two versions the higher generation wins, then the later update"),
     (Section::Namespace, &["conflict-resolve-writes"], XDR),
-    (Section::Namespace, &["default-read-touch-ttl-pct"], "reads do not lengthen lives unless they ask for it"),
     (Section::Namespace, &["disable-cold-start-eviction", "cold-start-evict-ttl", "evict-", "high-water-", "low-water-pct", "nsup-hist-period"], EVICTION),
     (Section::Namespace, &["disable-mrt-writes", "mrt-duration"], TRANSACTIONS),
     (Section::Namespace, &["disable-write-dup-res", "read-consistency-level-override", "write-commit-level-override"], COPIES),
@@ -92,7 +91,6 @@ const TABLE: &[Row] = &[
     (Section::Namespace, &["max-ttl", "single-bin", "data-in-index", "allow-versions", "ldt-", "disable-nsup", "allow-nonxdr-writes"], OLD),
     (Section::Namespace, &["allow-xdr-writes", "enable-xdr", "sets-enable-xdr", "ns-forward-xdr-writes", "xdr-remote-datacenter"], XDR),
 
-    (Section::Set, &["default-read-touch-ttl-pct"], "reads do not lengthen lives unless they ask for it"),
     (Section::Set, &["disable-eviction", "set-disable-eviction"], EVICTION),
     (Section::Set, &["enable-index"], "a query of the set walks the records of the namespace"),
     (Section::Set, &["set-enable-xdr", "enable-xdr"], XDR),

@@ -219,6 +219,8 @@ pub struct SetSettings {
 }
 
 accessors! { SetSettings in table::SET {
+    /// Percent of a life that are left when a read gives it anew; 0 = as the namespace.
+    default_read_touch_ttl_pct: number32 -> u32 = "default-read-touch-ttl-pct";
     /// Life of records of the set written without one, seconds; 0 = as the namespace.
     default_ttl: number32 -> u32 = "default-ttl";
     /// Records above which the set takes no new ones; 0 = no limit.
@@ -250,6 +252,8 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     background_query_max_rps: number32 -> u32 = "background-query-max-rps";
     /// Which version of a record wins where two sides of a split meet: `generation` or `last-update-time`.
     conflict_resolution_policy: word -> &'static str = "conflict-resolution-policy";
+    /// Percent of a life that are left when a read gives it anew; 0 = never.
+    default_read_touch_ttl_pct: number32 -> u32 = "default-read-touch-ttl-pct";
     /// Life of records written without one, seconds; 0 = for ever.
     default_ttl: number32 -> u32 = "default-ttl";
     /// Records without a set are refused.

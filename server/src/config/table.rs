@@ -209,7 +209,7 @@ pub(crate) const NAMESPACE: &[Setting] = &[
     row("background-query-max-rps", NUMBER, "10000", DYNAMIC, works("records per second that a background query may take, and takes when it asks for no rate")),
     row("conflict-resolution-policy", SettingKind::Choice(&["generation", "last-update-time"]), "generation", DYNAMIC, works("which version of a record wins where two sides of a split meet; the other is thrown away and counted")),
     row("conflict-resolve-writes", FLAG, "false", DYNAMIC, REPORTED),
-    row("default-read-touch-ttl-pct", PERCENT, "0", DYNAMIC, REPORTED),
+    row("default-read-touch-ttl-pct", PERCENT, "0", DYNAMIC, works("a read gives a record its whole life anew when at most so many percent of it are left; 0 never")),
     row("default-ttl", SettingKind::Seconds { min: 0, max: 315360000 }, "0", DYNAMIC, works("life of records written without one, seconds; 0 for ever")),
     row("disable-cold-start-eviction", FLAG, "false", STATIC, REPORTED),
     row("disable-mrt-writes", FLAG, "false", DYNAMIC, REPORTED),
@@ -297,7 +297,7 @@ pub(crate) const NAMESPACE: &[Setting] = &[
 /// `set NAME { }` in a namespace
 #[rustfmt::skip]
 pub(crate) const SET: &[Setting] = &[
-    row("default-read-touch-ttl-pct", PERCENT, "0", DYNAMIC, REPORTED),
+    row("default-read-touch-ttl-pct", PERCENT, "0", DYNAMIC, works("the same for records of the set; 0 as the namespace")),
     row("default-ttl", SettingKind::Seconds { min: 0, max: 315_360_000 }, "0", DYNAMIC, works("life of records of the set written without one, seconds; 0 as the namespace")),
     row("disable-eviction", FLAG, "false", DYNAMIC, REPORTED),
     row("enable-index", FLAG, "false", DYNAMIC, REPORTED),

@@ -296,6 +296,16 @@ impl Namespace {
         }
     }
 
+    /// Of the life of records in this set: percent of it, at most, that are left when a read gives it anew; 0 never.
+    #[must_use]
+    pub fn read_touch_percent(&self, set: &str) -> u32 {
+        let of_set = self.settings.set_settings(set);
+        match of_set.map_or(0, |set| set.default_read_touch_ttl_pct()) {
+            0 => self.settings.default_read_touch_ttl_pct(),
+            percent => percent,
+        }
+    }
+
     /// Whether writes are refused for want of room: more is used than `stop-writes-used-pct` of what there is, or less is
     /// free of a file than `stop-writes-avail-pct`.
     #[must_use]

@@ -6,8 +6,8 @@
 //!                 └─────────────────────┘
 //! ```
 //!
-//! Everything that a command needs from the node comes through [`Services`]. A read never waits; a write waits only
-//! while a UDF holds its record. Replies are appended to the connection's buffer, without a copy in between.
+//! Everything that a command needs from the node comes through [`Services`]. A read never waits, unless it lengthens
+//! the record's life; a write waits only while a UDF holds its record. Replies are appended to the connection's buffer, without a copy in between.
 
 pub(crate) mod batch;
 pub(crate) mod count;
@@ -19,6 +19,7 @@ pub mod functions;
 pub mod placement;
 pub(crate) mod plan;
 pub(crate) mod read;
+mod read_touch;
 pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod request;

@@ -7,15 +7,16 @@ use protocol::message::{BodyWriter, Info1, Info2, Info3, OpCode};
 use protocol::particle::ParticleRef;
 use protocol::result_code::ResultCode;
 
-use super::refusal;
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
 use super::work::Work;
 use super::write::LIMITS;
+use super::{read_touch, refusal};
 use crate::record::Namespace;
-use data::record::{StoredRecord, policy};
+use data::record::StoredRecord;
 
-/// Answers a read. Waits for nobody but the engine: it sees the version that was stored last.
+/// Answers a read. It sees the version that was stored last, and waits for nobody but the engine, unless it is one that
+/// gives the record its life anew.
 pub(crate) async fn answer(
     namespace: &Namespace,
     digest: &Digest,
@@ -34,22 +35,45 @@ pub(crate) async fn answer(
     };
     let checked = request
         .check_reader(digest, &record, || namespace.now_ms())
-        .and_then(|()| policy::read_ttl_permits(header.record_ttl, record.void_time()));
-    if let Err(code) = checked {
-        return reply.plain(Outcome::about(&record, code));
+        .and_then(|()| read_touch::due(namespace, header.record_ttl, &record));
+    let life = match checked {
+        Ok(life) => life,
+        Err(code) => return reply.plain(Outcome::about(&record, code)),
+    };
+    let code = write(namespace, digest, request, &record, reply);
+    if let Some(seconds) = life {
+        // Few reads come here: what they need to wait is not carried about by the others.
+        Box::pin(read_touch::touch(
+            namespace,
+            digest,
+            seconds,
+            request.deadline,
+        ))
+        .await;
     }
-    let found = Outcome::about(&record, ResultCode::OK);
-    if header.info1.contains(Info1::GET_NO_BINS) {
+    code
+}
+
+fn write(
+    namespace: &Namespace,
+    digest: &Digest,
+    request: &Request<'_>,
+    record: &StoredRecord,
+    reply: ReplyTo<'_>,
+) -> ResultCode {
+    let found = Outcome::about(record, ResultCode::OK);
+    let wanted = request.header.info1;
+    if wanted.contains(Info1::GET_NO_BINS) {
         return reply.plain(found);
     }
     reply.write(|message| {
-        if header.info1.contains(Info1::GET_ALL) {
-            write_all(message, &record);
+        if wanted.contains(Info1::GET_ALL) {
+            write_all(message, record);
             return Ok(found);
         }
-        write_named(message, digest, request, &record, namespace.now_ms())
+        write_named(message, digest, request, record, namespace.now_ms())
             .map(|()| found)
-            .map_err(|code| Outcome::about(&record, code))
+            .map_err(|code| Outcome::about(record, code))
     })
 }
 

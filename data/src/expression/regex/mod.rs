@@ -135,6 +135,11 @@ impl Pattern {
         })
     }
 
+    /// States of an automaton for it, repeats written out: at least one, and in proportion to its size.
+    pub(super) fn states(&self) -> usize {
+        self.states
+    }
+
     /// Whether there is a match anywhere in the text, which ends at its first zero byte. `None`: that takes too long.
     ///
     /// # Errors

@@ -164,3 +164,61 @@ async fn naming_a_large_bin_over_and_over_is_refused() {
     });
     assert_eq!(bench.code(&many).await, 13);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_near_the_end_of_a_life_gives_it_anew() {
+    let setting = |bench: &Bench, set: Option<&str>, percent| {
+        let settings = &bench.test().settings;
+        let name = "default-read-touch-ttl-pct";
+        match set {
+            None => settings.set(name, percent).unwrap(),
+            Some(set) => settings
+                .set_settings_or_new(set)
+                .set(name, percent)
+                .unwrap(),
+        }
+    };
+    // After 80 of 100 seconds: what is read, what the settings say, and whether the life begins anew.
+    type Settings = &'static [(Option<&'static str>, &'static str)];
+    let cases: [(&str, Ask, Settings, bool); 9] = [
+        ("asked", Ask::get().ttl(20), &[], true),
+        ("too early", Ask::get().ttl(19), &[], false),
+        ("one bin", named(&["a"]).ttl(20), &[], true),
+        (
+            "header",
+            Ask::get().info1(Info1::GET_NO_BINS).ttl(20),
+            &[],
+            true,
+        ),
+        ("not asked", Ask::get(), &[], false),
+        ("default", Ask::get(), &[(None, "20")], true),
+        (
+            "of the set",
+            Ask::get(),
+            &[(None, "1"), (Some("demo"), "20")],
+            true,
+        ),
+        ("never", Ask::get().ttl(u32::MAX), &[(None, "100")], false),
+        (
+            "filtered out",
+            Ask::get().ttl(20).filter(b"\xc2"),
+            &[],
+            false,
+        ),
+    ];
+    for (what, ask, settings, anew) in cases {
+        let bench = stored().await;
+        for (set, percent) in settings {
+            setting(&bench, *set, percent);
+        }
+        bench.pass_seconds(80);
+        let got = bench.ask(&ask).await;
+        assert!(got.result != 0 || got.void_time == NOW + 100, "{what}");
+        let seen = bench.ask(&Ask::get().ttl(u32::MAX)).await;
+        let void_time = if anew { NOW + 180 } else { NOW + 100 };
+        assert_eq!((seen.generation, seen.void_time), (1, void_time), "{what}");
+        assert_eq!(seen.bins(), [("a", int(7)), ("b", text("two"))], "{what}");
+        let touched = bench.test().stats.read_touch_success.get();
+        assert_eq!(touched, u64::from(anew), "{what}");
+    }
+}
