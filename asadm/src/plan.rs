@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use protocol::key::Key;
 use protocol::result_code::ResultCode;
 use protocol::security::{Command, FieldId};
+use protocol::value::Value;
 use tools::output::Event;
 
 /// One info command to one node of the picture.
@@ -23,6 +25,23 @@ pub type Reply = Result<String, String>;
 
 /// The next step, or what is said about the command that cannot go on. The text is for `ERROR: …`.
 pub type Planned = Result<Plan, String>;
+
+/// A function of a module, and the record that it is called on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The module, without extension.
+    pub module: String,
+    /// The function.
+    pub function: String,
+    /// Namespace of the record.
+    pub namespace: String,
+    /// Set of the record; empty for none.
+    pub set: String,
+    /// Its key.
+    pub key: Key,
+    /// Arguments behind the record.
+    pub arguments: Vec<Value>,
+}
 
 /// What follows the answers, which are in the order of the requests.
 pub type Next = Box<dyn FnOnce(Vec<Reply>) -> Planned>;
@@ -41,6 +60,13 @@ pub enum Plan {
         fields: Vec<(FieldId, Vec<u8>)>,
         /// What follows the result, or the reason why there is none.
         next: Box<dyn FnOnce(Result<ResultCode, String>) -> Planned>,
+    },
+    /// Calls a function of a module on one record.
+    Call {
+        /// What is called.
+        call: Call,
+        /// What follows the result, or the reason why there is none.
+        next: Box<dyn FnOnce(Result<Value, String>) -> Planned>,
     },
     /// Has the person type a code, or ends the command.
     Confirm {

@@ -3,6 +3,7 @@
 mod accounts;
 mod asinfo_command;
 mod ask;
+mod call;
 mod collect;
 mod execute;
 mod look;

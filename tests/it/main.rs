@@ -8,6 +8,7 @@
 )]
 
 mod agreement;
+mod aql;
 mod attacks;
 mod cluster;
 mod cluster_clients;
@@ -23,6 +24,7 @@ mod lifecycle;
 mod load;
 mod native;
 mod official_client;
+mod person;
 mod pool;
 mod queries;
 mod replacement;

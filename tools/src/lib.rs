@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod ask;
+pub mod bin_json;
 pub mod clock;
 pub mod cluster;
 pub mod config;

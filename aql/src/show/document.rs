@@ -18,9 +18,7 @@
 //! ROW      { "key": VALUE, "digest": "…", "edigest": "…", "set": "…", "ttl": -1, "generation": 1, "bins": { "a": VALUE } }
 //! ERROR    { "code": 2, "text": "…", "column": 8, "did_you_mean": "FROM" }
 //! MESSAGE  { "level": "error" | "warning" | "note", "text": "…" }
-//! VALUE    JSON where JSON has it, else an object with one member:
-//!          {"$bytes": "base64"}  {"$hll": "base64"}  {"$geojson": …}  {"$float": "inf"}  {"$text": "base64 of a text that is not UTF-8"}
-//!          {"$pairs": [[KEY, VALUE]]}   of a map whose keys are no texts, or begin with `$`
+//! VALUE    see `tools::bin_json`
 //! ```
 //!
 //! Members may be added within a version; one that changes or goes makes a new version.
@@ -28,11 +26,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use protocol::particle::ParticleType;
-use protocol::value::Value;
 use serde_json::{Map, Value as Json, json};
+use tools::bin_json;
 
 use super::row::Row;
 
@@ -234,7 +229,7 @@ fn of_row(row: &Row) -> Json {
         members.insert(name.to_owned(), value);
     };
     if let Some(key) = &row.key {
-        add("key", of_value(key));
+        add("key", bin_json::to_json(key));
     }
     if let Some(digest) = &row.digest {
         add("digest", digest.clone().into());
@@ -251,7 +246,7 @@ fn of_row(row: &Row) -> Json {
     }
     if row.digest.is_none() {
         let bins = row.bins.iter().map(|(name, value)| {
-            let value = value.as_ref().map_or(Json::Null, of_value);
+            let value = value.as_ref().map_or(Json::Null, bin_json::to_json);
             (name.clone(), value)
         });
         add("bins", bins.collect::<Map<_, _>>().into());
@@ -259,93 +254,11 @@ fn of_row(row: &Row) -> Json {
     members.into()
 }
 
-/// A value without loss; see the head of this file.
-fn of_value(value: &Value) -> Json {
-    let encoded = |bytes: &[u8]| STANDARD.encode(bytes);
-    match value {
-        Value::Nil => Json::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Integer(value) => (*value).into(),
-        Value::Float(value) => match serde_json::Number::from_f64(*value) {
-            Some(number) => number.into(),
-            None => json!({ "$float": super::cell::general(*value, 17) }),
-        },
-        Value::String(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => text.into(),
-            Err(_) => json!({ "$text": encoded(bytes) }),
-        },
-        Value::Blob { kind, bytes } if *kind == ParticleType::HLL => {
-            json!({ "$hll": encoded(bytes) })
-        }
-        Value::Blob { bytes, .. } => json!({ "$bytes": encoded(bytes) }),
-        Value::GeoJson(text) => {
-            let parsed: Json = serde_json::from_slice(text)
-                .unwrap_or_else(|_| String::from_utf8_lossy(text).into());
-            json!({ "$geojson": parsed })
-        }
-        Value::List { items, .. } => items.iter().map(of_value).collect(),
-        Value::Map { entries, .. } => of_map(entries),
-    }
-}
-
-fn of_map(entries: &[(Value, Value)]) -> Json {
-    let name = |key: &Value| match key {
-        Value::String(bytes) if bytes.first() != Some(&b'$') => {
-            String::from_utf8(bytes.clone()).ok()
-        }
-        _ => None,
-    };
-    let named: Option<Map<String, Json>> = entries
-        .iter()
-        .map(|(key, value)| Some((name(key)?, of_value(value))))
-        .collect();
-    match named {
-        Some(members) => members.into(),
-        None => {
-            let pairs: Vec<Json> = entries
-                .iter()
-                .map(|(key, value)| json!([of_value(key), of_value(value)]))
-                .collect();
-            json!({ "$pairs": pairs })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use protocol::value::Value;
 
-    #[test]
-    fn values_lose_nothing() {
-        let text = |text: &str| Value::String(text.into());
-        for (value, expected) in [
-            (Value::Nil, "null"),
-            (Value::Integer(i64::MIN), "-9223372036854775808"),
-            (Value::Float(0.1), "0.1"),
-            (Value::Float(f64::NAN), r#"{"$float":"nan"}"#),
-            (text("a\"b"), r#""a\"b""#),
-            (Value::String(vec![0xff]), r#"{"$text":"/w=="}"#),
-            (Value::blob([]), r#"{"$bytes":""}"#),
-            (
-                Value::GeoJson(b"{\"type\":\"x\"}".to_vec()),
-                r#"{"$geojson":{"type":"x"}}"#,
-            ),
-            (
-                Value::map([(text("k"), Value::list([Value::Bool(true)]))]),
-                r#"{"k":[true]}"#,
-            ),
-            (
-                Value::map([(Value::Integer(1), Value::Nil)]),
-                r#"{"$pairs":[[1,null]]}"#,
-            ),
-            (
-                Value::map([(text("$bytes"), text("x"))]),
-                r#"{"$pairs":[["$bytes","x"]]}"#,
-            ),
-        ] {
-            assert_eq!(of_value(&value).to_string(), expected);
-        }
-    }
+    use super::*;
 
     #[test]
     fn a_run_is_one_document() {

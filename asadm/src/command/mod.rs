@@ -16,7 +16,10 @@ pub use table::{GROUPS, MODIFIERS};
 use crate::view::{self, Flag, Modifiers, View};
 
 /// Modifiers with one value that may look like another modifier: `priv read`.
-const VERBATIM: &[&str] = &["priv"];
+const VERBATIM: &[&str] = &["priv", "key"];
+
+/// The modifier whose values are all that stands behind it, as they are.
+const REST: &str = "args";
 
 /// One command.
 #[derive(Clone, Copy)]
@@ -49,6 +52,20 @@ impl Command {
 
     /// The flags and modifiers behind the command words.
     pub fn modifiers(&self, rest: &[String]) -> Modifiers {
+        let begins = |at: &usize| {
+            let before = at.checked_sub(1).and_then(|at| rest.get(at));
+            let is_value = before.is_some_and(|word| VERBATIM.contains(&word.as_str()));
+            rest.get(*at).is_some_and(|word| word == REST) && !is_value
+        };
+        if let Some(keyword) = self.keywords.iter().find(|keyword| **keyword == REST)
+            && let Some(at) = (0..rest.len()).find(begins)
+        {
+            let (before, values) = rest.split_at(at);
+            let mut modifiers = self.modifiers(before);
+            let values = values.iter().skip(1).cloned().collect();
+            modifiers.keywords.insert(keyword, values);
+            return modifiers;
+        }
         let taken = rest
             .iter()
             .position(|word| VERBATIM.contains(&word.as_str()))
@@ -131,6 +148,8 @@ pub enum Manage {
     UdfAdd,
     /// Removes a module.
     UdfRemove,
+    /// Calls a function of a module on a record.
+    UdfRun,
     /// Creates a secondary index.
     SindexCreate,
     /// Removes a secondary index.

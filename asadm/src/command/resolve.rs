@@ -118,7 +118,8 @@ fn candidates(names: &[&'static str], word: &str) -> Vec<&'static str> {
         .iter()
         .copied()
         .filter(|name| !word.is_empty() && name.starts_with(word))
-        .filter(|name| !matches!(*name, "quit" | "EOF"))
+        // What the reference tool does not have takes no short form from what it has.
+        .filter(|name| !matches!(*name, "quit" | "EOF" | "run"))
         .collect()
 }
 
@@ -169,6 +170,8 @@ mod tests {
             ("show config like a", "show config (like a)"),
             ("asi -v build", "asinfo (-v build)"),
             ("man ud rem x", "manage udfs remove (x)"),
+            ("man ud r x", "manage udfs remove (x)"),
+            ("manage udfs run m f", "manage udfs run (m f)"),
             (
                 "manage config xdr dc east param a",
                 "manage config xdr dc (east param a)",

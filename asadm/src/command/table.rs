@@ -311,6 +311,17 @@ pub(super) const COMMANDS: &[Command] = &[
         ),
     )),
     words(
+        2,
+        manage(
+            &["manage", "udfs", "run"],
+            "MODULE FUNCTION on NS[.SET] key K [args VALUE...]",
+            "Calls a function of a module on a record and prints what it returns, as JSON. A VALUE is a number, true, false, nil, a list or map in JSON, or text; int(7), float(7), str(7), bool(true) and bytes(<base64>) say which. The key is an integer, text or bytes.",
+            &["on", "key", "args"],
+            &["on", "key"],
+            Manage::UdfRun,
+        ),
+    ),
+    words(
         1,
         manage(
             &["manage", "udfs", "remove"],

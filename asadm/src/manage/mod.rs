@@ -3,6 +3,7 @@
 //! Changes of modules, indexes and the like go to the principal and spread from there; settings go to every node.
 
 mod acl;
+mod call;
 mod config;
 mod context;
 mod jobs;
@@ -29,6 +30,7 @@ pub fn plan(action: Manage, modifiers: &Modifiers, cluster: &Cluster, warned: bo
     match action {
         Manage::Acl(change) => acl::change(change, modifiers, warned),
         Manage::UdfAdd => udfs::add(modifiers, cluster, warned),
+        Manage::UdfRun => call::run(modifiers, warned),
         Manage::UdfRemove => udfs::remove(modifiers, cluster, warned),
         Manage::SindexCreate => sindex::create(modifiers, cluster, warned),
         Manage::SindexDelete => sindex::delete(modifiers, cluster, warned),

@@ -35,6 +35,7 @@ impl Session {
                     fields,
                     next,
                 } => next(self.cluster.security(command, fields).await),
+                Plan::Call { call, next } => next(self.call(&call).await),
                 Plan::Confirm { message, next } => {
                     if !self.confirm(&message).await {
                         return Outcome::Cancelled;

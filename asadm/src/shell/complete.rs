@@ -178,7 +178,9 @@ fn values(command: &Command, rest: &[String], vocabulary: &Vocabulary) -> Vec<St
         .rposition(|word| command.keywords.contains(&word.as_str()));
     let Some(at) = keyword_at else {
         return match (command.path, rest) {
-            (["show", "udfs"] | ["manage", "udfs", "remove"], []) => vocabulary.modules.clone(),
+            (["show", "udfs"] | ["manage", "udfs", "remove" | "run"], []) => {
+                vocabulary.modules.clone()
+            }
             (["manage", "config", .., "namespace"], []) => vocabulary.namespaces.clone(),
             _ => Vec::new(),
         };
@@ -187,7 +189,7 @@ fn values(command: &Command, rest: &[String], vocabulary: &Vocabulary) -> Vec<St
     let given = rest.get(at + 1..).unwrap_or_default();
     match (keyword, given) {
         ("with", _) => [vocabulary.nodes.clone(), vec!["all".to_owned()]].concat(),
-        ("for" | "ns" | "namespace", []) => vocabulary.namespaces.clone(),
+        ("for" | "ns" | "namespace" | "on", []) => vocabulary.namespaces.clone(),
         ("for", [namespace]) => vocabulary.sets.get(namespace).cloned().unwrap_or_default(),
         ("set", []) => {
             let after = rest
@@ -242,7 +244,7 @@ mod tests {
             ("show ud", "udfs"),
             ("enable; manage ud", "udfs"),
             ("enable\nmanage ud", "udfs"),
-            ("manage udfs ", "add remove"),
+            ("manage udfs ", "add remove run"),
             ("help manage udfs a", "add"),
             ("show udfs l", "like"),
             ("show udfs c", "counter.lua"),

@@ -8,17 +8,18 @@ use base64::engine::general_purpose::STANDARD;
 use super::filter::Filter;
 use super::read::{asked, fields, list, of, principal_text, record, stamped};
 use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
+use tools::functions::of_module;
 use tools::sheet::{Record, Sheet, Value, node, text};
 
 const LIST: &str = "udf-list";
 
-/// `show udfs [FILE] [like PATTERN...]`.
+/// `show udfs [FILE | MODULE] [like PATTERN...]`.
 pub(super) const SHOW: View = View {
     path: &["show", "udfs"],
     target: Target::Nodes,
     keywords: &["like"],
     flags: &[],
-    help: "Displays the registered UDF modules and where nodes differ, or the content of one.",
+    help: "Displays the registered UDF modules and where nodes differ, the content of one (`show udfs counter.lua`), or its functions (`show udfs counter`).",
     hidden: false,
     words: 1,
     requests,
@@ -28,6 +29,9 @@ pub(super) const SHOW: View = View {
 fn requests(node: &Node, _: &NodeAnswers, context: &Context) -> Vec<String> {
     match context.modifiers.words.first() {
         None => vec![LIST.to_owned()],
+        Some(name) if node.principal && !name.ends_with(EXTENSION) => {
+            vec![get(name), get(&format!("{name}{EXTENSION}"))]
+        }
         Some(file) if node.principal => vec![get(file)],
         Some(_) => Vec::new(),
     }
@@ -39,7 +43,11 @@ fn get(file: &str) -> String {
 
 fn render(answers: &Answers, context: &Context) -> Vec<Event> {
     match context.modifiers.words.first() {
-        Some(file) => vec![content(answers, context, file).unwrap_or_else(|piece| piece)],
+        Some(name) => vec![
+            functions(answers, context, name)
+                .unwrap_or_else(|| content(answers, context, name))
+                .unwrap_or_else(|piece| piece),
+        ],
         None => modules(answers, context).unwrap_or_else(|piece| vec![piece]),
     }
 }
@@ -60,6 +68,9 @@ fn modules(answers: &Answers, context: &Context) -> Result<Vec<Event>, Event> {
     pieces.extend(differences(answers, context, &like));
     Ok(pieces)
 }
+
+/// The end of a module's file name.
+const EXTENSION: &str = ".lua";
 
 const FILE_NAME: &str = "filename";
 const HASH: &str = "hash";
@@ -144,6 +155,47 @@ fn differences(answers: &Answers, context: &Context, like: &Filter) -> Vec<Event
     pieces
 }
 
+/// The functions of a module that is named without its extension; none where there is no such module.
+fn functions(answers: &Answers, context: &Context, name: &str) -> Option<Result<Event, Event>> {
+    if name.ends_with(EXTENSION) {
+        return None;
+    }
+    let file = format!("{name}{EXTENSION}");
+    let answer = principal_text(answers, context, &get(&file), "").ok()?;
+    let source = match source(answer) {
+        Some(source) => source,
+        None => return Some(Err(no_content(&file))),
+    };
+    let records = of_module(&source).into_iter().map(|function| {
+        Record::default()
+            .with("name", Value::Text(function.name))
+            .with("parameters", Value::Text(function.parameters.join(", ")))
+            .with("line", Value::Text(function.line.to_string()))
+    });
+    let columns = vec![
+        text("Function", "name").into(),
+        text("Parameters", "parameters").into(),
+        text("Line", "line").into(),
+    ];
+    let title = stamped(&format!("Functions of {file}"), context);
+    let sheet = Sheet::new(title, columns).records(records.collect());
+    Some(Ok(Event::sheet(sheet)))
+}
+
+/// The source of a module in the answer to `udf-get`. Bytes that are no UTF-8 show as replacement characters.
+fn source(answer: &str) -> Option<String> {
+    let module = fields(answer, ';');
+    let content = module.iter().find(|(name, _)| name == "content");
+    let content = STANDARD.decode(&content?.1).ok()?;
+    Some(String::from_utf8_lossy(&content).into_owned())
+}
+
+fn no_content(file: &str) -> Event {
+    Event::Error(format!(
+        "Failed to retrieve UDF '{file}': Failed to get UDF : content is not base64."
+    ))
+}
+
 fn content(answers: &Answers, context: &Context, file: &str) -> Result<Event, Event> {
     let failed = format!("Failed to retrieve UDF '{file}': Failed to get UDF");
     let answer = principal_text(answers, context, &get(file), &failed)?;
@@ -154,11 +206,7 @@ fn content(answers: &Answers, context: &Context, file: &str) -> Result<Event, Ev
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| value.as_str())
     };
-    let source = value("content")
-        .and_then(|content| STANDARD.decode(content).ok())
-        .ok_or_else(|| Event::Error(format!("{failed} : content is not base64.")))?;
-    // A source may hold bytes that are no UTF-8; they show as replacement characters.
-    let source = String::from_utf8_lossy(&source);
+    let source = source(answer).ok_or_else(|| no_content(file))?;
     let kind = value("type").unwrap_or("--");
     let now = &context.now;
     Ok(Event::Text(format!(

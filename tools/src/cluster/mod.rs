@@ -16,6 +16,7 @@ use protocol::client::Client;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use crate::connection::Connection;
 use crate::hosts::Seed;
 use crate::login::Credential;
 use crate::tls::{Tls, is_distrust};
@@ -331,6 +332,34 @@ impl Cluster {
         }
         let bare = of(&|member| member.ip == word || member.fqdn.as_deref() == Some(word));
         if bare.len() == 1 { bare } else { Vec::new() }
+    }
+
+    /// The way to the nodes that were reached, for a client of their records.
+    pub fn connection(&self) -> Connection {
+        let alive = self.members.iter().filter(|member| member.node.alive);
+        Connection {
+            seeds: alive
+                .map(|member| Seed {
+                    host: member.ip.clone(),
+                    port: member.port,
+                    tls_name: member.tls_name.clone(),
+                })
+                .collect(),
+            credential: self.approach.credential.clone(),
+            tls: self.approach.tls.clone(),
+            problem: None,
+            exposes_password: false,
+        }
+    }
+
+    /// Whether alternate addresses are used.
+    pub fn is_alternate(&self) -> bool {
+        self.approach.alternate
+    }
+
+    /// The time for each step with a node.
+    pub fn limit(&self) -> Duration {
+        self.approach.limit
     }
 
     /// Whether the picture is as the nodes would draw it now: all of them answer, and none has other peers than before. One
