@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod allocator;
+pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

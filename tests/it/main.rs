@@ -12,6 +12,7 @@ mod aql;
 mod attacks;
 mod cluster;
 mod cluster_clients;
+mod cluster_indexes;
 mod cluster_records;
 mod cluster_tools;
 mod dependencies;

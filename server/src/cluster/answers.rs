@@ -6,12 +6,12 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::Cluster;
+use super::catalogue::{About, Catalogues, Compare, store, versions};
 use super::fabric::{FabricHandler, QuestionKind};
-use super::modules::{Compare, store, versions};
 use super::records::Records;
+use crate::catalogue::{Catalogued, Item, Origin};
 use crate::config::node_id::NodeId;
 use crate::dispatch::answer_forwarded;
-use crate::modules::item::ModuleItem;
 use crate::query::QueryServices;
 use crate::transaction::functions::LuaFunctions;
 
@@ -21,7 +21,7 @@ const FETCH_BYTES: usize = 8 << 20;
 /// What a node answers to its peers.
 pub struct Answers<S> {
     cluster: Arc<Cluster>,
-    functions: LuaFunctions,
+    catalogues: Catalogues,
     running: Arc<S>,
     records: Arc<Records>,
 }
@@ -29,32 +29,45 @@ pub struct Answers<S> {
 impl<S: QueryServices<Functions = LuaFunctions>> Answers<S> {
     /// The answers of this node.
     #[must_use]
-    pub fn new(cluster: &Arc<Cluster>, running: &Arc<S>, records: &Arc<Records>) -> Self {
+    pub fn new(
+        cluster: &Arc<Cluster>,
+        catalogues: &Catalogues,
+        running: &Arc<S>,
+        records: &Arc<Records>,
+    ) -> Self {
         Self {
             cluster: Arc::clone(cluster),
-            functions: running.functions().clone(),
+            catalogues: Arc::clone(catalogues),
             running: Arc::clone(running),
             records: Arc::clone(records),
         }
     }
 
-    fn fetch(&self, names: &[String]) -> Vec<ModuleItem> {
-        let mut left = FETCH_BYTES;
-        let mut items = Vec::new();
-        for name in names {
-            let Some(item) = self.functions.0.item(name) else {
-                continue;
-            };
-            let bytes = item.content64.as_deref().map_or(0, str::len);
-            // At least one, or the asker would never get on.
-            if !items.is_empty() && bytes > left {
-                break;
-            }
-            left = left.saturating_sub(bytes);
-            items.push(item);
-        }
-        items
+    /// The catalogue of this kind.
+    fn of_kind(&self, kind: &str) -> Result<&Arc<dyn Catalogued>, String> {
+        let mut all = self.catalogues.iter();
+        all.find(|catalogue| catalogue.kind().name == kind)
+            .ok_or_else(|| format!("this node knows no kind `{kind}`"))
     }
+}
+
+/// What this node has under some names: the first of them, and more while they are not too large together.
+fn fetch(catalogue: &dyn Catalogued, names: &[String]) -> Vec<Item> {
+    let mut left = FETCH_BYTES;
+    let mut items = Vec::new();
+    for name in names {
+        let Some(item) = catalogue.shown().item(name) else {
+            continue;
+        };
+        let bytes = item.content.as_deref().map_or(0, str::len);
+        // At least one, or the asker would never get on.
+        if !items.is_empty() && bytes > left {
+            break;
+        }
+        left = left.saturating_sub(bytes);
+        items.push(item);
+    }
+    items
 }
 
 impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Answers<S> {
@@ -66,18 +79,24 @@ impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Ans
     ) -> Result<Vec<u8>, String> {
         let unreadable = |error: serde_json::Error| format!("the question cannot be read: {error}");
         let answer = match kind {
-            QuestionKind::ModuleVersions => {
-                let Compare { incarnation } = serde_json::from_slice(&body).map_err(unreadable)?;
+            QuestionKind::Versions => {
+                let About { kind, question } = serde_json::from_slice(&body).map_err(unreadable)?;
+                let Compare { incarnation } = question;
+                let catalogue = self.of_kind(&kind)?;
                 let asker = (from, incarnation);
-                serde_json::to_vec(&versions(&self.cluster, &self.functions, asker))
+                serde_json::to_vec(&versions(&self.cluster, &**catalogue, asker))
             }
-            QuestionKind::ModuleFetch => {
-                let names: Vec<String> = serde_json::from_slice(&body).map_err(unreadable)?;
-                serde_json::to_vec(&self.fetch(&names))
+            QuestionKind::Fetch => {
+                let About::<Vec<String>> { kind, question } =
+                    serde_json::from_slice(&body).map_err(unreadable)?;
+                let catalogue = self.of_kind(&kind)?;
+                serde_json::to_vec(&fetch(&**catalogue, &question))
             }
-            QuestionKind::ModulePush => {
-                let items: Vec<ModuleItem> = serde_json::from_slice(&body).map_err(unreadable)?;
-                let stored = store(&self.functions, items).await;
+            QuestionKind::Push => {
+                let About::<Vec<Item>> { kind, question } =
+                    serde_json::from_slice(&body).map_err(unreadable)?;
+                let catalogue = self.of_kind(&kind)?;
+                let stored = store(catalogue, question, Origin::Peer).await;
                 serde_json::to_vec(&stored.map_err(|error| error.to_string())?)
             }
             QuestionKind::Forward => {

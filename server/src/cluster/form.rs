@@ -1,7 +1,7 @@
 //! Joining the cluster, following it, leaving it.
 //!
 //! ```text
-//! joining ──── every live node counts this one among the live ones, and it has every module they have ───▶ ready
+//! joining ──── every live node counts this one among the live ones, and it has every module and index they have ───▶ ready
 //! ready   ──── told to end ───▶ leaving ──── its records are with their new owners ───▶ left
 //! ```
 //!
@@ -19,11 +19,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::catalogue::{Catalogues, Newcomer};
 use super::membership::{MemberState, Members};
 use super::records::Records;
-use super::{Cluster, LocalNode, modules, view};
-use crate::modules::joining::Joining;
-use crate::transaction::functions::LuaFunctions;
+use super::{Cluster, LocalNode, view};
 
 /// Pause between two tries.
 const RETRY: Duration = Duration::from_millis(10);
@@ -96,15 +95,15 @@ impl Seeds {
     }
 }
 
-/// Joins: returns when this node has every module that the live nodes have and all of them push new ones to it, and what
-/// the cluster holds is known or nobody can hold anything.
+/// Joins: returns when this node has everything that the live nodes have alike, can use it, and all of them push changes
+/// to it, and what the cluster holds is known or nobody can hold anything.
 ///
 /// # Errors
 /// Another live node has this node's identity.
-pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) -> Result<(), TakenIdentity> {
+pub async fn join(cluster: &Arc<Cluster>, catalogues: &Catalogues) -> Result<(), TakenIdentity> {
     let begun = Instant::now();
     let mut said = begun;
-    let mut joining = Joining::default();
+    let mut newcomers: Vec<Newcomer> = catalogues.iter().map(Newcomer::new).collect();
     let mut seeds = Seeds {
         names: cluster.seeds.clone(),
         addresses: Vec::new(),
@@ -123,9 +122,7 @@ pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) -> Result<()
         let waiting_for = if alone && !out_of_patience {
             "an answer of a seed".to_owned()
         } else {
-            let caught_up =
-                modules::catch_up(cluster, functions, &mut joining, out_of_patience).await;
-            match caught_up {
+            match catch_up(cluster, &mut newcomers, out_of_patience).await {
                 Ok(true) if may_serve(cluster, &seeds, begun).await => break,
                 Ok(true) => "every seed to answer, or to be given up".to_owned(),
                 Ok(false) => "the others".to_owned(),
@@ -147,6 +144,19 @@ pub async fn join(cluster: &Arc<Cluster>, functions: &LuaFunctions) -> Result<()
         cluster.members().len()
     );
     Ok(())
+}
+
+/// One step towards everything that the live nodes have alike; true when it is here.
+async fn catch_up(
+    cluster: &Arc<Cluster>,
+    newcomers: &mut [Newcomer],
+    listened: bool,
+) -> Result<bool, String> {
+    let mut all = true;
+    for newcomer in newcomers {
+        all &= newcomer.catch_up(cluster, listened).await?;
+    }
+    Ok(all)
 }
 
 async fn may_serve(cluster: &Arc<Cluster>, seeds: &Seeds, begun: Instant) -> bool {

@@ -4,10 +4,12 @@
 //! moment.
 
 mod answers;
+pub mod catalogue;
 pub mod fabric;
 pub mod form;
 mod handle;
 mod heartbeat;
+mod indexes;
 mod local;
 mod member;
 pub mod membership;
@@ -25,6 +27,7 @@ pub use crate::config::node_id::NodeId;
 pub use answers::Answers;
 pub use handle::Cluster;
 pub use heartbeat::HeartbeatSocket;
+pub use indexes::ClusterIndexes;
 pub use local::LocalNode;
 pub use mesh::Mesh;
 pub use sockets::{ClusterSockets, SocketsError};

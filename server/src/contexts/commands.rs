@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::factory::ContextFactory;
 use super::service::Service;
 use super::stats::{ModuleCounts, UdfTotals};
+use crate::catalogue::Catalogued as _;
 use crate::modules::changes::ChangeError;
 use crate::modules::module::ModuleSet;
 use crate::modules::status::{NodeModules, Said};
@@ -71,8 +72,8 @@ impl<F: ContextFactory> ModuleCommands for Service<F> {
         vec![NodeModules {
             node: format!("{:X}", self.settings().node),
             said: Ok(Said {
-                modules: self.summaries(),
-                failures: self.failures().into_iter().collect(),
+                modules: self.shown().summaries(),
+                failures: self.shown().failures().into_iter().collect(),
             }),
         }]
     }

@@ -17,10 +17,12 @@ use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
 use super::pool::{Held, Pool, Taken};
 use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
 use super::warmer::Visits;
+use crate::catalogue::{
+    CatalogueKind, Catalogued, Item, ItemError, Origin, Shown, StoreError, Stored,
+};
 use crate::modules::library::{Library, Serving};
 use crate::modules::module::{Module, ModuleSet, ModuleView};
 use crate::modules::names;
-use crate::modules::persistence::StoreError;
 use crate::modules::settings::UdfSettings;
 
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
@@ -194,6 +196,33 @@ impl<F: ContextFactory> Service<F> {
     /// Waits until no context is being built ahead of need. False if that takes longer than `timeout`.
     pub fn wait_until_warm(&self, timeout: Duration) -> bool {
         self.shared.visits.wait_until_idle(timeout)
+    }
+}
+
+/// As its library.
+impl<F: ContextFactory> Catalogued for Service<F> {
+    fn kind(&self) -> &'static CatalogueKind {
+        self.library.kind()
+    }
+
+    fn shown(&self) -> &Shown {
+        self.library.shown()
+    }
+
+    fn store(
+        &self,
+        items: Vec<Item>,
+        origin: Origin,
+    ) -> Result<Vec<Result<Stored, ItemError>>, StoreError> {
+        self.library.store(items, origin)
+    }
+
+    fn settle(&self, peers: Vec<u64>) -> Result<(), StoreError> {
+        self.library.settle(peers)
+    }
+
+    fn keep_alive(&self) -> Result<(), StoreError> {
+        self.library.keep_alive()
     }
 }
 

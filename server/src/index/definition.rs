@@ -202,6 +202,15 @@ pub struct Definition {
     pub value_type: ValueType,
 }
 
+/// What has the name of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Indexed {
+    /// Values of records.
+    Values(Definition),
+    /// The records of a set, to be found without the others.
+    Set(Box<str>),
+}
+
 /// A value of a record by an index.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Item<'a> {

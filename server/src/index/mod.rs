@@ -1,6 +1,7 @@
 //! Secondary indexes: definitions, the values that records have by them, and sorted entries of value and record.
 //!
 //! ```text
+//! Definitions ── of the node: on disk, the same on all nodes (`catalogue`)
 //! Indexes ── of one namespace: slots with names
 //!    └─ Index ── a definition, and 4096 sorted sets of (value, digest)
 //!         Definition ─ values(record) → Vec<u64>        pure
@@ -13,17 +14,19 @@
 
 mod context;
 mod definition;
+mod definitions;
 mod entries;
 mod one;
 mod predicate;
-mod saved;
+mod row;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use context::{ContextError, IndexContext};
-pub use definition::{Definition, IndexType, Source, ValueType};
+pub use definition::{Definition, IndexType, Indexed, Source, ValueType};
+pub use definitions::{Definitions, IndexChangeError, IndexCommands, IndexedNamespaces, Unsaved};
 pub use one::{Index, Position};
 pub use predicate::{Predicate, PredicateError};
-pub use saved::{SavedDefinitions, SavedError};
-pub use table::{Change, DefinitionError, Indexes, SetIndex, Slot};
+pub use row::INDEXES;
+pub use table::{DefinitionError, Indexes, SetIndex, Slot};

@@ -6,7 +6,8 @@ use arc_swap::ArcSwap;
 use data::record::StoredRecord;
 use parking_lot::Mutex;
 
-use super::{Definition, Index, IndexType, Source, ValueType};
+use super::definition::Indexed;
+use super::{Index, IndexType, Source, ValueType};
 
 /// Most indexes of bins and expressions in a namespace.
 const MAX_INDEXES: usize = 256;
@@ -17,6 +18,12 @@ pub enum DefinitionError {
     /// The name has another definition.
     #[error("'indexname' already exists with different definition")]
     OtherDefinition,
+    /// The name has more than one: nodes were told of them at the same moment.
+    #[error("'indexname' already exists with multiple definitions")]
+    Several,
+    /// The name has more than one definition, so it does not say which is meant.
+    #[error("'indexname' is not unique")]
+    NotUnique,
     /// There are as many as there may be.
     #[error("already at sindex definition limit")]
     TooMany,
@@ -38,17 +45,6 @@ pub enum Slot {
     Values(Arc<Index>),
     /// A set.
     Set(SetIndex),
-}
-
-/// What a definition has changed.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// Nothing: it was there.
-    Nothing,
-    /// A name, or a set index.
-    Listed,
-    /// There is a new index, which has no entries yet but those of records that change from now on.
-    Made(Arc<Index>),
 }
 
 #[derive(Debug, Default)]
@@ -82,26 +78,52 @@ impl Indexes {
         }
     }
 
-    /// Makes an index, or gives one of the same definition this name.
+    /// Whether this may have the name, as far as is known here.
     ///
     /// # Errors
     /// The name is taken, or there are too many.
-    pub fn define(&self, name: &str, definition: Definition) -> Result<Change, DefinitionError> {
-        let mut table = self.table.lock();
-        let same = table.all().find(|index| index.definition == definition);
-        let same = same.map(Arc::clone);
-        match (table.find(name), same) {
-            (Some(Slot::Values(named)), Some(same)) if Arc::ptr_eq(&named, &same) => {
-                Ok(Change::Nothing)
-            }
-            (Some(_), _) => Err(DefinitionError::OtherDefinition),
-            (None, Some(same)) => {
-                same.rename(name);
-                Ok(Change::Listed)
-            }
-            (None, None) => {
-                if table.all().count() >= MAX_INDEXES {
+    pub fn check(&self, name: &str, indexed: &Indexed) -> Result<(), DefinitionError> {
+        let table = self.table.lock();
+        let mut named = table.named(name);
+        match (named.next(), named.next()) {
+            (Some(_), Some(_)) => Err(DefinitionError::Several),
+            (Some(one), None) if one == *indexed => Ok(()),
+            (Some(_), None) => Err(DefinitionError::OtherDefinition),
+            (None, _) => {
+                let is_new = match indexed {
+                    Indexed::Set(_) => false,
+                    Indexed::Values(definition) => {
+                        table.all().all(|index| index.definition != *definition)
+                    }
+                };
+                if is_new && table.all().count() >= MAX_INDEXES {
                     return Err(DefinitionError::TooMany);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes an index, or gives that of the same definition this name. What is new has no entries but those of records
+    /// that change from now on.
+    pub fn put(&self, name: &str, indexed: Indexed) -> Option<Arc<Index>> {
+        let mut table = self.table.lock();
+        match indexed {
+            Indexed::Set(set) => {
+                match table.sets.iter_mut().find(|index| index.set == set) {
+                    Some(index) => index.name = name.into(),
+                    None => table.sets.push(SetIndex {
+                        name: name.into(),
+                        set,
+                    }),
+                }
+                None
+            }
+            Indexed::Values(definition) => {
+                let same = table.all().find(|index| index.definition == definition);
+                if let Some(same) = same {
+                    same.rename(name);
+                    return None;
                 }
                 let index = Arc::new(Index::new(name, definition));
                 let entry = Some(Arc::clone(&index));
@@ -110,54 +132,51 @@ impl Indexes {
                     None => table.slots.push(entry),
                 }
                 self.publish(&table);
-                Ok(Change::Made(index))
+                Some(index)
             }
         }
     }
 
-    /// Makes a set index, or gives that of the set this name.
-    ///
-    /// # Errors
-    /// The name is taken.
-    pub fn define_set(&self, name: &str, set: &str) -> Result<Change, DefinitionError> {
+    /// Takes an index away; false when there is none.
+    pub fn remove(&self, indexed: &Indexed) -> bool {
         let mut table = self.table.lock();
-        match table.find(name) {
-            Some(Slot::Set(index)) if *index.set == *set => return Ok(Change::Nothing),
-            Some(_) => return Err(DefinitionError::OtherDefinition),
-            None => {}
-        }
-        match table.sets.iter_mut().find(|index| *index.set == *set) {
-            Some(index) => index.name = name.into(),
-            None => table.sets.push(SetIndex {
-                name: name.into(),
-                set: set.into(),
-            }),
-        }
-        Ok(Change::Listed)
-    }
-
-    /// Takes away what has this name; false when nothing has.
-    pub fn remove(&self, name: &str) -> bool {
-        let mut table = self.table.lock();
-        match table.find(name) {
-            None => false,
-            Some(Slot::Set(_)) => {
-                table.sets.retain(|index| *index.name != *name);
-                true
+        match indexed {
+            Indexed::Set(set) => {
+                let before = table.sets.len();
+                table.sets.retain(|index| index.set != *set);
+                table.sets.len() < before
             }
-            Some(Slot::Values(index)) => {
-                for slot in &mut table.slots {
-                    if slot.as_ref().is_some_and(|slot| Arc::ptr_eq(slot, &index)) {
-                        *slot = None;
-                    }
-                }
+            Indexed::Values(definition) => {
+                let fits = |slot: &Option<Arc<Index>>| {
+                    slot.as_ref()
+                        .is_some_and(|index| index.definition == *definition)
+                };
+                let Some(place) = table.slots.iter().position(fits) else {
+                    return false;
+                };
+                let gone = table.slots.get_mut(place).and_then(Option::take);
                 while table.slots.last().is_some_and(Option::is_none) {
                     table.slots.pop();
                 }
                 self.publish(&table);
-                index.drop_it();
+                if let Some(gone) = gone {
+                    gone.drop_it();
+                }
                 true
             }
+        }
+    }
+
+    /// What has this name, where only one thing has.
+    ///
+    /// # Errors
+    /// More than one has.
+    pub fn only(&self, name: &str) -> Result<Option<Indexed>, DefinitionError> {
+        let table = self.table.lock();
+        let mut named = table.named(name);
+        match (named.next(), named.next()) {
+            (Some(_), Some(_)) => Err(DefinitionError::NotUnique),
+            (one, _) => Ok(one),
         }
     }
 
@@ -217,6 +236,14 @@ impl Indexes {
 impl Table {
     fn all(&self) -> impl Iterator<Item = &Arc<Index>> {
         self.slots.iter().flatten()
+    }
+
+    /// Everything of this name.
+    fn named(&self, name: &str) -> impl Iterator<Item = Indexed> {
+        let values = self.all().filter(move |index| *index.name() == *name);
+        let values = values.map(|index| Indexed::Values(index.definition.clone()));
+        let sets = self.sets.iter().filter(move |index| *index.name == *name);
+        values.chain(sets.map(|index| Indexed::Set(index.set.clone())))
     }
 
     fn find(&self, name: &str) -> Option<Slot> {

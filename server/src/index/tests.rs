@@ -5,8 +5,11 @@ use data::record::{Parts, StoredRecord};
 use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleType};
 
+use parking_lot::Mutex;
+
 use super::entries::{Entries, Entry};
 use super::*;
+use crate::catalogue::{Catalogued as _, Item, ItemError, Origin, StoreError, Stored};
 
 fn record(number: u8, bins: &[(&str, Particle)]) -> StoredRecord {
     let parts = Parts {
@@ -135,10 +138,8 @@ fn an_entry_takes_at_most_32_bytes() {
 #[test]
 fn an_index_follows_its_records() {
     let indexes = Indexes::default();
-    let change = indexes.define("i", of_bin("i", IndexType::Default, ValueType::Numeric));
-    let Change::Made(index) = change.unwrap() else {
-        panic!("it is new");
-    };
+    let numbers = Indexed::Values(of_bin("i", IndexType::Default, ValueType::Numeric));
+    let index = indexes.put("i", numbers.clone()).unwrap();
     let versions = [1, 2, 2, -7].map(|value| record(9, &[("i", Particle::integer(value))]));
     let partition = Digest([9; 20]).partition_id();
     let found = |begin: i64, end: i64| {
@@ -155,91 +156,243 @@ fn an_index_follows_its_records() {
     assert_eq!((found(-9, 9), found(-7, -7), found(1, 2)), (1, 1, 0));
     indexes.update(before, None);
     assert_eq!((index.entries(), found(i64::MIN, i64::MAX)), (0, 0));
-    assert!(indexes.remove("i") && !indexes.remove("i"));
+    assert!(indexes.remove(&numbers) && !indexes.remove(&numbers));
     assert!(index.is_dropped());
     indexes.update(None, before);
     assert_eq!(index.entries(), 0, "nobody enters records any more");
 }
 
-#[test]
-fn names_and_definitions_are_unique_and_places_are_used_again() {
-    let indexes = Indexes::default();
-    let of = |bin: &str| of_bin(bin, IndexType::Default, ValueType::Numeric);
-    for name in ["a", "b", "c"] {
-        assert!(matches!(
-            indexes.define(name, of(name)),
-            Ok(Change::Made(_))
-        ));
-    }
-    assert!(matches!(indexes.define("a", of("a")), Ok(Change::Nothing)));
-    assert!(matches!(indexes.define("A", of("a")), Ok(Change::Listed)));
-    let refused = indexes.define("A", of("b")).unwrap_err();
-    assert_eq!(refused, DefinitionError::OtherDefinition);
-    assert!(indexes.define_set("b", "s").is_err());
-    assert!(indexes.define_set("set", "s").is_ok());
-    assert!(indexes.remove("b"));
-    assert!(indexes.define("d", of("d")).is_ok());
-    let names: Vec<_> = indexes
-        .all()
-        .into_iter()
-        .map(|slot| match slot {
-            Slot::Values(index) => index.name(),
-            Slot::Set(index) => Arc::from(&*index.name),
-        })
-        .collect();
-    assert_eq!(
-        names.iter().map(|name| &**name).collect::<Vec<_>>(),
-        ["A", "d", "c", "set"]
-    );
+fn numbers_of(bin: &str) -> Indexed {
+    Indexed::Values(of_bin(bin, IndexType::Default, ValueType::Numeric))
+}
+
+fn names(indexes: &Indexes) -> Vec<String> {
+    let names = indexes.all().into_iter().map(|slot| match slot {
+        Slot::Values(index) => index.name().to_string(),
+        Slot::Set(index) => index.name.to_string(),
+    });
+    names.collect()
 }
 
 #[test]
-fn definitions_outlive_the_process() {
-    let directory = tempfile::tempdir().unwrap();
-    let place = directory.path().to_str().unwrap();
-    let saved = SavedDefinitions::below(place);
+fn names_and_definitions_are_unique_and_places_are_used_again() {
     let indexes = Indexes::default();
-    assert!(saved.load(|_| Some(&indexes)).unwrap().is_empty());
-    let with_path = Definition {
+    for name in ["a", "b", "c"] {
+        assert!(indexes.put(name, numbers_of(name)).is_some());
+    }
+    let set = || Indexed::Set("s".into());
+    let cases = [
+        ("a", numbers_of("a"), Ok(())),
+        ("A", numbers_of("a"), Ok(())),
+        ("a", numbers_of("b"), Err(DefinitionError::OtherDefinition)),
+        ("b", set(), Err(DefinitionError::OtherDefinition)),
+        ("set", set(), Ok(())),
+    ];
+    for (name, indexed, expected) in cases {
+        assert_eq!(indexes.check(name, &indexed), expected, "{name}");
+    }
+    assert!(indexes.put("A", numbers_of("a")).is_none(), "a new name");
+    assert!(indexes.put("set", set()).is_none());
+    assert!(indexes.remove(&numbers_of("b")));
+    assert!(indexes.put("d", numbers_of("d")).is_some());
+    assert_eq!(names(&indexes), ["A", "d", "c", "set"]);
+    // As two nodes may define it at the same moment.
+    indexes.put("d", numbers_of("e"));
+    let several = indexes.check("d", &numbers_of("d"));
+    assert_eq!(several, Err(DefinitionError::Several));
+    assert_eq!(indexes.only("d"), Err(DefinitionError::NotUnique));
+    assert_eq!(indexes.only("c"), Ok(Some(numbers_of("c"))));
+    assert_eq!(indexes.only("b"), Ok(None));
+}
+
+#[test]
+fn a_namespace_has_256_indexes_at_most_and_they_may_be_renamed() {
+    let indexes = Indexes::default();
+    for number in 0..256 {
+        let name = format!("i{number}");
+        assert_eq!(indexes.check(&name, &numbers_of(&name)), Ok(()));
+        indexes.put(&name, numbers_of(&name));
+    }
+    let more = indexes.check("more", &numbers_of("more"));
+    assert_eq!(more, Err(DefinitionError::TooMany));
+    assert_eq!(indexes.check("more", &numbers_of("i7")), Ok(()));
+    assert_eq!(indexes.check("set", &Indexed::Set("s".into())), Ok(()));
+}
+
+/// Namespaces whose indexes nobody builds.
+#[derive(Default)]
+struct Unbuilt {
+    test: Indexes,
+    asked: Mutex<Vec<String>>,
+}
+
+impl IndexedNamespaces for Unbuilt {
+    fn indexes(&self, namespace: &str) -> Option<&Indexes> {
+        (namespace == "test").then_some(&self.test)
+    }
+
+    fn make_set(&self, _namespace: &str, _set: &str) {}
+
+    fn build(&self, _namespace: &str, index: Arc<Index>, wait: bool) {
+        let told = format!("{} {wait}", index.name());
+        self.asked.lock().push(told);
+    }
+
+    fn is_building(&self) -> bool {
+        false
+    }
+}
+
+fn with_path() -> Indexed {
+    Indexed::Values(Definition {
         source: Source::Bin {
             name: BinName::new(b"m").unwrap(),
             context: Some(IndexContext::parse(b"\x92\x22\xa2\x03k\x00").unwrap()),
         },
         ..of_bin("m", IndexType::List, ValueType::String)
-    };
+    })
+}
+
+fn by_expression() -> Indexed {
     let bytes = b"\x93\x51\x02\xa1i";
-    let by_expression = Definition {
+    Indexed::Values(Definition {
         set: None,
         source: Source::Expression {
             bytes: bytes[..].into(),
             expression: Arc::new(data::expression::Expression::parse(bytes).unwrap()),
         },
         ..of_bin("", IndexType::Default, ValueType::Numeric)
-    };
-    indexes.define("path", with_path).unwrap();
-    indexes.define("expression", by_expression).unwrap();
-    indexes.define_set("set", "s").unwrap();
-    saved.save([("test", indexes.all())].into_iter()).unwrap();
-    let later = Indexes::default();
-    let made = SavedDefinitions::below(place)
-        .load(|_| Some(&later))
+    })
+}
+
+/// A node with its files.
+fn node(place: &std::path::Path) -> (Arc<Unbuilt>, Definitions) {
+    let namespaces = Arc::new(Unbuilt::default());
+    let definitions = Definitions::open(place, 7, false, Arc::clone(&namespaces) as _);
+    (namespaces, definitions.unwrap())
+}
+
+#[test]
+fn definitions_outlive_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = [
+        ("path", with_path()),
+        ("expression", by_expression()),
+        ("gone", numbers_of("gone")),
+        ("numbers", numbers_of("i")),
+        ("set", Indexed::Set("s".into())),
+    ];
+    let (namespaces, definitions) = node(directory.path());
+    for (name, indexed) in &all {
+        definitions.define("test", name, indexed.clone()).unwrap();
+    }
+    definitions
+        .define("test", "others", numbers_of("i"))
         .unwrap();
-    assert_eq!(made.len(), 2);
-    assert_eq!(format!("{:?}", later.all().len()), "3");
-    for slot in indexes.all() {
-        if let Slot::Values(index) = slot {
-            let again = later.named(&index.name());
-            let Some(Slot::Values(again)) = again else {
-                panic!("{} is lost", index.name());
-            };
-            assert_eq!(again.definition, index.definition);
+    definitions.remove("test", "gone").unwrap();
+    definitions.remove("test", "never").unwrap();
+    definitions.remove("nowhere", "path").unwrap();
+    let unknown = definitions.define("nowhere", "i", numbers_of("i"));
+    assert!(unknown.is_ok(), "one of an unknown namespace is not made");
+    let expected = ["path", "expression", "others", "set"];
+    let built: Vec<_> = namespaces.asked.lock().drain(..).collect();
+    assert_eq!(
+        built,
+        ["path true", "expression true", "gone true", "numbers true"]
+    );
+    drop(definitions);
+
+    let (namespaces, definitions) = node(directory.path());
+    assert_eq!(names(&namespaces.test), expected);
+    for (name, indexed) in all {
+        if expected.contains(&name) {
+            assert_eq!(namespaces.test.only(name), Ok(Some(indexed)), "{name}");
         }
     }
+    let built: Vec<_> = namespaces.asked.lock().drain(..).collect();
+    assert_eq!(built, ["path false", "expression false", "others false"]);
+    // What was removed is remembered, with a version.
+    assert_eq!(definitions.shown().summaries().len(), 5);
+    drop(definitions);
     std::fs::write(directory.path().join("smd/sindex.smd"), "[{").unwrap();
-    assert!(matches!(
-        saved.load(|_| Some(&later)),
-        Err(SavedError::Damaged { .. })
-    ));
+    let damaged = Definitions::open(directory.path(), 7, false, namespaces);
+    assert!(matches!(damaged, Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn nodes_that_exchange_what_they_have_get_the_same_whatever_comes_first() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (at_one, first) = node(one.path());
+    let (at_two, second) = node(two.path());
+    first.define("test", "a", numbers_of("a")).unwrap();
+    first.define("test", "both", numbers_of("x")).unwrap();
+    first.define("test", "b", numbers_of("b")).unwrap();
+    first.remove("test", "b").unwrap();
+    second.define("test", "other", numbers_of("a")).unwrap();
+    second.define("test", "both", numbers_of("y")).unwrap();
+    let items = |of: &Definitions| {
+        let summaries = of.shown().summaries();
+        let items = summaries.keys().map(|name| of.shown().item(name).unwrap());
+        items.collect::<Vec<_>>()
+    };
+    let (from_first, mut from_second) = (items(&first), items(&second));
+    from_second.reverse();
+    second.store(from_first, Origin::Peer).unwrap();
+    first.store(from_second, Origin::Peer).unwrap();
+    assert_eq!(first.shown().summaries(), second.shown().summaries());
+    let sorted = |namespaces: &Unbuilt| {
+        let mut names = names(&namespaces.test);
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(&at_one), sorted(&at_two));
+    // One definition has one name; a name that both gave to different ones is not unique until one is renamed.
+    assert_eq!(sorted(&at_one).len(), 3);
+    let refused = first.remove("test", "both").unwrap_err();
+    assert_eq!(refused.to_string(), "'indexname' is not unique");
+    first.define("test", "mine", numbers_of("x")).unwrap();
+    first.remove("test", "both").unwrap();
+    assert_eq!(at_one.test.only("both"), Ok(None));
+    assert_eq!(at_one.test.only("mine"), Ok(Some(numbers_of("x"))));
+}
+
+#[test]
+fn items_that_are_damaged_or_of_another_name_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (namespaces, definitions) = node(directory.path());
+    let good = definitions.propose("test", "i", &numbers_of("i"));
+    let good = good.unwrap().unwrap().item;
+    let other = definitions.propose("test", "k", &numbers_of("k"));
+    let other = other.unwrap().unwrap().item;
+    let version = good.summary.version;
+    let of = |name: &str, content: &str| Item::new(&INDEXES, name, version, Some(content));
+    let cases = [
+        (of(&good.name, "{}"), ItemError::Content),
+        (of(&good.name, &"x".repeat(70_000)), ItemError::Content),
+        (
+            of(&good.name, other.content.as_deref().unwrap()),
+            ItemError::Content,
+        ),
+        (
+            of("test", good.content.as_deref().unwrap()),
+            ItemError::Name,
+        ),
+        (
+            Item {
+                content: other.content.clone(),
+                ..good.clone()
+            },
+            ItemError::Hash,
+        ),
+    ];
+    for (item, expected) in cases {
+        let stored = definitions.store(vec![item], Origin::Peer).unwrap();
+        assert_eq!(stored, [Err(expected)]);
+    }
+    assert!(namespaces.test.all().is_empty());
+    let stored = definitions.store(vec![good], Origin::Peer).unwrap();
+    assert_eq!(stored, [Ok(Stored::Taken)]);
+    assert_eq!(names(&namespaces.test), ["i"]);
 }
 
 #[test]

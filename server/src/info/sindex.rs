@@ -15,11 +15,10 @@ use protocol::result_code::ResultCode;
 use super::Call;
 use super::fields::{Fields, text};
 use crate::index::{
-    Change, Definition, DefinitionError, Index, IndexContext, IndexType, SetIndex, Slot, Source,
-    ValueType,
+    Definition, DefinitionError, Index, IndexChangeError, IndexContext, IndexType, Indexed,
+    SetIndex, Slot, Source, ValueType,
 };
 use crate::record::Namespace;
-use crate::storage::answer::wait_on_this_thread;
 
 /// Longest values, characters.
 const MAX_NAME: usize = 63;
@@ -33,9 +32,6 @@ const MAX_INDEX_DATA: usize = 27;
 
 /// Bytes that an entry of a set index counts for.
 const SET_ENTRY_BYTES: u64 = 16;
-
-/// With no more records than this in the namespace an index is built before `sindex-create` answers.
-const BUILT_AT_ONCE: u64 = 10_000;
 
 /// A value that may be missing, but not empty or too long.
 fn optional<'p>(params: &Params<'p>, key: &str, max: usize) -> Result<Option<&'p str>, InfoError> {
@@ -56,12 +52,6 @@ fn namespace_name<'p>(params: &Params<'p>, max: usize) -> Result<&'p str, InfoEr
     }
 }
 
-/// What a new index is to be.
-enum Wish {
-    Values(Definition),
-    Set(Box<str>),
-}
-
 /// `sindex-create`
 pub(super) fn create(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let params = &call.params;
@@ -76,78 +66,37 @@ pub(super) fn create(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoErro
     let is_set = params
         .get("indextype")
         .is_some_and(|kind| kind.eq_ignore_ascii_case("set"));
-    let wish = if is_set {
-        Wish::Set(set_index(params)?)
+    let indexed = if is_set {
+        Indexed::Set(set_index(params)?)
     } else {
-        Wish::Values(definition(params)?)
+        Indexed::Values(definition(params)?)
     };
-    match (call.node.namespace(namespace), &wish) {
-        (Some(namespace), _) => define(call, namespace, name, wish)?,
-        (None, Wish::Set(_)) => return Err(InfoError::parameter("namespace not found")),
-        // As the real server does; clients learn of it when they ask for the index.
-        (None, Wish::Values(_)) => {}
+    // An unknown namespace of an index of values is no error: clients learn of it when they ask for the index.
+    if let Indexed::Set(set) = &indexed {
+        let namespace = call.node.namespace(namespace);
+        let namespace = namespace.ok_or_else(|| InfoError::parameter("namespace not found"))?;
+        namespace
+            .set(set)
+            .map_err(|error| InfoError::parameter(error.to_string()))?;
     }
+    let defined = call.node.indexes.define(namespace, name, indexed);
+    defined.map_err(refusal)?;
     text(out, "ok");
     Ok(())
 }
 
-fn define(
-    call: &Call<'_>,
-    namespace: &Arc<Namespace>,
-    name: &str,
-    wish: Wish,
-) -> Result<(), InfoError> {
-    let held = call.node.index_definitions.hold();
-    let change = match wish {
-        Wish::Values(definition) => namespace.indexes.define(name, definition),
-        Wish::Set(set) => {
-            namespace
-                .set(&set)
-                .map_err(|error| InfoError::parameter(error.to_string()))?;
-            namespace.indexes.define_set(name, &set)
+/// A refusal of the indexes of the node.
+fn refusal(error: IndexChangeError) -> InfoError {
+    let code = match &error {
+        IndexChangeError::Definition(DefinitionError::TooMany) => ResultCode::SINDEX_MAX_COUNT,
+        IndexChangeError::Definition(_) => ResultCode::SINDEX_FOUND,
+        IndexChangeError::Timeout => ResultCode::TIMEOUT,
+        IndexChangeError::Store(error) => {
+            tracing::error!(target: "sindex", "{error}");
+            ResultCode::UNKNOWN
         }
     };
-    let change = change.map_err(|error| {
-        let code = match error {
-            DefinitionError::OtherDefinition => ResultCode::SINDEX_FOUND,
-            DefinitionError::TooMany => ResultCode::SINDEX_MAX_COUNT,
-        };
-        InfoError::new(code, error.to_string())
-    })?;
-    if matches!(change, Change::Nothing) {
-        return Ok(());
-    }
-    save(call).inspect_err(|_| {
-        if matches!(change, Change::Made(_)) {
-            namespace.indexes.remove(name);
-        }
-    })?;
-    drop(held);
-    tracing::info!(target: "sindex", "{{{}}} index `{name}` is defined", namespace.name());
-    if let Change::Made(index) = change {
-        build(namespace, index);
-    }
-    Ok(())
-}
-
-fn build(namespace: &Arc<Namespace>, index: Arc<Index>) {
-    let namespace = Arc::clone(namespace);
-    let few = namespace.usage().objects() <= BUILT_AT_ONCE;
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) if !few => {
-            runtime.spawn(async move { namespace.build_index(&index).await });
-        }
-        _ => wait_on_this_thread(namespace.build_index(&index)),
-    }
-}
-
-fn save(call: &Call<'_>) -> Result<(), InfoError> {
-    let namespaces = call.node.namespaces.iter();
-    let all = namespaces.map(|namespace| (namespace.name(), namespace.indexes.all()));
-    call.node.index_definitions.save(all).map_err(|error| {
-        tracing::error!(target: "sindex", "{error}");
-        InfoError::new(ResultCode::UNKNOWN, error.to_string())
-    })
+    InfoError::new(code, error.to_string())
 }
 
 fn set_index(params: &Params<'_>) -> Result<Box<str>, InfoError> {
@@ -302,13 +251,8 @@ fn expression(encoded: &str, index_type: IndexType, kind: ValueType) -> Result<S
 pub(super) fn delete(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let name = call.params.required_at_most("indexname", MAX_NAME)?;
     let namespace = namespace_name(&call.params, MAX_NAMESPACE)?;
-    if let Some(namespace) = call.node.namespace(namespace) {
-        let _held = call.node.index_definitions.hold();
-        if namespace.indexes.remove(name) {
-            tracing::info!(target: "sindex", "{{{}}} index `{name}` is gone", namespace.name());
-            save(call)?;
-        }
-    }
+    let removed = call.node.indexes.remove(namespace, name);
+    removed.map_err(refusal)?;
     text(out, "ok");
     Ok(())
 }

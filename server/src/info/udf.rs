@@ -11,11 +11,11 @@ use protocol::info::{InfoError, Params};
 use runtime::module::compile_failure::CompileFailure;
 
 use super::{Call, udf_status as status_text};
+use crate::catalogue::StoreError;
 use crate::contexts::commands::ModuleCommands;
 use crate::modules::changes::ChangeError;
 use crate::modules::content::MAX_SOURCE;
 use crate::modules::names::{self, MAX_FILE_NAME};
-use crate::modules::persistence::StoreError;
 use crate::modules::registry::PutError;
 
 /// Longest `content-len`, characters.

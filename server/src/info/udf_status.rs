@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
 
+use crate::catalogue::version::Summary;
 use crate::modules::status::NodeModules;
-use crate::modules::version::Summary;
 
 /// Writes a row for each module and node, of one module if `file_name` is given:
 /// `filename=F,node=ID,state=S,generation=G,time=T,from=ID,hash=H;`.

@@ -10,20 +10,25 @@ pub(crate) mod throw_away;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
+use crate::catalogue::{Catalogued, KEEP_ALIVE_MS};
 use crate::cluster::Mesh;
+use crate::cluster::catalogue::{Catalogues, converge, publish};
 use crate::cluster::records::{ClusterPlacement, Records, hand_over};
-use crate::cluster::{Answers, Cluster, ClusterSockets, LocalNode, fabric, form, modules};
+use crate::cluster::{
+    Answers, Cluster, ClusterIndexes, ClusterSockets, LocalNode, fabric, form, modules,
+};
 use crate::config::Config;
 use crate::contexts::ServerHost;
 use crate::contexts::commands::ModuleCommands;
 use crate::contexts::service::Service;
-use crate::index::SavedDefinitions;
+use crate::index::{Definitions, IndexCommands};
 use crate::info::{alternate_addresses, run_ticker, standard_addresses};
 use crate::log::Log;
 use crate::modules::library::Library;
@@ -33,12 +38,15 @@ use crate::net::server;
 use crate::net::server::Listener;
 use crate::net::shutdown::{PortKind, Shutdown, Stop};
 use crate::node::{Node, identity, memory, udf_settings};
-use crate::record::run_nsup;
+use crate::record::{IndexBuilder, run_nsup};
 use crate::transaction::functions::LuaFunctions;
 use runtime::call::stream::StreamNil;
 use runtime::context::{Limits, LuaFactory};
 use runtime::machine::common::ScriptMemory;
 use runtime::machine::shared::BodyTime;
+
+/// Pause between two looks whether the indexes are built.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Whatever keeps a node from starting.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -123,17 +131,28 @@ impl Prepared {
             None => Arc::clone(&functions.0) as Arc<dyn ModuleCommands>,
         };
         let namespaces = storage::open(&config).await?;
-        let work_directory = config.service.work_directory().unwrap_or_default();
+        let definitions = Arc::new(Definitions::open(
+            Path::new(&config.service.work_directory().unwrap_or_default()),
+            id.number(),
+            cluster.is_some(),
+            Arc::new(IndexBuilder::new(&namespaces)),
+        )?);
+        let indexes: Arc<dyn IndexCommands> = match &cluster {
+            Some((cluster, _)) => Arc::new(ClusterIndexes::new(cluster, &definitions)),
+            None => Arc::clone(&definitions) as Arc<dyn IndexCommands>,
+        };
+        let catalogues: Catalogues = Arc::new([
+            Arc::clone(&functions.0) as Arc<dyn Catalogued>,
+            Arc::clone(&definitions) as Arc<dyn Catalogued>,
+        ]);
         let mut node = Node {
-            index_definitions: SavedDefinitions::below(&work_directory),
+            indexes,
             ..Node::with_namespaces(config, log, modules, namespaces)
         };
         node.mesh = cluster
             .as_ref()
             .map(|(cluster, _)| Mesh::new(cluster, &node.cluster));
         let node = Arc::new(node);
-        let found = |name: &str| node.namespace(name).map(|namespace| &namespace.indexes);
-        let indexes = node.index_definitions.load(found)?;
         let local = Arc::new(LocalNode {
             namespaces: node.namespaces.clone(),
             cluster: Arc::clone(&node.cluster),
@@ -153,10 +172,12 @@ impl Prepared {
                     target: "clustering",
                     "records have no copies: those of a node that dies are lost"
                 );
-                let handler = Arc::new(Answers::new(&cluster, &running, &records));
+                let handler = Arc::new(Answers::new(&cluster, &catalogues, &running, &records));
                 background.spawn(fabric::serve(listener, Arc::clone(&cluster), handler));
-                background.spawn(modules::publish(Arc::clone(&cluster), functions.clone()));
-                form::join(&cluster, &functions).await?;
+                for catalogue in catalogues.iter() {
+                    background.spawn(publish(Arc::clone(&cluster), Arc::clone(catalogue)));
+                }
+                form::join(&cluster, &catalogues).await?;
                 let following = form::follow(
                     Arc::clone(&cluster),
                     Arc::clone(&local),
@@ -164,19 +185,19 @@ impl Prepared {
                 );
                 background.spawn(following);
                 background.spawn(hand_over(Arc::clone(&records)));
-                background.spawn(modules::converge(Arc::clone(&cluster), functions.clone()));
+                for catalogue in catalogues.iter() {
+                    background.spawn(converge(Arc::clone(&cluster), Arc::clone(catalogue)));
+                }
                 Some((cluster, records))
             }
             None => None,
         };
-        background.spawn(run_keep_alive(functions.clone()));
+        while !definitions.is_usable() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        background.spawn(run_keep_alive(catalogues));
         background.spawn(run_tidying(functions.clone()));
         background.spawn(run_ticker(Arc::clone(&node)));
-        for (namespace, index) in indexes {
-            if let Some(namespace) = node.namespace(&namespace).map(Arc::clone) {
-                background.spawn(async move { namespace.build_index(&index).await });
-            }
-        }
         for namespace in &node.namespaces {
             background.spawn(run_nsup(Arc::clone(namespace)));
         }
@@ -269,16 +290,18 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
     })
 }
 
-/// Has the registry note every hour that it is alive, and forget what was removed long ago.
-async fn run_keep_alive(functions: LuaFunctions) {
-    let mut interval = tokio::time::interval(Library::KEEP_ALIVE);
+/// Has the registries note every hour that they are alive, and forget what was removed long ago.
+async fn run_keep_alive(catalogues: Catalogues) {
+    let mut interval = tokio::time::interval(Duration::from_millis(KEEP_ALIVE_MS));
     interval.tick().await;
     loop {
         interval.tick().await;
-        let service = Arc::clone(&functions.0);
-        let kept = tokio::task::spawn_blocking(move || service.keep_alive()).await;
-        if let Ok(Err(error)) = kept {
-            tracing::error!(target: "udf", "the registry cannot be kept: {error}");
+        for catalogue in catalogues.iter() {
+            let (kind, catalogue) = (catalogue.kind(), Arc::clone(catalogue));
+            let kept = tokio::task::spawn_blocking(move || catalogue.keep_alive()).await;
+            if let Ok(Err(error)) = kept {
+                tracing::error!(target: "as", "the registry of {} cannot be kept: {error}", kind.plural);
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::persistence::StoreError;
 use super::registry::PutError;
+use crate::catalogue::StoreError;
 
 /// Why a change was not acknowledged.
 #[derive(Debug, Error)]

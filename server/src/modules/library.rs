@@ -1,28 +1,23 @@
 //! The modules of a node: on disk, served to calls, shown to other nodes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
-use super::catalogue::{Proposal, Stored};
 use super::compiler::Compiler;
 use super::content::decode_content;
-use super::failures::Failures;
-use super::item::{ItemError, ModuleItem};
-use super::joining::outdated_counts;
+use super::kind::{MODULES, checked};
 use super::module::{Module, ModuleSet, ModuleView};
 use super::names;
-use super::persistence::{StoreError, StoredItem};
-use super::registry::{KEEP_ALIVE_MS, Known, Prepared, PutError, Registry, Versions, build_module};
+use super::registry::{Prepared, PutError, Registry, Versions, build_module};
 use super::settings::UdfSettings;
 use super::tidying::Tidying;
 use super::together::{Together, Waiting};
-use super::version::{DAY_MS, Decision, Summaries, decide, missing};
-use crate::clock;
+use crate::catalogue::joining::outdated_counts;
+use crate::catalogue::{
+    CatalogueKind, Catalogued, Item, ItemError, Origin, Proposal, Shown, StoreError, Stored,
+};
 
 /// Who has the modules that calls run.
 pub trait Serving: Send + Sync {
@@ -51,13 +46,7 @@ pub struct Library {
     together: Together,
     tidying: Mutex<Tidying>,
     /// What the registry has on disk and the set in force serves.
-    known: ArcSwap<Known>,
-    changes: watch::Sender<u64>,
-    failures: Failures,
-    alive_until_ms: u64,
-    opened_ms: u64,
-    forgets_from_ms: u64,
-    settled: AtomicBool,
+    shown: Shown,
     versions: Versions,
 }
 
@@ -75,21 +64,15 @@ impl Library {
         let registry = Registry::open(&settings, &*compiler, &versions)?;
         served.serve(registry.modules());
         let mut tidying = Tidying::default();
-        tidying.changed(registry.behind());
+        tidying.changed(registry.keeper().behind());
         Ok(Self {
             compiler,
             served,
             settings,
-            known: ArcSwap::from_pointee(registry.known()),
-            alive_until_ms: registry.alive_until_ms(),
-            opened_ms: registry.opened_ms(),
-            forgets_from_ms: registry.forgets_from_ms(),
-            settled: AtomicBool::new(registry.is_settled()),
+            shown: Shown::of(registry.keeper()),
             tidying: Mutex::new(tidying),
             registry: Mutex::new(registry),
             together: Together::default(),
-            changes: watch::Sender::new(0),
-            failures: Failures::default(),
             versions,
         })
     }
@@ -117,7 +100,7 @@ impl Library {
         let prepared = self.prepare(file_name, content64)?;
         let proposal = self.propose_put(&prepared)?;
         if !proposal.is_known {
-            self.store(proposal.item)?;
+            self.store_here(proposal.item)?;
         }
         Ok(())
     }
@@ -132,7 +115,7 @@ impl Library {
         if let Some(proposal) = self.propose_removal(file_name)?
             && !proposal.is_known
         {
-            self.store(proposal.item)?;
+            self.store_here(proposal.item)?;
         }
         Ok(())
     }
@@ -159,7 +142,7 @@ impl Library {
         })
     }
 
-    /// Gives a put its version, which is to be [`store`](Self::store)d on this node and on all others. No two changes
+    /// Gives a put its version, which is to be [stored](Catalogued::store) on this node and on all others. No two changes
     /// get the same. The module does not change yet.
     ///
     /// When the content is what it was, a failure to load it is forgotten and missing contexts are built. May block
@@ -184,76 +167,13 @@ impl Library {
         self.registry.lock().propose_removal(file_name)
     }
 
-    /// Takes an item of another node, or one that was proposed here, if it is newer than what is here. Blocks while
-    /// files are synced.
-    ///
-    /// On return it is on disk, and no call that begins from now on runs older code. A script is not validated: one that
-    /// does not load says so to its callers.
-    ///
-    /// # Errors
-    /// The item is damaged, the registry cannot be written, or the node is not settled; nothing changed. [`failures`](Self::failures) keeps the
-    /// error until the name can be stored.
-    pub fn store(&self, item: ModuleItem) -> Result<Stored, StoreError> {
-        let file_name = item.file_name.clone();
-        let mut outcomes = self.store_many(vec![item])?;
-        match outcomes.pop() {
-            Some(Ok(stored)) => Ok(stored),
-            Some(Err(reason)) => Err(StoreError::Item { file_name, reason }),
-            None => Ok(Stored::Same),
+    /// Takes an item that was proposed here.
+    fn store_here(&self, item: Item) -> Result<(), StoreError> {
+        let name = item.name.clone();
+        match self.store(vec![item], Origin::Here)?.pop() {
+            Some(Err(reason)) => Err(StoreError::Item { name, reason }),
+            Some(Ok(_)) | None => Ok(()),
         }
-    }
-
-    /// Like [`store`](Self::store) for many items, by one sync, which others that store at the same time share. What became
-    /// of each stands at its place.
-    ///
-    /// # Errors
-    /// The registry cannot be written, or the node is not settled; nothing changed.
-    pub fn store_many(
-        &self,
-        items: Vec<ModuleItem>,
-    ) -> Result<Vec<Result<Stored, ItemError>>, StoreError> {
-        let known = self.known.load_full();
-        let mut outcomes = Vec::with_capacity(items.len());
-        let mut newer = Vec::new();
-        let mut modules = Vec::new();
-        for item in items {
-            let known = known.get(&*item.file_name).map(StoredItem::summary);
-            outcomes.push(match (decide(known, &item.summary), known) {
-                (Decision::Same, _) => {
-                    self.failures.succeeded(&item.file_name);
-                    Some(Ok(Stored::Same))
-                }
-                (Decision::Older, Some(known)) => Some(Ok(Stored::Older(*known))),
-                _ => match self.module_of(&item) {
-                    Ok(module) => {
-                        modules.push(module);
-                        newer.push(item);
-                        None
-                    }
-                    Err(reason) => {
-                        self.failures.failed(&item.file_name, &reason);
-                        Some(Err(reason))
-                    }
-                },
-            });
-        }
-        if newer.is_empty() {
-            return Ok(outcomes.into_iter().flatten().collect());
-        }
-        let names: Vec<String> = newer.iter().map(|item| item.file_name.clone()).collect();
-        let waiting = self.together.join(newer, modules);
-        let stored = self.stored_together(&waiting);
-        for file_name in &names {
-            match &stored {
-                Ok(_) => self.failures.succeeded(file_name),
-                Err(error) => self.failures.failed(file_name, error),
-            }
-        }
-        let mut stored = stored?.into_iter().map(Ok);
-        Ok(outcomes
-            .into_iter()
-            .filter_map(|outcome| outcome.or_else(|| stored.next()))
-            .collect())
     }
 
     /// Stores what waits, unless another thread has stored this part of it meanwhile.
@@ -268,19 +188,19 @@ impl Library {
         if any {
             self.publish(&registry);
         }
-        self.tidying.lock().changed(registry.behind());
+        self.tidying.lock().changed(registry.keeper().behind());
         drop(registry);
         waiting.stored().unwrap_or_else(|| Ok(Vec::new()))
     }
 
-    fn module_of(&self, item: &ModuleItem) -> Result<Option<Arc<Module>>, ItemError> {
-        let source = item.checked()?;
-        let content64 = item.content64.as_deref();
+    fn module_of(&self, item: &Item) -> Result<Option<Arc<Module>>, ItemError> {
+        let source = checked(item)?;
+        let content64 = item.content.as_deref();
         Ok(source.zip(content64).map(|(source, content64)| {
             let module = build_module(
                 &*self.compiler,
                 &self.versions,
-                &item.file_name,
+                &item.name,
                 content64,
                 source,
             );
@@ -291,96 +211,7 @@ impl Library {
     /// Shows what the registry has: first to calls, then to other nodes.
     fn publish(&self, registry: &Registry) {
         self.served.serve(registry.modules());
-        self.known.store(Arc::new(registry.known()));
-        self.changes.send_modify(|changes| *changes += 1);
-    }
-
-    /// What this node has on disk and serves, removed modules included. Waits for nobody.
-    #[must_use]
-    pub fn summaries(&self) -> Summaries {
-        self.known
-            .load()
-            .iter()
-            .map(|(file_name, item)| (Arc::clone(file_name), *item.summary()))
-            .collect()
-    }
-
-    /// The names that this node must fetch from one with `theirs`; see [`missing`].
-    #[must_use]
-    pub fn missing(&self, theirs: &Summaries) -> Vec<Arc<str>> {
-        let now_ms = Some(clock::epoch_ms()).filter(|now_ms| *now_ms >= self.forgets_from_ms);
-        missing(&self.summaries(), theirs, now_ms)
-    }
-
-    /// Its value changes after every change of [`summaries`](Self::summaries).
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    /// What this node has under this name, for another node.
-    #[must_use]
-    pub fn item(&self, file_name: &str) -> Option<ModuleItem> {
-        self.known.load().get(file_name).map(StoredItem::to_item)
-    }
-
-    /// Names that could not be stored, each with the last reason.
-    #[must_use]
-    pub fn failures(&self) -> Vec<(String, String)> {
-        self.failures.all()
-    }
-
-    /// Until when this node is known to have been alive, ms since 2010: now, once it has run for a day; else when the
-    /// server before it was, to the hour, and 0 without a registry.
-    #[must_use]
-    pub fn alive_until_ms(&self) -> u64 {
-        let now_ms = clock::epoch_ms();
-        if now_ms.saturating_sub(self.opened_ms) > DAY_MS {
-            now_ms
-        } else {
-            self.alive_until_ms
-        }
-    }
-
-    /// What was found on disk counts, or was dropped. False only on one of several nodes whose registry is outdated:
-    /// until it [`settle`](Self::settle)s it serves its modules, but neither offers any to others nor takes any.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Acquire)
-    }
-
-    /// Decides about a registry that is outdated, which means that this node was away for longer than
-    /// [`LONGEST_OUTAGE_MS`](crate::modules::version::LONGEST_OUTAGE_MS), so that others may have forgotten what was removed
-    /// meanwhile; otherwise nothing happens. `peers` is what [`alive_until_ms`](Self::alive_until_ms) is on every other
-    /// live node. If one of them was alive a day later than this one, what was found here is dropped: what counts is what
-    /// the others have. Blocks while files are synced.
-    ///
-    /// # Errors
-    /// The registry cannot be written.
-    pub fn settle(&self, peers: impl IntoIterator<Item = u64>) -> Result<(), StoreError> {
-        let mut registry = self.registry.lock();
-        if !registry.is_settled() {
-            registry.settle(outdated_counts(self.alive_until_ms, peers))?;
-            self.publish(&registry);
-            // Whoever sees this sees what is published, and who asks at every change asks once more.
-            self.settled.store(true, Ordering::Release);
-            self.changes.send_modify(|changes| *changes += 1);
-        }
-        Ok(())
-    }
-
-    /// Forgets removed modules whose time is over, and notes on disk that the node is alive. To be called every
-    /// [`KEEP_ALIVE`](Self::KEEP_ALIVE). Blocks while files are synced.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub fn keep_alive(&self) -> Result<(), StoreError> {
-        let mut registry = self.registry.lock();
-        if registry.keep_alive()? {
-            self.publish(&registry);
-            self.tidying.lock().changed(registry.behind());
-        }
-        Ok(())
+        self.shown.publish(registry.keeper());
     }
 
     /// `UDF.smd` should be written now: changes have ended for a while, or the log of them is long.
@@ -396,15 +227,16 @@ impl Library {
     pub fn tidy(&self) -> Result<(), StoreError> {
         let begun = Instant::now();
         let mut registry = self.registry.lock();
-        let snapshot = registry.snapshot();
+        let snapshot = registry.keeper_mut().snapshot();
         drop(registry);
         let written = snapshot.write().and_then(|()| {
-            self.registry.lock().put_in_place(&snapshot)?;
+            let put = self.registry.lock().keeper_mut().put_in_place(&snapshot);
+            put?;
             snapshot.sync()?;
-            self.registry.lock().written(&snapshot);
+            self.registry.lock().keeper_mut().written(&snapshot);
             Ok(())
         });
-        let behind = self.registry.lock().behind();
+        let behind = self.registry.lock().keeper().behind();
         self.tidying.lock().ended(begun.elapsed(), behind);
         written
     }
@@ -413,7 +245,7 @@ impl Library {
     /// next start makes up for.
     pub fn close(&self) {
         let registry = self.registry.lock();
-        let tidies = registry.behind().is_some() && registry.bytes() <= TIDIED_AT_THE_END;
+        let tidies = registry.keeper().behind().is_some() && registry.bytes() <= TIDIED_AT_THE_END;
         drop(registry);
         if tidies && let Err(error) = self.tidy() {
             tracing::warn!(target: "udf", "{error}; the changes are in the log beside it");
@@ -422,13 +254,81 @@ impl Library {
 
     /// How often a running server asks whether it is [untidy](Self::is_untidy).
     pub const TIDYING: Duration = Duration::from_secs(1);
-
-    /// How often a running server says that it is alive.
-    pub const KEEP_ALIVE: Duration = Duration::from_millis(KEEP_ALIVE_MS);
 }
 
-impl Drop for Library {
-    fn drop(&mut self) {
-        self.close();
+/// On return of [`store`](Catalogued::store) no call that begins from then on runs older code. A script is not validated:
+/// one that does not load says so to its callers.
+impl Catalogued for Library {
+    fn kind(&self) -> &'static CatalogueKind {
+        &MODULES
+    }
+
+    fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    fn store(
+        &self,
+        items: Vec<Item>,
+        origin: Origin,
+    ) -> Result<Vec<Result<Stored, ItemError>>, StoreError> {
+        let before = self.modules();
+        let names: Vec<(String, u64)> = items
+            .iter()
+            .map(|item| (item.name.clone(), item.summary.version.node))
+            .collect();
+        let stored = self.shown.take(
+            items,
+            |item| self.module_of(item),
+            |newer, modules| self.stored_together(&self.together.join(newer, modules)),
+        );
+        if origin == Origin::Peer {
+            tell(&before, &self.modules(), &names);
+        }
+        stored
+    }
+
+    fn settle(&self, peers: Vec<u64>) -> Result<(), StoreError> {
+        let mut registry = self.registry.lock();
+        if !registry.keeper().is_settled() {
+            registry.settle(outdated_counts(self.shown.before_ms(), peers))?;
+            self.publish(&registry);
+        }
+        Ok(())
+    }
+
+    fn keep_alive(&self) -> Result<(), StoreError> {
+        let mut registry = self.registry.lock();
+        if registry.keeper_mut().keep_alive()? {
+            self.publish(&registry);
+            self.tidying.lock().changed(registry.keeper().behind());
+        }
+        Ok(())
+    }
+}
+
+/// One line for each module that another node has changed here.
+fn tell(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) {
+    for (name, node) in names {
+        let hash = |set: &ModuleSet| {
+            set.of_file(name.as_bytes())
+                .map(|module| module.hash().to_owned())
+        };
+        let shown = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "-".to_owned());
+        let (old, new) = (hash(before), hash(after));
+        if old == new {
+            continue;
+        }
+        let what = match (&old, &new) {
+            (_, None) => "removed",
+            (None, Some(_)) => "registered",
+            (Some(_), Some(_)) => "replaced",
+        };
+        tracing::info!(
+            target: "udf",
+            "module `{name}` {what} by a change of node {node:X}: hash={} (was {})",
+            shown(&new),
+            shown(&old)
+        );
     }
 }

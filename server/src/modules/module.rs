@@ -1,18 +1,16 @@
 //! A registered module, and the sets of modules that contexts are built from.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
-use sha1::{Digest as _, Sha1};
 
 use runtime::module::{Bytecode, Chunk, Modules};
 
+use super::kind::MODULES;
 use super::names;
-use super::version::ContentHash;
 
 /// One version of a registered module. Never changes; a new registration makes a new one.
 #[derive(Debug)]
@@ -43,7 +41,7 @@ impl Module {
                 compiled,
             },
             version,
-            hash: hash_of(file_name, content64).to_string().into(),
+            hash: MODULES.hash(file_name, content64).to_string().into(),
             source,
             content64: content64.into(),
         }
@@ -98,51 +96,6 @@ impl Module {
     pub fn bytecode(&self) -> Result<&Bytecode, &str> {
         self.chunk.compiled.as_ref().map_err(|reason| &**reason)
     }
-}
-
-/// The metadata text that stands for a module: what the hash covers and the metadata file holds.
-#[must_use]
-pub fn metadata_value(file_name: &str, content64: &str) -> String {
-    let mut text = String::with_capacity(content64.len() + file_name.len() + 48);
-    text.push_str("{\"content64\": ");
-    push_json_string(&mut text, content64);
-    text.push_str(", \"type\": \"LUA\", \"name\": ");
-    push_json_string(&mut text, file_name);
-    text.push('}');
-    text
-}
-
-/// A JSON string as the real server writes it: only quote, backslash and control characters are escaped.
-fn push_json_string(text: &mut String, value: &str) {
-    text.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{0}'..='\u{1f}' => {
-                let _ = write!(text, "\\u{:04X}", u32::from(character));
-            }
-            _ => text.push(character),
-        }
-    }
-    text.push('"');
-}
-
-/// The hash that `udf-list` shows for this content.
-#[must_use]
-pub fn hash_of(file_name: &str, content64: &str) -> ContentHash {
-    hash_of_metadata(&metadata_value(file_name, content64))
-}
-
-/// The same for a [`metadata_value`].
-#[must_use]
-pub(crate) fn hash_of_metadata(value: &str) -> ContentHash {
-    ContentHash(Sha1::digest(value.as_bytes()).into())
 }
 
 /// All registered modules at one moment.
@@ -309,20 +262,6 @@ mod tests {
             Arc::from(&b"-- "[..]),
             Ok(Bytecode(Arc::from(&b""[..]))),
         ))
-    }
-
-    #[test]
-    fn hash_covers_the_metadata_text() {
-        // As a real server had it (tests/golden/info.jsonl).
-        let content64 = "ZnVuY3Rpb24gZihyLC4uLikgcmV0dXJuIDEgZW5k";
-        assert_eq!(
-            hash_of("a.lua", content64).to_string(),
-            "e8b445d39b0a9f2ff1c5c34d8e54d979353c25b4"
-        );
-        assert_eq!(
-            metadata_value("q\"\\\t\u{1}ü.lua", ""),
-            "{\"content64\": \"\", \"type\": \"LUA\", \"name\": \"q\\\"\\\\\\t\\u0001ü.lua\"}"
-        );
     }
 
     #[test]

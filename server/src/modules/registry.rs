@@ -3,29 +3,22 @@
 //! The registry is the list on disk plus the modules made from it. Who runs or lists modules never waits for it: they
 //! read the `ModuleSet` that was published last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
 
-use super::catalogue::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
 use super::compiler::Compiler;
 use super::content::decode_content;
-use super::item::ModuleItem;
+use super::kind::MODULES;
 use super::module::Module;
 use super::names;
-use super::persistence::{Before, Opened, Snapshot, Store, StoreError, StoredItem, Superseded};
 use super::settings::UdfSettings;
-use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
-use crate::clock;
+use crate::catalogue::{
+    Before, Item, Keeper, Proposal, Store, StoreError, Stored, StoredItem, Superseded,
+};
 use runtime::module::compile_failure::CompileFailure;
-
-/// How often a running server notes that it is alive, ms.
-pub(crate) const KEEP_ALIVE_MS: u64 = 60 * 60 * 1_000;
-
-/// What counts on this node, by file name, removed modules included.
-pub(crate) type Known = BTreeMap<Arc<str>, StoredItem>;
 
 /// A module that was validated, on its way to be registered.
 #[derive(Clone, Debug)]
@@ -54,16 +47,11 @@ pub enum PutError {
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    store: Store,
-    catalogue: Catalogue,
-    /// Those of the catalogue's contents that are modules.
+    keeper: Keeper,
+    /// Those of the contents that are modules.
     modules: HashMap<Arc<str>, Arc<Module>>,
     /// Bytes of all modules together at most, as base64.
     max_bytes: usize,
-    /// When it was opened, ms since 2010.
-    opened_ms: u64,
-    /// What was found on disk counts, or was dropped.
-    settled: bool,
 }
 
 /// Makes versions: no two modules of this process have the same.
@@ -107,15 +95,18 @@ impl Registry {
         compiler: &dyn Compiler,
         versions: &Versions,
     ) -> Result<Self, StoreError> {
-        let Opened {
-            store,
-            items,
-            superseded,
-        } = Store::open(&settings.work_directory, &settings.user_path)?;
+        let (keeper, superseded) = Keeper::open(
+            &MODULES,
+            &settings.work_directory,
+            Some(&settings.user_path),
+            settings.node,
+            settings.clustered,
+        )?;
+        let items = keeper.items();
         let mut modules = HashMap::with_capacity(items.len());
-        for item in &items {
-            let file_name = item.file_name();
-            let Some(content64) = item.content64() else {
+        for item in items {
+            let file_name = item.name();
+            let Some(content64) = item.content() else {
                 continue;
             };
             let Some(source) = decode_content(content64.as_bytes()) else {
@@ -129,64 +120,48 @@ impl Registry {
             modules.insert(Arc::clone(file_name), Arc::new(module));
         }
         let mut registry = Self {
-            store,
-            catalogue: Catalogue::new(settings.node, items),
+            keeper,
             modules,
             max_bytes: settings.max_bytes,
-            opened_ms: clock::epoch_ms(),
-            settled: true,
         };
         registry.bring_copies_up(&superseded);
-        if registry.outage_ms() > LONGEST_OUTAGE_MS {
-            // Nodes that start within a day from now may still have what was removed.
-            registry
-                .catalogue
-                .forget_nothing_before(registry.opened_ms.saturating_add(DAY_MS));
-        }
-        if registry.is_outdated() && settings.clustered {
-            registry.settled = false;
-        } else {
-            registry.mark_alive_again()?;
-        }
         Ok(registry)
+    }
+
+    /// What the node knows of modules.
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// The same, to bring its snapshot up.
+    pub(crate) fn keeper_mut(&mut self) -> &mut Keeper {
+        &mut self.keeper
     }
 
     /// The modules in the order of their first registration.
     pub(crate) fn modules(&self) -> Vec<Arc<Module>> {
-        self.catalogue
-            .items()
-            .iter()
-            .filter_map(|item| self.modules.get(item.file_name()).cloned())
-            .collect()
-    }
-
-    /// What counts, by name: nothing until it is settled that it does.
-    pub(crate) fn known(&self) -> Known {
-        let counting = self.settled.then(|| self.catalogue.items());
-        counting
-            .into_iter()
-            .flatten()
-            .map(|item| (Arc::clone(item.file_name()), item.clone()))
+        let items = self.keeper.items().iter();
+        items
+            .filter_map(|item| self.modules.get(item.name()).cloned())
             .collect()
     }
 
     /// What a put on this node comes to. When nothing changes, a copy that is missing is written again.
     pub(crate) fn propose_put(&mut self, prepared: &Prepared) -> Result<Proposal, StoreError> {
-        self.check_settled()?;
+        self.keeper.check_settled()?;
         let file_name = &*prepared.file_name;
         self.check_size(file_name, prepared.content64.len())?;
-        let proposal = self
-            .catalogue
-            .propose_put(file_name, &prepared.content64, clock::epoch_ms())
-            .map_err(|Full| StoreError::TooMany { limit: MAX_NAMES })?;
+        let proposal = self.keeper.propose_put(file_name, &prepared.content64)?;
         let old = self.modules.get(file_name);
         if proposal.is_known {
             if let Some(module) = old.cloned() {
-                bring_copy(&mut self.store, file_name, NEVER, Some(module.source()));
+                bring_copy(self.keeper.disk(), file_name, NEVER, Some(module.source()));
             }
         } else {
             let ours = old.map(|old| &**old.source());
-            self.store.check_copy(file_name, ours, &prepared.source)?;
+            self.keeper
+                .disk()
+                .check_copy(file_name, ours, &prepared.source)?;
         }
         Ok(proposal)
     }
@@ -196,19 +171,17 @@ impl Registry {
         &mut self,
         file_name: &str,
     ) -> Result<Option<Proposal>, StoreError> {
-        self.check_settled()?;
-        let now_ms = clock::epoch_ms();
-        Ok(self.catalogue.propose_removal(file_name, now_ms))
+        self.keeper.propose_removal(file_name)
     }
 
     /// Refuses what would make all modules together too large.
     fn check_size(&self, file_name: &str, bytes: usize) -> Result<(), StoreError> {
         let others: usize = self
-            .catalogue
+            .keeper
             .items()
             .iter()
-            .filter(|item| **item.file_name() != *file_name)
-            .filter_map(|item| item.content64())
+            .filter(|item| **item.name() != *file_name)
+            .filter_map(StoredItem::content)
             .map(str::len)
             .sum();
         let wanted = others.saturating_add(bytes);
@@ -219,29 +192,21 @@ impl Registry {
         Ok(())
     }
 
-    fn check_settled(&self) -> Result<(), StoreError> {
-        self.settled.then_some(()).ok_or(StoreError::Unsettled)
-    }
-
     /// Takes what is newer; the items were checked, and `modules` are made of them in the same order. On return that is
     /// on disk, by one sync. On error nothing changed.
     pub(crate) fn store(
         &mut self,
-        items: &[ModuleItem],
+        items: &[Item],
         modules: &[Option<Arc<Module>>],
     ) -> Result<Vec<Stored>, StoreError> {
-        self.check_settled()?;
         let Self {
-            store,
-            catalogue,
+            keeper,
             modules: current,
             ..
         } = self;
-        let outcomes = catalogue.store(items, clock::epoch_ms(), |before, changes| {
-            store.append(changes, before)
-        })?;
+        let outcomes = keeper.store(items)?;
         for ((item, outcome), module) in items.iter().zip(&outcomes).zip(modules) {
-            let file_name = &*item.file_name;
+            let file_name = &*item.name;
             if *outcome != Stored::Taken {
                 continue;
             }
@@ -263,126 +228,50 @@ impl Registry {
                 may_be_torn: false,
             };
             let new = module.as_ref().map(|module| &**module.source());
-            bring_copy(store, file_name, before, new);
+            bring_copy(keeper.disk(), file_name, before, new);
         }
         Ok(outcomes)
     }
 
-    /// How much a start would have to read besides `UDF.smd`, bytes; none if `UDF.smd` has all.
-    pub(crate) fn behind(&self) -> Option<u64> {
-        self.store.behind()
-    }
-
     /// Bytes of all modules together, as base64.
     pub(crate) fn bytes(&self) -> usize {
-        let items = self.catalogue.items().iter();
-        items.filter_map(StoredItem::content64).map(str::len).sum()
-    }
-
-    /// All that counts now, to be written while changes go on.
-    pub(crate) fn snapshot(&mut self) -> Snapshot {
-        self.store.snapshot(self.catalogue.items())
-    }
-
-    /// See [`Store::put_in_place`].
-    pub(crate) fn put_in_place(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        self.store.put_in_place(snapshot)
-    }
-
-    /// See [`Store::written`].
-    pub(crate) fn written(&mut self, snapshot: &Snapshot) {
-        self.store.written(snapshot);
-    }
-
-    /// When the server before this one was last alive, ms since 2010; 0 without a registry.
-    pub(crate) fn alive_until_ms(&self) -> u64 {
-        self.store.alive_until_ms().unwrap_or(0)
-    }
-
-    pub(crate) fn opened_ms(&self) -> u64 {
-        self.opened_ms
-    }
-
-    /// How long there was no server before this one, ms.
-    fn outage_ms(&self) -> u64 {
-        self.opened_ms.saturating_sub(self.alive_until_ms())
-    }
-
-    /// There is a registry, and the server was away for longer than [`LONGEST_OUTAGE_MS`].
-    fn is_outdated(&self) -> bool {
-        self.store.alive_until_ms().is_some() && self.outage_ms() > LONGEST_OUTAGE_MS
-    }
-
-    /// From when on this node forgets what was removed, ms since 2010.
-    pub(crate) fn forgets_from_ms(&self) -> u64 {
-        self.catalogue.forgets_from_ms()
-    }
-
-    pub(crate) fn is_settled(&self) -> bool {
-        self.settled
+        let items = self.keeper.items().iter();
+        items.filter_map(StoredItem::content).map(str::len).sum()
     }
 
     /// Decides whether what was found on disk counts, or is dropped.
     pub(crate) fn settle(&mut self, counts: bool) -> Result<(), StoreError> {
-        if !counts && !self.catalogue.items().is_empty() {
-            self.store.replace(&[])?;
-            self.catalogue = self.catalogue.emptied();
+        if self.keeper.settle(counts)? {
             for (file_name, module) in self.modules.drain() {
                 let contents = [module.source().to_vec()];
                 let before = Before {
                     contents: &contents,
                     may_be_torn: false,
                 };
-                bring_copy(&mut self.store, &file_name, before, None);
+                bring_copy(self.keeper.disk(), &file_name, before, None);
             }
         }
-        self.settled = true;
-        self.store.mark_alive(clock::epoch_ms())
-    }
-
-    /// Forgets removed modules whose time is over, and notes that the registry is alive. True: some were forgotten.
-    pub(crate) fn keep_alive(&mut self) -> Result<bool, StoreError> {
-        if !self.settled {
-            return Ok(false);
-        }
-        let now_ms = clock::epoch_ms();
-        let forgot = self.catalogue.forget_expired(now_ms);
-        if forgot {
-            self.store.forgot();
-        }
-        self.store.mark_alive(now_ms)?;
-        Ok(forgot)
-    }
-
-    /// At start: not a write more than is needed.
-    fn mark_alive_again(&self) -> Result<(), StoreError> {
-        let now_ms = clock::epoch_ms();
-        match self.store.alive_until_ms() {
-            Some(alive_ms) if now_ms.saturating_sub(alive_ms) > KEEP_ALIVE_MS => {
-                self.store.mark_alive(now_ms)
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// At start: copies hold what is registered, as far as this server wrote them.
     fn bring_copies_up(&mut self, superseded: &Superseded) {
         for (file_name, module) in &self.modules {
             if !superseded.contains_key(file_name) {
-                bring_copy(&mut self.store, file_name, NEVER, Some(module.source()));
+                bring_copy(self.keeper.disk(), file_name, NEVER, Some(module.source()));
             }
         }
         for (file_name, before) in superseded {
             let contents: Vec<Vec<u8>> = before
                 .iter()
-                .filter_map(|item| decode_content(item.content64()?.as_bytes()))
+                .filter_map(|item| decode_content(item.content()?.as_bytes()))
                 .collect();
             let before = Before {
                 contents: &contents,
                 may_be_torn: true,
             };
             let content = self.modules.get(file_name).map(|module| &**module.source());
-            bring_copy(&mut self.store, file_name, before, content);
+            bring_copy(self.keeper.disk(), file_name, before, content);
         }
     }
 }

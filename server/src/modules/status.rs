@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::version::Summaries;
+use crate::catalogue::version::Summaries;
 
 /// What one node says.
 #[derive(Debug)]

@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::catalogue::Stored;
-use super::item::ModuleItem;
 use super::module::Module;
-use super::persistence::StoreError;
+use crate::catalogue::{Item, StoreError, Stored};
 
 /// What became of the items of one caller, until that caller takes it.
 type Outcome = Arc<Mutex<Option<Result<Vec<Stored>, StoreError>>>>;
 
 /// One caller's part.
 struct Part {
-    items: Vec<ModuleItem>,
+    items: Vec<Item>,
     /// Made of the items, in the same order.
     modules: Vec<Option<Arc<Module>>>,
     outcome: Outcome,
@@ -36,11 +34,7 @@ impl Waiting {
 
 impl Together {
     /// Hands in a part.
-    pub(crate) fn join(
-        &self,
-        items: Vec<ModuleItem>,
-        modules: Vec<Option<Arc<Module>>>,
-    ) -> Waiting {
+    pub(crate) fn join(&self, items: Vec<Item>, modules: Vec<Option<Arc<Module>>>) -> Waiting {
         let outcome = Outcome::default();
         self.0.lock().push(Part {
             items,
@@ -54,7 +48,7 @@ impl Together {
     /// stored.
     pub(crate) fn store_all(
         &self,
-        mut store: impl FnMut(&[ModuleItem], &[Option<Arc<Module>>]) -> Result<Vec<Stored>, StoreError>,
+        mut store: impl FnMut(&[Item], &[Option<Arc<Module>>]) -> Result<Vec<Stored>, StoreError>,
     ) -> bool {
         let parts = std::mem::take(&mut *self.0.lock());
         let mut items = Vec::new();
@@ -90,11 +84,12 @@ impl Together {
 
 #[cfg(test)]
 mod tests {
-    use super::super::version::Version;
+    use super::super::kind::MODULES;
     use super::*;
+    use crate::catalogue::version::Version;
 
-    fn items(names: &[&str]) -> Vec<ModuleItem> {
-        let item = |name: &&str| ModuleItem::new(name, Version::following(None, 1, 1), None);
+    fn items(names: &[&str]) -> Vec<Item> {
+        let item = |name: &&str| Item::new(&MODULES, name, Version::following(None, 1, 1), None);
         names.iter().map(item).collect()
     }
 
@@ -122,9 +117,9 @@ mod tests {
     fn one_that_cannot_be_stored_keeps_no_other_from_it() {
         let together = Together::default();
         let parts = ["a", "bad", "c"].map(|name| together.join(items(&[name]), vec![None]));
-        let refuse = |items: &[ModuleItem], _: &[Option<Arc<Module>>]| match items
+        let refuse = |items: &[Item], _: &[Option<Arc<Module>>]| match items
             .iter()
-            .any(|item| item.file_name == "bad")
+            .any(|item| item.name == "bad")
         {
             true => Err(StoreError::Unsettled),
             false => Ok(vec![Stored::Taken; items.len()]),

@@ -18,13 +18,13 @@ use crate::cluster::{ClusterView, Mesh};
 use crate::config::Config;
 use crate::config::node_id::NodeId;
 use crate::contexts::commands::ModuleCommands;
-use crate::index::SavedDefinitions;
+use crate::index::{IndexCommands, Unsaved};
 use crate::log::Log;
 use crate::modules::settings::UdfSettings;
 use crate::node::buffers::Buffers;
 use crate::node::command_lane::CommandLane;
 use crate::query::jobs::Jobs;
-use crate::record::Namespace;
+use crate::record::{IndexBuilder, Namespace};
 use crate::stats::ServerStats;
 
 /// The state of a running node.
@@ -35,8 +35,8 @@ pub struct Node {
     pub id: NodeId,
     /// The namespaces in the order of the configuration.
     pub namespaces: Vec<Arc<Namespace>>,
-    /// The definitions of secondary indexes on disk.
-    pub index_definitions: SavedDefinitions,
+    /// The secondary indexes.
+    pub indexes: Arc<dyn IndexCommands>,
     /// The registered modules.
     pub modules: Arc<dyn ModuleCommands>,
     /// What the node counted.
@@ -72,7 +72,7 @@ impl Node {
         Self::with_namespaces(config, log, modules, namespaces)
     }
 
-    /// A node that is alone, with the namespaces of its configuration.
+    /// A node that is alone, with the namespaces of its configuration. Indexes are forgotten when it ends.
     #[must_use]
     pub fn with_namespaces(
         config: Config,
@@ -83,10 +83,12 @@ impl Node {
         let id = identity(&config);
         // Reports show the identity in force. It is always a value of this setting.
         let _ = config.service.set("node-id", &id.to_string());
+        let indexes = Unsaved(Arc::new(IndexBuilder::new(&namespaces)));
+        let indexes = Arc::new(indexes) as Arc<dyn IndexCommands>;
         Self {
             id,
             namespaces,
-            index_definitions: SavedDefinitions::default(),
+            indexes,
             modules,
             stats: ServerStats::default(),
             jobs: Arc::default(),

@@ -16,7 +16,7 @@ use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
-use super::job::{self, QueryKind};
+use super::job::{self, MIGRATION_LIMIT, QueryKind};
 use super::lookup::{Found, Lookup};
 use super::pace::Pace;
 use crate::log::peer;
@@ -25,6 +25,7 @@ use crate::record::Namespace;
 use crate::storage::StorageError;
 use crate::storage::answer::wait_on_this_thread;
 use crate::storage::engine::PARTITIONS;
+use crate::transaction::Placement;
 use crate::transaction::failure::Names;
 use crate::transaction::function;
 use crate::transaction::function::{FAILURE, SUCCESS};
@@ -151,11 +152,16 @@ fn begin<'a>(
 impl<S: QueryServices> Aggregation<'_, S> {
     /// Runs the function on one partition after the other; the code is that of the last message.
     async fn run(&mut self, output: &mut impl ReplyStream) -> io::Result<ResultCode> {
+        let placement = self.services.placement();
+        if !placement.quiet(Instant::now() + MIGRATION_LIMIT).await {
+            return Ok(ResultCode::UNAVAILABLE);
+        }
         for partition in 0..PARTITIONS {
             if self.job.is_aborted() {
                 return Ok(ResultCode::QUERY_ABORT);
             }
-            if !self.namespace.owns(partition) {
+            let begun_in = placement.serving(partition);
+            if begun_in.is_none() && placement.elsewhere(partition).is_some() {
                 // Its owner runs the function on it.
                 self.job.counts.partitions.inc();
                 continue;
@@ -165,6 +171,10 @@ impl<S: QueryServices> Aggregation<'_, S> {
                 && !self.run_partition(source, output).await?
             {
                 return Ok(ResultCode::UNKNOWN);
+            }
+            // Results of a part of the records are no results: no client asks for the others.
+            if begun_in.is_none() || placement.serving(partition) != begun_in {
+                return Ok(ResultCode::UNAVAILABLE);
             }
             self.job.counts.partitions.inc();
             self.pause(output).await?;

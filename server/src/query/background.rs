@@ -380,7 +380,16 @@ impl<F: Functions + 'static> Background<F> {
         };
         self.job.active.fetch_sub(1, Ordering::Relaxed);
         let counts = &self.job.counts;
-        let Done::Answered(result) = done else { return };
+        let result = match done {
+            Done::Answered(result) => result,
+            // The job of its new owner may be past it, or find it once more.
+            Done::Moved | Done::Doubtful => {
+                counts.failed.inc();
+                self.job
+                    .note_error("the record moved to another node".to_owned());
+                return;
+            }
+        };
         match result {
             ResultCode::OK => counts.succeeded.inc(),
             ResultCode::NOT_FOUND => return,

@@ -12,7 +12,7 @@ use protocol::message::{BodyWriter, FieldType, Info1, Info2, Info3, MessageHeade
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
-use super::job;
+use super::job::{self, MIGRATION_LIMIT};
 use super::lookup::{self, Found, Lookup};
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::query::pace::Pace;
@@ -37,9 +37,6 @@ const FLUSH_BYTES: usize = 1 << 20;
 
 /// Time within which what is done to one page of records must end.
 const LONG_TIME_LIMIT: Duration = Duration::from_secs(3600);
-
-/// Time that a query waits for records that are on their way to this node.
-const MIGRATION_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where a partition is to be read from.
 #[derive(Clone, Copy, Debug)]
@@ -291,7 +288,9 @@ impl<'a> Query<'a> {
         let deadline = self.deadline.unwrap_or(begun + MIGRATION_LIMIT);
         let complete = services.placement().quiet(deadline).await;
         for start in &self.starts {
-            if !complete || !services.placement().owns(start.partition) {
+            let serving = || services.placement().serving(start.partition);
+            let begun_in = serving().filter(|_| complete);
+            if begun_in.is_none() {
                 unavailable(start.partition, output.buffer());
                 continue;
             }
@@ -310,6 +309,12 @@ impl<'a> Query<'a> {
                     return Ok(ResultCode::QUERY_ABORT);
                 }
                 let (page, values) = match pages.next().await {
+                    // Records that are missing may have gone with the partition: the client goes on behind the last
+                    // one that it got.
+                    Ok(_) if serving() != begun_in => {
+                        unavailable(start.partition, output.buffer());
+                        break;
+                    }
                     Ok(Some(page)) => page,
                     Ok(None) => break,
                     Err(error) => return Ok(error.result_code()),

@@ -16,6 +16,9 @@ use crate::transaction::refusal;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
 
+/// Time that a query waits for records that are on their way to this node.
+pub(super) const MIGRATION_LIMIT: Duration = Duration::from_secs(10);
+
 /// Time that a client may block a send when the request states none, ms.
 pub(crate) const SOCKET_TIMEOUT_MS: u32 = 10_000;
 

@@ -1,12 +1,14 @@
 //! Building an index beside traffic.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use data::record::StoredRecord;
 
 use super::Namespace;
-use crate::index::Index;
+use crate::index::{Index, IndexedNamespaces, Indexes};
+use crate::storage::answer::wait_on_this_thread;
 use crate::storage::{PARTITIONS, StorageError};
 
 /// How long a record that a function holds is waited for at a time.
@@ -15,13 +17,98 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often progress is told in the log.
 const TELL: Duration = Duration::from_secs(10);
 
+/// With no more records than this in the namespace an index is built before its definition is answered.
+const BUILT_AT_ONCE: u64 = 10_000;
+
+/// What is waited for such an index at most: a function may hold a record for long.
+const BUILT_WITHIN: Duration = Duration::from_millis(500);
+
+/// The namespaces of a node, whose indexes are built on the runtime that asks for them.
+#[derive(Debug, Default)]
+pub struct IndexBuilder {
+    namespaces: Vec<Arc<Namespace>>,
+    running: Arc<AtomicUsize>,
+}
+
+impl IndexBuilder {
+    /// The builder of these namespaces.
+    #[must_use]
+    pub fn new(namespaces: &[Arc<Namespace>]) -> Self {
+        Self {
+            namespaces: namespaces.to_vec(),
+            running: Arc::default(),
+        }
+    }
+
+    fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
+        let mut all = self.namespaces.iter();
+        all.find(|namespace| namespace.name() == name)
+    }
+}
+
+/// Counts a building for as long as it goes on, however it ends.
+struct Building(Arc<AtomicUsize>);
+
+impl Building {
+    fn begin(running: &Arc<AtomicUsize>) -> Self {
+        running.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(running))
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl IndexedNamespaces for IndexBuilder {
+    fn indexes(&self, namespace: &str) -> Option<&Indexes> {
+        self.namespace(namespace)
+            .map(|namespace| &namespace.indexes)
+    }
+
+    fn make_set(&self, namespace: &str, set: &str) {
+        let made = self
+            .namespace(namespace)
+            .map(|namespace| namespace.set(set));
+        if let Some(Err(error)) = made {
+            tracing::warn!(target: "sindex", "{{{namespace}}} set `{set}`: {error}");
+        }
+    }
+
+    fn build(&self, namespace: &str, index: Arc<Index>, wait: bool) {
+        let Some(namespace) = self.namespace(namespace).map(Arc::clone) else {
+            return;
+        };
+        let few = namespace.usage().objects() <= BUILT_AT_ONCE;
+        let building = Building::begin(&self.running);
+        let build = async move {
+            namespace.build_index(&index).await;
+            drop(building);
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return wait_on_this_thread(build);
+        };
+        let built = runtime.spawn(build);
+        if wait && few {
+            // Whatever comes of it, the building goes on.
+            let _ = runtime.block_on(async { tokio::time::timeout(BUILT_WITHIN, built).await });
+        }
+    }
+
+    fn is_building(&self) -> bool {
+        self.running.load(Ordering::Acquire) > 0
+    }
+}
+
 impl Namespace {
     /// Enters every stored record into an index that has been made, then lets queries use it. Ends early when the index is
     /// taken away.
     ///
     /// Each record is locked while it is read and entered: who changes it before changes it without this index or with it,
     /// and who changes it after finds its entries. Others run in between.
-    pub async fn build_index(&self, index: &Arc<Index>) {
+    async fn build_index(&self, index: &Arc<Index>) {
         let begun = Instant::now();
         let mut told = begun;
         let whole = self.usage().objects();

@@ -22,6 +22,7 @@ mod tests;
 mod version;
 
 pub use crate::config::NamespaceSettings;
+pub use build::IndexBuilder;
 pub use locks::{LockError, RecordLock, RecordLocks, ShortLock};
 pub use namespace::{Namespace, StoreError};
 pub use scan::{PAGE, Scan};

@@ -33,7 +33,8 @@ impl Expected {
 /// How a change ended.
 #[derive(Clone, Debug)]
 pub enum Changed {
-    /// It was made; this is the version that it ended, if there was one, perhaps only its outline.
+    /// It was made; this is the version that it ended, if there was one, perhaps only its outline unless records
+    /// are read from memory ([`Keeps::in_memory`]).
     Done(Option<StoredRecord>),
     /// Another version is stored than the expected one, or none. Nothing was done.
     Mismatch,

@@ -103,7 +103,7 @@ impl WaitingEngine {
             Some(new) => records.insert(place, new.as_bytes().to_vec()),
             None => records.remove(&place),
         };
-        Ok(Changed::Done(stored.map(|stored| stored.outline())))
+        Ok(Changed::Done(stored))
     }
 }
 

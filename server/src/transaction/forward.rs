@@ -33,7 +33,12 @@ pub(crate) async fn place<S: Services>(
         namespace,
         digest,
     } = target;
-    if sender == Sender::Node && services.placement().elsewhere(digest).is_some() {
+    if sender == Sender::Node
+        && services
+            .placement()
+            .elsewhere(digest.partition_id())
+            .is_some()
+    {
         // Since it was looked at, the partition has got another owner.
         return Passage::Refused(ResultCode::UNAVAILABLE);
     }
@@ -118,7 +123,7 @@ pub(crate) async fn batch(
             if elsewhere.rows.contains_key(&place) || services.placement().is_here(&row.digest) {
                 continue;
             }
-            if let Some(owner) = services.placement().elsewhere(&row.digest) {
+            if let Some(owner) = services.placement().elsewhere(row.digest.partition_id()) {
                 groups
                     .entry(owner)
                     .or_insert_with(Group::new)

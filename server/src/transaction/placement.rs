@@ -61,11 +61,17 @@ pub trait Placement: Send + Sync {
     /// Whether commands on this record just run here.
     fn is_here(&self, digest: &Digest) -> bool;
 
-    /// Whether this node owns a partition.
-    fn owns(&self, partition: u16) -> bool;
+    /// The view of the cluster in which this node serves a partition now, as a number; none when it does not. What was read
+    /// of a partition is all of it if this was the same before and after.
+    fn serving(&self, partition: u16) -> Option<u64>;
 
-    /// The owner of a record's partition, if it is another node.
-    fn elsewhere(&self, digest: &Digest) -> Option<NodeId>;
+    /// Whether this node serves a partition now.
+    fn owns(&self, partition: u16) -> bool {
+        self.serving(partition).is_some()
+    }
+
+    /// The owner of a partition, if it is another node.
+    fn elsewhere(&self, partition: u16) -> Option<NodeId>;
 
     /// Brings a command that does not just run here to where it runs. `body` is the client's message; `repeatable` says
     /// that it may be run twice.
@@ -108,11 +114,11 @@ impl Placement for Alone {
         true
     }
 
-    fn owns(&self, _partition: u16) -> bool {
-        true
+    fn serving(&self, _partition: u16) -> Option<u64> {
+        Some(0)
     }
 
-    fn elsewhere(&self, _digest: &Digest) -> Option<NodeId> {
+    fn elsewhere(&self, _partition: u16) -> Option<NodeId> {
         None
     }
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use server::catalogue::StoreError;
 use server::contexts::service::Service;
-use server::modules::persistence::StoreError;
 use server::modules::registry::PutError;
 use server::modules::settings::UdfSettings;
 

@@ -5,17 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use server::catalogue::version::Version;
+use server::catalogue::version::{DAY_MS, ERA_MS, LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
+use server::catalogue::{Catalogued as _, Item, ItemError, Origin, StoreError, Stored};
 use server::clock::epoch_ms as now_ms;
 use server::contexts::service::Service;
-use server::modules::catalogue::Stored;
-use server::modules::item::{ItemError, ModuleItem};
-use server::modules::persistence::StoreError;
-use server::modules::version::Version;
-use server::modules::version::{DAY_MS, ERA_MS, LONGEST_OUTAGE_MS, TOMBSTONE_LIFE_MS};
+use server::modules::kind::MODULES;
 
 use crate::fake::{FakeFactory, Fixture, settings};
 
-fn item(file_name: &str, generation: u64, source: Option<&str>) -> ModuleItem {
+fn item(file_name: &str, generation: u64, source: Option<&str>) -> Item {
     let time_ms = now_ms();
     let version = Version {
         era: time_ms / ERA_MS,
@@ -24,7 +23,15 @@ fn item(file_name: &str, generation: u64, source: Option<&str>) -> ModuleItem {
         node: 9,
     };
     let content64 = source.map(|source| STANDARD.encode(source));
-    ModuleItem::new(file_name, version, content64.as_deref())
+    Item::new(&MODULES, file_name, version, content64.as_deref())
+}
+
+/// What becomes of one item that another node sends.
+fn store(fixture: &Fixture, item: Item) -> Result<Stored, StoreError> {
+    let name = item.name.clone();
+    let mut outcomes = fixture.service.store(vec![item], Origin::Peer)?;
+    let outcome = outcomes.pop().expect("each item has an outcome");
+    outcome.map_err(|reason| StoreError::Item { name, reason })
 }
 
 /// What a fixture's node serves and has on disk: (name, source).
@@ -55,52 +62,60 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 #[test]
 fn the_newer_is_taken_and_survives_and_the_older_is_answered_with_the_newer() {
     let fixture = Fixture::new();
-    let mut changes = fixture.service.changes();
+    let mut changes = fixture.service.shown().changes();
     fixture.put("a.lua", "ours");
     let first = item("a.lua", 2, Some("theirs"));
     let second = item("a.lua", 3, Some("theirs later"));
-    assert_eq!(fixture.service.store(first.clone()).unwrap(), Stored::Taken);
+    assert_eq!(store(&fixture, first.clone()).unwrap(), Stored::Taken);
+    assert_eq!(store(&fixture, second.clone()).unwrap(), Stored::Taken);
     assert_eq!(
-        fixture.service.store(second.clone()).unwrap(),
-        Stored::Taken
-    );
-    assert_eq!(
-        fixture.service.store(first).unwrap(),
+        store(&fixture, first).unwrap(),
         Stored::Older(second.summary)
     );
-    assert_eq!(fixture.service.store(second.clone()).unwrap(), Stored::Same);
+    assert_eq!(store(&fixture, second.clone()).unwrap(), Stored::Same);
     assert!(changes.has_changed().unwrap());
     assert_eq!(*changes.borrow_and_update(), 3);
     assert_eq!(fixture.sources("a"), ["theirs later"]);
 
     let fixture = fixture.restarted();
-    assert_eq!(fixture.service.item("a.lua"), Some(second.clone()));
+    assert_eq!(fixture.service.shown().item("a.lua"), Some(second.clone()));
     let removal = item("a.lua", 4, None);
-    assert_eq!(
-        fixture.service.store(removal.clone()).unwrap(),
-        Stored::Taken
-    );
+    assert_eq!(store(&fixture, removal.clone()).unwrap(), Stored::Taken);
     assert!(contents(&fixture).is_empty());
     let fixture = fixture.restarted();
-    assert_eq!(fixture.service.summaries()["a.lua"], removal.summary);
     assert_eq!(
-        fixture.service.store(second).unwrap(),
+        fixture.service.shown().summaries()["a.lua"],
+        removal.summary
+    );
+    assert_eq!(
+        store(&fixture, second).unwrap(),
         Stored::Older(removal.summary),
         "a removed module does not come back"
     );
     fixture.put("a.lua", "again");
-    assert_eq!(fixture.service.summaries()["a.lua"].version.generation, 5);
+    assert_eq!(
+        fixture.service.shown().summaries()["a.lua"]
+            .version
+            .generation,
+        5
+    );
 }
 
 #[test]
 fn a_version_names_the_node_of_the_put() {
     let fixture = Fixture::with(|settings| settings.node = 0xBB9);
     fixture.put("a.lua", "one");
-    assert_eq!(fixture.service.summaries()["a.lua"].version.node, 0xBB9);
+    assert_eq!(
+        fixture.service.shown().summaries()["a.lua"].version.node,
+        0xBB9
+    );
     let fixture = fixture.restarted();
-    assert_eq!(fixture.service.summaries()["a.lua"].version.node, 0xBB9);
+    assert_eq!(
+        fixture.service.shown().summaries()["a.lua"].version.node,
+        0xBB9
+    );
     fixture.put("a.lua", "one");
-    let summary = fixture.service.summaries()["a.lua"];
+    let summary = fixture.service.shown().summaries()["a.lua"];
     assert_eq!(
         summary.version.generation, 1,
         "the same content is no change"
@@ -112,28 +127,28 @@ fn damaged_items_are_refused_and_remembered_until_the_name_is_stored() {
     let fixture = Fixture::new();
     let good = item("a.lua", 1, Some("one"));
     let mut bad = good.clone();
-    bad.content64 = Some(STANDARD.encode("two"));
-    let refused = fixture.service.store(bad.clone());
+    bad.content = Some(STANDARD.encode("two"));
+    let refused = store(&fixture, bad.clone());
     assert!(
-        matches!(&refused, Err(StoreError::Item { file_name, reason: ItemError::Hash }) if file_name == "a.lua"),
+        matches!(&refused, Err(StoreError::Item { name, reason: ItemError::Hash }) if name == "a.lua"),
         "{refused:?}"
     );
-    assert!(fixture.service.summaries().is_empty());
-    assert_eq!(fixture.service.failures()[0].0, "a.lua");
+    assert!(fixture.service.shown().summaries().is_empty());
+    assert_eq!(fixture.service.shown().failures()[0].0, "a.lua");
     // One bad item keeps no other from being taken.
     let stored = fixture
         .service
-        .store_many(vec![bad, item("b.lua", 1, Some("one"))]);
+        .store(vec![bad, item("b.lua", 1, Some("one"))], Origin::Peer);
     assert_eq!(stored.unwrap(), [Err(ItemError::Hash), Ok(Stored::Taken)]);
-    fixture.service.store(good).unwrap();
-    assert!(fixture.service.failures().is_empty());
+    store(&fixture, good).unwrap();
+    assert!(fixture.service.shown().failures().is_empty());
 }
 
 #[test]
 fn a_module_that_does_not_load_is_stored_and_says_so_to_callers() {
     let fixture = Fixture::new();
     let broken = item("a.lua", 1, Some("syntax error"));
-    fixture.service.store(broken).unwrap();
+    store(&fixture, broken).unwrap();
     assert_eq!(fixture.service.modules().in_order().len(), 1);
 }
 
@@ -143,10 +158,7 @@ fn a_foreign_file_keeps_no_item_of_another_node_away() {
     let path = fixture.directory.path().join("lua/a.lua");
     fs::write(&path, "foreign").unwrap();
     assert!(fixture.try_put("a.lua", "one").is_err());
-    fixture
-        .service
-        .store(item("a.lua", 1, Some("one")))
-        .unwrap();
+    store(&fixture, item("a.lua", 1, Some("one"))).unwrap();
     assert_eq!(fixture.sources("a"), ["one"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), "foreign");
 }
@@ -158,13 +170,16 @@ fn many_items_are_taken_in_one_writing() {
     fixture.put("removed.lua", "old");
     let outcomes = fixture
         .service
-        .store_many(vec![
-            item("new.lua", 1, Some("1")),
-            item("old.lua", 2, Some("2")),
-            item("removed.lua", 2, None),
-            item("new.lua", 2, Some("3")),
-            item("new.lua", 1, Some("4")),
-        ])
+        .store(
+            vec![
+                item("new.lua", 1, Some("1")),
+                item("old.lua", 2, Some("2")),
+                item("removed.lua", 2, None),
+                item("new.lua", 2, Some("3")),
+                item("new.lua", 1, Some("4")),
+            ],
+            Origin::Peer,
+        )
         .unwrap();
     let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     assert_eq!(outcomes[..4], [Stored::Taken; 4]);
@@ -193,40 +208,40 @@ fn concurrent_puts_of_one_name_all_get_versions_of_their_own() {
             });
         }
     });
-    let last = fixture.service.item("a.lua").unwrap();
+    let last = fixture.service.shown().item("a.lua").unwrap();
     assert_eq!(last.summary.version.generation, 100);
     let fixture = fixture.restarted();
-    assert_eq!(fixture.service.item("a.lua"), Some(last));
+    assert_eq!(fixture.service.shown().item("a.lua"), Some(last));
 }
 
 #[test]
 fn removed_modules_are_forgotten_when_their_time_is_over_and_not_before() {
     let fixture = Fixture::new();
-    let aged = |mut item: ModuleItem, age_ms| {
+    let aged = |mut item: Item, age_ms| {
         let version = &mut item.summary.version;
         version.time_ms -= age_ms;
         version.era = version.time_ms / ERA_MS;
         item
     };
     let young = aged(item("young.lua", 2, None), TOMBSTONE_LIFE_MS);
-    fixture.service.store(young.clone()).unwrap();
+    store(&fixture, young.clone()).unwrap();
     // A node of no past, or a long past one, forgets nothing on its first day.
     let fixture = reopened(fixture, DAY_MS);
     fixture.service.keep_alive().unwrap();
-    assert_eq!(fixture.service.summaries().len(), 1);
+    assert_eq!(fixture.service.shown().summaries().len(), 1);
     let long_ms = TOMBSTONE_LIFE_MS + 2 * DAY_MS;
     let old = aged(item("old.lua", 1, Some("old")), long_ms);
     let removal = aged(item("old.lua", 2, None), long_ms);
-    fixture.service.store(old).unwrap();
-    fixture.service.store(removal.clone()).unwrap();
+    store(&fixture, old).unwrap();
+    store(&fixture, removal.clone()).unwrap();
     assert!(contents(&fixture).is_empty());
-    let left: Vec<_> = fixture.service.summaries().into_iter().collect();
+    let left: Vec<_> = fixture.service.shown().summaries().into_iter().collect();
     assert_eq!(left, [("young.lua".into(), young.summary)]);
 
     // What is put from then on is newer than the removal, for nodes that still know it.
     fixture.put("old.lua", "new");
     assert!(matches!(
-        fixture.service.store(removal).unwrap(),
+        store(&fixture, removal).unwrap(),
         Stored::Older(_)
     ));
     assert_eq!(fixture.sources("old"), ["new"]);
@@ -262,29 +277,29 @@ fn a_node_that_was_away_too_long_takes_the_set_of_the_others() {
         fixture
     };
     let fixture = reopened(away(), LONGEST_OUTAGE_MS - DAY_MS);
-    assert!(fixture.service.is_settled());
-    assert_eq!(fixture.service.summaries().len(), 2);
+    assert!(fixture.service.shown().is_settled());
+    assert_eq!(fixture.service.shown().summaries().len(), 2);
 
     let fixture = reopened(away(), LONGEST_OUTAGE_MS + DAY_MS);
-    assert!(!fixture.service.is_settled());
-    assert!(fixture.service.summaries().is_empty(), "nothing is offered");
-    let early = fixture.service.store(item("kept.lua", 1, Some("theirs")));
+    assert!(!fixture.service.shown().is_settled());
+    assert!(
+        fixture.service.shown().summaries().is_empty(),
+        "nothing is offered"
+    );
+    let early = store(&fixture, item("kept.lua", 1, Some("theirs")));
     assert!(matches!(early, Err(StoreError::Unsettled)), "{early:?}");
-    fixture.service.settle([0, now_ms()]).unwrap();
-    assert!(fixture.service.is_settled());
+    fixture.service.settle(vec![0, now_ms()]).unwrap();
+    assert!(fixture.service.shown().is_settled());
     assert!(contents(&fixture).is_empty());
-    fixture
-        .service
-        .store(item("kept.lua", 1, Some("theirs")))
-        .unwrap();
+    store(&fixture, item("kept.lua", 1, Some("theirs"))).unwrap();
     let fixture = fixture.restarted();
     assert_eq!(contents(&fixture), pairs(&[("kept.lua", "theirs")]));
 
     // All of them were away, this one not longer than the others.
     let fixture = reopened(away(), LONGEST_OUTAGE_MS + DAY_MS);
-    let until_ms = fixture.service.alive_until_ms();
-    fixture.service.settle([0, until_ms + DAY_MS]).unwrap();
-    assert_eq!(fixture.service.summaries().len(), 2);
+    let until_ms = fixture.service.shown().alive_until_ms();
+    fixture.service.settle(vec![0, until_ms + DAY_MS]).unwrap();
+    assert_eq!(fixture.service.shown().summaries().len(), 2);
     assert_eq!(contents(&fixture).len(), 2);
 }
 
@@ -306,13 +321,13 @@ fn a_registry_carried_over_is_as_old_as_its_file() {
     // A node on its own believes what it has.
     let service: Service<FakeFactory> =
         Service::open(settings.clone(), FakeFactory::default()).unwrap();
-    assert!(service.is_settled());
-    assert!(service.alive_until_ms() < now_ms() - LONGEST_OUTAGE_MS);
-    assert_eq!(service.summaries().len(), 1);
+    assert!(service.shown().is_settled());
+    assert!(service.shown().alive_until_ms() < now_ms() - LONGEST_OUTAGE_MS);
+    assert_eq!(service.shown().summaries().len(), 1);
     drop(service);
     // It said that it is alive.
     settings.clustered = true;
     let service: Service<FakeFactory> = Service::open(settings, FakeFactory::default()).unwrap();
-    assert!(service.is_settled());
-    assert!(service.alive_until_ms() > now_ms() - DAY_MS);
+    assert!(service.shown().is_settled());
+    assert!(service.shown().alive_until_ms() > now_ms() - DAY_MS);
 }

@@ -28,7 +28,7 @@ use crate::config::node_id::NodeId;
 pub const MAX_FRAME: usize = 256 << 20;
 
 /// Version of what is said on the fabric; nodes of different versions refuse each other.
-const PROTOCOL: &str = "asd fabric 2";
+const PROTOCOL: &str = "asd fabric 3";
 
 /// What a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +36,12 @@ const PROTOCOL: &str = "asd fabric 2";
 pub enum QuestionKind {
     /// Who asks: the first question of every connection.
     Hello = 0,
-    /// Which versions of modules the node has, and whether it counts the asking node among the live ones.
-    ModuleVersions = 1,
-    /// The contents of some modules.
-    ModuleFetch = 2,
-    /// Modules to store and serve; answered when they are on disk and served.
-    ModulePush = 3,
+    /// Which versions of named things the node has, and whether it counts the asking node among the live ones.
+    Versions = 1,
+    /// The contents of some of them.
+    Fetch = 2,
+    /// Things to store; answered when they are on disk and in force.
+    Push = 3,
     /// A client's command on a record, for the owner of its partition.
     Forward = 4,
     /// Which partitions the asked node holds under a view.
@@ -58,9 +58,9 @@ impl QuestionKind {
     /// All kinds, in the order of their numbers.
     const ALL: [Self; 9] = [
         Self::Hello,
-        Self::ModuleVersions,
-        Self::ModuleFetch,
-        Self::ModulePush,
+        Self::Versions,
+        Self::Fetch,
+        Self::Push,
         Self::Forward,
         Self::Holdings,
         Self::Take,

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::datagram::{Body, Datagram, Head, News};
 use super::{Heartbeat, HeartbeatSettings, HeartbeatSocket};
+use crate::catalogue::simulation::random::Random;
 use crate::cluster::member::name;
 use crate::cluster::ownership::{Beat, MemberState, Run, Times};
 use crate::cluster::rule::Rule;
 use crate::cluster::secret::Secret;
 use crate::config::node_id::NodeId;
-use crate::modules::simulation::random::Random;
 
 /// Whatever is waited for takes far less.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::super::Cluster;
-use super::rollout::roll_out;
+use super::super::catalogue::{RollOutError, roll_out};
 use super::status;
+use crate::catalogue::{Catalogued, Proposal};
 use crate::contexts::commands::ModuleCommands;
 use crate::contexts::stats::{ModuleCounts, UdfTotals};
 use crate::modules::changes::ChangeError;
@@ -30,6 +31,21 @@ impl ClusterModules {
             runtime: Handle::current(),
         }
     }
+
+    fn roll_out(&self, proposal: Proposal) -> Result<(), ChangeError> {
+        let catalogue = Arc::clone(&self.functions.0) as Arc<dyn Catalogued>;
+        let rolled_out = roll_out(&self.cluster, &catalogue, proposal);
+        Ok(self.runtime.block_on(rolled_out)?)
+    }
+}
+
+impl From<RollOutError> for ChangeError {
+    fn from(error: RollOutError) -> Self {
+        match error {
+            RollOutError::Store(error) => error.into(),
+            RollOutError::Timeout => Self::Timeout,
+        }
+    }
 }
 
 /// Changes wait on the thread of a blocking command for what happens on the runtime.
@@ -38,16 +54,12 @@ impl ModuleCommands for ClusterModules {
         let service = &self.functions.0;
         let prepared = service.prepare(file_name, content64)?;
         let proposal = service.propose_put(&prepared).map_err(PutError::from)?;
-        self.runtime
-            .block_on(roll_out(&self.cluster, &self.functions, proposal))
+        self.roll_out(proposal)
     }
 
     fn remove(&self, file_name: &str) -> Result<(), ChangeError> {
         match self.functions.0.propose_removal(file_name)? {
-            Some(proposal) => {
-                self.runtime
-                    .block_on(roll_out(&self.cluster, &self.functions, proposal))
-            }
+            Some(proposal) => self.roll_out(proposal),
             None => Ok(()),
         }
     }

@@ -3,8 +3,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::super::Cluster;
-use super::converge::ask;
-use super::versions;
+use super::super::catalogue::{ask, versions};
 use crate::modules::status::{NodeModules, Said};
 use crate::transaction::functions::LuaFunctions;
 
@@ -15,11 +14,11 @@ pub(super) async fn of_cluster(
 ) -> Vec<NodeModules> {
     let mut asking = JoinSet::new();
     for id in cluster.members().keys().copied() {
-        let cluster = Arc::clone(cluster);
-        asking.spawn(async move { (id, ask(&cluster, id).await) });
+        let (cluster, service) = (Arc::clone(cluster), Arc::clone(&functions.0));
+        asking.spawn(async move { (id, ask(&cluster, &*service, id).await) });
     }
     let me = (cluster.me, cluster.incarnation);
-    let mut answers = vec![(cluster.me, Ok(versions(cluster, functions, me)))];
+    let mut answers = vec![(cluster.me, Ok(versions(cluster, &*functions.0, me)))];
     while let Some(answer) = asking.join_next().await {
         answers.extend(answer.ok());
     }
@@ -29,7 +28,7 @@ pub(super) async fn of_cluster(
         .map(|(id, said)| NodeModules {
             node: id.to_string(),
             said: said.map(|versions| Said {
-                modules: versions.modules,
+                modules: versions.things,
                 failures: versions.failures,
             }),
         })

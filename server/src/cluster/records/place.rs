@@ -28,6 +28,12 @@ impl Records {
         self.rule.ticket(partition).is_some()
     }
 
+    /// The key of the view in which this node runs commands on a partition now.
+    #[must_use]
+    pub fn serving(&self, partition: u16) -> Option<u64> {
+        self.rule.ticket(partition).map(|ticket| ticket.key)
+    }
+
     /// The right to run a command now.
     #[must_use]
     pub fn ticket(&self, digest: &Digest) -> Option<Ticket> {

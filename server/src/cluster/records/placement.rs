@@ -21,16 +21,17 @@ impl Placement for ClusterPlacement {
             .is_none_or(|records| records.is_here(digest))
     }
 
-    fn owns(&self, partition: u16) -> bool {
-        self.0
-            .as_ref()
-            .is_none_or(|records| records.owns(partition))
+    fn serving(&self, partition: u16) -> Option<u64> {
+        match &self.0 {
+            Some(records) => records.serving(partition),
+            None => Some(0),
+        }
     }
 
-    fn elsewhere(&self, digest: &Digest) -> Option<NodeId> {
+    fn elsewhere(&self, partition: u16) -> Option<NodeId> {
         let records = self.0.as_ref()?;
         records
-            .owner(digest.partition_id())
+            .owner(partition)
             .filter(|owner| *owner != records.cluster.me)
     }
 

@@ -5,6 +5,7 @@ mod background;
 mod batch;
 mod dispatch;
 mod function;
+mod interleaving;
 mod operate;
 mod query;
 mod read;

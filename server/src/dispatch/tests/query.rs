@@ -3,7 +3,7 @@ use super::*;
 const LAST: u8 = 0x01;
 
 /// The body of a query with these partitions.
-fn body(ask: &Ask, partitions: impl IntoIterator<Item = u16>) -> Vec<u8> {
+pub(super) fn body(ask: &Ask, partitions: impl IntoIterator<Item = u16>) -> Vec<u8> {
     let list: Vec<u8> = partitions.into_iter().flat_map(u16::to_le_bytes).collect();
     let mut ask = ask.clone();
     if !list.is_empty() {
@@ -24,13 +24,13 @@ fn scan() -> Ask {
 
 /// A record of a reply: fields by number, names of bins.
 #[derive(Debug, PartialEq)]
-struct Row {
+pub(super) struct Row {
     fields: Vec<(u8, Vec<u8>)>,
     bins: Vec<String>,
 }
 
 /// Sends a query over these partitions; the rows, and the code of the message that ended it.
-async fn run(bench: &Bench, body: &[u8]) -> (Vec<Row>, u8) {
+pub(super) async fn run(bench: &Bench, body: &[u8]) -> (Vec<Row>, u8) {
     let mut out = BytesMut::new();
     answer(bench, &Session::client(), body, Instant::now(), &mut out)
         .await
@@ -64,7 +64,7 @@ async fn run(bench: &Bench, body: &[u8]) -> (Vec<Row>, u8) {
     (rows, end.unwrap())
 }
 
-fn digests(rows: &[Row]) -> Vec<Digest> {
+pub(super) fn digests(rows: &[Row]) -> Vec<Digest> {
     let of_row = |row: &Row| {
         row.fields
             .iter()

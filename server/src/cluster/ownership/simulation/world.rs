@@ -9,8 +9,8 @@ use super::node::{
     ActionKind, Command, INTERVAL, Message, Node, PARTITIONS, TIMES, Taking, Up, Version,
     partition_of,
 };
+use crate::catalogue::simulation::random::Random;
 use crate::cluster::NodeId;
-use crate::modules::simulation::random::Random;
 
 /// Records.
 const KEYS: u64 = 12;

@@ -1,14 +1,15 @@
 use super::*;
-use crate::modules::version::Version;
+use crate::catalogue::kind::PLAIN;
+use crate::catalogue::version::Version;
 
-fn item(file_name: &str, content64: Option<&str>) -> StoredItem {
+fn item(name: &str, content: Option<&str>) -> StoredItem {
     let version = Version {
         era: 19,
         generation: 3,
         time_ms: 533_099_034_374,
         node: 0xBB9_0000_0000_0000,
     };
-    StoredItem::new(file_name, version, content64)
+    StoredItem::new(&PLAIN, name, version, content)
 }
 
 const NOTHING: Before<'static> = Before {
@@ -21,23 +22,29 @@ fn links_in_the_way_of_files_are_not_followed() {
     use std::os::unix::fs::symlink;
     let directory = tempfile::tempdir().unwrap();
     let (work, user_path) = (directory.path().join("work"), directory.path().join("lua"));
-    let mut store = Store::open(&work, &user_path).unwrap().store;
+    let mut store = Store::open(&PLAIN, &work, Some(&user_path)).unwrap().store;
     let secret = directory.path().join("secret");
     fs::write(&secret, "secret").unwrap();
     for folder in [work.join("smd"), user_path.clone()] {
-        symlink(&secret, folder.join(files::TEMPORARY_FILE)).unwrap();
+        symlink(&secret, folder.join(PLAIN.hidden(files::TEMPORARY_FILE))).unwrap();
     }
     store.replace(&[item("a.lua", Some("LS0g"))]).unwrap();
     store.mark_alive(7).unwrap();
     store.bring_copy("a.lua", NOTHING, Some(b"-- ")).unwrap();
     assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
-    for path in [work.join("smd/UDF.smd"), user_path.join("a.lua")] {
+    for path in [work.join("smd/things.smd"), user_path.join("a.lua")] {
         assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{path:?}");
     }
     drop(store);
-    fs::remove_file(work.join("smd").join(files::LOCK_FILE)).unwrap();
-    symlink(&secret, work.join("smd").join(files::LOCK_FILE)).unwrap();
-    let refused = Store::open(&work, &user_path).unwrap_err().to_string();
+    fs::remove_file(work.join("smd").join(PLAIN.hidden(files::LOCK_FILE))).unwrap();
+    symlink(
+        &secret,
+        work.join("smd").join(PLAIN.hidden(files::LOCK_FILE)),
+    )
+    .unwrap();
+    let refused = Store::open(&PLAIN, &work, Some(&user_path))
+        .unwrap_err()
+        .to_string();
     assert!(refused.starts_with("cannot create `"), "{refused}");
     assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
 }
@@ -49,14 +56,18 @@ fn damaged_registry_is_refused_and_left_alone() {
         "{}",
         "[[0,1],{\"key\":\"a.lua\"}]",
         "[[0,1],{\"key\":\"../a.lua\",\"value\":null,\"generation\":1,\"timestamp\":1}]",
-        "[[0,1],{\"key\":\"a.lua\",\"value\":\"{}\",\"generation\":1,\"timestamp\":1}]",
+        "[[0,1],{\"key\":\"a.lua\",\"value\":7,\"generation\":1,\"timestamp\":1}]",
         "[[0,1],{\"key\":\"a.lua\",\"value\":null,\"generation\":-1,\"timestamp\":1}]",
     ] {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("smd")).unwrap();
-        let path = directory.path().join("smd/UDF.smd");
+        let path = directory.path().join("smd/things.smd");
         fs::write(&path, text).unwrap();
-        let opened = Store::open(directory.path(), &directory.path().join("lua"));
+        let opened = Store::open(
+            &PLAIN,
+            directory.path(),
+            Some(&directory.path().join("lua")),
+        );
         assert!(
             matches!(opened, Err(StoreError::Damaged { .. })),
             "{text}: {opened:?}"
@@ -69,14 +80,14 @@ fn damaged_registry_is_refused_and_left_alone() {
 fn directory_belongs_to_one_server_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let user_path = directory.path().join("lua");
-    let first = Store::open(directory.path(), &user_path).unwrap();
-    let second = Store::open(directory.path(), &user_path);
+    let first = Store::open(&PLAIN, directory.path(), Some(&user_path)).unwrap();
+    let second = Store::open(&PLAIN, directory.path(), Some(&user_path));
     assert!(
         matches!(second, Err(StoreError::InUse { .. })),
         "{second:?}"
     );
     drop(first);
-    Store::open(directory.path(), &user_path).unwrap();
+    Store::open(&PLAIN, directory.path(), Some(&user_path)).unwrap();
 }
 
 #[test]
@@ -84,10 +95,10 @@ fn unfinished_files_are_removed_at_start_and_no_others() {
     let directory = tempfile::tempdir().unwrap();
     let user_path = directory.path().join("lua");
     fs::create_dir(&user_path).unwrap();
-    fs::write(user_path.join(files::TEMPORARY_FILE), "half").unwrap();
+    fs::write(user_path.join(PLAIN.hidden(files::TEMPORARY_FILE)), "half").unwrap();
     fs::write(user_path.join(".hidden"), "theirs").unwrap();
     fs::write(user_path.join("theirs.lua"), "theirs").unwrap();
-    Store::open(directory.path(), &user_path).unwrap();
+    Store::open(&PLAIN, directory.path(), Some(&user_path)).unwrap();
     let mut left: Vec<_> = fs::read_dir(&user_path)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -100,7 +111,9 @@ fn unfinished_files_are_removed_at_start_and_no_others() {
 fn only_files_of_the_registered_content_are_replaced_or_removed() {
     let directory = tempfile::tempdir().unwrap();
     let user_path = directory.path().join("lua");
-    let mut store = Store::open(directory.path(), &user_path).unwrap().store;
+    let mut store = Store::open(&PLAIN, directory.path(), Some(&user_path))
+        .unwrap()
+        .store;
     let one = [b"one".to_vec()];
     let before = Before {
         contents: &one,
@@ -144,7 +157,9 @@ fn only_files_of_the_registered_content_are_replaced_or_removed() {
 fn a_copy_that_the_machine_stopped_in_is_known_by_what_is_left() {
     let directory = tempfile::tempdir().unwrap();
     let user_path = directory.path().join("lua");
-    let mut store = Store::open(directory.path(), &user_path).unwrap().store;
+    let mut store = Store::open(&PLAIN, directory.path(), Some(&user_path))
+        .unwrap()
+        .store;
     let contents = [b"old text".to_vec()];
     let before = Before {
         contents: &contents,
@@ -169,14 +184,21 @@ fn a_copy_that_the_machine_stopped_in_is_known_by_what_is_left() {
 /// What a start finds: names with their contents, and the number of the last change.
 fn found(opened: &Opened) -> (Vec<(&str, Option<&str>)>, u64) {
     let items = opened.items.iter();
-    let items = items.map(|item| (&**item.file_name(), item.content64()));
+    let items = items.map(|item| (&**item.name(), item.content()));
     (items.collect(), opened.store.version.1)
 }
 
 #[test]
 fn a_start_finds_the_snapshot_and_the_changes_since_whichever_of_both_was_written_last() {
     let directory = tempfile::tempdir().unwrap();
-    let open = || Store::open(directory.path(), &directory.path().join("lua")).unwrap();
+    let open = || {
+        Store::open(
+            &PLAIN,
+            directory.path(),
+            Some(&directory.path().join("lua")),
+        )
+        .unwrap()
+    };
     let (a, b) = (item("a.lua", Some("LS0g")), item("b.lua", Some("LS0g")));
     let mut store = open().store;
     store.append(std::slice::from_ref(&a), &[]).unwrap();
@@ -218,16 +240,22 @@ fn a_start_finds_the_snapshot_and_the_changes_since_whichever_of_both_was_writte
 #[test]
 fn a_log_that_does_not_belong_to_its_snapshot_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let open = || Store::open(directory.path(), &directory.path().join("lua"));
+    let open = || {
+        Store::open(
+            &PLAIN,
+            directory.path(),
+            Some(&directory.path().join("lua")),
+        )
+    };
     let a = item("a.lua", Some("LS0g"));
     let mut store = open().unwrap().store;
     store.replace(std::slice::from_ref(&a)).unwrap();
     store.append(&[item("b.lua", None)], &[]).unwrap();
     drop(store);
-    fs::remove_file(directory.path().join("smd/UDF.smd")).unwrap();
+    fs::remove_file(directory.path().join("smd/things.smd")).unwrap();
     let refused = open().unwrap_err().to_string();
     assert!(
-        refused.contains("UDF.log` is damaged: it goes on from change 1, but UDF.smd beside it goes up to change 0"),
+        refused.contains("things.log` is damaged: it goes on from change 1, but things.smd beside it goes up to change 0"),
         "{refused}"
     );
 }
@@ -235,9 +263,15 @@ fn a_log_that_does_not_belong_to_its_snapshot_is_refused() {
 #[test]
 fn when_the_log_cannot_be_written_the_registry_is_written_as_a_whole() {
     let directory = tempfile::tempdir().unwrap();
-    let open = || Store::open(directory.path(), &directory.path().join("lua"));
+    let open = || {
+        Store::open(
+            &PLAIN,
+            directory.path(),
+            Some(&directory.path().join("lua")),
+        )
+    };
     let mut store = open().unwrap().store;
-    let log = directory.path().join("smd/UDF.log");
+    let log = directory.path().join("smd/things.log");
     fs::create_dir(&log).unwrap();
     let (a, b) = (item("a.lua", Some("LS0g")), item("b.lua", Some("LS0g")));
     store.append(std::slice::from_ref(&a), &[]).unwrap();

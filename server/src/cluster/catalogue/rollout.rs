@@ -8,15 +8,21 @@ use tracing::debug;
 
 use super::super::Cluster;
 use super::super::fabric::QuestionKind;
-use super::{Pushed, Run, runs};
-use crate::modules::catalogue::Proposal;
-use crate::modules::changes::ChangeError;
-use crate::modules::item::ModuleItem;
-use crate::modules::persistence::StoreError;
-use crate::modules::rollout::Rollout;
-use crate::modules::rollout::{RESEND, TIMEOUT};
-use crate::modules::version::Summary;
-use crate::transaction::functions::LuaFunctions;
+use super::{About, Pushed, Run, runs, store};
+use crate::catalogue::rollout::{RESEND, Rollout, TIMEOUT};
+use crate::catalogue::version::Summary;
+use crate::catalogue::{Catalogued, Item, Origin, Proposal, StoreError};
+
+/// Why a change was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub(in super::super) enum RollOutError {
+    /// This node cannot store it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Not every live node has said in time that it has the change; it is still being spread.
+    #[error("not every live node has the change yet")]
+    Timeout,
+}
 
 /// What one node said.
 struct Told {
@@ -24,19 +30,19 @@ struct Told {
     has: Summary,
 }
 
-/// Brings a change to every live node; returns when all of them, this one included, have it on disk and serve it, or a
-/// newer one.
+/// Brings a change to every live node; returns when all of them, this one included, have it on disk and in force, or
+/// a newer one.
 ///
 /// The others write it while this node does. If this node cannot write it, the others may have it all the same: the
 /// error says what this node did, and what is spread is spread.
 ///
 /// # Errors
 /// This node cannot store it, or not all have it in time: then it is still being spread.
-pub(super) async fn roll_out(
+pub(in super::super) async fn roll_out(
     cluster: &Arc<Cluster>,
-    functions: &LuaFunctions,
+    catalogue: &Arc<dyn Catalogued>,
     proposal: Proposal,
-) -> Result<(), ChangeError> {
+) -> Result<(), RollOutError> {
     let Proposal { item, is_known } = proposal;
     let me = (cluster.me, cluster.incarnation);
     let mut members = cluster.membership.subscribe();
@@ -45,19 +51,21 @@ pub(super) async fn roll_out(
     let offered = item.summary;
     // Its writing goes on when this rollout is given up.
     let own = tokio::spawn({
-        let (functions, item) = (functions.clone(), item.clone());
+        let (catalogue, item) = (Arc::clone(catalogue), item.clone());
         async move {
             if is_known {
                 return Ok(offered);
             }
-            stored_here(&functions, item).await
+            stored_here(&catalogue, item).await
         }
     });
     tokio::pin!(own);
     let mut own_ended = false;
+    // Only what cannot be said as JSON fails, and an item can.
+    let body = About::encode(catalogue.kind().name, [&item]).map_err(|_| RollOutError::Timeout)?;
     let mut pushes = Pushes {
         cluster: Arc::clone(cluster),
-        body: Arc::new(serde_json::to_vec(&[&item]).unwrap_or_default()),
+        body: Arc::new(body),
         deadline,
         running: JoinSet::new(),
         started: Vec::new(),
@@ -75,7 +83,7 @@ pub(super) async fn roll_out(
                 own_ended = true;
                 match stored {
                     Ok(has) => rollout.acknowledged(me, &has?),
-                    Err(_) => return Err(ChangeError::Timeout),
+                    Err(_) => return Err(RollOutError::Timeout),
                 }
             }
             Some(told) = pushes.running.join_next() => {
@@ -92,27 +100,27 @@ pub(super) async fn roll_out(
                     .map(|(node, _)| node.to_string())
                     .collect();
                 tracing::warn!(
-                    target: "udf",
-                    "`{}` is not yet on {}; it is still being spread",
-                    item.file_name,
+                    target: "clustering",
+                    "{} `{}` is not yet on {}; it is still being spread",
+                    catalogue.kind().name,
+                    item.name,
                     missing.join(", ")
                 );
-                return Err(ChangeError::Timeout);
+                return Err(RollOutError::Timeout);
             }
         }
     }
 }
 
-async fn stored_here(functions: &LuaFunctions, item: ModuleItem) -> Result<Summary, StoreError> {
-    let file_name = item.file_name.clone();
-    let offered = item.summary;
-    let service = Arc::clone(&functions.0);
-    let stored = tokio::task::spawn_blocking(move || service.store(item)).await;
-    match stored {
-        Ok(stored) => Ok(stored?.has(&offered)),
-        Err(_) => Err(StoreError::Io {
+async fn stored_here(catalogue: &Arc<dyn Catalogued>, item: Item) -> Result<Summary, StoreError> {
+    let name = item.name.clone();
+    let stored = store(catalogue, vec![item], Origin::Here).await?;
+    match stored.into_iter().next() {
+        Some(Ok(has)) => Ok(has),
+        // What is proposed here is what this node takes: it was ended meanwhile.
+        Some(Err(_)) | None => Err(StoreError::Io {
             action: "store",
-            path: file_name.into(),
+            path: name.into(),
             source: std::io::ErrorKind::Interrupted.into(),
         }),
     }
@@ -146,7 +154,7 @@ async fn push(cluster: Arc<Cluster>, run: Run, body: Arc<Vec<u8>>, deadline: Ins
     loop {
         let asked = cluster
             .fabric
-            .call(run.0, QuestionKind::ModulePush, &body, deadline)
+            .call(run.0, QuestionKind::Push, &body, deadline)
             .await;
         let reason = match asked {
             Ok(answer) => match serde_json::from_slice::<Pushed>(&answer) {
@@ -159,7 +167,7 @@ async fn push(cluster: Arc<Cluster>, run: Run, body: Arc<Vec<u8>>, deadline: Ins
             },
             Err(error) => error.to_string(),
         };
-        debug!(target: "udf", "not stored on {}: {reason}", run.0);
+        debug!(target: "clustering", "not stored on {}: {reason}", run.0);
         tokio::time::sleep(RESEND).await;
     }
 }

@@ -1,6 +1,6 @@
-//! Which version of a module wins, on every node alike.
+//! Which version of a name wins, on every node alike.
 //!
-//! Each module name has one [`Summary`] on a node: the [`Version`] of the last put or remove that the node knows, and
+//! Each name has one [`Summary`] on a node: the [`Version`] of the last put or remove that the node knows, and
 //! the hash of the content, or none once removed. A removed module stays as such a tombstone for [`TOMBSTONE_LIFE_MS`],
 //! so that a node that was away learns of the removal and does not bring the module back.
 //!
@@ -114,7 +114,7 @@ impl FromStr for Version {
     }
 }
 
-/// SHA-1 of a module's metadata text, the hash that `udf-list` shows; see [`hash_of`](super::module::hash_of).
+/// SHA-1 of the text that stands for a thing, for a module its metadata, the hash that `udf-list` shows; see [`CatalogueKind::hash`](super::CatalogueKind::hash).
 ///
 /// As a text, in JSON too: 40 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::super::catalogue::Catalogue;
-use super::super::item::ModuleItem;
+use super::super::item::Item;
 use super::super::joining::{Joining, Standing};
+use super::super::kind::PLAIN;
 use super::super::persistence::{StoredItem, followed_by};
 use super::super::rollout::Rollout;
+use super::super::state::Catalogue;
 use super::super::version::{DAY_MS, LONGEST_OUTAGE_MS, Summaries, Summary, missing};
 
 /// A node without a sign of life for this long is dead to the others, ms.
@@ -24,7 +25,7 @@ pub(crate) struct Run {
 #[derive(Clone)]
 pub(crate) enum Message {
     Gossip(Arc<Summaries>),
-    Push(Arc<ModuleItem>),
+    Push(Arc<Item>),
     /// A node has this, after it was offered that.
     Pushed {
         name: Arc<str>,
@@ -45,13 +46,13 @@ pub(crate) enum Message {
     Fetched {
         joining: bool,
         names: Vec<Arc<str>>,
-        items: Vec<Arc<ModuleItem>>,
+        items: Vec<Arc<Item>>,
     },
 }
 
 /// What is written next, and who waits for it.
 pub(crate) struct Write {
-    pub(crate) items: Vec<ModuleItem>,
+    pub(crate) items: Vec<Item>,
     pub(crate) then: Then,
 }
 
@@ -68,7 +69,7 @@ pub(crate) enum Then {
 
 /// A change that a client of this node waits for.
 pub(crate) struct Waited {
-    pub(crate) item: Arc<ModuleItem>,
+    pub(crate) item: Arc<Item>,
     pub(crate) rollout: Rollout<Run>,
     pub(crate) since: u64,
     pub(crate) sent: u64,
@@ -155,7 +156,7 @@ impl Up {
             run,
             started: now,
             ticks: 0,
-            catalogue: Catalogue::new(run.node as u64 + 1, disk.items()),
+            catalogue: Catalogue::new(&PLAIN, run.node as u64 + 1, disk.items()),
             served: Arc::default(),
             opened_ms: clock_ms,
             alive_until_ms: alive_ms.unwrap_or(0),
@@ -189,7 +190,7 @@ impl Up {
         let counting = counting.into_iter().flatten();
         self.served = Arc::new(
             counting
-                .map(|item| (Arc::clone(item.file_name()), *item.summary()))
+                .map(|item| (Arc::clone(item.name()), *item.summary()))
                 .collect(),
         );
     }

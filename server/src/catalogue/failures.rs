@@ -13,23 +13,23 @@ const MAX_FAILURES: usize = 1_024;
 pub(crate) struct Failures(Mutex<BTreeMap<String, String>>);
 
 impl Failures {
-    pub(crate) fn failed(&self, file_name: &str, error: &dyn Display) {
+    pub(crate) fn failed(&self, name: &str, error: &dyn Display) {
         let mut failures = self.0.lock();
-        failures.insert(file_name.to_owned(), error.to_string());
+        failures.insert(name.to_owned(), error.to_string());
         if failures.len() > MAX_FAILURES {
             failures.pop_first();
         }
     }
 
-    pub(crate) fn succeeded(&self, file_name: &str) {
-        self.0.lock().remove(file_name);
+    pub(crate) fn succeeded(&self, name: &str) {
+        self.0.lock().remove(name);
     }
 
     pub(crate) fn all(&self) -> Vec<(String, String)> {
         let failures = self.0.lock();
         failures
             .iter()
-            .map(|(file_name, error)| (file_name.clone(), error.clone()))
+            .map(|(name, error)| (name.clone(), error.clone()))
             .collect()
     }
 }

@@ -1,12 +1,11 @@
-//! All modules in one file, in the format of the real server with two more keys, `era` and `node`, which may be missing.
+//! All things of a kind in one file, in the format of the real server with two more keys, `era` and `node`, which may be missing.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::super::module::metadata_value;
-use super::super::names;
+use super::super::kind::CatalogueKind;
 use super::super::version::Version;
 use super::error::{StoreError, io_error};
 use super::files;
@@ -25,15 +24,10 @@ struct Row {
     era: Option<String>,
 }
 
-/// The text inside [`Row::value`].
-#[derive(Deserialize)]
-struct Value {
-    content64: String,
-    name: String,
-}
 /// All that a node knows at one moment, on its way to disk beside the changes that follow.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
+    pub(super) kind: &'static CatalogueKind,
     pub(super) version: (i64, u64),
     pub(super) items: Vec<StoredItem>,
     pub(super) metadata_directory: PathBuf,
@@ -48,8 +42,10 @@ impl Snapshot {
         if !self.copies.is_empty() {
             files::sync_files(&self.user_path, &self.copies)?;
         }
-        let path = self.metadata_directory.join(files::TEMPORARY_SNAPSHOT);
-        files::write_synced(&path, &render(self.version, &self.items))
+        let path = self
+            .metadata_directory
+            .join(self.kind.hidden(files::TEMPORARY_SNAPSHOT));
+        files::write_synced(&path, &render(self.kind, self.version, &self.items))
             .map_err(io_error("write", &path))
     }
 
@@ -60,7 +56,7 @@ impl Snapshot {
 }
 
 /// Its element of the array.
-fn element(item: &StoredItem) -> String {
+fn element(kind: &CatalogueKind, item: &StoredItem) -> String {
     let Version {
         era,
         generation,
@@ -68,8 +64,8 @@ fn element(item: &StoredItem) -> String {
         node,
     } = item.summary().version;
     let value = item
-        .content64()
-        .map(|content64| metadata_value(item.file_name(), content64));
+        .content()
+        .map(|content| (kind.value)(item.name(), content));
     let mut more = String::new();
     for (key, value) in [("era", format!("{era}")), ("node", format!("{node:X}"))] {
         if value != "0" {
@@ -79,13 +75,13 @@ fn element(item: &StoredItem) -> String {
     format!(
         "   {{\n      \"key\": {},\n      \"value\": {},\n      \"generation\": {generation},\n      \
          \"timestamp\": {time_ms}{more}\n   }}",
-        serde_json::Value::from(&**item.file_name()),
+        serde_json::Value::from(&**item.name()),
         serde_json::Value::from(value),
     )
 }
 
-pub(super) fn render(version: (i64, u64), items: &[StoredItem]) -> Vec<u8> {
-    let contents = items.iter().filter_map(StoredItem::content64);
+pub(super) fn render(kind: &CatalogueKind, version: (i64, u64), items: &[StoredItem]) -> Vec<u8> {
+    let contents = items.iter().filter_map(StoredItem::content);
     let size: usize = contents.map(str::len).sum();
     let mut text = Vec::with_capacity(size + 256 * items.len() + 64);
     let (cluster_key, changes) = version;
@@ -94,14 +90,17 @@ pub(super) fn render(version: (i64, u64), items: &[StoredItem]) -> Vec<u8> {
     );
     for item in items {
         text.extend_from_slice(b",\n");
-        text.extend_from_slice(element(item).as_bytes());
+        text.extend_from_slice(element(kind, item).as_bytes());
     }
     text.extend_from_slice(b"\n]\n");
     text
 }
 
 /// Reads the registry. The leading version is optional, as old releases wrote none.
-pub(super) fn parse(text: &[u8]) -> Result<((i64, u64), Vec<StoredItem>), String> {
+pub(super) fn parse(
+    kind: &CatalogueKind,
+    text: &[u8],
+) -> Result<((i64, u64), Vec<StoredItem>), String> {
     let elements: Vec<serde_json::Value> =
         serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let mut version = (0, 1);
@@ -115,22 +114,15 @@ pub(super) fn parse(text: &[u8]) -> Result<((i64, u64), Vec<StoredItem>), String
         }
         let row: Row =
             serde_json::from_value(element).map_err(|error| format!("element {index}: {error}"))?;
-        if !names::stays_inside(row.key.as_bytes()) {
-            return Err(format!("element {index}: bad file name `{}`", row.key));
+        if !(kind.accepts)(&row.key) {
+            return Err(format!("element {index}: bad name `{}`", row.key));
         }
         if !seen.insert(row.key.clone()) {
             return Err(format!("element {index}: `{}` occurs twice", row.key));
         }
-        let content64 = match row.value {
+        let content = match row.value {
             None => None,
-            Some(value) => {
-                let value: Value = serde_json::from_str(&value)
-                    .map_err(|error| format!("value of `{}`: {error}", row.key))?;
-                if value.name != row.key {
-                    return Err(format!("value of `{}` names `{}`", row.key, value.name));
-                }
-                Some(value.content64)
-            }
+            Some(value) => Some((kind.content)(&row.key, &value)?),
         };
         let number = |key: &str, text: Option<&str>, radix| {
             u64::from_str_radix(text.unwrap_or("0"), radix)
@@ -142,43 +134,30 @@ pub(super) fn parse(text: &[u8]) -> Result<((i64, u64), Vec<StoredItem>), String
             time_ms: row.timestamp,
             node: number("node", row.node.as_deref(), 16)?,
         };
-        items.push(StoredItem::new(&row.key, version, content64.as_deref()));
+        items.push(StoredItem::new(kind, &row.key, version, content.as_deref()));
     }
     Ok((version, items))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::kind::PLAIN;
     use super::*;
 
-    fn item(file_name: &str, content64: Option<&str>) -> StoredItem {
+    fn item(name: &str, content: Option<&str>) -> StoredItem {
         let version = Version {
             era: 19,
             generation: 3,
             time_ms: 533_099_034_374,
             node: 0xBB9_0000_0000_0000,
         };
-        StoredItem::new(file_name, version, content64)
+        StoredItem::new(&PLAIN, name, version, content)
     }
 
     #[test]
     fn registry_is_read_as_written() {
         let items = vec![item("ñ \"q\".lua", Some("LS0g")), item("gone.lua", None)];
-        let text = render((-5, 7), &items);
-        assert_eq!(parse(&text), Ok(((-5, 7), items)));
-    }
-
-    #[test]
-    fn registry_of_the_real_server_is_read() {
-        let text = br#"[ [ -123, 4 ], { "key": "\u00fc.lua",
-            "value": "{\"content64\": \"LS0g\", \"type\": \"LUA\", \"name\": \"\u00fc.lua\"}",
-            "generation": 1, "timestamp": 533099034374 },
-            { "key": "b.lua", "value": null, "generation": 2, "timestamp": 533099034375 } ]"#;
-        let (version, items) = parse(text).unwrap();
-        assert_eq!(version, (-123, 4));
-        assert_eq!(items[0].content64(), Some("LS0g"));
-        assert_eq!(&**items[0].file_name(), "ü.lua");
-        assert_eq!(items[0].summary().version.to_string(), "0,1,533099034374,0");
-        assert_eq!(items[1].content64(), None);
+        let text = render(&PLAIN, (-5, 7), &items);
+        assert_eq!(parse(&PLAIN, &text), Ok(((-5, 7), items)));
     }
 }

@@ -5,11 +5,12 @@ mod deliver;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::catalogue::Catalogue;
-use super::super::item::ModuleItem;
+use super::super::item::Item;
 use super::super::joining::outdated_counts;
+use super::super::kind::PLAIN;
 use super::super::persistence::StoredItem;
 use super::super::rollout::{RESEND, Rollout, TIMEOUT};
+use super::super::state::Catalogue;
 use super::super::version::{Decision, Summary, decide};
 use super::ledger::{Acknowledged, LARGEST_SKEW_MS, Ledger};
 use super::node::{DEAD_AFTER, Message, Node, Run, Then, Up, Waited, Write};
@@ -211,8 +212,8 @@ impl World {
             Happening::Put(node) => {
                 // Some contents occur again.
                 self.contents += u64::from(self.random.percent(80));
-                let content64 = format!("{:08}", self.contents);
-                self.change(node, Some(&content64));
+                let content = format!("{:08}", self.contents);
+                self.change(node, Some(&content));
             }
             Happening::Remove(node) => self.change(node, None),
         }
@@ -243,7 +244,7 @@ impl World {
         place.incarnation += 1;
         if forgetful {
             let mut items = place.disk.items();
-            items.retain(|item| item.content64().is_some());
+            items.retain(|item| item.content().is_some());
             place.disk.replace(&items);
             place.showed.retain(|_, summary| summary.hash.is_some());
         }
@@ -304,7 +305,7 @@ impl World {
 
     // A client.
 
-    fn change(&mut self, node: usize, content64: Option<&str>) {
+    fn change(&mut self, node: usize, content: Option<&str>) {
         let name = self.random.index(self.names.len());
         let name = Arc::clone(&self.names[name]);
         let clock_ms = self.clock_of(node);
@@ -316,8 +317,8 @@ impl World {
         if !up.ready {
             return;
         }
-        let proposal = match content64 {
-            Some(content64) => up.catalogue.propose_put(&name, content64, clock_ms).ok(),
+        let proposal = match content {
+            Some(content) => up.catalogue.propose_put(&name, content, clock_ms).ok(),
             None => up.catalogue.propose_removal(&name, clock_ms),
         };
         let Some(proposal) = proposal else {
@@ -402,7 +403,7 @@ impl World {
                 self.has(*member, &item);
             }
             self.ledger.acknowledged.push(Acknowledged {
-                name: item.file_name.as_str().into(),
+                name: item.name.as_str().into(),
                 summary: item.summary,
                 by: run,
                 at: now,
@@ -412,20 +413,20 @@ impl World {
     }
 
     /// `ok` means that every live node has it on disk and serves it, or a newer one.
-    fn has(&mut self, member: Run, item: &ModuleItem) {
+    fn has(&mut self, member: Run, item: &Item) {
         let place = &self.nodes[member.node];
         let items = place.disk.items();
         let on_disk = items
             .iter()
-            .find(|stored| **stored.file_name() == *item.file_name)
+            .find(|stored| **stored.name() == *item.name)
             .map(StoredItem::summary);
         let up = place.up.as_ref().filter(|up| up.run == member);
-        let served = up.map_or(on_disk, |up| up.served.get(&*item.file_name));
+        let served = up.map_or(on_disk, |up| up.served.get(&*item.name));
         let enough = |has: Option<&Summary>| has.is_some_and(|has| *has >= item.summary);
         if !enough(on_disk) || !enough(served) {
             let what = format!(
                 "`{}` {} was acknowledged but {member:?} has {on_disk:?} and serves {served:?}",
-                item.file_name, item.summary
+                item.name, item.summary
             );
             self.violated(what);
         }
@@ -446,8 +447,8 @@ impl World {
         let slow = self.random.percent(5);
         let time = self.random.between(1, if slow { 400 } else { 20 });
         let Some(up) = self.up(run) else { return };
-        let newer = |item: &ModuleItem| {
-            let known = up.catalogue.known(&item.file_name);
+        let newer = |item: &Item| {
+            let known = up.catalogue.known(&item.name);
             decide(known.map(StoredItem::summary), &item.summary) == Decision::Take
         };
         let writes = up.writes.front();
@@ -495,7 +496,7 @@ impl World {
                     }),
                     Then::Answer(to) => answers.extend(has.map(|(item, has)| {
                         let answer = Message::Pushed {
-                            name: item.file_name.as_str().into(),
+                            name: item.name.as_str().into(),
                             offered: item.summary,
                             has,
                         };
@@ -532,12 +533,12 @@ impl World {
         let Some(up) = &place.up else { return };
         let mut violation = None;
         for item in up.catalogue.items() {
-            let (name, summary) = (item.file_name(), *item.summary());
+            let (name, summary) = (item.name(), *item.summary());
             let last = place.showed.insert(Arc::clone(name), summary);
             if last == Some(summary) {
                 continue;
             }
-            if item.to_item().checked().is_err() || !self.ledger.was_proposed(name, summary) {
+            if item.to_item().check(&PLAIN).is_err() || !self.ledger.was_proposed(name, summary) {
                 violation = Some(format!(
                     "node {node} serves `{name}` {summary} that nobody put"
                 ));

@@ -20,7 +20,7 @@ pub enum StoreError {
         /// What the system says.
         source: io::Error,
     },
-    /// Two servers would overwrite each other's modules.
+    /// Two servers would overwrite each other's registry.
     #[error("`{path}` is in use by another server; give each its own `work-directory`")]
     InUse {
         /// The directory.
@@ -46,10 +46,12 @@ pub enum StoreError {
     },
     /// Too many names are known.
     #[error(
-        "{limit} modules are known, counting those removed within the last 30 days; \
+        "{limit} {things} are known, counting those removed within the last 30 days; \
          register under a name that was used before"
     )]
     TooMany {
+        /// What they are.
+        things: &'static str,
         /// How many there may be.
         limit: usize,
     },
@@ -65,19 +67,20 @@ pub enum StoreError {
     },
     /// The registry is old, and other nodes have not said yet whether it counts.
     #[error(
-        "this node was away for long and has not asked the others yet whether its modules count; try again"
+        "this node was away for long and has not asked the others yet whether what it has counts; try again"
     )]
     Unsettled,
-    /// Another node sent what cannot be a module.
-    #[error("what another node sent as `{file_name}` is refused: {reason}")]
+    /// Another node sent what cannot be such a thing.
+    #[error("what another node sent as `{name}` is refused: {reason}")]
     Item {
         /// The name that it came under.
-        file_name: String,
+        name: String,
         /// Why.
         #[source]
         reason: ItemError,
     },
 }
+
 pub(super) fn io_error<'p>(
     action: &'static str,
     path: &'p Path,

@@ -6,14 +6,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::item::ModuleItem;
+use super::item::Item;
+use super::kind::CatalogueKind;
 use super::persistence::StoredItem;
 use super::version::{Decision, Summary, Version, decide};
 
 /// Most names that a node remembers, removed ones included, before it refuses to register others.
 ///
 /// Removed ones cannot be forgotten before their time, so this is what bounds the memory that they take.
-pub const MAX_NAMES: usize = 65_536;
+pub(crate) const MAX_NAMES: usize = 65_536;
 
 /// What became of an item that was offered to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Stored {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// What all nodes shall have.
-    pub item: ModuleItem,
+    pub item: Item,
     /// This node has it: the content is what it was. Other nodes may lack it.
     pub is_known: bool,
 }
@@ -53,6 +54,7 @@ pub(crate) struct Full;
 /// The state of one node. A clone shares the contents.
 #[derive(Clone, Debug)]
 pub(crate) struct Catalogue {
+    kind: &'static CatalogueKind,
     node: u64,
     /// In the order of first registration.
     items: Vec<StoredItem>,
@@ -65,8 +67,9 @@ pub(crate) struct Catalogue {
 
 impl Catalogue {
     /// The state found on disk. `node` goes into the versions of changes made here.
-    pub(crate) fn new(node: u64, items: Vec<StoredItem>) -> Self {
+    pub(crate) fn new(kind: &'static CatalogueKind, node: u64, items: Vec<StoredItem>) -> Self {
         let mut catalogue = Self {
+            kind,
             node,
             items,
             positions: HashMap::new(),
@@ -82,7 +85,7 @@ impl Catalogue {
             .items
             .iter()
             .enumerate()
-            .map(|(position, item)| (Arc::clone(item.file_name()), position))
+            .map(|(position, item)| (Arc::clone(item.name()), position))
             .collect();
     }
 
@@ -90,7 +93,7 @@ impl Catalogue {
     pub(crate) fn emptied(&self) -> Self {
         Self {
             forgets_from_ms: self.forgets_from_ms,
-            ..Self::new(self.node, Vec::new())
+            ..Self::new(self.kind, self.node, Vec::new())
         }
     }
 
@@ -99,54 +102,54 @@ impl Catalogue {
         &self.items
     }
 
-    pub(crate) fn known(&self, file_name: &str) -> Option<&StoredItem> {
-        let position = self.positions.get(file_name)?;
+    pub(crate) fn known(&self, name: &str) -> Option<&StoredItem> {
+        let position = self.positions.get(name)?;
         self.items.get(*position)
     }
 
-    /// What a put of `content64` on this node comes to.
+    /// What a put of `content` on this node comes to.
     pub(crate) fn propose_put(
         &mut self,
-        file_name: &str,
-        content64: &str,
+        name: &str,
+        content: &str,
         now_ms: u64,
     ) -> Result<Proposal, Full> {
-        let content64 = Some(content64);
-        if let Some(unchanged) = self.unchanged(file_name, content64) {
+        let content = Some(content);
+        if let Some(unchanged) = self.unchanged(name, content) {
             return Ok(unchanged);
         }
-        let is_new = self.known(file_name).is_none() && !self.proposed.contains_key(file_name);
+        let is_new = self.known(name).is_none() && !self.proposed.contains_key(name);
         if is_new && self.items.len() + self.proposed.len() >= MAX_NAMES {
             return Err(Full);
         }
-        Ok(self.change(file_name, content64, now_ms))
+        Ok(self.change(name, content, now_ms))
     }
 
     /// What a remove on this node comes to. None: there is nothing to remove.
-    pub(crate) fn propose_removal(&mut self, file_name: &str, now_ms: u64) -> Option<Proposal> {
-        if let Some(unchanged) = self.unchanged(file_name, None) {
+    pub(crate) fn propose_removal(&mut self, name: &str, now_ms: u64) -> Option<Proposal> {
+        if let Some(unchanged) = self.unchanged(name, None) {
             // Nodes that forgot it would take it up again.
             return Some(unchanged).filter(|known| !known.item.summary.is_expired(now_ms));
         }
-        let exists = self.known(file_name).is_some() || self.proposed.contains_key(file_name);
-        exists.then(|| self.change(file_name, None, now_ms))
+        let exists = self.known(name).is_some() || self.proposed.contains_key(name);
+        exists.then(|| self.change(name, None, now_ms))
     }
 
-    fn unchanged(&self, file_name: &str, content64: Option<&str>) -> Option<Proposal> {
-        let known = self.known(file_name)?;
-        (known.content64() == content64).then(|| Proposal {
+    fn unchanged(&self, name: &str, content: Option<&str>) -> Option<Proposal> {
+        let known = self.known(name)?;
+        (known.content() == content).then(|| Proposal {
             item: known.to_item(),
             is_known: true,
         })
     }
 
-    fn change(&mut self, file_name: &str, content64: Option<&str>, now_ms: u64) -> Proposal {
-        let last = self.known(file_name).map(|last| last.summary().version);
-        let last = last.max(self.proposed.get(file_name).copied());
+    fn change(&mut self, name: &str, content: Option<&str>, now_ms: u64) -> Proposal {
+        let last = self.known(name).map(|last| last.summary().version);
+        let last = last.max(self.proposed.get(name).copied());
         let version = Version::following(last, now_ms, self.node);
-        self.proposed.insert(file_name.into(), version);
+        self.proposed.insert(name.into(), version);
         Proposal {
-            item: ModuleItem::new(file_name, version, content64),
+            item: Item::new(self.kind, name, version, content),
             is_known: false,
         }
     }
@@ -157,7 +160,7 @@ impl Catalogue {
     /// everything is as it was. This costs what is taken, whatever else is known.
     pub(crate) fn store<E>(
         &mut self,
-        offered: &[ModuleItem],
+        offered: &[Item],
         now_ms: u64,
         save: impl FnOnce(&[StoredItem], &[StoredItem]) -> Result<(), E>,
     ) -> Result<Vec<Stored>, E> {
@@ -165,12 +168,12 @@ impl Catalogue {
         let mut last: HashMap<&str, Summary> = HashMap::new();
         let mut outcomes = Vec::with_capacity(offered.len());
         for item in offered {
-            let known = self.known(&item.file_name).map(StoredItem::summary);
-            let known = last.get(&*item.file_name).or(known);
+            let known = self.known(&item.name).map(StoredItem::summary);
+            let known = last.get(&*item.name).or(known);
             outcomes.push(match decide(known, &item.summary) {
                 Decision::Take => {
                     taken.push(StoredItem::from_item(item));
-                    last.insert(&item.file_name, item.summary);
+                    last.insert(&item.name, item.summary);
                     Stored::Taken
                 }
                 Decision::Same => Stored::Same,
@@ -188,15 +191,15 @@ impl Catalogue {
     }
 
     fn take(&mut self, stored: StoredItem) {
-        let file_name = Arc::clone(stored.file_name());
-        if self.proposed.get(&file_name) <= Some(&stored.summary().version) {
-            self.proposed.remove(&file_name);
+        let name = Arc::clone(stored.name());
+        if self.proposed.get(&name) <= Some(&stored.summary().version) {
+            self.proposed.remove(&name);
         }
-        let position = self.positions.get(&file_name);
+        let position = self.positions.get(&name);
         match position.and_then(|position| self.items.get_mut(*position)) {
             Some(place) => *place = stored,
             None => {
-                self.positions.insert(file_name, self.items.len());
+                self.positions.insert(name, self.items.len());
                 self.items.push(stored);
             }
         }
@@ -230,20 +233,21 @@ impl Catalogue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kind::PLAIN;
     use super::super::version::{DAY_MS, TOMBSTONE_LIFE_MS};
     use super::*;
 
     fn catalogue() -> Catalogue {
-        Catalogue::new(7, Vec::new())
+        Catalogue::new(&PLAIN, 7, Vec::new())
     }
 
     fn saved(_: &[StoredItem], _: &[StoredItem]) -> Result<(), ()> {
         Ok(())
     }
 
-    fn change(catalogue: &mut Catalogue, content64: Option<&str>, now_ms: u64) -> Version {
-        let proposal = match content64 {
-            Some(content64) => catalogue.propose_put("a.lua", content64, now_ms).unwrap(),
+    fn change(catalogue: &mut Catalogue, content: Option<&str>, now_ms: u64) -> Version {
+        let proposal = match content {
+            Some(content) => catalogue.propose_put("a.lua", content, now_ms).unwrap(),
             None => catalogue.propose_removal("a.lua", now_ms).unwrap(),
         };
         let item = proposal.item;
@@ -257,7 +261,7 @@ mod tests {
         let mut catalogue = catalogue();
         assert_eq!(catalogue.propose_removal("a.lua", 1), None);
         let versions = [Some("LS0g"), None, Some("LS0g"), Some("LS0h")]
-            .map(|content64| change(&mut catalogue, content64, 10));
+            .map(|content| change(&mut catalogue, content, 10));
         assert_eq!(
             versions.map(|version| (version.generation, version.time_ms, version.node)),
             [(1, 10, 7), (2, 11, 7), (3, 12, 7), (4, 13, 7)]
@@ -289,7 +293,7 @@ mod tests {
             catalogue.store(std::slice::from_ref(&item), 2, |_, _| Err("full")),
             Err("full")
         );
-        assert_eq!(catalogue.known("a.lua").unwrap().content64(), Some("LS0g"));
+        assert_eq!(catalogue.known("a.lua").unwrap().content(), Some("LS0g"));
         assert_eq!(catalogue.store(&[item], 2, saved), Ok(vec![Stored::Taken]));
     }
 
@@ -299,7 +303,7 @@ mod tests {
         let items: Vec<_> = (0..3_000)
             .map(|index| {
                 let version = Version::following(None, index, 1);
-                ModuleItem::new(&format!("{index}.lua"), version, None)
+                Item::new(&PLAIN, &format!("{index}.lua"), version, None)
             })
             .collect();
         catalogue.store(&items, 3_000, saved).unwrap();

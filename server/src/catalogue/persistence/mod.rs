@@ -3,6 +3,7 @@
 //! ```text
 //! <work-directory>/smd/UDF.smd      every module with its content, in the format of the real server; replaced as a whole
 //! <work-directory>/smd/UDF.log      the changes since then, a record each; see `log`
+//! <work-directory>/smd/sindex.smd, sindex.log   the same of definitions of indexes
 //! <work-directory>/smd/.asd-alive   when the server was last alive, to the hour; see `Store::alive_until_ms`
 //! <user-path>/<file name>           a copy of each module, for people and tools; nothing reads it back
 //! ```
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use self::copies::Copies;
 use self::error::io_error;
 use self::log::{Change, Log};
+use super::kind::CatalogueKind;
 use crate::clock;
 
 pub(crate) use self::copies::Before;
@@ -37,8 +39,6 @@ pub use self::error::StoreError;
 pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::stored::{StoredItem, followed_by};
 
-const METADATA_FILE: &str = "UDF.smd";
-const LOG_FILE: &str = "UDF.log";
 /// When a server last used the directory, ms since 2010 in decimal.
 const ALIVE_FILE: &str = ".asd-alive";
 
@@ -56,9 +56,10 @@ pub(crate) struct Opened {
     pub(crate) superseded: Superseded,
 }
 
-/// The directories of one server.
+/// The registry of one kind, and its copies.
 #[derive(Debug)]
 pub(crate) struct Store {
+    kind: &'static CatalogueKind,
     metadata_directory: PathBuf,
     copies: Copies,
     log: Log,
@@ -75,25 +76,33 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Creates what is missing, removes unfinished files and reads the registry.
-    pub(crate) fn open(work_directory: &Path, user_path: &Path) -> Result<Opened, StoreError> {
+    /// Creates what is missing, removes unfinished files and reads the registry. Things without a `user_path` have no
+    /// copies.
+    pub(crate) fn open(
+        kind: &'static CatalogueKind,
+        work_directory: &Path,
+        user_path: Option<&Path>,
+    ) -> Result<Opened, StoreError> {
         let metadata_directory = work_directory.join("smd");
-        for directory in [&*metadata_directory, user_path] {
+        let directories = || std::iter::once(&*metadata_directory).chain(user_path);
+        for directory in directories() {
             fs::create_dir_all(directory).map_err(io_error("create directory", directory))?;
         }
-        let lock = files::lock(&metadata_directory)?;
-        for directory in [&*metadata_directory, user_path] {
-            files::remove_unfinished(directory)?;
+        let lock = files::lock(kind, &metadata_directory)?;
+        for directory in directories() {
+            files::remove_unfinished(kind, directory)?;
         }
-        let path = metadata_directory.join(METADATA_FILE);
-        let (log, changes) = Log::read(&metadata_directory, LOG_FILE)?;
+        let path = metadata_directory.join(kind.registry);
+        let (log, changes) = Log::read(kind, &metadata_directory)?;
         let (version, items) = match fs::read(&path) {
-            Ok(text) => snapshot::parse(&text).map_err(|reason| StoreError::Damaged {
+            Ok(text) => snapshot::parse(kind, &text).map_err(|reason| StoreError::Damaged {
                 path: path.clone(),
                 reason,
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if changes.is_empty() {
+                if changes.is_empty()
+                    && let Some(user_path) = user_path
+                {
                     warn_of_orphans(&path, user_path);
                 }
                 ((0, 0), Vec::new())
@@ -101,20 +110,21 @@ impl Store {
             Err(error) => return Err(io_error("read", &path)(error)),
         };
         let snapshot = version.1;
-        let changes = following(snapshot, changes, &log)?;
+        let changes = following(kind, snapshot, changes, &log)?;
         let has_log = log.length() > 0;
         let registries = [Some(&*path), has_log.then(|| log.path())];
         let alive_until_ms = alive_until(
-            &metadata_directory.join(ALIVE_FILE),
+            &metadata_directory.join(kind.hidden(ALIVE_FILE)),
             registries.into_iter().flatten(),
         )?;
-        let mut copies = Copies::new(user_path);
+        let mut copies = Copies::new(user_path.unwrap_or(&metadata_directory));
         let last = changes.last().map_or(snapshot, |last| last.number);
         let (items, superseded) = replayed(items, changes);
-        for file_name in superseded.keys() {
+        for file_name in superseded.keys().filter(|_| user_path.is_some()) {
             copies.not_synced(file_name);
         }
         let store = Self {
+            kind,
             metadata_directory,
             copies,
             log,
@@ -146,7 +156,7 @@ impl Store {
                     return Ok(());
                 }
                 Err(error) => {
-                    tracing::warn!(target: "udf", "{error}; the registry is written as a whole");
+                    tracing::warn!(target: "smd", "{error}; the registry is written as a whole");
                 }
             }
         }
@@ -161,9 +171,9 @@ impl Store {
         if !copies.is_empty() {
             files::sync_files(&self.copies.user_path, &copies)?;
         }
-        let text = snapshot::render((self.version.0, number), items);
-        let path = self.metadata_directory.join(METADATA_FILE);
-        files::write_whole(&self.metadata_directory, &path, &text)?;
+        let text = snapshot::render(self.kind, (self.version.0, number), items);
+        let path = self.metadata_directory.join(self.kind.registry);
+        files::write_whole(self.kind, &self.metadata_directory, &path, &text)?;
         self.version.1 = number;
         self.snapshot = number;
         self.copies.synced(&copies);
@@ -173,7 +183,7 @@ impl Store {
 
     fn empty_log(&mut self) {
         if let Err(error) = self.log.clear() {
-            tracing::warn!(target: "udf", "{error}");
+            tracing::warn!(target: "smd", "{error}");
         }
     }
 
@@ -193,6 +203,7 @@ impl Store {
     pub(crate) fn snapshot(&mut self, items: &[StoredItem]) -> Snapshot {
         self.forgot = false;
         Snapshot {
+            kind: self.kind,
             version: self.version,
             items: items.to_vec(),
             metadata_directory: self.metadata_directory.clone(),
@@ -203,12 +214,14 @@ impl Store {
 
     /// Gives a written snapshot its name, unless there is a newer one: then it is removed.
     pub(crate) fn put_in_place(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        let written = self.metadata_directory.join(files::TEMPORARY_SNAPSHOT);
+        let written = self
+            .metadata_directory
+            .join(self.kind.hidden(files::TEMPORARY_SNAPSHOT));
         let (_, number) = snapshot.version;
         if number < self.snapshot {
             return fs::remove_file(&written).map_err(io_error("remove", &written));
         }
-        files::rename(&written, &self.metadata_directory.join(METADATA_FILE))?;
+        files::rename(&written, &self.metadata_directory.join(self.kind.registry))?;
         self.snapshot = number;
         Ok(())
     }
@@ -230,8 +243,9 @@ impl Store {
 
     /// Notes that the server is alive now and that its registry counts.
     pub(crate) fn mark_alive(&self, now_ms: u64) -> Result<(), StoreError> {
-        let path = self.metadata_directory.join(ALIVE_FILE);
+        let path = self.metadata_directory.join(self.kind.hidden(ALIVE_FILE));
         files::write_whole(
+            self.kind,
             &self.metadata_directory,
             &path,
             now_ms.to_string().as_bytes(),
@@ -260,7 +274,12 @@ impl Store {
 }
 
 /// The changes that the snapshot does not have.
-fn following(snapshot: u64, changes: Vec<Change>, log: &Log) -> Result<Vec<Change>, StoreError> {
+fn following(
+    kind: &CatalogueKind,
+    snapshot: u64,
+    changes: Vec<Change>,
+    log: &Log,
+) -> Result<Vec<Change>, StoreError> {
     let changes: Vec<Change> = changes
         .into_iter()
         .skip_while(|change| change.number <= snapshot)
@@ -269,8 +288,9 @@ fn following(snapshot: u64, changes: Vec<Change>, log: &Log) -> Result<Vec<Chang
         Some(first) if Some(first.number) != snapshot.checked_add(1) => Err(StoreError::Damaged {
             path: log.path().to_owned(),
             reason: format!(
-                "it goes on from change {}, but {METADATA_FILE} beside it goes up to change {snapshot}",
-                first.number.saturating_sub(1)
+                "it goes on from change {}, but {} beside it goes up to change {snapshot}",
+                first.number.saturating_sub(1),
+                kind.registry
             ),
         }),
         _ => Ok(changes),
@@ -285,14 +305,14 @@ fn replayed(items: Vec<StoredItem>, changes: Vec<Change>) -> (Vec<StoredItem>, S
     }
     let mut current: HashMap<Arc<str>, StoredItem> = items
         .iter()
-        .map(|item| (Arc::clone(item.file_name()), item.clone()))
+        .map(|item| (Arc::clone(item.name()), item.clone()))
         .collect();
     let later: Vec<StoredItem> = changes
         .into_iter()
         .flat_map(|change| change.items)
         .collect();
     for item in &later {
-        let file_name = Arc::clone(item.file_name());
+        let file_name = Arc::clone(item.name());
         let before = current.insert(Arc::clone(&file_name), item.clone());
         superseded.entry(file_name).or_default().extend(before);
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::super::kind::CatalogueKind;
 use super::error::{StoreError, io_error};
 
 /// Unfinished files. Module names never begin with a dot.
@@ -15,9 +16,9 @@ pub(super) const TEMPORARY_SNAPSHOT: &str = ".asd-unfinished-snapshot";
 pub(super) const LOCK_FILE: &str = ".asd-lock";
 
 /// Removes what a server left unfinished.
-pub(super) fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn remove_unfinished(kind: &CatalogueKind, directory: &Path) -> Result<(), StoreError> {
     for name in [TEMPORARY_FILE, TEMPORARY_SNAPSHOT] {
-        let path = directory.join(name);
+        let path = directory.join(kind.hidden(name));
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(io_error("remove", &path)(error));
@@ -28,9 +29,9 @@ pub(super) fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes the directory for this process. The system gives it back when the process ends, however it ends.
-pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join(LOCK_FILE);
+/// Takes the registry of a kind for this process. The system gives it back when the process ends, however it ends.
+pub(super) fn lock(kind: &CatalogueKind, directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(kind.hidden(LOCK_FILE));
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -48,8 +49,13 @@ pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
 }
 
 /// Puts a file in its place, whole: after a return it survives a power cut, after a death in between nothing changed.
-pub(super) fn write_whole(directory: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let temporary = directory.join(TEMPORARY_FILE);
+pub(super) fn write_whole(
+    kind: &CatalogueKind,
+    directory: &Path,
+    path: &Path,
+    content: &[u8],
+) -> Result<(), StoreError> {
+    let temporary = directory.join(kind.hidden(TEMPORARY_FILE));
     write_synced(&temporary, content).map_err(io_error("write", path))?;
     rename(&temporary, path)?;
     sync_directory(directory)

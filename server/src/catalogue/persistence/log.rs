@@ -14,7 +14,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::super::item::ModuleItem;
+use super::super::item::Item;
+use super::super::kind::CatalogueKind;
 use super::error::{StoreError, io_error};
 use super::files::sync_directory;
 use super::stored::StoredItem;
@@ -44,8 +45,11 @@ pub(super) struct Log {
 
 impl Log {
     /// Reads what is there; no file is an empty log.
-    pub(super) fn read(directory: &Path, name: &str) -> Result<(Self, Vec<Change>), StoreError> {
-        let path = directory.join(name);
+    pub(super) fn read(
+        kind: &CatalogueKind,
+        directory: &Path,
+    ) -> Result<(Self, Vec<Change>), StoreError> {
+        let path = directory.join(kind.log);
         let mut bytes = Vec::new();
         let opened = OpenOptions::new()
             .read(true)
@@ -56,7 +60,7 @@ impl Log {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error("read", &path)(error)),
         }
-        let (changes, length) = parse(&bytes).map_err(|reason| StoreError::Damaged {
+        let (changes, length) = parse(kind, &bytes).map_err(|reason| StoreError::Damaged {
             path: path.clone(),
             reason,
         })?;
@@ -142,7 +146,7 @@ impl Log {
 }
 
 fn record(number: u64, items: &[StoredItem]) -> io::Result<Vec<u8>> {
-    let items: Vec<ModuleItem> = items.iter().map(StoredItem::to_item).collect();
+    let items: Vec<Item> = items.iter().map(StoredItem::to_item).collect();
     let mut record = vec![0; HEADER];
     serde_json::to_writer(&mut record, &items)?;
     let body = record.get(HEADER..).unwrap_or_default();
@@ -160,7 +164,7 @@ fn record(number: u64, items: &[StoredItem]) -> io::Result<Vec<u8>> {
 }
 
 /// The changes, and where the last whole record ends.
-fn parse(bytes: &[u8]) -> Result<(Vec<Change>, usize), String> {
+fn parse(kind: &CatalogueKind, bytes: &[u8]) -> Result<(Vec<Change>, usize), String> {
     let mut changes: Vec<Change> = Vec::new();
     let mut rest = bytes;
     while let Some((header, behind)) = rest.split_at_checked(HEADER) {
@@ -183,11 +187,11 @@ fn parse(bytes: &[u8]) -> Result<(Vec<Change>, usize), String> {
                 "the record at byte {at} does not match its checksum"
             ));
         }
-        let items: Vec<ModuleItem> = serde_json::from_slice(body)
+        let items: Vec<Item> = serde_json::from_slice(body)
             .map_err(|error| format!("the record at byte {at}: {error}"))?;
         for item in &items {
-            item.checked()
-                .map_err(|error| format!("`{}` at byte {at}: {error}", item.file_name))?;
+            item.check(kind)
+                .map_err(|error| format!("`{}` at byte {at}: {error}", item.name))?;
         }
         if changes
             .last()
@@ -222,34 +226,38 @@ fn read_header(header: &[u8]) -> Option<(usize, u64, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::kind::PLAIN;
     use super::super::super::version::Version;
     use super::*;
-
-    const NAME: &str = "UDF.log";
 
     fn items(step: u64) -> Vec<StoredItem> {
         let content = (!step.is_multiple_of(3)).then(|| "LS0g".repeat(10));
         let version = Version::following(None, step, 1);
-        vec![StoredItem::new("ñ.lua", version, content.as_deref())]
+        vec![StoredItem::new(
+            &PLAIN,
+            "ñ.lua",
+            version,
+            content.as_deref(),
+        )]
     }
 
     fn three() -> (tempfile::TempDir, Vec<u8>, Vec<usize>) {
         let directory = tempfile::tempdir().unwrap();
-        let (mut log, changes) = Log::read(directory.path(), NAME).unwrap();
+        let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
         assert!(changes.is_empty());
         let mut ends = vec![0];
         for step in 1..=3 {
             log.append(6 + step, &items(step)).unwrap();
             ends.push(usize::try_from(log.length()).unwrap());
         }
-        let bytes = std::fs::read(directory.path().join(NAME)).unwrap();
+        let bytes = std::fs::read(directory.path().join(PLAIN.log)).unwrap();
         (directory, bytes, ends)
     }
 
     #[test]
     fn changes_are_read_as_written_and_go_on_after_a_restart() {
         let (directory, ..) = three();
-        let (mut log, changes) = Log::read(directory.path(), NAME).unwrap();
+        let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
         let numbers = |changes: &[Change]| -> Vec<u64> {
             changes.iter().map(|change| change.number).collect()
         };
@@ -258,11 +266,11 @@ mod tests {
             assert_eq!(change.items, items(step));
         }
         log.append(10, &items(4)).unwrap();
-        let (mut log, changes) = Log::read(directory.path(), NAME).unwrap();
+        let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
         assert_eq!(numbers(&changes), [7, 8, 9, 10]);
         log.clear().unwrap();
         log.append(11, &items(5)).unwrap();
-        let (_, changes) = Log::read(directory.path(), NAME).unwrap();
+        let (_, changes) = Log::read(&PLAIN, directory.path()).unwrap();
         assert_eq!(numbers(&changes), [11]);
     }
 
@@ -275,11 +283,11 @@ mod tests {
             let same_length = with_zeros[..bytes.len()].to_vec();
             for left in [&bytes[..cut], &with_zeros, &same_length] {
                 let directory = tempfile::tempdir().unwrap();
-                std::fs::write(directory.path().join(NAME), left).unwrap();
-                let (mut log, changes) = Log::read(directory.path(), NAME).unwrap();
+                std::fs::write(directory.path().join(PLAIN.log), left).unwrap();
+                let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
                 assert_eq!(changes.len(), 2, "cut at {cut}");
                 log.append(9, &items(5)).unwrap();
-                let (_, changes) = Log::read(directory.path(), NAME).unwrap();
+                let (_, changes) = Log::read(&PLAIN, directory.path()).unwrap();
                 assert_eq!(changes.last().unwrap().items, items(5), "cut at {cut}");
             }
         }
@@ -291,8 +299,8 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            std::fs::write(directory.path().join(NAME), bytes).unwrap();
-            let read = Log::read(directory.path(), NAME);
+            std::fs::write(directory.path().join(PLAIN.log), bytes).unwrap();
+            let read = Log::read(&PLAIN, directory.path());
             assert!(
                 matches!(read, Err(StoreError::Damaged { .. })),
                 "bit {bit}: {read:?}"
@@ -304,8 +312,8 @@ mod tests {
     fn a_record_that_is_missing_between_others_is_named() {
         let (directory, bytes, ends) = three();
         let without_second = [&bytes[..ends[1]], &bytes[ends[2]..]].concat();
-        std::fs::write(directory.path().join(NAME), without_second).unwrap();
-        let read = Log::read(directory.path(), NAME);
+        std::fs::write(directory.path().join(PLAIN.log), without_second).unwrap();
+        let read = Log::read(&PLAIN, directory.path());
         assert!(matches!(read, Err(StoreError::Damaged { .. })), "{read:?}");
     }
 }

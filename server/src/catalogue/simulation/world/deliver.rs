@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::super::item::ModuleItem;
+use super::super::super::item::Item;
 use super::super::super::joining::Standing;
+use super::super::super::kind::PLAIN;
 use super::super::super::version::{Decision, decide};
 use super::super::node::{Message, Run, Then, Write};
 use super::{Fault, World};
@@ -34,7 +35,7 @@ impl World {
                 let Some(up) = self.up(run) else { return };
                 let has = if older { offered } else { has };
                 for waited in &mut up.waited {
-                    if waited.item.file_name == *name && *waited.rollout.offered() == offered {
+                    if waited.item.name == *name && *waited.rollout.offered() == offered {
                         waited.rollout.acknowledged(from, &has);
                     }
                 }
@@ -94,11 +95,11 @@ impl World {
         }
     }
 
-    fn is_refused(&self, item: &ModuleItem) -> bool {
-        item.checked().is_err() && !self.is(Fault::HashNotChecked)
+    fn is_refused(&self, item: &Item) -> bool {
+        item.check(&PLAIN).is_err() && !self.is(Fault::HashNotChecked)
     }
 
-    fn pushed_to(&mut self, run: Run, from: Run, item: &Arc<ModuleItem>) {
+    fn pushed_to(&mut self, run: Run, from: Run, item: &Arc<Item>) {
         if self.is_refused(item) {
             return;
         }
@@ -108,7 +109,7 @@ impl World {
         if !up.settled {
             return;
         }
-        let known = up.served.get(&*item.file_name).copied();
+        let known = up.served.get(&*item.name).copied();
         let has = match decide(known.as_ref(), &item.summary) {
             Decision::Take if early || (older && known.is_some()) => Some(item.summary),
             Decision::Take => None,
@@ -116,7 +117,7 @@ impl World {
         };
         if let Some(has) = has {
             let answer = Message::Pushed {
-                name: item.file_name.as_str().into(),
+                name: item.name.as_str().into(),
                 offered: item.summary,
                 has,
             };
@@ -126,7 +127,7 @@ impl World {
             self.write(
                 run,
                 Write {
-                    items: vec![ModuleItem::clone(item)],
+                    items: vec![Item::clone(item)],
                     then: Then::Answer(from),
                 },
             );
@@ -137,11 +138,11 @@ impl World {
         self.send(run, from, &Message::Fetch { names, joining });
     }
 
-    fn fetched(&mut self, run: Run, items: &[Arc<ModuleItem>], then: Then) {
+    fn fetched(&mut self, run: Run, items: &[Arc<Item>], then: Then) {
         if items.iter().any(|item| self.is_refused(item)) {
             return;
         }
-        let items = items.iter().map(|item| ModuleItem::clone(item)).collect();
+        let items = items.iter().map(|item| Item::clone(item)).collect();
         self.write(run, Write { items, then });
     }
 }
@@ -154,8 +155,8 @@ pub(crate) fn damage(message: &mut Message) {
         _ => None,
     };
     if let Some(item) = item
-        && let Some(content64) = &mut Arc::make_mut(item).content64
+        && let Some(content) = &mut Arc::make_mut(item).content
     {
-        content64.replace_range(0..1, "Z");
+        content.replace_range(0..1, "Z");
     }
 }

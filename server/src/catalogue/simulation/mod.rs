@@ -1,5 +1,5 @@
 //! Thousands of histories of a cluster, each determined by a seed, over the rule that nodes run: versions,
-//! [`Catalogue`](super::catalogue::Catalogue), [`Rollout`](super::rollout::Rollout), [`Joining`](super::joining::Joining).
+//! [`Catalogue`](super::state::Catalogue), [`Rollout`](super::rollout::Rollout), [`Joining`](super::joining::Joining).
 //!
 //! A history has 3 to 7 nodes. Messages are delayed, lost, doubled, overtaken and damaged; links fail in one or both
 //! directions and heal; nodes are killed in the middle of a write and start again with a clock that goes differently;
@@ -21,8 +21,8 @@
 //! More histories, and a certain one:
 //!
 //! ```text
-//! UDF_SIMULATION_HISTORIES=100000 cargo test --release -p server --lib udf::simulation
-//! UDF_SIMULATION_SEED=4711 cargo test -p server --lib udf::simulation
+//! UDF_SIMULATION_HISTORIES=100000 cargo test --release -p server --lib catalogue::simulation
+//! UDF_SIMULATION_SEED=4711 cargo test -p server --lib catalogue::simulation
 //! ```
 
 mod ledger;
