@@ -332,3 +332,9 @@ fn tell(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) {
         );
     }
 }
+
+impl Drop for Library {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
