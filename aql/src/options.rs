@@ -63,6 +63,9 @@ pub(crate) struct Options {
     /// Accepted for scripts: this program needs no pool of threads
     #[arg(short = 'z', long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) threadpoolsize: Option<String>,
+    /// Look modules through before REGISTER: a mistake that will fail stops it, others are warnings
+    #[arg(long)]
+    pub(crate) check: bool,
     /// End with status 2 when a statement failed, and point at mistakes
     #[arg(long)]
     pub(crate) strict: bool,

@@ -290,6 +290,7 @@ async fn statements(
     let scripted = options.command.is_some() || options.file.is_some();
     let explains = options.strict || !scripted && io::stderr().is_terminal();
     let mut session = Session::new(records, settings, explains);
+    session.checks_modules = options.check;
     shell::make_history();
     printer.set_mode(session.settings.output, session.settings.output_types);
     if let Some(command) = &options.command {

@@ -26,6 +26,7 @@ pub(crate) fn apply(source: &[u8], tree: &Tree<'_>, found: &mut Findings) {
         .map(|(at, _)| at)
         .collect();
     let line_of = |at: usize| ends.partition_point(|end| *end < at);
+    let code = code_lines(source);
     let mut allows = Vec::new();
     for comment in &tree.comments {
         let text = source
@@ -38,10 +39,9 @@ pub(crate) fn apply(source: &[u8], tree: &Tree<'_>, found: &mut Findings) {
         match read(words) {
             Ok(rule) => {
                 let line = line_of(comment.span.start);
-                let line = if comment.alone {
-                    next_code(source, &ends, line)
-                } else {
-                    line
+                let line = match comment.alone {
+                    true => code.get(line).copied().unwrap_or(line),
+                    false => line,
                 };
                 allows.push(Allow {
                     rule,
@@ -99,21 +99,19 @@ fn read(words: &str) -> Result<&'static str, String> {
     }
 }
 
-/// The first line after this one that has something other than a comment.
-fn next_code(source: &[u8], ends: &[usize], line: usize) -> usize {
-    let mut next = line + 1;
-    while let (Some(before), Some(end)) = (
-        ends.get(next - 1),
-        ends.get(next).copied().or(Some(source.len())),
-    ) {
-        let text = source
-            .get(before + 1..end)
-            .unwrap_or_default()
-            .trim_ascii_start();
+/// For each line the first one from there on that has something other than a comment.
+fn code_lines(source: &[u8]) -> Vec<usize> {
+    let lines: Vec<&[u8]> = source.split(|byte| *byte == b'\n').collect();
+    let mut next = lines.len();
+    let mut code = vec![next; lines.len() + 1];
+    for (place, line) in lines.iter().enumerate().rev() {
+        let text = line.trim_ascii_start();
         if !text.is_empty() && !text.starts_with(b"--") {
-            break;
+            next = place;
         }
-        next += 1;
+        if let Some(slot) = code.get_mut(place) {
+            *slot = next;
+        }
     }
-    next
+    code
 }

@@ -95,6 +95,17 @@ pub fn check(sources: &[Source<'_>], settings: &Settings) -> Report {
     report
 }
 
+/// Checks one module, as it is when it is about to be registered: other modules may be there, nobody knows which.
+#[must_use]
+pub fn check_module(file: &str, text: &[u8]) -> Report {
+    let source = Source {
+        file: file.to_owned(),
+        text,
+        quiet: false,
+    };
+    check(&[source], &Settings::default())
+}
+
 /// Levels, order, bounds.
 fn finish(source: &Source<'_>, findings: Findings, settings: &Settings) -> Checked {
     let mut all = findings.all;
@@ -127,10 +138,7 @@ fn finish(source: &Source<'_>, findings: Findings, settings: &Settings) -> Check
 fn read<'s>(source: &Source<'s>, compiler: &Compiler, found: &mut Findings) -> Option<Read<'s>> {
     let start = Span { start: 0, end: 0 };
     if source.text.len() > LARGEST {
-        let text = format!(
-            "the module has {} bytes, {LARGEST} is the most",
-            source.text.len()
-        );
+        let text = format!("the module is larger than {LARGEST} bytes");
         found.add("too-large", start, text);
         return None;
     }

@@ -63,9 +63,9 @@ impl Compiler {
     }
 }
 
-/// Takes `/m:LINE: ` off a message.
+/// Takes `m:LINE: ` off a message; a directory may stand before it.
 fn position(message: &str) -> Option<(u32, String)> {
-    let rest = message.strip_prefix("/m:")?;
+    let rest = message.trim_start_matches('/').strip_prefix("m:")?;
     let (line, rest) = rest.split_once(": ")?;
     Some((line.parse().ok()?, rest.to_owned()))
 }

@@ -27,7 +27,7 @@ mod rules;
 mod scope;
 mod syntax;
 
-pub use check::{Settings, Source, check};
+pub use check::{Settings, Source, check, check_module};
 pub use finding::{Finding, Level};
 pub use report::{Report, Style};
 pub use rules::table::{Rule, rule, rules as all_rules};

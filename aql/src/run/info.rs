@@ -201,6 +201,9 @@ impl Session {
             || path.to_owned(),
             |name| name.to_string_lossy().into_owned(),
         );
+        if self.checks_modules {
+            looked_through(&name, &content, printer)?;
+        }
         let content = STANDARD.encode(content);
         let command = format!(
             "udf-put:filename={name};content={content};content-len={};udf-type=LUA;",
@@ -269,6 +272,20 @@ fn explained(told: &str, address: &str) -> String {
             format!("{front};message={message} from {address}")
         }
         Err(_) => format!("{told} from {address}"),
+    }
+}
+
+/// What is likely a mistake in a module is told; what will fail is a failure.
+fn looked_through(name: &str, content: &[u8], printer: &mut Printer<'_>) -> Ran {
+    let report = lint::check_module(name, content);
+    for line in report.lines() {
+        printer.warn(&line)?;
+    }
+    match report.worst() {
+        Some(lint::Level::Error) => Err(Failure::own(format!(
+            "{name} is not registered: the check found what will fail"
+        ))),
+        _ => Ok(()),
     }
 }
 

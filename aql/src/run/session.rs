@@ -32,6 +32,8 @@ pub struct Session {
     defaults: Settings,
     /// Carets and hints are printed with mistakes.
     explains: bool,
+    /// Modules are looked through before they are registered.
+    pub checks_modules: bool,
     depth: usize,
     /// Names of bins that were seen, for completion.
     pub(super) bins: BTreeSet<String>,
@@ -55,6 +57,7 @@ impl Session {
             defaults: settings.clone(),
             settings,
             explains,
+            checks_modules: false,
             depth: 0,
             bins: BTreeSet::new(),
         }

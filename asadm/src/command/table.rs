@@ -11,7 +11,7 @@ const fn flag(names: &'static [&'static str]) -> Flag {
     }
 }
 
-const NO_WAIT: &[Flag] = &[flag(&["--no-wait"])];
+const OF_UDF_ADD: &[Flag] = &[flag(&["--no-wait"]), flag(&["--check"])];
 const NO_WARN: &[Flag] = &[flag(&["--no-warn"])];
 
 const fn command(
@@ -84,9 +84,9 @@ const fn optional(count: usize, command: Command) -> Command {
 /// Any number of words may stand there.
 const ANY: usize = usize::MAX;
 
-const fn no_wait(command: Command) -> Command {
+const fn udf_add(command: Command) -> Command {
     Command {
-        flags: NO_WAIT,
+        flags: OF_UDF_ADD,
         ..command
     }
 }
@@ -299,12 +299,12 @@ pub(super) const COMMANDS: &[Command] = &[
             Manage::Acl(Acl::Quotas),
         ),
     ),
-    no_wait(words(
+    udf_add(words(
         1,
         manage(
             &["manage", "udfs", "add"],
-            "NAME path PATH [--no-wait]",
-            "Registers a UDF module under NAME from the file PATH, and waits until every node lists it.",
+            "NAME path PATH [--check] [--no-wait]",
+            "Registers a UDF module under NAME from the file PATH, and waits until every node lists it. With --check, it is looked through before: a mistake that will fail stops it.",
             &["path"],
             &["path"],
             Manage::UdfAdd,

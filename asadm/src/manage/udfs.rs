@@ -41,6 +41,10 @@ pub(super) fn add(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Pla
         io::ErrorKind::NotFound => format!("{FAILED} {name}: Path does not exist."),
         _ => format!("{FAILED} {name}: {error}."),
     })?;
+    let warnings = match modifiers.flag("--check") {
+        true => checked(&name, &source)?,
+        false => Vec::new(),
+    };
     let content = STANDARD.encode(source);
     let command = Builder::new("udf-put")
         .name("filename", &name)?
@@ -73,6 +77,10 @@ pub(super) fn add(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Pla
         command,
     };
     let send = Ok(Plan::Send(vec![request], Box::new(next)));
+    let send = match warnings.is_empty() {
+        true => send,
+        false => send.map(|plan| Plan::Tell(warnings, Box::new(plan))),
+    };
     if !warned {
         return send;
     }
@@ -80,6 +88,19 @@ pub(super) fn add(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Pla
         let message = "You're about to write over an existing UDF module.";
         if_confirmed(hash(&list, &name).is_some(), message, || send)
     })
+}
+
+/// Looks a module through: what is likely a mistake is told, what will fail is a refusal.
+fn checked(name: &str, source: &[u8]) -> Result<Vec<Event>, String> {
+    let report = lint::check_module(name, source);
+    let lines = report.lines();
+    if report.worst() == Some(lint::Level::Error) {
+        return Err(format!(
+            "{FAILED} {name}: the check found what will fail.\n{}",
+            lines.join("\n")
+        ));
+    }
+    Ok(lines.into_iter().map(Event::Warning).collect())
 }
 
 /// Whether the principal took the module; of a source that does not compile the error tells file, line and message.

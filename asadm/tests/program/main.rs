@@ -255,6 +255,35 @@ fn modules_are_changed_through_the_principal() {
 }
 
 #[test]
+fn a_module_that_will_fail_is_not_sent_when_it_is_checked_before() {
+    let cluster = Cluster::start(WELL);
+    let folder = tempfile::tempdir().unwrap();
+    for (content, error, rc, sent) in [
+        (
+            "function f(rec)\n  return totl\nend\n",
+            "ERROR: Failed to add UDF new.lua: the check found what will fail.\n\
+             new.lua:2:10: error: nothing defines `totl` [undefined-name]",
+            2,
+            0,
+        ),
+        (
+            "local left = 1\n",
+            "WARNING: new.lua:1:7: warning: nothing uses `left` [unused-local]",
+            0,
+            1,
+        ),
+        ("return 1\n", "", 0, 2),
+    ] {
+        let path = folder.path().join("m.lua");
+        fs::write(&path, content).unwrap();
+        let text = format!("manage udfs add new.lua path '{}' --check", path.display());
+        let ran = run(&cluster, &["--enable", "-e", &text]);
+        assert_eq!((ran.err.trim(), ran.rc), (error, rc), "{content}");
+        assert_eq!(cluster.asked("udf-put:").len(), sent, "{content}");
+    }
+}
+
+#[test]
 fn a_change_that_is_not_confirmed_is_not_sent() {
     let cluster = Cluster::start(WELL);
     let words = ["-e", "enable --warn; manage udfs remove old.lua"];

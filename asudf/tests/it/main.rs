@@ -7,6 +7,7 @@
     reason = "a test that meets something unexpected fails"
 )]
 
+mod check;
 mod new;
 mod program;
 mod verdicts;

@@ -49,7 +49,7 @@ fn completions_and_manual_know_all_commands() {
     let nowhere = folder(&[]);
     let manual = asudf(nowhere.path(), &["--manual"]).out;
     let completions = asudf(nowhere.path(), &["--completions", "bash"]).out;
-    for command in ["new", "test"] {
+    for command in ["new", "check", "test"] {
         assert!(manual.contains(&format!("asudf {command}")), "{command}");
         assert!(completions.contains(command), "{command}");
     }

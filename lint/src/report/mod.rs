@@ -108,6 +108,12 @@ impl Report {
         all.map(|finding| finding.level).max()
     }
 
+    /// One line for each finding.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        pretty::lines(self)
+    }
+
     /// For people at a terminal or in a log.
     #[must_use]
     pub fn pretty(&self, style: Style) -> String {

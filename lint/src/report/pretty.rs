@@ -34,6 +34,20 @@ pub(super) fn text(report: &Report, style: Style) -> String {
     text
 }
 
+pub(super) fn lines(report: &Report) -> Vec<String> {
+    let style = Style {
+        colour: false,
+        short: true,
+    };
+    let mut text = String::new();
+    for file in &report.files {
+        for finding in &file.findings {
+            one(file, finding, style, &mut text);
+        }
+    }
+    text.lines().map(str::to_owned).collect()
+}
+
 fn summary(report: &Report) -> String {
     let modules = many(report.files.len(), "module");
     let counts: Vec<String> = [

@@ -7,7 +7,7 @@ use crate::finding::Findings;
 use crate::infer::Flow;
 use crate::model;
 use crate::scope::{Local, Origin, Value, is_placeholder};
-use crate::syntax::tree::{ExpressionId, FunctionId, Shape, Span};
+use crate::syntax::tree::{ExpressionId, FunctionId, MAIN, Shape, Span};
 
 pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
     unused(module, found);
@@ -30,6 +30,7 @@ fn unused(module: &Module<'_, '_>, found: &mut Findings) {
         if !of_interest
             || !local.reads.is_empty()
             || is_placeholder(local.name)
+            || is_constant(module, local)
             || used.contains(&(local.block, local.statement))
         {
             continue;
@@ -51,6 +52,30 @@ fn unused(module: &Module<'_, '_>, found: &mut Findings) {
             )
         }));
     }
+}
+
+/// One of a list of constants, as modules begin with, of which not each is used; or the variable to which they assign what
+/// logs under a condition: `GP = F and trace(…)`.
+fn is_constant(module: &Module<'_, '_>, local: &Local<'_>) -> bool {
+    let tree = module.facts.tree;
+    let is_literal = |id| {
+        matches!(
+            tree.shape(id),
+            Shape::Integer(_) | Shape::Float(_) | Shape::Text(_) | Shape::Boolean(_)
+        )
+    };
+    let fits = match local.values.as_slice() {
+        [Value::Nothing, ..] => true,
+        [Value::Expression(value)] => match tree.shape(*value) {
+            Shape::Unary { operand, .. } => is_literal(*operand),
+            _ => is_literal(*value),
+        },
+        _ => false,
+    };
+    let name = local.name.text;
+    fits && local.function == MAIN
+        && name.len() > 1
+        && !name.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
 fn hidden(module: &Module<'_, '_>, found: &mut Findings) {

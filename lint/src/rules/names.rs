@@ -13,6 +13,18 @@ use crate::syntax::tree::{ExpressionId, FunctionId, MAIN};
 /// Shorter names differ too little from each other to guess.
 const SHORTEST_GUESS: usize = 3;
 
+/// What people write who think in another language.
+const OF_OTHER_LANGUAGES: [(&str, &str); 8] = [
+    ("True", "true"),
+    ("False", "false"),
+    ("null", "nil"),
+    ("NULL", "nil"),
+    ("None", "nil"),
+    ("Nil", "nil"),
+    ("undefined", "nil"),
+    ("this", "self"),
+];
+
 pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
     for (name, global) in &module.facts.scopes.globals {
         if !global.is_written() {
@@ -98,6 +110,9 @@ pub(super) fn report_absent(
 
 /// The name that was likely meant: of a local that is declared before, a global of the module, or one that scripts find.
 fn meant(module: &Module<'_, '_>, name: &str, place: Use) -> Option<String> {
+    if let Some((_, lua)) = OF_OTHER_LANGUAGES.iter().find(|row| row.0 == name) {
+        return Some((*lua).to_owned());
+    }
     if name.len() < SHORTEST_GUESS || !module.may_guess() {
         return None;
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Module;
 use crate::finding::Findings;
 use crate::model::kinds::Kinds;
+use crate::scope::Value;
 use crate::syntax::tree::{ExpressionId, FunctionId, MAIN, Shape};
 
 pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
@@ -21,10 +22,21 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
         return;
     }
     let careful = careful(module);
+    // Where no bin is written there is nothing to lose.
+    let writers: BTreeSet<FunctionId> = facts
+        .scopes
+        .field_writes
+        .iter()
+        .filter(|(target, _)| is_bin(module, *target))
+        .map(|(target, _)| facts.scopes.function_of(*target))
+        .collect();
     let calls = Calls::of(module);
     let mut reported = BTreeSet::new();
     for (update, function) in updates {
-        if reported.contains(&function) || is_cared_for(module, function, &careful, &calls) {
+        if reported.contains(&function)
+            || !writers.contains(&function)
+            || is_cared_for(module, function, &careful, &calls)
+        {
             continue;
         }
         reported.insert(function);
@@ -59,35 +71,48 @@ fn careful(module: &Module<'_, '_>) -> BTreeSet<FunctionId> {
                         | "record.bin_names"
                 )
             }),
-            // A bin that is looked at: without a record it is nil.
-            Shape::Index { object, .. } => {
-                facts.kinds(*object) == Kinds::RECORD && facts.scopes.is_looked_at(id)
-            }
+            Shape::Index { .. } => is_bin(module, id) && tells(module, id),
             _ => false,
         };
         if asks {
             careful.insert(facts.scopes.function_of(id));
         }
     }
-    // A local that is filled from a bin and looked at is the bin.
+    // A local that is filled from a bin stands for it.
     for local in &facts.scopes.locals {
         let from_bin = local.values.iter().any(|value| match value {
-            crate::scope::Value::Expression(id) => match facts.tree.shape(*id) {
-                Shape::Index { object, .. } => facts.kinds(*object) == Kinds::RECORD,
-                _ => false,
-            },
+            Value::Expression(id) => is_bin(module, *id),
             _ => false,
         });
-        if from_bin
-            && local
-                .reads
-                .iter()
-                .any(|read| facts.scopes.is_looked_at(*read))
-        {
+        if from_bin && local.reads.iter().any(|read| tells(module, *read)) {
             careful.insert(local.function);
         }
     }
     careful
+}
+
+/// Whether an expression is a bin.
+fn is_bin(module: &Module<'_, '_>, id: ExpressionId) -> bool {
+    match module.facts.tree.shape(id) {
+        Shape::Index { object, .. } => module.facts.kinds(*object) == Kinds::RECORD,
+        _ => false,
+    }
+}
+
+/// Whether what is done with the value of a bin tells that there is none, which is nil without a record: it is looked at, or
+/// the operation fails on nil.
+fn tells(module: &Module<'_, '_>, bin: ExpressionId) -> bool {
+    let facts = &module.facts;
+    let parent = facts
+        .parent(bin)
+        .map(|parent| (parent, facts.tree.shape(parent)));
+    facts.scopes.is_looked_at(bin)
+        || match parent {
+            Some((_, Shape::Binary { .. } | Shape::Unary { .. })) => true,
+            Some((_, Shape::Index { object, .. } | Shape::Method { object, .. })) => *object == bin,
+            Some((call, Shape::Call { .. })) => facts.signature(call).is_some(),
+            _ => false,
+        }
 }
 
 /// Whether the function, one around it, one that it calls or one that calls it is careful. Functions that clients cannot call and
