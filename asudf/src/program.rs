@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tools::manual;
 
+use crate::convert;
+
 use crate::status::{FAILED, Failure, STATUSES, Status};
 use crate::testing;
 use crate::{check, new, ship};
@@ -45,6 +47,8 @@ enum Command {
     Export(ship::ExportOptions),
     /// Register all modules of such a file
     Import(ship::ImportOptions),
+    /// Turn recorded calls of a real server into test files
+    Convert(convert::Options),
 }
 
 fn command(command: &Command) -> Result<Status, Failure> {
@@ -58,6 +62,7 @@ fn command(command: &Command) -> Result<Status, Failure> {
         Command::Rollback(options) => ship::rollback(options),
         Command::Export(options) => ship::export(options),
         Command::Import(options) => ship::import(options),
+        Command::Convert(options) => convert::run(options),
     }
 }
 

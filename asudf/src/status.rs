@@ -65,6 +65,7 @@ pub const STATUSES: &[(&str, u8, &str)] = &[
         1,
         "Something was found of the level of --fail-on, or of a worse one.",
     ),
+    ("convert", 0, "The tests are there."),
     ("test", 0, "All tests passed, or were skipped."),
     (
         "test",

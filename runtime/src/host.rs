@@ -46,6 +46,12 @@ pub trait Host: Send + Sync + Debug {
     /// Something about a script that is not in its reply.
     fn warn(&self, text: &str);
 
+    /// Whether time limits of calls are of a processor's time, which a busy machine does not shorten, rather than of the
+    /// clock's.
+    fn counts_processor(&self) -> bool {
+        false
+    }
+
     /// Where scripts that run long take turns.
     fn lane(&self) -> &'static dyn Lane;
 }

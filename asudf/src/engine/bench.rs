@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use data::record::{StoredRecord, seconds};
+use protocol::limits::MAX_UDF_NAME;
 use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 use runtime::call::commit::admit;
@@ -123,6 +124,11 @@ impl Bench {
             Some(key) => Some(key.to_particle()),
             None => policy.sends_key.then(|| address.key.clone()),
         };
+        let names = [function.module.len(), function.name.len()];
+        if names.into_iter().any(|length| length > MAX_UDF_NAME) {
+            called.code = ResultCode::PARAMETER;
+            return called;
+        }
         let mut context = match self.take(function.module) {
             Ok(context) => context,
             Err((failure, cause)) => {

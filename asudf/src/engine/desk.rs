@@ -2,12 +2,37 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use runtime::host::{Alone, Host, Lane, Level, ScriptLine};
+use runtime::host::{Host, Lane, Level, ScriptLine};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Most lines that are kept between two questions.
 const LINES_MAX: usize = 10_000;
+
+/// Scripts of this process take no turns; each thread has its time.
+#[derive(Debug)]
+struct OwnThread;
+
+impl Lane for OwnThread {
+    fn has_waiters(&self) -> bool {
+        false
+    }
+
+    fn take_turn(&self, _is_first: bool, _holds_one: bool, _deadline: Option<Instant>) -> bool {
+        true
+    }
+
+    fn release(&self) {}
+
+    fn processor_time(&self) -> Duration {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        // Neither is negative.
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+        Duration::new(seconds, nanoseconds)
+    }
+}
 
 /// A clock and a page for lines.
 #[derive(Debug, Default)]
@@ -78,7 +103,11 @@ impl Host for Desk {
         self.write(format!("{} {text}", shown(Level::Warn)));
     }
 
+    fn counts_processor(&self) -> bool {
+        true
+    }
+
     fn lane(&self) -> &'static dyn Lane {
-        &Alone
+        &OwnThread
     }
 }

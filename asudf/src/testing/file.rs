@@ -1,5 +1,6 @@
 //! A test file: loaded into a state, its tests run one after the other.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -71,6 +72,10 @@ pub(crate) struct Running {
     /// Only tests in whose `FILE: NAME` this occurs.
     pub(crate) filter: Option<String>,
     pub(crate) terms: Terms,
+    /// Set of records for which tests name none.
+    pub(crate) set: String,
+    /// Tests by file and name that are left alone.
+    pub(crate) without: BTreeSet<(PathBuf, String)>,
 }
 
 /// The library, compiled once.
@@ -101,9 +106,10 @@ impl Loaded {
         name: &str,
         code: &Arc<Code>,
         place: Box<dyn Place>,
-        terms: Terms,
+        running: &Running,
     ) -> Result<Self, String> {
-        let session = Arc::new(Session::new(place, name, terms));
+        let session = Session::new(place, name, &running.set, running.terms);
+        let session = Arc::new(session);
         let desk = Arc::new(Desk::default());
         let limits = Limits {
             load_time: BodyTime::of_processor(TEST_TIME),
@@ -280,7 +286,7 @@ pub(crate) fn run(
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let name = file_name.strip_suffix(".lua").unwrap_or(&file_name);
-    let mut loaded = match Loaded::new(name, code, place, running.terms) {
+    let mut loaded = match Loaded::new(name, code, place, running) {
         Ok(loaded) => loaded,
         Err(text) => {
             report.broken = Some(text);
@@ -291,6 +297,9 @@ pub(crate) fn run(
     for (number, test) in registered.iter().enumerate() {
         let whole = format!("{file_name}: {}", test.name);
         if number % parts != part {
+            continue;
+        }
+        if running.without.contains(&(path.to_owned(), test.name.clone())) {
             continue;
         }
         if running

@@ -67,6 +67,8 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         seed: options.seed.unwrap_or_else(new_seed),
         filter: options.filter.clone(),
         terms: project.settings.test.terms(),
+        set: session::DEFAULT_SET.to_owned(),
+        without: std::collections::BTreeSet::new(),
     };
     let jobs = options.jobs.map_or_else(processors, usize::from);
     let files = suite.run(&running, jobs);

@@ -146,6 +146,12 @@ function t.equal(found, expected, message)
     end
 end
 
+function t.near(found, expected, tolerance)
+    if type(found) ~= "number" or math.abs(found - expected) > tolerance then
+        error("found     " .. t.show(found) .. "\nexpected  " .. t.show(expected) .. " ± " .. t.show(tolerance), 0)
+    end
+end
+
 function t.truthy(found, message)
     if not found then
         error(message or "expected something true, found " .. t.show(found), 0)
@@ -197,7 +203,7 @@ end
 
 local known = {
     key = true, set = true, bins = true, ttl = true, generation = true, send_key = true,
-    name = true,
+    name = true, order = true,
 }
 
 -- What there is to be known of a record, at the moment.
@@ -234,7 +240,7 @@ local function written(description, set)
     local told = map()
     for name, value in pairs(description) do
         if not known[name] then
-            error("a record has no `" .. tostring(name) .. "`: say key, set, bins, ttl, generation, send_key", 0)
+            error("a record has no `" .. tostring(name) .. "`: say key, set, bins, order, ttl, generation, send_key", 0)
         end
         if name == "bins" then
             if type(value) ~= "table" and getmetatable(value) ~= Map then
@@ -281,6 +287,36 @@ function t.try(record, module, name, ...)
     return called(record, map(), module, name, ...)
 end
 
+-- Values that are laborious to write: lists and maps with nil in them, bytes by their hex digits, and what is stored by
+-- the hex digits of its msgpack.
+t.list = packed
+
+function t.packed(values)
+    return packed(table.unpack(values, 1, values.n or #values))
+end
+
+function t.map(...)
+    local result = map()
+    for i = 1, select("#", ...), 2 do
+        local key, value = select(i, ...)
+        result[key] = plain(value)
+    end
+    return result
+end
+
+function t.bytes(hex, kind)
+    local result = bytes(#hex // 2)
+    for i = 1, #hex, 2 do
+        bytes.append_byte(result, tonumber(string.sub(hex, i, i + 1), 16))
+    end
+    bytes.set_type(result, kind or 4)
+    return result
+end
+
+function t.wire(hex)
+    return geojson("\0wire " .. hex)
+end
+
 local policy = { ttl = true, send_key = true, durable_delete = true, time_ms = true }
 
 -- The same with a policy: t.call{ record = …, module = …, name = …, args = {…}, ttl = …, send_key = …, … }.
@@ -289,6 +325,8 @@ function t.call(call)
     for name, value in pairs(call) do
         if policy[name] then
             options[name] = value
+        elseif name == "args_wire" then
+            options.args_wire = value
         elseif name ~= "record" and name ~= "module" and name ~= "name" and name ~= "args" then
             error("a call has no `" .. tostring(name) .. "`: say record, module, name, args, ttl, send_key, durable_delete, time_ms", 2)
         end

@@ -7,21 +7,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use protocol::particle::{Particle, ParticleType};
 use protocol::value::Value;
-use runtime::call::Cause;
+use runtime::call::{Cause, EXECUTION_ERROR};
 use runtime::host::Oracle;
 
-use super::words::Words;
+use super::words::{Told, Words, from_hex};
 use crate::place::{
     Address, Called, Did, Function, NewRecord, Place, Policy, Seen, Terms, Trouble,
 };
 use crate::random::{Random, seed_of};
 use crate::show;
 
-/// Set of records for which a test names none.
+/// Set of records for which a test names none; those of a stream are in another one, which ends with `_stream`.
 pub(crate) const DEFAULT_SET: &str = "asudf";
-
-/// Set of the records of a stream for which a test names none.
-const STREAM_SET: &str = "asudf_stream";
 
 /// Steps of a test that are kept for its report; the latest.
 const STEPS_MAX: usize = 12;
@@ -72,6 +69,9 @@ struct Source {
 struct Inner {
     place: Box<dyn Place>,
     file: String,
+    /// Sets of records and of streams for which a test names none.
+    set: String,
+    stream_set: String,
     registered: Vec<Registered>,
     /// The file has been loaded: its tests are known, and it may register them again in another state.
     loaded: bool,
@@ -98,9 +98,11 @@ impl fmt::Debug for Session {
 type Answer = Result<Particle, String>;
 
 impl Session {
-    pub(crate) fn new(place: Box<dyn Place>, file: &str, terms: Terms) -> Self {
+    pub(crate) fn new(place: Box<dyn Place>, file: &str, set: &str, terms: Terms) -> Self {
         Self(Mutex::new(Inner {
             place,
+            set: set.to_owned(),
+            stream_set: format!("{set}_stream"),
             file: file.to_owned(),
             registered: Vec::new(),
             loaded: false,
@@ -262,10 +264,17 @@ impl Inner {
                 protocol::limits::MAX_SET_NAME
             ));
         }
-        let bins = match told.take("bins") {
+        let mut bins = match told.take("bins") {
             Some(Value::Map { entries, .. }) => bins_of(entries)?,
             _ => Vec::new(),
         };
+        if let Some(Value::List { items, .. }) = told.take("order") {
+            let place = |name: &[u8]| {
+                let own = Value::String(name.to_vec());
+                items.iter().position(|item| *item == own).unwrap_or(items.len())
+            };
+            bins.sort_by_key(|(name, _)| place(name));
+        }
         let ttl = told.take_integer("ttl")?.unwrap_or(0);
         let generation = told.take_integer("generation")?.unwrap_or(1);
         let record = NewRecord {
@@ -282,10 +291,13 @@ impl Inner {
     }
 
     fn record(&mut self, words: &mut Words) -> Answer {
-        let (address, record) = self.described(words.value()?, DEFAULT_SET)?;
+        let (address, record) = self.described(words.value()?, &self.set.clone())?;
         match &record {
             Some(record) => self.place.put(&address, record).map_err(trouble)?,
             None => self.place.remove(&address).map_err(trouble)?,
+        }
+        if address.set.is_empty() {
+            self.traces.only_here = Some("it uses records of no set, which may be somebody's");
         }
         self.subjects.push(Subject {
             address,
@@ -311,6 +323,15 @@ impl Inner {
         found
             .map(|subject| subject.address.clone())
             .ok_or_else(|| "there is no such record".to_owned())
+    }
+
+    fn named(&self, address: &Address) -> String {
+        let key = show::particle(address.key.as_ref());
+        match address.set.as_str() {
+            set if set == self.set => format!("record {key}"),
+            "" => format!("record {key} of no set"),
+            set => format!("record {key} of `{set}`"),
+        }
     }
 
     fn put(&mut self, words: &mut Words) -> Answer {
@@ -359,7 +380,7 @@ impl Inner {
             "created" => Particle::bool(did == Did::Created),
             "updated" => Particle::bool(did == Did::Updated),
             "deleted" => Particle::bool(did == Did::Deleted),
-            "text" => Particle::string(named(&address)),
+            "text" => Particle::string(self.named(&address)),
             _ => {
                 let seen = self.place.look(&address).map_err(trouble)?;
                 return property_of(seen.as_ref(), &name);
@@ -373,8 +394,12 @@ impl Inner {
         let address = self.address(subject)?;
         let module = words.text("module")?;
         let name = words.bytes("function")?;
-        let arguments = words.particle();
-        let policy = policy_of(words.value()?)?;
+        let mut arguments = words.arguments()?;
+        let mut options = Words::of_map(words.value()?)?;
+        if let Some(hex) = options.take_text("args_wire")? {
+            arguments.data = from_hex(hex.as_bytes())?.into();
+        }
+        let policy = policy_of(&mut options)?;
         let function = Function {
             module: &module,
             name: &name,
@@ -390,7 +415,7 @@ impl Inner {
         let call = format!(
             "{} on {}",
             shown_call(&module, &name, &arguments),
-            named(&address)
+            self.named(&address)
         );
         let outcome = outcome_of(&called);
         self.step(
@@ -429,6 +454,11 @@ impl Inner {
     }
 
     fn exchange(&mut self, call: String, outcome: String) {
+        // A server says why a module does not load, or does not.
+        let outcome = match outcome.find(EXECUTION_ERROR) {
+            Some(at) => outcome.get(..at + EXECUTION_ERROR.len()).unwrap_or("").to_owned(),
+            None => outcome,
+        };
         self.traces.exchanges.push(Exchange { call, outcome });
     }
 
@@ -459,7 +489,7 @@ impl Inner {
             return Err("t.stream takes a table of records".to_owned());
         };
         let named = words.optional_text("set")?;
-        let set = named.clone().unwrap_or_else(|| STREAM_SET.to_owned());
+        let set = named.clone().unwrap_or_else(|| self.stream_set.clone());
         let mut own = Vec::with_capacity(items.len());
         for (number, item) in items.into_iter().enumerate() {
             let keyless = matches!(&item, Value::Map { entries, .. }
@@ -486,11 +516,11 @@ impl Inner {
         let number = words.integer("stream")?;
         let module = words.text("module")?;
         let name = words.bytes("function")?;
-        let arguments = words.particle();
+        let arguments = words.arguments()?;
         let place = usize::try_from(number - 1).ok();
         let source = place.and_then(|place| self.streams.get(place));
         let source = source.ok_or("that stream is of another test")?;
-        if !source.own.is_empty() || source.set == STREAM_SET {
+        if !source.own.is_empty() || source.set == self.stream_set {
             self.place.clear(Some(&source.set)).map_err(trouble)?;
             for (address, record) in &source.own {
                 self.place.put(address, record).map_err(trouble)?;
@@ -537,10 +567,10 @@ impl Inner {
 
     fn background(&mut self, words: &mut Words) -> Answer {
         let set = words.optional_text("set")?;
-        let set = set.unwrap_or_else(|| DEFAULT_SET.to_owned());
+        let set = set.unwrap_or_else(|| self.set.clone());
         let module = words.text("module")?;
         let name = words.bytes("function")?;
-        let arguments = words.particle();
+        let arguments = words.arguments()?;
         let function = Function {
             module: &module,
             name: &name,
@@ -696,8 +726,7 @@ fn wire_ttl(ttl: i64) -> Result<u32, String> {
     }
 }
 
-fn policy_of(options: Value) -> Result<Policy, String> {
-    let mut told = Words::of_map(options)?;
+fn policy_of(told: &mut Told) -> Result<Policy, String> {
     let time = told.take_integer("time_ms")?;
     Ok(Policy {
         ttl: wire_ttl(told.take_integer("ttl")?.unwrap_or(0))?,
@@ -799,13 +828,4 @@ fn shown_call(module: &str, name: &[u8], arguments: &Particle) -> String {
         _ => "…".to_owned(),
     };
     format!("{module}.{}({arguments})", String::from_utf8_lossy(name))
-}
-
-fn named(address: &Address) -> String {
-    let key = show::particle(address.key.as_ref());
-    match address.set.as_str() {
-        DEFAULT_SET => format!("record {key}"),
-        "" => format!("record {key} of no set"),
-        set => format!("record {key} of `{set}`"),
-    }
 }

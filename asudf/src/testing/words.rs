@@ -26,7 +26,20 @@ impl Words {
 
     pub(super) fn value(&mut self) -> Result<Value, String> {
         let particle = self.particle();
-        Value::from_particle(particle.as_ref()).map_err(|error| error.to_string())
+        let value = Value::from_particle(particle.as_ref()).map_err(|error| error.to_string())?;
+        unwired(value)
+    }
+
+    /// A list of arguments, as it is sent.
+    pub(super) fn arguments(&mut self) -> Result<Particle, String> {
+        let particle = self.particle();
+        if !particle.data.windows(WIRE.len()).any(|part| part == WIRE) {
+            return Ok(particle);
+        }
+        let value = Value::from_particle(particle.as_ref()).map_err(|error| error.to_string())?;
+        unwired(value)?
+            .to_particle()
+            .map_err(|error| error.to_string())
     }
 
     pub(super) fn bytes(&mut self, what: &str) -> Result<Vec<u8>, String> {
@@ -57,6 +70,48 @@ impl Words {
             _ => Err(format!("the {what} is an integer")),
         }
     }
+}
+
+/// How texts begin that stand for a value by the hex digits of its msgpack.
+const WIRE: &[u8] = b"\0wire ";
+
+/// The same with values for what stands for them.
+fn unwired(value: Value) -> Result<Value, String> {
+    Ok(match value {
+        Value::GeoJson(text) => match text.strip_prefix(WIRE) {
+            Some(hex) => Value::from_msgpack(&from_hex(hex)?).map_err(|error| error.to_string())?,
+            None => Value::GeoJson(text),
+        },
+        Value::List { flags, items } => Value::List {
+            flags,
+            items: items.into_iter().map(unwired).collect::<Result<_, _>>()?,
+        },
+        Value::Map { flags, entries } => Value::Map {
+            flags,
+            entries: entries
+                .into_iter()
+                .map(|(key, value)| Ok((key, unwired(value)?)))
+                .collect::<Result<_, String>>()?,
+        },
+        other => other,
+    })
+}
+
+/// Bytes of hex digits.
+pub(super) fn from_hex(hex: &[u8]) -> Result<Vec<u8>, String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pairs = hex.chunks(2);
+    pairs
+        .map(|pair| match *pair {
+            [high, low] => {
+                let (high, low) = (digit(high), digit(low));
+                let byte = high.zip(low).map(|(high, low)| high * 16 + low);
+                byte.and_then(|byte| u8::try_from(byte).ok())
+            }
+            _ => None,
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| "these are no hex digits".to_owned())
 }
 
 /// Named values.

@@ -138,7 +138,7 @@ fn what_is_wrong_fails_and_says_how() {
         ),
         (
             "t.record{ bns = {} }",
-            "a record has no `bns`: say key, set, bins, ttl, generation, send_key",
+            "a record has no `bns`: say key, set, bins, order, ttl, generation, send_key",
         ),
         (
             "t.record{ bins = { a23456789012345x = 1 } }",

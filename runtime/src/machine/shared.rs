@@ -76,6 +76,9 @@ pub(crate) fn shown_path(user_path: &str, file_name: &str) -> String {
     }
 }
 
+/// How much longer than its processor time a call may take in all, where the host counts that.
+const WALL_PER_PROCESSOR: u32 = 10;
+
 /// Steps of [`Shared::spend`] between two looks at the clock: some tens of microseconds.
 const STEPS_PER_CHECK: usize = 1 << 16;
 
@@ -193,6 +196,12 @@ impl Shared {
     pub(crate) fn set_budget(&self, deadline: Option<std::time::Instant>) {
         let lane = self.host.lane();
         let budget = match deadline {
+            Some(deadline) if self.host.counts_processor() => {
+                let now = std::time::Instant::now();
+                let limit = deadline.saturating_duration_since(now);
+                let wall = limit.saturating_mul(WALL_PER_PROCESSOR);
+                Budget::of_processor(limit, now + wall, lane)
+            }
             Some(deadline) => Budget::until(deadline, lane),
             None => Budget::unlimited(lane),
         };
@@ -240,6 +249,7 @@ impl Shared {
         let in_time = self.budget.try_borrow_mut().is_ok_and(|mut budget| {
             let in_time = budget.checkpoint();
             why = match budget.processor_spent() {
+                _ if self.call_number.get() != 0 => Abort::Time,
                 None => Abort::Time,
                 Some(true) => Abort::BodyTime,
                 Some(false) => Abort::BodyWall,
@@ -270,7 +280,9 @@ impl Shared {
     /// Gives the script time anew. False when it has none left and has to stop.
     pub(crate) fn restart_budget(&self, time: std::time::Duration) -> bool {
         self.spend(STEPS_PER_PULL) && {
-            if let Ok(mut budget) = self.budget.try_borrow_mut() {
+            if self.host.counts_processor() {
+                self.set_budget(Some(std::time::Instant::now() + time));
+            } else if let Ok(mut budget) = self.budget.try_borrow_mut() {
                 budget.extend(std::time::Instant::now() + time);
             }
             true
