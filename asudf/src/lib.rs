@@ -9,6 +9,7 @@
 //! a line in `program::command`, and rows in [`status::STATUSES`].
 
 mod check;
+mod cluster;
 mod convert;
 mod engine;
 mod new;

@@ -36,3 +36,4 @@ mod shell;
 mod stats;
 mod tls;
 mod tools;
+mod workbench;

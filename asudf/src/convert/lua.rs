@@ -121,13 +121,17 @@ fn tagged(tag: &str, of: &Value, whole: &Value) -> Result<String, Unfit> {
 /// A value as it is stored: texts with zero bytes are whole there, and cut where scripts hold them.
 pub(super) fn stored(of: &Value) -> Result<String, Unfit> {
     match of {
-        Value::String(string) if string.contains('\0') => wire(&Stored::String(string.clone().into())),
+        Value::String(string) if string.contains('\0') => {
+            wire(&Stored::String(string.clone().into()))
+        }
         other => value(other),
     }
 }
 
 fn wire(value: &Stored) -> Result<String, Unfit> {
-    let packed = value.to_msgpack().map_err(|_| "a value that cannot be written")?;
+    let packed = value
+        .to_msgpack()
+        .map_err(|_| "a value that cannot be written")?;
     let hex: String = packed.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("t.wire(\"{hex}\")"))
 }
@@ -151,7 +155,9 @@ fn read(of: &Value) -> Result<Stored, Unfit> {
     Ok(match of {
         Value::Null => Stored::Nil,
         Value::Bool(value) => Stored::Bool(*value),
-        Value::Number(number) => Stored::Integer(number.as_i64().ok_or("a number that is no integer")?),
+        Value::Number(number) => {
+            Stored::Integer(number.as_i64().ok_or("a number that is no integer")?)
+        }
         Value::String(string) => Stored::String(string.clone().into()),
         Value::Array(items) => Stored::list(items.iter().map(read).collect::<Result<Vec<_>, _>>()?),
         Value::Object(entries) => {
@@ -163,10 +169,16 @@ fn read(of: &Value) -> Result<Stored, Unfit> {
                         _ => return Err("a value of an unknown form"),
                     }
                 }
-                Stored::Map { flags: flags(of)?, entries }
+                Stored::Map {
+                    flags: flags(of)?,
+                    entries,
+                }
             } else if let Some(items) = of.get("$list").and_then(Value::as_array) {
                 let items = items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-                Stored::List { flags: flags(of)?, items }
+                Stored::List {
+                    flags: flags(of)?,
+                    items,
+                }
             } else if entries.keys().any(|key| key.starts_with('$')) {
                 return Err("a value of an unknown form in an ordered one");
             } else {

@@ -48,7 +48,9 @@ struct Converted {
 
 /// Reads a recording and writes the tests.
 pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
-    let cannot = |path: &Path, error: &dyn std::fmt::Display| Failure(format!("{}: {error}", path.display()));
+    let cannot = |path: &Path, error: &dyn std::fmt::Display| {
+        Failure(format!("{}: {error}", path.display()))
+    };
     let text = fs::read_to_string(&options.recording)
         .map_err(|error| cannot(&options.recording, &error))?;
     let except = match &options.except {
@@ -66,12 +68,18 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
     let mut converted = Converted::default();
     for (number, line) in text.lines().enumerate() {
         let wrong = |error: &dyn std::fmt::Display| {
-            Failure(format!("{}:{}: {error}", options.recording.display(), number + 1))
+            Failure(format!(
+                "{}:{}: {error}",
+                options.recording.display(),
+                number + 1
+            ))
         };
         let case: Value = serde_json::from_str(line).map_err(|error| wrong(&error))?;
         let name = text_of(&case, "case").ok_or_else(|| wrong(&"it has no `case`"))?;
         if except.contains(name) {
-            converted.left_out.push((name.to_owned(), "listed as different on purpose"));
+            converted
+                .left_out
+                .push((name.to_owned(), "listed as different on purpose"));
             continue;
         }
         match converted.add(&case, name, &folder) {
@@ -99,7 +107,9 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         // Writing to a string does not fail.
         let _ = writeln!(told, "  {name}: {reason}");
     }
-    io::stdout().write_all(told.as_bytes()).map_err(Failure::of)?;
+    io::stdout()
+        .write_all(told.as_bytes())
+        .map_err(Failure::of)?;
     Ok(Status::Fine)
 }
 
@@ -182,7 +192,11 @@ fn test(case: &Value, name: &str) -> Result<String, Unfit> {
     if let Some(Value::Object(bins)) = case.get("before") {
         let mut told = Vec::new();
         for (bin, value) in bins {
-            told.push(format!("{}, {}", lua::text(bin.as_bytes()), lua::stored(value)?));
+            told.push(format!(
+                "{}, {}",
+                lua::text(bin.as_bytes()),
+                lua::stored(value)?
+            ));
         }
         record += &format!(", bins = t.map({})", told.join(", "));
         if !bins.keys().is_sorted() {
@@ -210,12 +224,22 @@ fn test(case: &Value, name: &str) -> Result<String, Unfit> {
         Some(Value::Object(bins)) => {
             let mut told = Vec::new();
             for (bin, value) in bins {
-                told.push(format!("{}, {}", lua::text(bin.as_bytes()), lua::value(value)?));
+                told.push(format!(
+                    "{}, {}",
+                    lua::text(bin.as_bytes()),
+                    lua::value(value)?
+                ));
             }
-            line(&mut out, &format!("t.equal(record.bins, t.map({}))", told.join(", ")));
+            line(
+                &mut out,
+                &format!("t.equal(record.bins, t.map({}))", told.join(", ")),
+            );
             let meta = |key: &str| case.get("after_meta").and_then(|meta| meta.get(key));
             if let Some(generation) = meta("gen").and_then(Value::as_i64) {
-                line(&mut out, &format!("t.equal(record.generation, {generation})"));
+                line(
+                    &mut out,
+                    &format!("t.equal(record.generation, {generation})"),
+                );
             }
             match meta("ttl") {
                 None => {}
@@ -285,11 +309,17 @@ fn call(case: &Value, step: &Value, out: &mut String) -> Result<(), Unfit> {
     let code = code.ok_or("it expects no code")?;
     line(out, &format!("    t.equal(answer.code, {code})"));
     if let Some(error) = expect.get("error") {
-        line(out, &format!("    t.equal(answer.error, {})", lua::value(error)?));
+        line(
+            out,
+            &format!("    t.equal(answer.error, {})", lua::value(error)?),
+        );
     } else if code == 0 {
         let nil = Value::Null;
         let value = expect.get("value").unwrap_or(&nil);
-        line(out, &format!("    t.equal(answer.value, {})", lua::value(value)?));
+        line(
+            out,
+            &format!("    t.equal(answer.value, {})", lua::value(value)?),
+        );
     }
     line(out, "end");
     Ok(())

@@ -30,6 +30,27 @@ impl Offline {
     }
 }
 
+/// The client's part of stream UDFs, for values that a cluster gave.
+pub(crate) struct Reducer(Bench);
+
+impl Reducer {
+    pub(crate) fn new(code: Arc<Code>, terms: Terms) -> Self {
+        Self(Bench::new(code, terms))
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// The function fails; the text is what a client says.
+    pub(crate) fn reduce(
+        &mut self,
+        function: Function<'_>,
+        given: Vec<Particle>,
+    ) -> Result<Vec<Particle>, Vec<u8>> {
+        stream::of_client(&mut self.0, function, given).map_err(|(text, _)| text)
+    }
+}
+
 impl Place for Offline {
     fn begin(&mut self, terms: &Terms, seed: u64) -> Result<(), Trouble> {
         self.bench.terms = *terms;

@@ -147,12 +147,21 @@ fn round(
         return Round::Values(given);
     }
     random.shuffle(&mut given);
-    let mut given = given.into_iter();
-    let values = StreamSource::Values(Box::new(move || given.next()));
-    match part(bench, function, values) {
+    match of_client(bench, function, given) {
         Ok(values) => Round::Values(values),
         Err((text, cause)) => Round::Failed(text, cause),
     }
+}
+
+/// The client's part, over what partitions gave.
+pub(super) fn of_client(
+    bench: &mut Bench,
+    function: Function<'_>,
+    given: Vec<Particle>,
+) -> Result<Vec<Particle>, (Vec<u8>, Cause)> {
+    let mut given = given.into_iter();
+    let values = StreamSource::Values(Box::new(move || given.next()));
+    part(bench, function, values)
 }
 
 /// Runs a part of a stream UDF to its end.

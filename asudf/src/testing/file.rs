@@ -299,7 +299,10 @@ pub(crate) fn run(
         if number % parts != part {
             continue;
         }
-        if running.without.contains(&(path.to_owned(), test.name.clone())) {
+        if running
+            .without
+            .contains(&(path.to_owned(), test.name.clone()))
+        {
             continue;
         }
         if running

@@ -5,9 +5,11 @@
 //! session      what the library asks: records, calls, comparisons, clock, log
 //! file         a test file: loaded, its tests run one after the other
 //! suite        all files of a project, on several threads
+//! compare      the same tests on a cluster
 //! report       what is printed: pretty, TAP, JUnit, JSON
 //! ```
 
+mod compare;
 pub(crate) mod file;
 mod report;
 pub(crate) mod session;
@@ -56,6 +58,12 @@ pub(crate) struct Options {
     /// How results are printed
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     format: Format,
+    /// Run the same tests on a cluster too, a name of asudf.toml or HOST[:PORT], and compare
+    #[arg(long, value_name = "HOST")]
+    against: Option<String>,
+    /// With --against: the namespace
+    #[arg(long, value_name = "NAME", default_value = "test")]
+    namespace: String,
 }
 
 /// Runs the tests and prints what came of them.
@@ -67,7 +75,10 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         seed: options.seed.unwrap_or_else(new_seed),
         filter: options.filter.clone(),
         terms: project.settings.test.terms(),
-        set: session::DEFAULT_SET.to_owned(),
+        set: match options.against {
+            Some(_) => compare::own_set(),
+            None => session::DEFAULT_SET.to_owned(),
+        },
         without: std::collections::BTreeSet::new(),
     };
     let jobs = options.jobs.map_or_else(processors, usize::from);
@@ -99,7 +110,23 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         // A reader that has seen enough is no failure.
         _ => {}
     }
-    Ok(match results.failed() {
+    let mut failed = results.failed();
+    if let Some(name) = &options.against {
+        let against = compare::Against {
+            name,
+            namespace: &options.namespace,
+        };
+        let compared = compare::compare(&project, &against, &suite, &running, &files)?;
+        failed += compared.differences.len();
+        let text = compare::text(&compared, name);
+        // Machines read the results from stdout.
+        let told = match options.format {
+            Format::Pretty => io::stdout().write_all(text.as_bytes()),
+            _ => io::stderr().write_all(text.as_bytes()),
+        };
+        told.map_err(Failure::of)?;
+    }
+    Ok(match failed {
         0 => Status::Fine,
         _ => Status::Something,
     })

@@ -271,7 +271,10 @@ impl Inner {
         if let Some(Value::List { items, .. }) = told.take("order") {
             let place = |name: &[u8]| {
                 let own = Value::String(name.to_vec());
-                items.iter().position(|item| *item == own).unwrap_or(items.len())
+                items
+                    .iter()
+                    .position(|item| *item == own)
+                    .unwrap_or(items.len())
             };
             bins.sort_by_key(|(name, _)| place(name));
         }
@@ -456,7 +459,10 @@ impl Inner {
     fn exchange(&mut self, call: String, outcome: String) {
         // A server says why a module does not load, or does not.
         let outcome = match outcome.find(EXECUTION_ERROR) {
-            Some(at) => outcome.get(..at + EXECUTION_ERROR.len()).unwrap_or("").to_owned(),
+            Some(at) => outcome
+                .get(..at + EXECUTION_ERROR.len())
+                .unwrap_or("")
+                .to_owned(),
             None => outcome,
         };
         self.traces.exchanges.push(Exchange { call, outcome });

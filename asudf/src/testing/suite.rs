@@ -10,6 +10,7 @@ use runtime::context::{Limits, LuaFactory};
 use runtime::host::Host;
 
 use super::file::{self, FileReport, Running};
+use crate::cluster::Cluster;
 use crate::engine::code::Code;
 use crate::engine::desk::Desk;
 use crate::engine::offline::Offline;
@@ -69,6 +70,24 @@ impl Suite {
             files.push((path, code));
         }
         Ok(Self { files })
+    }
+
+    /// Runs all tests on a cluster, one after the other, with the modules of each folder registered there.
+    ///
+    /// # Errors
+    /// The modules cannot be registered.
+    pub(super) fn run_on(
+        &self,
+        cluster: &Cluster,
+        running: &Running,
+    ) -> Result<Vec<FileReport>, Failure> {
+        let mut reports = Vec::new();
+        for (path, code) in &self.files {
+            cluster.register(code)?;
+            let place = Box::new(cluster.place(code, running.terms));
+            reports.push(file::run(path, code, place, running, (0, 1)));
+        }
+        Ok(reports)
     }
 
     /// Runs all tests; the reports are in the order of the files.

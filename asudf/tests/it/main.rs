@@ -8,6 +8,7 @@
 )]
 
 mod check;
+mod golden;
 mod new;
 mod program;
 mod verdicts;
