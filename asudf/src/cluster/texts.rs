@@ -14,10 +14,7 @@ pub(super) fn stripped(text: &[u8]) -> Vec<u8> {
     while let Some(at) = rest.windows(5).position(|part| part == b".lua:") {
         let (before, after) = rest.split_at(at);
         let is_end = |byte: &u8| byte.is_ascii_whitespace() || AROUND.contains(byte);
-        let word = before
-            .iter()
-            .rposition(is_end)
-            .map_or(0, |at| at + 1);
+        let word = before.iter().rposition(is_end).map_or(0, |at| at + 1);
         let name = before
             .iter()
             .rposition(|byte| *byte == b'/')
