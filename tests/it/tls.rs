@@ -423,3 +423,49 @@ fn asadm_reaches_nodes_over_tls() {
     assert!(err.contains("not valid for name"), "{err}");
     assert_eq!(code, Some(2));
 }
+
+#[test]
+fn asudf_ships_modules_over_tls() {
+    let bench = Bench::start(false, false);
+    let toml = |cluster: &str| {
+        let host = bench.address;
+        let text = format!(
+            "[modules]\nfolder = \"lua\"\n[ship]\nproject = \"p\"\n[cluster.near]\nhost = \"{host}\"\ntls-enable = true\n{cluster}"
+        );
+        fs::write(bench.file("asudf.toml"), text).unwrap();
+    };
+    fs::create_dir(bench.file("lua")).unwrap();
+    fs::write(bench.file("lua/a.lua"), "function f() return 1 end\n").unwrap();
+    let run = |words: &[&str]| {
+        let mut command = Command::new(tests::program::path("asudf").unwrap());
+        // The paths in asudf.toml begin where it is.
+        command
+            .args(words)
+            .env("HOME", bench.files.path())
+            .env("SECRET", "open sesame")
+            .current_dir(bench.file("lua"));
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let trusting = format!("tls-cafile = \"ca.pem\"\ntls-name = \"{NAME}\"\n");
+    toml("");
+    let (code, err) = run(&["apply"]);
+    assert_eq!(code, Some(2), "{err}");
+    toml(&trusting);
+    for (words, status) in [(&["diff"][..], 3), (&["apply"], 1), (&["apply"], 0)] {
+        let (code, err) = run(words);
+        assert_eq!(code, Some(status), "{words:?} {err}");
+    }
+    // A community server has no security.
+    toml(&format!(
+        "{trusting}user = \"joe\"\npassword = \"env:SECRET\"\nauth = \"EXTERNAL\"\n"
+    ));
+    let (code, err) = run(&["diff"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("Security not supported"), "{err}");
+    let sent = bench.sent.lock().unwrap();
+    assert!(sent.windows(11).any(|window| window == b"open sesame"));
+}

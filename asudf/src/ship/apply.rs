@@ -97,8 +97,10 @@ fn prunes(project: &Project, asked: bool) -> bool {
 /// See [`change::run`].
 pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<Status, Failure> {
     let project = options.target.project()?;
+    let modules = wanted::modules(&project)?;
+    wanted::compiled(&modules.modules)?;
     let goal = Folder {
-        modules: wanted::modules(&project)?,
+        modules,
         project: Some(wanted::project_name(&project)?),
         prune: prunes(&project, options.prune),
     };

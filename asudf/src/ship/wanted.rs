@@ -4,11 +4,16 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use lint::{Settings, Source};
+
 use super::content::{Module, SOURCE_MAX, wrong_name};
 use super::marker::{PREFIX, wrong_project};
 use super::order::{Ordered, ordered};
 use crate::project::Project;
 use crate::status::Failure;
+
+/// The rule that finds what does not compile.
+const SYNTAX: &str = "syntax";
 
 /// The modules of the folder, in an order in which each can be registered.
 ///
@@ -60,6 +65,40 @@ fn module(path: &Path) -> Result<Module, String> {
         return Err("it is empty, and servers take no empty module".to_owned());
     }
     Ok(Module::new(name, source))
+}
+
+/// Whether the server's compiler takes every module: what it refuses would end an apply half-way.
+///
+/// # Errors
+/// Where it does not, and why.
+pub(crate) fn compiled(modules: &[Module]) -> Result<(), Failure> {
+    let sources: Vec<Source<'_>> = modules
+        .iter()
+        .map(|module| Source {
+            file: module.name.clone(),
+            text: &module.source,
+            quiet: false,
+        })
+        .collect();
+    let report = lint::check(&sources, &Settings::default());
+    let mut wrong = Vec::new();
+    for file in &report.files {
+        for finding in file
+            .findings
+            .iter()
+            .filter(|finding| finding.rule == SYNTAX)
+        {
+            let line = file.place(finding.span.start).line;
+            wrong.push(format!("{}:{line}: {}", file.file, finding.message));
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Failure(format!(
+            "nothing was changed, as no server takes this: {}",
+            wrong.join("; ")
+        ))),
+    }
 }
 
 /// The name under which a project keeps its record.
@@ -124,6 +163,15 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["b.lua", "a.lua"]
         );
+    }
+
+    #[test]
+    fn what_does_not_compile_is_told_with_its_line() {
+        let good = Module::new("a.lua", &b"return { x = undefined_name }"[..]);
+        assert!(compiled(std::slice::from_ref(&good)).is_ok());
+        let bad = Module::new("b.lua", &b"local a = 1\nfunction f( return end"[..]);
+        let error = compiled(&[good, bad]).unwrap_err().to_string();
+        assert!(error.contains("b.lua:2: "), "{error}");
     }
 
     #[test]

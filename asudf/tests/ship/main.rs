@@ -228,6 +228,17 @@ fn the_first_failure_ends_an_apply_and_is_told_with_what_is_where() {
         assert!(ran.out.contains(line), "{}", ran.out);
     }
     assert_eq!(bench.cluster.changes(), ["put b.lua"]);
+    // What does not compile is found before anything is sent.
+    bench.write("b.lua", "local M = {\nreturn M");
+    let ran = bench.expect(2, &["apply"]);
+    assert!(
+        ran.err
+            .contains("nothing was changed, as no server takes this: b.lua:"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(bench.cluster.changes(), [""; 0]);
+    bench.write("b.lua", SHOP[1].1);
     // Nobody is kept from trying again, and status says how it is.
     assert_eq!(bench.cluster.own(), ["asudf_project_shop.lua"]);
     let ran = bench.expect(3, &["status"]);
@@ -245,10 +256,10 @@ fn a_node_that_goes_away_ends_an_apply() {
     bench
         .cluster
         .set(|state| state.leaves_at = Some("b.lua".to_owned()));
-    let ran = bench.expect(2, &["apply", "--timeout", "2"]);
+    let ran = bench.expect(2, &["apply"]);
     assert!(ran.out.contains("  not known of "), "{}", ran.out);
     assert_eq!(bench.cluster.changes(), ["put b.lua"]);
-    let ran = bench.expect(2, &["apply", "--timeout", "2"]);
+    let ran = bench.expect(2, &["apply"]);
     assert!(
         ran.err.contains("not every node can be asked (1 of 3)"),
         "{}",
