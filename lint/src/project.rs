@@ -15,6 +15,8 @@ pub(crate) struct Summary {
     globals: BTreeSet<String>,
     /// Fields of libraries that it sets, as paths.
     fields: BTreeSet<String>,
+    /// Fields of the table that it returns, if all are known.
+    exports: Option<BTreeSet<String>>,
     required: Vec<rules::Required>,
     /// It could not be read.
     is_unknown: bool,
@@ -34,6 +36,7 @@ impl Summary {
             name,
             globals: written.map(|(name, _)| (*name).to_owned()).collect(),
             fields: rules::written_paths(facts),
+            exports: rules::exports(facts),
             required: rules::required(facts),
             is_unknown: false,
         }
@@ -44,6 +47,7 @@ impl Summary {
             name,
             globals: BTreeSet::new(),
             fields: BTreeSet::new(),
+            exports: None,
             required: Vec::new(),
             is_unknown: true,
         }
@@ -84,6 +88,9 @@ pub(crate) fn around(
             if at != place {
                 around.globals.extend(summary.globals.iter().cloned());
                 around.fields.extend(summary.fields.iter().cloned());
+                if let Some(exports) = &summary.exports {
+                    around.exports.insert(summary.name.clone(), exports.clone());
+                }
             }
             for required in &summary.required {
                 match places.get(required.name.as_str()) {

@@ -62,7 +62,7 @@ fn with_dot(
     found.add(
         "argument-kind",
         span,
-        format!("`{}` is called with a colon", module.quote(callee)),
+        format!("`{}` has to be called with a colon", module.quote(callee)),
     );
     found.help(format!("write `{}:{name}`", module.quote(*object)));
     let dot = Span {

@@ -37,7 +37,7 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
             _ => {}
         }
     }
-    own_tables(module, &targets, found);
+    own_tables(module, found);
 }
 
 /// The paths that a module assigns to: `string.trim`.
@@ -185,10 +185,25 @@ fn as_function(module: &Module<'_, '_>, id: ExpressionId, library: &str) -> Opti
     Some((span, format!("{library}.{}({variable}{comma}", name.text)))
 }
 
-/// Fields of the module's own tables that are called and that nobody ever sets.
-fn own_tables(module: &Module<'_, '_>, targets: &BTreeSet<ExpressionId>, found: &mut Findings) {
-    let facts = &module.facts;
-    let mut tables: BTreeMap<LocalId, BTreeSet<&[u8]>> = BTreeMap::new();
+/// Tables of the main chunk of which all fields are known: locals that are given one table, whose fields are set by constant
+/// names only, and that go nowhere but out of the module as its result.
+struct OwnTables<'t> {
+    fields: BTreeMap<LocalId, BTreeSet<&'t [u8]>>,
+    /// Where fields are read, and of which table.
+    reads: Vec<(ExpressionId, LocalId, &'t [u8])>,
+}
+
+fn tables_of<'t>(facts: &'t Facts<'t, '_>) -> OwnTables<'t> {
+    let targets: BTreeSet<_> = facts
+        .scopes
+        .field_writes
+        .iter()
+        .map(|(target, _)| *target)
+        .collect();
+    let mut tables = OwnTables {
+        fields: BTreeMap::new(),
+        reads: Vec::new(),
+    };
     for (id, local) in facts.scopes.all_locals() {
         if let [Value::Expression(value)] = local.values.as_slice()
             && let Shape::Table(fields) = facts.tree.shape(*value)
@@ -196,14 +211,13 @@ fn own_tables(module: &Module<'_, '_>, targets: &BTreeSet<ExpressionId>, found: 
         {
             let keys = fields.iter().map(|field| facts.tree.text(field.key?));
             if let Some(keys) = keys.collect::<Option<BTreeSet<_>>>() {
-                tables.insert(id, keys);
+                tables.fields.insert(id, keys);
             }
         }
     }
-    if tables.is_empty() {
-        return;
+    if tables.fields.is_empty() {
+        return tables;
     }
-    let mut reads: Vec<(ExpressionId, LocalId, &[u8])> = Vec::new();
     let mut known_uses: BTreeSet<ExpressionId> = BTreeSet::new();
     for (id, expression) in facts.tree.all() {
         let (object, key) = match &expression.shape {
@@ -214,19 +228,19 @@ fn own_tables(module: &Module<'_, '_>, targets: &BTreeSet<ExpressionId>, found: 
         let Some(local) = facts.scopes.local_of(object) else {
             continue;
         };
-        let (Some(keys), Some(key)) = (tables.get_mut(&local), key) else {
+        let (Some(keys), Some(key)) = (tables.fields.get_mut(&local), key) else {
             continue;
         };
         known_uses.insert(object);
         if targets.contains(&id) {
             keys.insert(key);
         } else {
-            reads.push((id, local, key));
+            tables.reads.push((id, local, key));
         }
     }
     // A table that goes elsewhere may get fields there; one that is only returned gets none before its functions run.
-    let returned = returned(module);
-    tables.retain(|id, keys| {
+    let returned = returned(facts);
+    tables.fields.retain(|id, keys| {
         let local = facts.scopes.local(*id);
         !keys.is_empty()
             && local.is_some_and(|local| {
@@ -234,26 +248,42 @@ fn own_tables(module: &Module<'_, '_>, targets: &BTreeSet<ExpressionId>, found: 
                 uses.all(|read| known_uses.contains(read) || returned.contains(read))
             })
     });
-    for (id, local, key) in reads {
-        let Some(keys) = tables.get(&local) else {
+    tables
+}
+
+/// The fields of the table that a module returns, if all are known.
+pub(crate) fn exports(facts: &Facts<'_, '_>) -> Option<BTreeSet<String>> {
+    let tables = tables_of(facts);
+    let returned = returned(facts);
+    let [only] = returned.iter().copied().collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let fields = tables.fields.get(&facts.scopes.local_of(only)?)?;
+    let fields = fields
+        .iter()
+        .map(|field| String::from_utf8_lossy(field).into_owned());
+    Some(fields.collect())
+}
+
+/// Fields that are called and that nobody sets: of the module's own tables, and of what modules return that it requires.
+fn own_tables(module: &Module<'_, '_>, found: &mut Findings) {
+    let facts = &module.facts;
+    let tables = tables_of(facts);
+    for (id, local, key) in &tables.reads {
+        let Some(keys) = tables.fields.get(local) else {
             continue;
         };
-        let is_called = match facts.tree.shape(id) {
-            Shape::Method { .. } => true,
-            _ => facts.is_callee(id),
-        };
-        if keys.contains(key) || !is_called {
+        if keys.contains(key) || !is_called(module, *id) {
             continue;
         }
         let name = facts
             .scopes
-            .local(local)
+            .local(*local)
             .map_or("", |local| local.name.text);
         let shown = String::from_utf8_lossy(key);
-        let span = facts.tree.span(id);
         found.add(
             "unknown-field",
-            span,
+            facts.tree.span(*id),
             format!("nothing sets `{name}.{shown}`"),
         );
         let names = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
@@ -261,11 +291,52 @@ fn own_tables(module: &Module<'_, '_>, targets: &BTreeSet<ExpressionId>, found: 
             names::close(&shown, names).map(|meant| format!("did you mean `{name}.{meant}`?")),
         );
     }
+    if module.around.exports.is_empty() {
+        return;
+    }
+    // What this module adds to another is there as well.
+    let added: BTreeSet<(String, &[u8])> = facts
+        .scopes
+        .field_writes
+        .iter()
+        .filter_map(|(target, _)| match facts.tree.shape(*target) {
+            Shape::Index { object, key } => {
+                super::requires::behind(facts, *object).zip(facts.tree.text(*key))
+            }
+            _ => None,
+        })
+        .collect();
+    for (id, expression) in facts.tree.all() {
+        let (object, key) = match &expression.shape {
+            Shape::Index { object, key } => (*object, facts.tree.text(*key)),
+            Shape::Method { object, name, .. } => (*object, Some(name.text.as_bytes())),
+            _ => continue,
+        };
+        let Some(required) = super::requires::behind(facts, object) else {
+            continue;
+        };
+        let Some((exports, key)) = module.around.exports.get(&required).zip(key) else {
+            continue;
+        };
+        let shown = String::from_utf8_lossy(key);
+        let is_added = added.contains(&(required.clone(), key));
+        if is_added || exports.contains(shown.as_ref()) || !is_called(module, id) {
+            continue;
+        }
+        let text = format!("the module `{required}` has no `{shown}`");
+        found.add("unknown-field", facts.tree.span(id), text);
+        let meant = names::close(&shown, exports.iter().map(String::as_str));
+        found.help(meant.map(|meant| format!("did you mean `{}.{meant}`?", module.quote(object))));
+    }
+}
+
+fn is_called(module: &Module<'_, '_>, id: ExpressionId) -> bool {
+    matches!(module.facts.tree.shape(id), Shape::Method { .. }) || module.facts.is_callee(id)
 }
 
 /// What the main chunk returns.
-fn returned(module: &Module<'_, '_>) -> BTreeSet<ExpressionId> {
-    let Some(main) = module.facts.tree.function(MAIN) else {
+fn returned(facts: &Facts<'_, '_>) -> BTreeSet<ExpressionId> {
+    let Some(main) = facts.tree.function(MAIN) else {
         return BTreeSet::new();
     };
     let last = main.body.statements.last().map(|last| &last.action);

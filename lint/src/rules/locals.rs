@@ -64,9 +64,9 @@ fn is_constant(module: &Module<'_, '_>, local: &Local<'_>) -> bool {
             Shape::Integer(_) | Shape::Float(_) | Shape::Text(_) | Shape::Boolean(_)
         )
     };
-    let fits = match local.values.as_slice() {
-        [Value::Nothing, ..] => true,
-        [Value::Expression(value)] => match tree.shape(*value) {
+    let fits = match local.values.first() {
+        Some(Value::Nothing) => true,
+        Some(Value::Expression(value)) => match tree.shape(*value) {
             Shape::Unary { operand, .. } => is_literal(*operand),
             _ => is_literal(*value),
         },

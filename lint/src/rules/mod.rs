@@ -21,7 +21,7 @@ use crate::finding::Findings;
 use crate::infer::Facts;
 use crate::syntax::tree::{ExpressionId, FunctionId, MAIN, Shape, Span};
 
-pub(crate) use fields::written_paths;
+pub(crate) use fields::{exports, written_paths};
 pub(crate) use requires::{Required, is_library, required};
 
 /// A module that is looked at.
@@ -49,6 +49,8 @@ pub(crate) struct Around {
     pub(crate) globals: BTreeSet<String>,
     /// Fields of libraries that they set, as paths.
     pub(crate) fields: BTreeSet<String>,
+    /// The fields of the tables that they return, where all are known, by module.
+    pub(crate) exports: BTreeMap<String, BTreeSet<String>>,
     /// It requires something that is not here to be looked at.
     pub(crate) unknown: bool,
     /// The modules that there are; none if there may be others.

@@ -4,6 +4,7 @@ use super::Module;
 use crate::finding::Findings;
 use crate::infer::Facts;
 use crate::model;
+use crate::scope::Value;
 use crate::syntax::tree::{ExpressionId, Shape, Span};
 
 /// Modules that are always there: Lua's libraries.
@@ -66,6 +67,23 @@ pub(crate) fn required(facts: &Facts<'_, '_>) -> Vec<Required> {
 fn text(facts: &Facts<'_, '_>, id: ExpressionId) -> Option<String> {
     let text = facts.constant_text(id)?;
     Some(String::from_utf8_lossy(text).into_owned())
+}
+
+/// The module that an expression stands for: `require("name")`, or a local that is given that and nothing else.
+pub(super) fn behind(facts: &Facts<'_, '_>, id: ExpressionId) -> Option<String> {
+    let mut id = facts.tree.bare(id);
+    if let Some(local) = facts.scopes.local_of(id) {
+        let [Value::Expression(value)] = facts.scopes.local(local)?.values.as_slice() else {
+            return None;
+        };
+        id = facts.tree.bare(*value);
+    }
+    match facts.tree.shape(id) {
+        Shape::Call { callee, arguments } if facts.path(*callee).as_deref() == Some("require") => {
+            text(facts, *arguments.first()?)
+        }
+        _ => None,
+    }
 }
 
 /// Whether the name is that of one of Lua's libraries.

@@ -35,11 +35,13 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  local l = list()\n  return l:size()\nend",
             "function f(rec)\n  return aerospike:updat(rec)\nend",
             "local M = {}\nfunction M.helper(x) return x end\nfunction f(rec) return M.helpr(1) end\nreturn M",
+            "-- file: a.lua\nlocal b = require(\"b\")\nfunction f(rec) return b.helpr(1) end\n-- file: b.lua\nlocal M = {}\nfunction M.helper(x) return x end\nreturn M",
         ],
         quiet: &[
             "function f(rec)\n  local l = list()\n  list.append(l, 1)\n  return list.size(l)\nend",
             "string.trim = function(s) return s:match(\"^%s*(.-)%s*$\") end\nfunction f(rec) return string.trim(rec.a) end",
             "local M = {}\nfunction M.helper(x) return x end\nfunction f(rec) return M.helper(1) end\nreturn M",
+            "-- file: a.lua\nlocal b = require(\"b\")\nfunction b.more(x) return x end\nfunction f(rec) return b.helper(b.more(1)) end\n-- file: b.lua\nlocal M = {}\nfunction M.helper(x) return x end\nreturn M",
         ],
         fixes: true,
     },
