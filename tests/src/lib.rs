@@ -14,3 +14,5 @@ pub mod program;
 pub mod random;
 pub mod records;
 pub mod terminal;
+#[cfg(feature = "figures")]
+pub mod usage;

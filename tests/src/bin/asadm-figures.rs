@@ -3,21 +3,15 @@
 //! The nodes are ports of 127.0.0.1 that one process serves with frozen answers, so what is measured is `asadm` together
 //! with a server that costs next to nothing. Nodes of 500 need 1,100 open files (`ulimit -n`).
 
-#![expect(
-    unsafe_code,
-    reason = "the peak memory of a process that ended has no safe form"
-)]
-
 use std::fmt::Write as _;
-use std::mem;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use clap::Parser;
 use tests::error::{Error, Result};
+use tests::usage::{self, Usage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -174,15 +168,8 @@ fn peers(index: usize, ports: &[u16]) -> String {
     format!("1,3000,[{}]", others.join(","))
 }
 
-/// One run of the program.
-struct Run {
-    elapsed: Duration,
-    /// Peak resident memory, megabytes.
-    memory: f64,
-}
-
 /// Runs the program once; `code` is the exit status that it must have.
-fn run(arguments: &Arguments, nodes: &Nodes, text: &str, code: i32) -> Result<Run> {
+fn run(arguments: &Arguments, nodes: &Nodes, text: &str, code: i32) -> Result<Usage> {
     let mut command = Command::new(&arguments.asadm);
     command
         .args(["--no-config-file", "--enable", "--timeout"])
@@ -191,27 +178,7 @@ fn run(arguments: &Arguments, nodes: &Nodes, text: &str, code: i32) -> Result<Ru
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let started = Instant::now();
-    let child = command
-        .spawn()
-        .map_err(Error::io(format!("start {}", arguments.asadm.display())))?;
-    let pid = libc::pid_t::try_from(child.id()).unwrap_or_default();
-    let mut status = 0;
-    // SAFETY: all zeros are a valid `rusage`, and both pointers are to locals that outlive the call.
-    let (ended, usage) = unsafe {
-        let mut usage: libc::rusage = mem::zeroed();
-        let ended = libc::wait4(pid, &raw mut status, 0, &raw mut usage);
-        (ended, usage)
-    };
-    let elapsed = started.elapsed();
-    if ended != pid || !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) != code {
-        return Err(Error::Unexpected(format!(
-            "`{text}` ended with status {status}, not with exit code {code}"
-        )));
-    }
-    #[expect(clippy::cast_precision_loss, reason = "kilobytes of one process")]
-    let memory = usage.ru_maxrss as f64 / 1024.0;
-    Ok(Run { elapsed, memory })
+    usage::run(&mut command, code)
 }
 
 /// Median time in milliseconds, and the largest memory in megabytes.
