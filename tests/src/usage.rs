@@ -26,9 +26,10 @@ pub struct Usage {
 /// It does not start, or ends otherwise.
 pub fn run(command: &mut Command, code: i32) -> Result<Usage> {
     let started = Instant::now();
-    let child = command
-        .spawn()
-        .map_err(Error::io(format!("start {}", command.get_program().display())))?;
+    let child = command.spawn().map_err(Error::io(format!(
+        "start {}",
+        command.get_program().display()
+    )))?;
     let pid = libc::pid_t::try_from(child.id())
         .map_err(|_| Error::Unexpected("a process id that is none".to_owned()))?;
     let mut status = 0;

@@ -74,7 +74,11 @@ fn figures(arguments: &Arguments) -> Result<()> {
     println!("| `aql -c \"show modules\"`, start to end | {median:.1} ms | ≤ 6 |");
     println!("| the same, peak memory | {memory:.1} MB | ≤ 8 |");
     let mut filled = 0;
-    for records in [arguments.records / 100, arguments.records / 10, arguments.records] {
+    for records in [
+        arguments.records / 100,
+        arguments.records / 10,
+        arguments.records,
+    ] {
         fill(arguments, &node, (filled, records))?;
         filled = records;
         for (name, words) in [
