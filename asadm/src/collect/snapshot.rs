@@ -151,6 +151,7 @@ struct Told {
     histogram: BTreeMap<&'static str, BTreeMap<String, String>>,
     latency: Latencies,
     acl: BTreeMap<String, Fields>,
+    user_agents: Vec<Fields>,
 }
 
 #[derive(Debug, Serialize)]
@@ -213,7 +214,6 @@ struct About {
     health: BTreeMap<String, Fields>,
     best_practices: Vec<String>,
     jobs: BTreeMap<&'static str, BTreeMap<String, Fields>>,
-    user_agents: Vec<Fields>,
 }
 
 /// The name that the nodes give their cluster; `null` if they give none.
@@ -285,6 +285,9 @@ pub(crate) fn of_node(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> Nod
             histogram: histogram.collect(),
             latency: latency::of(answers.text("latencies:").unwrap_or_default()),
             acl: BTreeMap::new(),
+            user_agents: names(answers, "user-agents")
+                .map(|entry| fields(entry, ':'))
+                .collect(),
         },
     }
 }
@@ -404,8 +407,5 @@ fn about(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> About {
             Some(failed) => failed.split(',').map(str::to_owned).collect(),
         },
         jobs: [("query", jobs.collect())].into(),
-        user_agents: names(answers, "user-agents")
-            .map(|entry| fields(entry, ':'))
-            .collect(),
     }
 }

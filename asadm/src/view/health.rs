@@ -1,6 +1,7 @@
 //! `health`: checks of a cluster that info answers are enough for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use tools::sheet::{Format, Record, Rule, Sheet, Value, text};
 
@@ -44,9 +45,13 @@ enum Test {
     Node(fn(&NodeFacts<'_>) -> Vec<String>),
     /// What has to be the same on all nodes.
     Same(fn(&NodeFacts<'_>) -> Option<String>),
+    /// A statistic of the service that has to be the same on all nodes.
+    SameStatistic(&'static str),
+    /// A statistic of the service that has to be within bounds, where it is told; what stands behind it in a complaint.
+    Within(&'static str, RangeInclusive<f64>, &'static str),
 }
 use Level::{Critical, Warning};
-use Test::{Node as Each, Same};
+use Test::{Node as Each, Same, SameStatistic, Within};
 
 /// What a node told.
 struct NodeFacts<'a> {
@@ -96,19 +101,19 @@ const CHECKS: &[Check] = &[
         name: "One cluster: size",
         source: "statistics: cluster_size",
         level: Critical,
-        test: Same(|facts| facts.service.text("cluster_size").map(str::to_owned)),
+        test: SameStatistic("cluster_size"),
     },
     Check {
         name: "One cluster: key",
         source: "statistics: cluster_key",
         level: Critical,
-        test: Same(|facts| facts.service.text("cluster_key").map(str::to_owned)),
+        test: SameStatistic("cluster_key"),
     },
     Check {
         name: "One cluster: principal",
         source: "statistics: paxos_principal",
         level: Critical,
-        test: Same(|facts| facts.service.text("paxos_principal").map(str::to_owned)),
+        test: SameStatistic("paxos_principal"),
     },
     Check {
         name: "Integrity",
@@ -160,37 +165,23 @@ const CHECKS: &[Check] = &[
         name: "Migrations are done",
         source: "statistics: migrate_partitions_remaining",
         level: Warning,
-        test: Each(|facts| {
-            let left = facts.service.number("migrate_partitions_remaining");
-            match left.filter(|left| *left > 0.0) {
-                Some(left) => vec![format!("{left} partitions to go")],
-                None => Vec::new(),
-            }
-        }),
+        test: Within(
+            "migrate_partitions_remaining",
+            0.0..=0.0,
+            "partitions to go",
+        ),
     },
     Check {
         name: "Clocks agree",
         source: "statistics: cluster_clock_skew_ms",
         level: Warning,
-        test: Each(|facts| {
-            let skew = facts.service.number("cluster_clock_skew_ms");
-            match skew.filter(|skew| *skew > SKEW_MS_MAX) {
-                Some(skew) => vec![format!("{skew} ms apart")],
-                None => Vec::new(),
-            }
-        }),
+        test: Within("cluster_clock_skew_ms", 0.0..=SKEW_MS_MAX, "ms apart"),
     },
     Check {
         name: "Memory is left",
         source: "statistics: system_free_mem_pct",
         level: Warning,
-        test: Each(|facts| {
-            let free = facts.service.number("system_free_mem_pct");
-            match free.filter(|free| *free < FREE_PERCENT_MIN) {
-                Some(free) => vec![format!("{free} % free")],
-                None => Vec::new(),
-            }
-        }),
+        test: Within("system_free_mem_pct", FREE_PERCENT_MIN..=100.0, "% free"),
     },
     Check {
         name: "Storage is left",
@@ -338,31 +329,47 @@ fn facts<'a>(node: &'a Node, answers: &'a NodeAnswers) -> NodeFacts<'a> {
 
 /// What a check found, each with its node.
 fn findings(check: &Check, nodes: &[NodeFacts<'_>]) -> Vec<String> {
-    let name = |facts: &NodeFacts<'_>| facts.node.name.clone();
-    match check.test {
-        Each(test) => nodes
-            .iter()
-            .flat_map(|facts| {
-                let complaints = test(facts).into_iter();
-                complaints.map(move |complaint| format!("{}: {complaint}", name(facts)))
-            })
-            .collect(),
-        Same(test) => {
-            let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for facts in nodes {
-                if let Some(value) = test(facts) {
-                    said.entry(value).or_default().push(name(facts));
-                }
-            }
-            if said.len() < 2 {
-                return Vec::new();
-            }
-            let shown = said
-                .into_iter()
-                .map(|(value, names)| format!("{}: {value}", names.join(", ")));
-            shown.collect()
+    match &check.test {
+        Each(test) => of_each(nodes, test),
+        Within(name, bounds, what) => of_each(nodes, |facts| {
+            let number = facts.service.number(name);
+            let beyond = number.filter(|number| !bounds.contains(number)).into_iter();
+            beyond.map(|number| format!("{number} {what}")).collect()
+        }),
+        Same(test) => differing(nodes, test),
+        SameStatistic(name) => {
+            differing(nodes, |facts| facts.service.text(name).map(str::to_owned))
         }
     }
+}
+
+/// The complaints about each node.
+fn of_each(nodes: &[NodeFacts<'_>], test: impl Fn(&NodeFacts<'_>) -> Vec<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for facts in nodes {
+        let complaints = test(facts).into_iter();
+        found.extend(complaints.map(|complaint| format!("{}: {complaint}", facts.node.name)));
+    }
+    found
+}
+
+/// What nodes say where they do not all say the same.
+fn differing(
+    nodes: &[NodeFacts<'_>],
+    test: impl Fn(&NodeFacts<'_>) -> Option<String>,
+) -> Vec<String> {
+    let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for facts in nodes {
+        if let Some(value) = test(facts) {
+            said.entry(value).or_default().push(facts.node.name.clone());
+        }
+    }
+    if said.len() < 2 {
+        return Vec::new();
+    }
+    said.into_iter()
+        .map(|(value, names)| format!("{}: {value}", names.join(", ")))
+        .collect()
 }
 
 const RESULT: &str = " result";
