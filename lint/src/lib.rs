@@ -30,6 +30,12 @@ mod syntax;
 pub use check::{Settings, Source, check, check_module};
 pub use finding::{Finding, Level};
 pub use report::{Report, Style};
+/// Stubs of what scripts find, as the text of a file for the Lua language server of editors.
+#[must_use]
+pub fn editor_stubs() -> String {
+    model::editor_stubs()
+}
+
 pub use rules::table::{Rule, rule, rules as all_rules};
 pub use syntax::tree::Span;
 

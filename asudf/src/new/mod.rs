@@ -30,7 +30,11 @@ const FILES: &[(&str, &str)] = &[
         include_str!("template/github.yml"),
     ),
     (".gitlab-ci.yml", include_str!("template/gitlab.yml")),
+    (".luarc.json", include_str!("template/luarc.json")),
 ];
+
+/// What editors know of the server's functions; made from the table that `asudf check` reads.
+const STUBS: &str = ".luals/aerospike.lua";
 
 /// Makes the project. Nothing is written if one of its files is there already.
 pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
@@ -44,7 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         )));
     }
     let mut told = String::new();
-    for (name, content) in FILES {
+    let stubs = lint::editor_stubs();
+    let files = FILES.iter().copied().chain([(STUBS, stubs.as_str())]);
+    for (name, content) in files {
         let path = root.join(name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| cannot(folder, error))?;

@@ -6,11 +6,13 @@ pub(crate) mod kinds;
 mod lua;
 #[cfg(test)]
 mod reality;
+mod stubs;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use kinds::Kinds;
+pub(crate) use stubs::editor_stubs;
 
 /// A parameter of a function.
 #[derive(Clone, Copy, Debug)]

@@ -135,6 +135,7 @@ pub(super) const RULES: &[Rule] = &[
         page: "The object `aerospike` is there during calls only, and `info()`, `warn()`, `debug()` and `trace()` need it. The module \
                cannot be registered: `attempt to index a nil value (global 'aerospike')`.",
         fires: &[
+            "local function log(text)\n  info(\"%s\", text)\nend\nlog(\"loaded\")",
             "info(\"loaded\")",
             "local started = aerospike:get_current_time()\nreturn started",
         ],
