@@ -79,7 +79,7 @@ fn member(
         return;
     }
     let meant = names::close(name, model::members(library));
-    if is_looked_at && meant.is_none() {
+    if meant.is_none() && (is_looked_at || module.around.unknown) {
         return;
     }
     let span = module.facts.tree.span(id);

@@ -135,11 +135,16 @@ fn hides_library(module: &Module<'_, '_>, local: &Local<'_>) -> Option<String> {
         let path = format!("{name}.{}", String::from_utf8_lossy(key));
         facts.is_callee(field) && super::fields::is_there(&path)
     };
-    // `local list = list` and the like mean the library.
-    if let [Value::Expression(value)] = local.values.as_slice()
-        && facts.path(*value).as_deref() == Some(name)
-    {
-        return None;
+    // `local list = list` means the library; a table of the module's own, or another module, has functions of its own.
+    if let [Value::Expression(value)] = local.values.as_slice() {
+        let own = match facts.tree.shape(*value) {
+            Shape::Table(_) => true,
+            Shape::Call { callee, .. } => facts.path(*callee).as_deref() == Some("require"),
+            _ => facts.path(*value).as_deref() == Some(name),
+        };
+        if own {
+            return None;
+        }
     }
     let read = local.reads.iter().find(|read| is_meant(read))?;
     let line = module.line(facts.tree.span(*read).start);

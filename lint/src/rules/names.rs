@@ -8,7 +8,7 @@ use super::Module;
 use crate::finding::Findings;
 use crate::model::{self, Absent};
 use crate::scope::{Global, Origin, Use};
-use crate::syntax::tree::{ExpressionId, FunctionId, MAIN};
+use crate::syntax::tree::{ExpressionId, FunctionId, MAIN, Shape};
 
 /// Shorter names differ too little from each other to guess.
 const SHORTEST_GUESS: usize = 3;
@@ -26,14 +26,47 @@ const OF_OTHER_LANGUAGES: [(&str, &str); 8] = [
 ];
 
 pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
+    let through_table = through_table(module);
     for (name, global) in &module.facts.scopes.globals {
         if !global.is_written() {
-            undefined(module, name, global, found);
+            if through_table
+                .as_ref()
+                .is_some_and(|names| !names.contains(*name))
+            {
+                undefined(module, name, global, found);
+            }
             continue;
         }
         written_in_functions(module, name, global, found);
         defined_twice(module, name, global, found);
     }
+}
+
+/// Globals that are defined as fields of `_G` or `_ENV`; none if any may be, by names that are made.
+fn through_table(module: &Module<'_, '_>) -> Option<BTreeSet<String>> {
+    let facts = &module.facts;
+    let mut names = BTreeSet::new();
+    for (target, _) in &facts.scopes.field_writes {
+        let Shape::Index { object, key } = facts.tree.shape(*target) else {
+            continue;
+        };
+        if matches!(facts.path(*object).as_deref(), Some("_G" | "_ENV")) {
+            names.insert(String::from_utf8_lossy(facts.constant_text(*key)?).into_owned());
+        }
+    }
+    let sets_raw = facts
+        .tree
+        .all()
+        .any(|(_, expression)| match &expression.shape {
+            Shape::Call { callee, arguments } => {
+                facts.path(*callee).as_deref() == Some("rawset")
+                    && arguments
+                        .first()
+                        .is_some_and(|first| facts.path(*first).as_deref() == Some("_G"))
+            }
+            _ => false,
+        });
+    (!sets_raw).then_some(names)
 }
 
 fn undefined(module: &Module<'_, '_>, name: &str, global: &Global, found: &mut Findings) {

@@ -5,7 +5,7 @@ use crate::finding::Findings;
 use crate::infer::{Exit, Flow};
 use crate::model::kinds::Kinds;
 use crate::scope::Value;
-use crate::syntax::tree::{ExpressionId, Field, Shape, Span};
+use crate::syntax::tree::{ExpressionId, Field, Function, Shape, Span};
 
 /// What no bin, list, map or result takes.
 const UNSUPPORTED: Kinds = Kinds::TABLE
@@ -116,6 +116,9 @@ fn results(module: &Module<'_, '_>, found: &mut Findings) {
         let Some(body) = module.facts.tree.function(function) else {
             continue;
         };
+        if !takes_record(module, body) {
+            continue;
+        }
         for exit in Flow::of(&module.facts, &body.body).exits {
             let Exit::Return(values) = exit else {
                 continue;
@@ -125,6 +128,21 @@ fn results(module: &Module<'_, '_>, found: &mut Findings) {
             }
         }
     }
+}
+
+/// Whether the first parameter is a record, by its use or its name: others are helpers of other modules.
+fn takes_record(module: &Module<'_, '_>, function: &Function<'_>) -> bool {
+    const NAMES: [&str; 6] = ["rec", "record", "r", "topRec", "toprec", "as_rec"];
+    let Some(first) = function.parameters.first() else {
+        return false;
+    };
+    let is_used_so = |read: &ExpressionId| module.facts.kinds(*read) == Kinds::RECORD;
+    NAMES.contains(&first.text)
+        || module
+            .facts
+            .scopes
+            .parameter(*first)
+            .is_some_and(|local| local.reads.iter().any(is_used_so))
 }
 
 fn result(module: &Module<'_, '_>, value: ExpressionId, found: &mut Findings) {

@@ -2,7 +2,7 @@
 
 mod walk;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::syntax::tree::{ExpressionId, FunctionId, Name, Span, Tree};
 
@@ -100,6 +100,8 @@ pub(crate) struct Scopes<'s> {
     looked_at: HashSet<ExpressionId>,
     /// Fields that are assigned to: the index expressions, and the values.
     pub(crate) field_writes: Vec<(ExpressionId, Value)>,
+    /// Parameters by where they stand.
+    parameters: HashMap<usize, LocalId>,
     /// Calls that stand as statements.
     pub(crate) statement_calls: HashSet<ExpressionId>,
 }
@@ -141,6 +143,12 @@ impl<'s> Scopes<'s> {
     #[must_use]
     pub(crate) fn is_looked_at(&self, id: ExpressionId) -> bool {
         self.looked_at.contains(&id)
+    }
+
+    /// The local of a parameter.
+    #[must_use]
+    pub(crate) fn parameter(&self, name: Name<'_>) -> Option<&Local<'s>> {
+        self.local(*self.parameters.get(&name.span.start)?)
     }
 
     /// All locals with their ids.

@@ -73,6 +73,9 @@ impl<'t, 's> Walk<'t, 's> {
             return;
         };
         let id = LocalId(place);
+        if origin == Origin::Parameter {
+            self.scopes.parameters.insert(name.span.start, id);
+        }
         let before = self.visible.insert(name.text, id);
         if let Some(hidden) = self.hidden.last_mut() {
             hidden.push((name.text, before));

@@ -20,6 +20,8 @@ pub(super) const RULES: &[Rule] = &[
         quiet: &[
             "local total = 1\nfunction f(rec) return total + 1 end",
             "function f(rec) if jit_version then return 1 end end",
+            "_G.helper = function(x) return x end\nfunction f(rec) return helper(1) end",
+            "for name, f in pairs({ helper = tostring }) do _G[name] = f end\nfunction f(rec) return helper(1) end",
             "-- file: a.lua\nrequire(\"b\")\nfunction f(rec) return helper(1) end\n-- file: b.lua\nfunction helper(x) return x end",
         ],
         fixes: false,
@@ -125,6 +127,7 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  local total = 0\n  if rec.a then\n    local total = rec.a\n    info(\"%d\", total)\n  end\n  return total\nend",
         ],
         quiet: &[
+            "local map = {}\nfunction map.keys(t) return t end\nfunction f(rec) return map.keys(1) end",
             "function f(rec)\n  local items = rec.l\n  list.append(items, 1)\n  rec.l = items\n  return aerospike:update(rec)\nend",
         ],
         fixes: false,
