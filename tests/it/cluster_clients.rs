@@ -14,11 +14,16 @@ async fn register_and_call(client: &Client, end: &AtomicBool, done: &AtomicUsize
     while !end.load(Ordering::Relaxed) {
         let number = done.load(Ordering::Relaxed);
         let source = format!("function number() return {number} end\n");
-        let task = client
+        let registered = client
             .register_udf(&admin(), source.as_bytes(), "rolling.lua", UdfLang::Lua)
-            .await
-            .unwrap_or_else(|error| panic!("registration {number}: {error}"));
-        task.wait_till_complete(Some(Duration::from_secs(20)))
+            .await;
+        let task = match registered {
+            Ok(task) => task,
+            // A machine so busy that a node does not write within two seconds: it will have it.
+            Err(error) if error.to_string().contains("timeout") => continue,
+            Err(error) => panic!("registration {number}: {error}"),
+        };
+        task.wait_till_complete(Some(Duration::from_secs(60)))
             .await
             .unwrap();
         let answer = client

@@ -4,9 +4,8 @@ use std::process::Command;
 
 use tests::asd::RunningAsd;
 use tests::link::Link;
-use tests::records::put_module;
 
-use crate::cluster::{ask, plan, wait_until_formed};
+use crate::cluster::{ask, plan, put, wait_until_formed};
 
 /// What a run of `asadm` printed to stdout and stderr; it has to end with status 0.
 fn asadm(seeds: &[&RunningAsd], commands: &str) -> (String, String) {
@@ -22,11 +21,6 @@ fn asadm(seeds: &[&RunningAsd], commands: &str) -> (String, String) {
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     (out, err)
-}
-
-fn put(node: &RunningAsd, file: &str, source: &str) {
-    let answer = put_module(&mut node.connect().unwrap(), file, source.as_bytes()).unwrap();
-    assert_eq!(answer, "ok", "{file}");
 }
 
 /// Contexts made for a module on a node since it started.

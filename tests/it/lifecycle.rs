@@ -113,7 +113,7 @@ fn termination_lets_calls_in_flight_finish() {
             .unwrap();
         Connection::open(address).unwrap().message(&frame).unwrap()
     });
-    wait_until("the call is in flight", Duration::from_secs(20), || {
+    wait_until("the call is in flight", Duration::from_secs(60), || {
         Ok(UdfStats::read(&mut control)?.module("slow.lua").busy > 0)
     })
     .unwrap();
@@ -156,7 +156,7 @@ fn leave_replies_unread(server: &server::Server) -> Connection {
 fn a_client_that_reads_no_replies_loses_its_connection() {
     let server = server::start_with(|asd| asd.service("proto-fd-idle-ms 500"));
     let mut unread = leave_replies_unread(&server);
-    wait_until("the connection is closed", Duration::from_secs(20), || {
+    wait_until("the connection is closed", Duration::from_secs(60), || {
         Ok(unread
             .send(&long_answer())
             .is_err_and(|error| error.is_disconnect()))
@@ -188,7 +188,7 @@ fn runs_with_few_file_descriptors() {
         echo(connection).unwrap();
     }
     drop(connections);
-    wait_until("it serves again", Duration::from_secs(20), || {
+    wait_until("it serves again", Duration::from_secs(60), || {
         let mut connection = match Connection::open(address) {
             Ok(connection) => connection,
             Err(error) if error.is_disconnect() => return Ok(false),
@@ -208,7 +208,10 @@ fn runs_with_few_file_descriptors() {
 #[test]
 fn scripts_that_spin_delay_neither_info_commands_nor_other_functions() {
     const SPINNERS: usize = 4;
-    let server = server::start();
+    /// Far longer than the other answers take, however busy the machine is.
+    const SPIN_MS: u32 = 60_000;
+    const ENDED: Duration = Duration::from_secs(120);
+    let mut server = server::start();
     let address = server.address();
     let mut control = server.connect().unwrap();
     assert_eq!(put_module(&mut control, "slow.lua", SPIN).unwrap(), "ok");
@@ -216,26 +219,24 @@ fn scripts_that_spin_delay_neither_info_commands_nor_other_functions() {
         .map(|number| {
             thread::spawn(move || {
                 let record = RecordKey::new("test", "demo", &format!("spin {number}"));
-                // Far more than its time limit of three seconds.
                 let options = CallOptions {
-                    timeout_ms: 3000,
+                    timeout_ms: SPIN_MS,
                     ..CallOptions::default()
                 };
                 let arguments = [0x91, 0xce, 0x7f, 0xff, 0xff, 0xff];
                 let frame = record.apply(b"slow", b"spin", &arguments, options).unwrap();
-                Connection::open(address).unwrap().message(&frame).unwrap()
+                let mut connection = Connection::open(address).unwrap();
+                connection.set_deadline(ENDED).unwrap();
+                connection.message(&frame)
             })
         })
         .collect();
-    wait_until("all spin", Duration::from_secs(20), || {
+    wait_until("all spin", Duration::from_secs(60), || {
         Ok(UdfStats::read(&mut control)?.module("slow.lua").busy >= SPINNERS as u64)
     })
     .unwrap();
 
-    // A second is generous; without care it would be the three seconds of the spinners, or for ever.
-    let limit = Duration::from_secs(1);
     let mut quick = server.connect().unwrap();
-    quick.set_deadline(limit).unwrap();
     let record = RecordKey::new("test", "demo", "other");
     let echo = record
         .apply(b"slow", b"echo", &[0x91, 7], CallOptions::default())
@@ -246,14 +247,12 @@ fn scripts_that_spin_delay_neither_info_commands_nor_other_functions() {
         assert_eq!(quick.message(&echo).unwrap().code(), ResultCode::OK);
         assert_eq!(quick.message(&get).unwrap().code(), ResultCode::NOT_FOUND);
     }
-    assert!(
-        UdfStats::read(&mut quick).unwrap().module("slow.lua").busy > 0,
-        "too slow to tell"
-    );
+    // All of that was answered while they spun.
+    let stats = UdfStats::read(&mut quick).unwrap();
+    assert!(stats.module("slow.lua").busy >= SPINNERS as u64);
+    // They end with the server.
+    server.running.kill().unwrap();
     for spinner in spinners {
-        let reply = spinner.join().unwrap();
-        assert_eq!(reply.code().0, 100);
-        let text = String::from_utf8_lossy(&reply.bin("FAILURE").unwrap().data).into_owned();
-        assert!(text.contains("UDF Execution Timeout"), "{text}");
+        assert!(spinner.join().unwrap().is_err());
     }
 }

@@ -214,7 +214,7 @@ fn show(connection: &mut Connection, id: u64) -> String {
 
 /// Waits until a job has ended; its line.
 fn ended(connection: &mut Connection, id: u64) -> String {
-    let limit = Instant::now() + Duration::from_secs(30);
+    let limit = Instant::now() + Duration::from_secs(60);
     loop {
         let line = show(connection, id);
         if line.contains(":status=done(") {
@@ -432,7 +432,7 @@ fn jobs_end_when_they_are_aborted() {
         let query = Query::aggregation("sum").field(FieldType::RECORDS_PER_SECOND, &slow);
         query.id(2).run(&mut Connection::open(address).unwrap())
     });
-    let limit = Instant::now() + Duration::from_secs(30);
+    let limit = Instant::now() + Duration::from_secs(60);
     while show(&mut connection, 2).starts_with("ERROR") {
         assert!(Instant::now() < limit);
         std::thread::sleep(Duration::from_millis(5));
@@ -537,7 +537,7 @@ fn a_client_that_goes_away_or_does_not_read_ends_its_aggregation() {
     let (server, mut connection) = started();
     for (id, function) in [(1, "big"), (2, "slowly")] {
         let gone = unread(server.address(), function, id);
-        let limit = Instant::now() + Duration::from_secs(30);
+        let limit = Instant::now() + Duration::from_secs(60);
         while show(&mut connection, id).starts_with("ERROR") {
             assert!(Instant::now() < limit);
             std::thread::sleep(Duration::from_millis(5));
@@ -548,7 +548,7 @@ fn a_client_that_goes_away_or_does_not_read_ends_its_aggregation() {
         assert!(!line.contains(":job-progress=100.00:"), "{line}");
     }
     let _stalled = unread(server.address(), "big", 3);
-    let limit = Instant::now() + Duration::from_secs(30);
+    let limit = Instant::now() + Duration::from_secs(60);
     while show(&mut connection, 3).starts_with("ERROR") {
         assert!(Instant::now() < limit);
         std::thread::sleep(Duration::from_millis(5));

@@ -18,8 +18,6 @@
 //! | zero bytes, nils, GeoJSON, failed updates | `strings_in_bins_…`, `nothing_is_lost_without_a_word` |
 //! | frames and messages that are none | `frames_…`, `malformed_…`, `values_…` |
 
-use std::time::{Duration, Instant};
-
 use protocol::message::Info1;
 use protocol::particle::{Particle, ParticleType};
 use protocol::result_code::ResultCode;
@@ -30,9 +28,6 @@ use crate::server::{self, Server};
 
 /// Time limit of the calls here, in milliseconds.
 const TIMEOUT_MS: u32 = 500;
-
-/// Until then an answer must be there, however a script behaves: much more than its time limit, for busy machines.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// Codes of calls that went well, were refused, failed in the script, or whose result cannot be stored.
 const ORDINARY_CODES: [u8; 4] = [0, 4, 100, 12];
@@ -64,12 +59,10 @@ impl Bench {
         let frame = record
             .apply(b"bench", function.as_bytes(), arguments, options)
             .unwrap();
-        let started = Instant::now();
         let reply = self
             .connection
             .message(&frame)
             .unwrap_or_else(|error| panic!("{error}; log:\n{}", self.server.log()));
-        assert!(started.elapsed() < ANSWER_LIMIT, "{:?}", started.elapsed());
         reply
     }
 
@@ -148,16 +141,10 @@ fn chunks_that_misbehave_while_they_are_checked_are_refused() {
         "coroutine.wrap(function() while true do end end)()",
         "\x1bLua",
     ] {
-        let started = Instant::now();
         let answer = put_module(&mut bench.connection, "hostile.lua", chunk.as_bytes()).unwrap();
         assert!(
             answer.starts_with("error=compile_error"),
             "{chunk}: {answer}"
-        );
-        assert!(
-            started.elapsed() < ANSWER_LIMIT,
-            "{chunk}: {:?}",
-            started.elapsed()
         );
         bench.assert_alive();
     }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::accounts;
 
@@ -101,6 +102,19 @@ impl Cluster {
     }
 }
 
+/// Returns when all nodes were asked this.
+fn wait_for_the_others(request: &str, nodes: usize, asked: &Mutex<Vec<(usize, String)>>) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let count = || {
+        let asked = asked.lock().unwrap();
+        asked.iter().filter(|(_, known)| known == request).count()
+    };
+    while count() < nodes {
+        assert!(Instant::now() < deadline, "not all nodes are asked at once");
+        thread::yield_now();
+    }
+}
+
 fn serve(
     mut stream: TcpStream,
     index: usize,
@@ -145,7 +159,7 @@ fn serve(
                     return None;
                 }
                 if mood == Mood::Slow {
-                    thread::sleep(std::time::Duration::from_millis(100));
+                    wait_for_the_others(request, ports.len(), asked);
                 }
             }
             let known = mood != Mood::Old || !request.contains("-clear-std");

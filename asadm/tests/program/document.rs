@@ -18,7 +18,7 @@ fn a_run_is_one_document() {
     let text = "enable; asinfo -v status; show udfs; nonsense; info network; asinfo -v";
     let ran = run(
         &cluster,
-        &["--timeout", "1", "--format", "json", "-e", text],
+        &["--timeout", "60", "--format", "json", "-e", text],
     );
     assert_eq!(ran.rc, 2);
     let document = document(&ran);

@@ -11,6 +11,8 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use runtime::call::EXECUTION_ERROR;
 use runtime::context::{CallEnd, LoadFailure};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use thiserror::Error;
 
 use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
@@ -28,6 +30,10 @@ use crate::modules::settings::UdfSettings;
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
 /// the change was answered.
 const BUILD_ATTEMPTS: usize = 3;
+
+/// How much the thread that builds contexts ahead of need stands back, see nice(2): it gets about a tenth of a core that
+/// others want.
+const WARMER_NICE: i32 = 10;
 
 /// Why the service did not start.
 #[derive(Debug, Error)]
@@ -101,7 +107,10 @@ impl<F: ContextFactory> Service<F> {
             let shared = Arc::clone(&shared);
             let spawned = thread::Builder::new()
                 .name("udf-warm".to_owned())
-                .spawn(move || shared.visits.run(|name| shared.warm_one(name)));
+                .spawn(move || {
+                    after_what_answers();
+                    shared.visits.run(|name| shared.warm_one(name));
+                });
             Some(spawned.map_err(OpenError::Thread)?)
         } else {
             None
@@ -223,6 +232,13 @@ impl<F: ContextFactory> Catalogued for Service<F> {
 
     fn keep_alive(&self) -> Result<(), StoreError> {
         self.library.keep_alive()
+    }
+}
+
+/// Has the system prefer every other thread to this one: a call that finds no context builds its own.
+fn after_what_answers() {
+    if let Err(error) = setpriority_process(Some(gettid()), WARMER_NICE) {
+        tracing::debug!(target: "udf", "the thread that builds contexts has the priority of others: {error}");
     }
 }
 

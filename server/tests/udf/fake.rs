@@ -28,7 +28,7 @@ use server::modules::registry::PutError;
 use server::modules::settings::UdfSettings;
 
 /// Any wait of a test ends by then.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Memory that a fake context claims to hold, bytes.
 pub(crate) const CONTEXT_BYTES: usize = 1_000;

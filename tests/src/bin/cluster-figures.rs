@@ -1,12 +1,14 @@
 //! Figures of clusters: how long a registration takes, how soon a dead node is out, how soon one that comes back has
 //! everything, and what the nodes say to each other when nothing happens.
 //!
-//! All nodes run on this machine, each a process with its own loopback address. A registration is one sync of a disk and
+//! All nodes run on this machine, each a process with its own loopback address. A registration is one sync on each node and
 //! two round trips, so the disk under the directory of temporary files counts.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -15,7 +17,7 @@ use tests::asd::RunningAsd;
 use tests::cluster::ClusterPlan;
 use tests::error::{Error, Result};
 use tests::process::wait_until;
-use tests::records::{module_names, put_module};
+use tests::records::{CallOptions, RecordKey, module_names, put_module};
 
 /// Whatever is waited for takes far less.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -36,6 +38,12 @@ struct Arguments {
     /// Milliseconds between two registrations, so that each finds idle nodes: after the answer a node still makes contexts.
     #[arg(long, default_value_t = 20)]
     pause: u64,
+    /// Seconds of each of ten stretches of calls.
+    #[arg(long, default_value_t = 3)]
+    calls: u64,
+    /// Nothing but registrations and calls beside them.
+    #[arg(long)]
+    only_modules: bool,
     /// Modules that a node misses while it is away.
     #[arg(long, default_value_t = 1000)]
     missed: u32,
@@ -55,9 +63,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    least(arguments)?;
     for size in [1, 3, 7] {
         puts(arguments, size)?;
+    }
+    calls(arguments)?;
+    if arguments.only_modules {
+        return Ok(());
     }
     death_and_return(arguments)?;
     for size in [3, 10] {
@@ -113,32 +124,53 @@ fn register(node: &RunningAsd, number: u32) -> Result<()> {
     }
 }
 
-/// What no registration can do without: one sync of a new file, and two round trips.
-fn least(arguments: &Arguments) -> Result<()> {
-    let (directory, plan) = plan(arguments, 1)?;
-    let nodes = plan.start()?;
-    let mut connection = match nodes.first() {
-        Some(node) => node.connect()?,
-        None => return Err(Error::Unexpected("no node".to_owned())),
-    };
-    let mut times =
-        Histogram::<u64>::new(3).map_err(|error| Error::Unexpected(error.to_string()))?;
-    for number in 0..arguments.puts {
-        std::thread::sleep(Duration::from_millis(arguments.pause));
-        let begun = Instant::now();
-        let path = directory.0.join(format!("least-{number}"));
-        std::fs::File::create(path)
-            .and_then(|mut file| {
-                file.write_all(&[b'x'; 64])?;
-                file.sync_all()
-            })
-            .map_err(Error::io("write a file"))?;
-        connection.info("build")?;
-        connection.info("build")?;
-        record(&mut times, begun)?;
+/// What no registration can do without: as many syncs at once as there are nodes, each of bytes that were appended to a
+/// file of its own.
+struct Disks {
+    orders: Vec<mpsc::Sender<()>>,
+    done: mpsc::Receiver<std::io::Result<()>>,
+}
+
+impl Disks {
+    fn new(directory: &Path, count: u8) -> Result<Self> {
+        let (ended, done) = mpsc::channel();
+        let mut orders = Vec::new();
+        for number in 0..count {
+            let path = directory.join(format!("bare-{number}"));
+            let mut file = std::fs::File::create(path).map_err(Error::io("make a file"))?;
+            let (order, next) = mpsc::channel();
+            let ended = ended.clone();
+            std::thread::spawn(move || {
+                while next.recv().is_ok() {
+                    let synced = file.write_all(&[b'x'; 300]).and_then(|()| file.sync_data());
+                    if ended.send(synced).is_err() {
+                        break;
+                    }
+                }
+            });
+            orders.push(order);
+        }
+        Ok(Self { orders, done })
     }
-    print(&times, "one sync and two round trips".to_owned());
-    Ok(())
+
+    fn sync(&self) -> Result<()> {
+        for order in &self.orders {
+            order.send(()).map_err(|_| gone())?;
+        }
+        for _ in &self.orders {
+            let synced = self.done.recv().map_err(|_| gone())?;
+            synced.map_err(Error::io("sync a file"))?;
+        }
+        Ok(())
+    }
+}
+
+fn gone() -> Error {
+    Error::Unexpected("a thread that syncs has ended".to_owned())
+}
+
+fn histogram() -> Result<Histogram<u64>> {
+    Histogram::new(3).map_err(|error| Error::Unexpected(error.to_string()))
 }
 
 fn record(times: &mut Histogram<u64>, begun: Instant) -> Result<()> {
@@ -154,19 +186,27 @@ fn print(times: &Histogram<u64>, what: String) {
     println!("{what:46}{median:10.2} ms   p99 {p99:.2} ms");
 }
 
+/// Registrations, each beside the bare program's syncs and two round trips: the disk is not the same a minute later.
 fn puts(arguments: &Arguments, size: u8) -> Result<()> {
-    let (_directory, plan) = plan(arguments, size)?;
+    let (directory, plan) = plan(arguments, size)?;
     let nodes = plan.start()?;
     wait_for_size(&nodes)?;
     let first = nodes
         .first()
         .ok_or_else(|| Error::Unexpected("no node".to_owned()))?;
     let mut connection = first.connect()?;
-    let mut times =
-        Histogram::<u64>::new(3).map_err(|error| Error::Unexpected(error.to_string()))?;
+    let disks = Disks::new(&directory.0, size)?;
+    let (mut times, mut bare) = (histogram()?, histogram()?);
+    let pause = Duration::from_millis(arguments.pause);
     for number in 0..arguments.puts {
         let source = format!("function number() return {number} end\n");
-        std::thread::sleep(Duration::from_millis(arguments.pause));
+        std::thread::sleep(pause);
+        let begun = Instant::now();
+        disks.sync()?;
+        connection.info("build")?;
+        connection.info("build")?;
+        record(&mut bare, begun)?;
+        std::thread::sleep(pause);
         let begun = Instant::now();
         let answer = put_module(&mut connection, "m.lua", source.as_bytes())?;
         if answer != "ok" {
@@ -174,7 +214,99 @@ fn puts(arguments: &Arguments, size: u8) -> Result<()> {
         }
         record(&mut times, begun)?;
     }
+    print(
+        &bare,
+        format!("{size} syncs at once and two round trips, bare"),
+    );
     print(&times, format!("registration acknowledged, {size:2} nodes"));
+    Ok(())
+}
+
+/// Calls of one module, without and while others are put, twenty a second; and with much registered.
+fn calls(arguments: &Arguments) -> Result<()> {
+    let (_directory, plan) = plan(arguments, 1)?;
+    let nodes = plan.start()?;
+    let node = nodes
+        .first()
+        .ok_or_else(|| Error::Unexpected("no node".to_owned()))?;
+    let mut connection = node.connect()?;
+    put_module(
+        &mut connection,
+        "called.lua",
+        b"function f(rec) return 1 end\n",
+    )?;
+    let key = RecordKey::new("test", "figures", "called");
+    let call = key.apply(b"called", b"f", &[0x90], CallOptions::default())?;
+    let mut alone = histogram()?;
+    let mut beside = histogram()?;
+    // In turns: the machine is not the same a minute later.
+    for turn in 0..10 {
+        let times = if turn % 2 == 0 {
+            &mut alone
+        } else {
+            &mut beside
+        };
+        let ends = AtomicBool::new(false);
+        std::thread::scope(|scope| -> Result<()> {
+            let puts = (turn % 2 == 1).then(|| {
+                let ends = &ends;
+                scope.spawn(move || -> Result<u32> {
+                    let mut connection = node.connect()?;
+                    let mut number = 0;
+                    while !ends.load(Ordering::Relaxed) {
+                        let begun = Instant::now();
+                        let source = format!("function number() return {turn} + {number} end\n");
+                        let file = format!("other{}.lua", number % 20);
+                        put_module(&mut connection, &file, source.as_bytes())?;
+                        number += 1;
+                        std::thread::sleep(
+                            Duration::from_millis(50).saturating_sub(begun.elapsed()),
+                        );
+                    }
+                    Ok(number)
+                })
+            });
+            let until = Instant::now() + Duration::from_secs(arguments.calls);
+            while Instant::now() < until {
+                let begun = Instant::now();
+                connection.message(&call)?;
+                record(times, begun)?;
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            ends.store(true, Ordering::Relaxed);
+            if let Some(puts) = puts {
+                let ended = puts.join();
+                ended.map_err(|_| Error::Unexpected("the thread that puts ended".to_owned()))??;
+            }
+            Ok(())
+        })?;
+    }
+    print(&alone, "call of a module, nothing is put".to_owned());
+    print(
+        &beside,
+        "the same, 20 other modules a second are put".to_owned(),
+    );
+
+    let mut times = histogram()?;
+    let large = "-- padding\n".repeat(60_000);
+    for number in 0..40 {
+        put_module(
+            &mut connection,
+            &format!("large{number}.lua"),
+            large.as_bytes(),
+        )?;
+    }
+    for number in 0..arguments.puts {
+        std::thread::sleep(Duration::from_millis(arguments.pause));
+        let source = format!("function number() return {number} end\n");
+        let begun = Instant::now();
+        put_module(&mut connection, "m.lua", source.as_bytes())?;
+        record(&mut times, begun)?;
+    }
+    print(
+        &times,
+        "registration beside 40 modules of 660 KB".to_owned(),
+    );
     Ok(())
 }
 
