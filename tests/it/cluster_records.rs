@@ -34,7 +34,7 @@ fn key(number: usize) -> RecordKey {
 }
 
 /// Sends until it is not refused: nodes that are slow to hear of each other refuse for a while, and then nothing was done.
-fn answered(connection: &mut Connection, frame: &[u8]) -> Reply {
+fn answered(connection: &mut Connection, frame: &BytesMut) -> Reply {
     let started = Instant::now();
     loop {
         let reply = connection.message(frame).unwrap();

@@ -59,11 +59,9 @@ impl Bench {
         let frame = record
             .apply(b"bench", function.as_bytes(), arguments, options)
             .unwrap();
-        let reply = self
-            .connection
+        self.connection
             .message(&frame)
-            .unwrap_or_else(|error| panic!("{error}; log:\n{}", self.server.log()));
-        reply
+            .unwrap_or_else(|error| panic!("{error}; log:\n{}", self.server.log()))
     }
 
     /// Registers a function body and calls it on a record with the bin `a`.

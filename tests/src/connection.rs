@@ -119,6 +119,11 @@ impl Connection {
     /// Sends a whole frame with a record message, returns the single reply.
     pub fn message(&mut self, frame: &BytesMut) -> Result<Reply> {
         self.send(frame)?;
+        self.reply()
+    }
+
+    /// Receives the single reply to a record message that was sent.
+    pub fn reply(&mut self) -> Result<Reply> {
         let (kind, body) = self.receive()?;
         if kind != MessageType::Message {
             return Err(Error::Unexpected(format!(

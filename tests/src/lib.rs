@@ -5,6 +5,7 @@
 pub mod asd;
 pub mod cluster;
 pub mod connection;
+pub mod directory;
 pub mod error;
 pub mod link;
 pub mod load;

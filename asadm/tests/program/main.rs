@@ -110,7 +110,7 @@ fn repeated_commands_are_repeated() {
 fn nodes_that_fail_are_named() {
     for (mood, limit, reason) in [
         (Mood::Down, "60", "connection refused"),
-        (Mood::Silent, "2.5", "timeout after 2500ms"),
+        (Mood::Silent, "3", "timeout after 3s"),
         (Mood::Closes, "60", "connection closed"),
     ] {
         let cluster = Cluster::start([Mood::Well, mood, Mood::Well]);

@@ -14,6 +14,7 @@
 mod build;
 mod locks;
 mod namespace;
+mod repack;
 mod scan;
 mod set;
 mod sweep;

@@ -9,6 +9,7 @@ use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
+use super::repack::Repacking;
 use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
 use crate::index::Indexes;
@@ -89,6 +90,7 @@ pub struct Namespace {
     set_lut_ms: AtomicU64,
     /// The token given last.
     tokens: AtomicU64,
+    pub(super) repacking: Repacking,
 }
 
 /// A change of what is stored.
@@ -145,6 +147,7 @@ impl Namespace {
             truncate_lut_ms: AtomicU64::new(0),
             set_lut_ms: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            repacking: Repacking::default(),
         }
     }
 
@@ -202,6 +205,7 @@ impl Namespace {
     /// # Errors
     /// Not all of it could be written.
     pub async fn close(&self) -> Result<(), StorageError> {
+        self.repacking.end();
         self.engine.close().await
     }
 

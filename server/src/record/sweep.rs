@@ -75,7 +75,7 @@ impl Namespace {
             self.sweep_partition(partition, self.now_ms(), &mut swept)
                 .await?;
         }
-        self.engine().tidy();
+        self.repacking.removed(swept.truncated + swept.expired);
         Ok(swept)
     }
 
@@ -156,6 +156,7 @@ impl Namespace {
                 tokio::task::yield_now().await;
             }
         }
+        self.repacking.removed(swept.truncated + swept.expired);
         Ok(swept)
     }
 }
@@ -173,11 +174,12 @@ async fn others_first() {
     .await;
 }
 
-/// Sweeps the namespace every `nsup-period` seconds, for ever; the task is aborted when the server stops.
+/// Sweeps the namespace every `nsup-period` seconds, and gives back what sweeps and truncations left, for ever; the task is aborted when the server stops.
 pub async fn run_nsup(namespace: Arc<Namespace>) {
     let mut last = Instant::now();
     loop {
         tokio::time::sleep(TICK).await;
+        namespace.repack_if_due().await;
         let period = Duration::from_secs(namespace.settings.nsup_period().into());
         if period.is_zero() || last.elapsed() < period {
             continue;

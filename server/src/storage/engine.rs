@@ -147,6 +147,10 @@ pub trait StorageEngine: Send + Sync + Debug {
         None
     }
 
-    /// Looks for memory that is kept by records that went, and moves others together to give it back.
-    fn tidy(&self) {}
+    /// Moves some of what a partition keeps in memory into new memory, beginning where the call before ended, so that what
+    /// is between records that stayed can be given back. What is stored does not change. Where to go on, or none at the
+    /// end; never waits for a disk.
+    fn repack(&self, _partition: u16, _from: usize) -> Option<usize> {
+        None
+    }
 }

@@ -82,6 +82,11 @@ impl StorageEngine for MemoryEngine {
         self.with(partition, |records| records.len()).unwrap_or(0)
     }
 
+    fn repack(&self, partition: u16, from: usize) -> Option<usize> {
+        self.with(partition, |records| records.repack(from))
+            .flatten()
+    }
+
     fn keeps(&self) -> Keeps {
         Keeps {
             in_memory: true,

@@ -12,11 +12,18 @@ const STEP: usize = 8;
 pub(super) trait Entry {
     /// The record, or its outline.
     fn record(&self) -> &StoredRecord;
+
+    /// The same with its record in memory of its own.
+    fn moved(&self) -> Self;
 }
 
 impl Entry for StoredRecord {
     fn record(&self) -> &StoredRecord {
         self
+    }
+
+    fn moved(&self) -> Self {
+        Self::moved(self)
     }
 }
 
@@ -86,6 +93,18 @@ impl<E: Entry> Leaf<E> {
         }
         self.heads.insert(place, head);
         self.entries.insert(place, entry);
+    }
+
+    /// The same in new memory, with the room that such a leaf has.
+    fn moved(&self) -> Self {
+        let room = self.entries.len().next_multiple_of(STEP);
+        let mut moved = Self {
+            heads: Vec::with_capacity(room),
+            entries: Vec::with_capacity(room),
+        };
+        moved.heads.extend_from_slice(&self.heads);
+        moved.entries.extend(self.entries.iter().map(E::moved));
+        moved
     }
 
     fn fit(&mut self) {
@@ -203,6 +222,14 @@ impl<E: Entry> DigestTable<E> {
         true
     }
 
+    /// Moves the leaf of this number, and its records, into new memory; the next number, or none at the end.
+    pub(super) fn repack(&mut self, number: usize) -> Option<usize> {
+        let leaf = self.leaves.get_mut(number)?;
+        *leaf = leaf.moved();
+        let next = number + 1;
+        (next < self.leaves.len()).then_some(next)
+    }
+
     /// The entries from the first after a digest on.
     pub(super) fn after(&self, after: Option<&Digest>) -> impl Iterator<Item = &E> {
         let (at, place) = match after {
@@ -311,6 +338,30 @@ mod tests {
                 "nothing is left behind"
             );
         }
+    }
+
+    #[test]
+    fn repacking_moves_every_record_and_changes_none() {
+        let mut table = DigestTable::default();
+        for number in 0..1_000 {
+            table.insert(record(digest(number, false), number));
+        }
+        for number in (0..1_000).filter(|number| number % 3 != 0) {
+            table.remove(&digest(number, false));
+        }
+        let before: Vec<StoredRecord> = table.after(None).cloned().collect();
+        let mut from = Some(0);
+        while let Some(number) = from {
+            from = table.repack(number);
+        }
+        let after: Vec<StoredRecord> = table.after(None).cloned().collect();
+        assert_eq!(before.len(), after.len());
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!(before.as_bytes(), after.as_bytes());
+            assert!(!before.is(after));
+        }
+        assert!(table.bytes() <= 20 * table.len());
+        assert_eq!(DigestTable::<StoredRecord>::default().repack(0), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use clap::Parser;
 use hdrhistogram::Histogram;
 use tests::asd::RunningAsd;
 use tests::cluster::ClusterPlan;
+use tests::directory::Directory;
 use tests::error::{Error, Result};
 use tests::process::wait_until;
 use tests::records::{CallOptions, RecordKey, module_names, put_module};
@@ -78,29 +79,10 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn plan(arguments: &Arguments, size: u8) -> Result<(Directory, ClusterPlan)> {
-    let directory = Directory::new()?;
-    let plan = ClusterPlan::new(&arguments.asd, &directory.0, size).heartbeat(INTERVAL_MS, TIMEOUT);
+    let directory = Directory::new("cluster-figures")?;
+    let plan =
+        ClusterPlan::new(&arguments.asd, directory.path(), size).heartbeat(INTERVAL_MS, TIMEOUT);
     Ok((directory, plan))
-}
-
-/// A directory that goes with the figure.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Result<Self> {
-        let name = format!("asd-cluster-figures-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        // What an earlier figure left.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).map_err(Error::io("make a directory"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn wait_for_size(nodes: &[RunningAsd]) -> Result<()> {
@@ -195,7 +177,7 @@ fn puts(arguments: &Arguments, size: u8) -> Result<()> {
         .first()
         .ok_or_else(|| Error::Unexpected("no node".to_owned()))?;
     let mut connection = first.connect()?;
-    let disks = Disks::new(&directory.0, size)?;
+    let disks = Disks::new(directory.path(), size)?;
     let (mut times, mut bare) = (histogram()?, histogram()?);
     let pause = Duration::from_millis(arguments.pause);
     for number in 0..arguments.puts {

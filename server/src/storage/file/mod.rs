@@ -82,6 +82,13 @@ impl Entry for FileEntry {
     fn record(&self) -> &StoredRecord {
         &self.record
     }
+
+    fn moved(&self) -> Self {
+        Self {
+            record: self.record.moved(),
+            place: self.place,
+        }
+    }
 }
 
 type Partition = DigestTable<FileEntry>;
@@ -460,6 +467,11 @@ impl StorageEngine for FileEngine {
                 .await
                 .map_err(|error| StorageError::Failed(error.to_string()))?
         })
+    }
+
+    fn repack(&self, partition: u16, from: usize) -> Option<usize> {
+        let records = self.shared.partitions.get(usize::from(partition))?;
+        records.lock().repack(from)
     }
 
     fn keeps(&self) -> Keeps {
