@@ -25,9 +25,6 @@ const PARTITIONS: u16 = 4_096;
 /// Time after which something that is to come about counts as never coming.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Looks at what is to come about for each second for which the recording waited.
-const LOOKS_A_SECOND: u64 = 50;
-
 /// Most time between two looks at what is to come about.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -553,15 +550,15 @@ fn define(target: &Target, scenario: &Value) -> Result<String> {
     }
     for (number, step) in scenario["steps"].as_array().unwrap().iter().enumerate() {
         let (send, expected) = (body(step, "send"), body(step, "expect"));
-        let mut got = runner.connection.info_body(&send)?;
-        // What the server does in the background is awaited by looks, not by time: both are slow on a busy machine.
-        for _ in 0..LOOKS_A_SECOND * step["retry_s"].as_u64().unwrap_or(0) {
-            if fits(step, &expected, &got) {
-                break;
+        let patience = Duration::from_secs(step["retry_s"].as_u64().unwrap_or(0));
+        let begun = Instant::now();
+        let got = loop {
+            let got = runner.connection.info_body(&send)?;
+            if fits(step, &expected, &got) || begun.elapsed() >= patience {
+                break got;
             }
             std::thread::sleep(LOOK_AGAIN);
-            got = runner.connection.info_body(&send)?;
-        }
+        };
         if !fits(step, &expected, &got) {
             let shown = |bytes: &[u8]| short(&bytes.escape_ascii().to_string());
             return Ok(format!(
