@@ -75,7 +75,7 @@ const TABLE: &[Row] = &[
     (Section::Namespace, &["enable-benchmarks-", "enable-hist-proxy", "obj-size-hist-max"], BENCHMARKS),
     (Section::Namespace, &["force-long-queries", "inline-short-queries"], "queries of both kinds run the same way"),
     (Section::Namespace, &["ignore-migrate-fill-delay", "migrate-"], MIGRATION),
-    (Section::Namespace, &["index-stage-size", "sindex-stage-size", "indexes-memory-budget", "partition-tree-sprigs", "partition-tree-locks"], INDEX_MEMORY),
+    (Section::Namespace, &["index-stage-size", "sindex-stage-size", "partition-tree-sprigs", "partition-tree-locks"], INDEX_MEMORY),
     (Section::Namespace, &["nsup-threads", "truncate-threads", "single-scan-threads", "background-scan-max-rps"], THREADS),
     (Section::Namespace, &["stop-writes-sys-memory-pct", "stop-writes-pct"], "`stop-writes-used-pct` of the storage engine is what stops writes"),
     (Section::Namespace, &["tomb-raider-", "xdr-tomb-raider-", "xdr-bin-tombstone-ttl"], TOMBSTONES),

@@ -258,6 +258,8 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     default_ttl: number32 -> u32 = "default-ttl";
     /// Records without a set are refused.
     disallow_null_setname: flag -> bool = "disallow-null-setname";
+    /// Bytes that all indexes may take before writes are refused; 0 = no limit.
+    indexes_memory_budget: number -> u64 = "indexes-memory-budget";
     /// Largest stored size of a record, bytes.
     max_record_size: number -> u64 = "max-record-size";
     /// Seconds between two removals of expired records; 0 = never.

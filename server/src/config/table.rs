@@ -229,7 +229,7 @@ pub(crate) const NAMESPACE: &[Setting] = &[
     row("force-long-queries", FLAG, "false", DYNAMIC, REPORTED),
     row("ignore-migrate-fill-delay", FLAG, "false", DYNAMIC, REPORTED),
     row("index-stage-size", BYTES, "1073741824", STATIC, REPORTED),
-    row("indexes-memory-budget", BYTES, "0", DYNAMIC, REPORTED),
+    row("indexes-memory-budget", BYTES, "0", DYNAMIC, works("writes are refused while all indexes of the namespace take more bytes than this; 0 no limit")),
     row("inline-short-queries", FLAG, "false", DYNAMIC, REPORTED),
     row("max-record-size", SettingKind::Bytes { min: 64, max: 8388608 }, "1048576", DYNAMIC, works("largest stored size of a record, bytes")),
     row("migrate-order", NUMBER, "5", DYNAMIC, REPORTED),

@@ -18,6 +18,9 @@ pub type Position = (u64, Digest);
 /// Most entries that the estimate of entries per value looks at.
 const SAMPLE: usize = 1 << 20;
 
+/// Most bytes that an entry takes, with its share of the room for others.
+const MAX_ENTRY_BYTES: u64 = 32;
+
 /// An index. Records and entries are kept together by who calls [`super::Indexes::update`].
 #[derive(Debug)]
 pub struct Index {
@@ -77,6 +80,13 @@ impl Index {
     pub fn averages(&self) -> (u64, u64) {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         (load(&self.per_value), load(&self.per_record))
+    }
+
+    /// Bytes that the entries take at most, without a look at them.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let own = self.partitions.len() * size_of::<Mutex<Entries>>();
+        self.entries() * MAX_ENTRY_BYTES + own as u64
     }
 
     /// Bytes that the entries take.

@@ -223,6 +223,20 @@ impl Indexes {
             .collect()
     }
 
+    /// Bytes that all entries take at most, without a look at them.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let live = self.live.load();
+        live.iter().map(|index| index.memory()).sum()
+    }
+
+    /// The sets that have a set index.
+    #[must_use]
+    pub fn indexed_sets(&self) -> Vec<Box<str>> {
+        let table = self.table.lock();
+        table.sets.iter().map(|index| index.set.clone()).collect()
+    }
+
     /// Number of indexes of values that are of this set only.
     #[must_use]
     pub fn of_set(&self, set: &str) -> usize {

@@ -5,16 +5,13 @@ use protocol::info::InfoError;
 
 use super::Call;
 use super::fields::{Fields, percent, text};
-use super::sindex::{index_bytes, set_index_bytes};
+use super::sindex::index_bytes;
 use std::sync::atomic::Ordering;
 
 use crate::cluster::ClusterView;
-use crate::record::Namespace;
+use crate::record::{INDEX_ENTRY_BYTES, Namespace};
 use crate::storage::engine::PARTITIONS;
 use data::record::{Set, seconds};
-
-/// What the reference counts for the index entry of a record, bytes.
-const INDEX_ENTRY_BYTES: u64 = 64;
 
 pub(super) fn namespaces(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let mut fields = Fields::new(out, ';');
@@ -208,7 +205,7 @@ fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
         ],
     );
     fields.put("index_used_bytes", objects * INDEX_ENTRY_BYTES);
-    fields.put("set_index_used_bytes", set_index_bytes(namespace));
+    fields.put("set_index_used_bytes", namespace.set_index_memory());
     fields.put("sindex_used_bytes", index_bytes(namespace));
     fields.put("data_total_bytes", total);
     fields.put("data_used_bytes", used);
@@ -308,5 +305,14 @@ fn one_set(namespace: &Namespace, set: &Set, fields: &mut Fields<'_>) {
         .set_settings(set.name())
         .unwrap_or_default()
         .report(&mut settings);
+    // A set index makes it so, however it was made.
+    if namespace
+        .indexes
+        .indexed_sets()
+        .iter()
+        .any(|set_name| **set_name == *set.name())
+    {
+        settings = settings.replace("enable-index=false", "enable-index=true");
+    }
     fields.all(&settings.replace(';', ":"));
 }

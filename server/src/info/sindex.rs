@@ -30,9 +30,6 @@ const MAX_INDEX_TYPE: usize = 9;
 const MAX_TYPE: usize = 11;
 const MAX_INDEX_DATA: usize = 27;
 
-/// Bytes that an entry of a set index counts for.
-const SET_ENTRY_BYTES: u64 = 16;
-
 /// A value that may be missing, but not empty or too long.
 fn optional<'p>(params: &Params<'p>, key: &str, max: usize) -> Result<Option<&'p str>, InfoError> {
     match params.get(key) {
@@ -400,24 +397,11 @@ fn stat_of(namespace: &Namespace, name: &str, out: &mut BytesMut) -> Result<(), 
                     .map_or(0, |set| set.usage().objects())
             };
             fields.put("entries", objects(&index.set));
-            fields.put("used_bytes", set_index_bytes(namespace));
+            fields.put("used_bytes", namespace.set_index_memory());
             fields.put("load_pct", 100);
         }
     }
     Ok(())
-}
-
-/// What all set indexes of a namespace count for, bytes.
-pub(super) fn set_index_bytes(namespace: &Namespace) -> u64 {
-    let of_set = |slot| match slot {
-        Slot::Set(SetIndex { set, .. }) => namespace
-            .sets()
-            .get(&set)
-            .map_or(0, |set| set.usage().objects()),
-        Slot::Values(_) => 0,
-    };
-    let objects: u64 = namespace.indexes.all().into_iter().map(of_set).sum();
-    objects * SET_ENTRY_BYTES
 }
 
 /// What all other indexes of a namespace take, bytes.

@@ -90,7 +90,9 @@ impl Pages<'_> {
                     at_end = false;
                     // It may have changed, or gone, since the index was looked at.
                     let record = namespace.stored(&found.digest).await?;
-                    if let Some(record) = record.filter(|record| lookup.holds(record)) {
+                    let fits = record.as_ref().is_some_and(|record| lookup.holds(record));
+                    lookup.count(&namespace.stats, fits);
+                    if let Some(record) = record.filter(|_| fits) {
                         records.push(record);
                         values.push(found.value);
                     }
@@ -283,6 +285,9 @@ impl<'a> Query<'a> {
             .is_some_and(|set| namespace.sets().get(set).is_none());
         if unknown_set {
             return Ok(ResultCode::OK);
+        }
+        if let Some(lookup) = &self.lookup {
+            lookup.count_query(&namespace.stats);
         }
         let mut sent = 0;
         let deadline = self.deadline.unwrap_or(begun + MIGRATION_LIMIT);

@@ -11,6 +11,7 @@ use protocol::result_code::ResultCode;
 
 use crate::index::{Index, IndexContext, IndexType, Position, Predicate, Slot, Source, ValueType};
 use crate::record::Namespace;
+use crate::stats::NamespaceStats;
 use crate::transaction::request::Request;
 
 /// Longest name of an index.
@@ -201,6 +202,24 @@ impl Lookup {
             .filter(|place| after.is_none_or(|after| *place > after))
             .map(found)
             .collect()
+    }
+
+    /// Counts a query that asks for places or regions, and the cells in which it looks.
+    pub(crate) fn count_query(&self, stats: &NamespaceStats) {
+        if self.index.definition.value_type == ValueType::Geo2dSphere {
+            stats.geo_region_query_reqs.inc();
+            stats.geo_region_query_cells.add(self.ranges.len() as u64);
+        }
+    }
+
+    /// Counts an entry that such a query found, and whether its record fits.
+    pub(crate) fn count(&self, stats: &NamespaceStats, fits: bool) {
+        if self.index.definition.value_type == ValueType::Geo2dSphere {
+            stats.geo_region_query_points.inc();
+            if !fits {
+                stats.geo_region_query_falsepos.inc();
+            }
+        }
     }
 
     /// Whether a record has a value that fits.

@@ -25,7 +25,7 @@ mod version;
 pub use crate::config::NamespaceSettings;
 pub use build::IndexBuilder;
 pub use locks::{LockError, RecordLock, RecordLocks, ShortLock};
-pub use namespace::{Namespace, StoreError};
+pub use namespace::{INDEX_ENTRY_BYTES, Namespace, StoreError};
 pub use scan::{PAGE, Scan};
 pub use set::SetTable;
 pub use sweep::{Swept, TruncateError, run_nsup};

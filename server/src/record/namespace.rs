@@ -100,6 +100,10 @@ enum Step<'a> {
     Remove(&'a Digest, Removal),
 }
 
+/// Bytes that an entry of the primary index counts for, as in the reference, and one of a set index.
+pub const INDEX_ENTRY_BYTES: u64 = 64;
+const SET_INDEX_ENTRY_BYTES: u64 = 16;
+
 /// Room for making versions that a thread keeps, in bytes.
 const SCRATCH_KEPT: usize = 64 << 10;
 
@@ -310,10 +314,35 @@ impl Namespace {
         }
     }
 
-    /// Whether writes are refused for want of room: more is used than `stop-writes-used-pct` of what there is, or less is
+    /// Bytes that the indexes take, primary, set and secondary ones: what statistics show of the first two, and at most
+    /// what the others do.
+    #[must_use]
+    pub fn index_memory(&self) -> u64 {
+        let entries = self.usage.objects() * INDEX_ENTRY_BYTES + self.set_index_memory();
+        entries + self.indexes.memory()
+    }
+
+    /// What all set indexes count for, bytes.
+    #[must_use]
+    pub fn set_index_memory(&self) -> u64 {
+        let sets = self.indexes.indexed_sets().into_iter();
+        let objects = sets.filter_map(|set| Some(self.sets.get(&set)?.usage().objects()));
+        objects.sum::<u64>() * SET_INDEX_ENTRY_BYTES
+    }
+
+    /// Whether writes are refused because the indexes take more than they may.
+    fn indexes_are_full(&self) -> bool {
+        let budget = self.settings.indexes_memory_budget();
+        budget != 0 && self.index_memory() > budget
+    }
+
+    /// Whether writes are refused for want of room: the indexes are above `indexes-memory-budget`, more is used than `stop-writes-used-pct` of what there is, or less is
     /// free of a file than `stop-writes-avail-pct`.
     #[must_use]
     pub fn stops_writes(&self) -> bool {
+        if self.indexes_are_full() {
+            return true;
+        }
         match self.space() {
             None => self.settings.stops_writes(self.usage.bytes()),
             Some(space) => {
@@ -361,7 +390,10 @@ impl Namespace {
         }
         let (name, used) = (self.name(), self.usage.bytes());
         let percent = self.settings.stop_writes_used_pct();
-        if stops {
+        if self.indexes_are_full() {
+            let (indexes, budget) = (self.index_memory(), self.settings.indexes_memory_budget());
+            tracing::warn!(target: "namespace", "{{{name}}} stop-writes begin: indexes take {indexes} bytes, indexes-memory-budget is {budget}: writes are refused with 8");
+        } else if stops {
             tracing::warn!(target: "namespace", "{{{name}}} stop-writes begin: {used} bytes are used, stop-writes-used-pct is {percent}: writes are refused with 8");
         } else {
             tracing::warn!(target: "namespace", "{{{name}}} stop-writes end: {used} bytes are used");

@@ -400,3 +400,51 @@ async fn no_record_is_missed_or_doubled_whatever_happens_at_the_same_time() {
         history(seed).await;
     }
 }
+
+#[tokio::test]
+async fn queries_for_places_count_what_they_look_at() {
+    let bench = Bench::new();
+    let place = |east: f64| {
+        let text = format!(r#"{{"type":"Point","coordinates":[{east},52.5]}}"#);
+        Particle::geojson(text.as_bytes())
+    };
+    for (record, east) in [(1, 13.40), (2, 13.41), (3, 14.5)] {
+        let put = Ask::put("p", place(east)).record(record);
+        assert_eq!(bench.code(&put).await, 0);
+    }
+    let places = Indexed::Values(Definition {
+        set: Some("demo".into()),
+        source: Source::Bin {
+            name: BinName::new(b"p").unwrap(),
+            context: None,
+        },
+        index_type: IndexType::Default,
+        value_type: ValueType::Geo2dSphere,
+    });
+    let index = bench.test().indexes.put("places", places).unwrap();
+    let builder = IndexBuilder::new(&bench.namespaces);
+    builder.build("test", index, false);
+    while builder.is_building() {
+        tokio::task::yield_now().await;
+    }
+    let circle = br#"{"type":"AeroCircle","coordinates":[[13.4,52.5],300]}"#;
+    let mut range = b"\x01\x01p\x17".to_vec();
+    for _ in 0..2 {
+        range.extend_from_slice(&u32::try_from(circle.len()).unwrap().to_be_bytes());
+        range.extend_from_slice(circle);
+    }
+    let ask = Ask::new(Info1::READ, Info2::empty())
+        .info3(Info3::PARTITION_DONE)
+        .field(FieldType::INDEX_RANGE, &range);
+    let partitions: BTreeSet<u16> = (1..4).map(|record| digest(record).partition_id()).collect();
+    let (rows, code) = run(&bench, &body(&ask, partitions)).await;
+    assert_eq!((digests(&rows), code), (vec![digest(1)], 0));
+    let stats = &bench.test().stats;
+    assert_eq!(stats.geo_region_query_reqs.get(), 1);
+    assert!(stats.geo_region_query_cells.get() >= 1);
+    let (points, outside) = (
+        stats.geo_region_query_points.get(),
+        stats.geo_region_query_falsepos.get(),
+    );
+    assert_eq!(points, 1 + outside, "one was inside");
+}

@@ -434,3 +434,28 @@ async fn a_full_namespace_takes_no_more() {
     );
     assert_eq!(bench.code(&Ask::put("a", int(1)).record(9)).await, 0);
 }
+
+#[tokio::test]
+async fn indexes_above_their_budget_stop_writes() {
+    let bench = Bench::new();
+    let budget = |bytes: u64| {
+        let set = bench
+            .test()
+            .settings
+            .set("indexes-memory-budget", &bytes.to_string());
+        set.unwrap();
+    };
+    for record in 0..3 {
+        assert_eq!(bench.code(&Ask::put("a", int(1)).record(record)).await, 0);
+    }
+    let used = bench.test().index_memory();
+    assert_eq!(used, 3 * 64);
+    budget(used);
+    assert_eq!(bench.code(&Ask::put("a", int(2)).record(1)).await, 0);
+    budget(used - 1);
+    assert_eq!(bench.code(&Ask::put("a", int(3)).record(1)).await, 8);
+    assert_eq!(bench.code(&Ask::delete().record(1)).await, 0);
+    assert_eq!(bench.code(&Ask::put("a", int(3)).record(2)).await, 0);
+    budget(0);
+    assert_eq!(bench.code(&Ask::put("a", int(4)).record(4)).await, 0);
+}
