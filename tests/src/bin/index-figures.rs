@@ -216,7 +216,7 @@ fn rows(reply: &[u8]) -> Outcome<u32> {
     let mut rest = reply;
     while let Some(frame) = protocol::codec::first_frame(rest)? {
         for message in Message::parse_all(frame.body) {
-            rows += u32::from(message?.ops.len() > 0);
+            rows += u32::from(!message?.ops.is_empty());
         }
         rest = rest.get(frame.len()..).unwrap_or_default();
     }
