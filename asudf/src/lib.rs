@@ -11,13 +11,17 @@
 mod check;
 mod cluster;
 mod convert;
+mod coverage;
 mod engine;
 mod new;
 mod place;
+mod profile;
 pub mod program;
 pub mod project;
 mod random;
+mod run;
 mod ship;
 mod show;
 pub mod status;
 mod testing;
+mod watch;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use protocol::key::Digest;
 use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
+use protocol::value::Value;
 use runtime::call::Cause;
 
 /// Seconds from the Unix epoch to 2010-01-01 UTC, from which records count.
@@ -52,6 +53,17 @@ pub(crate) struct Seen {
     pub(crate) generation: u16,
     /// Seconds that are left; none when it lives for ever.
     pub(crate) ttl: Option<u32>,
+}
+
+impl Seen {
+    /// The bins as one value.
+    pub(crate) fn bins_as_map(&self) -> Value {
+        Value::map(self.bins.iter().map(|(name, value)| {
+            // What was stored can be read.
+            let value = Value::from_particle(value.as_ref()).unwrap_or(Value::Nil);
+            (Value::String(name.clone()), value)
+        }))
+    }
 }
 
 /// A function and what it is called with.

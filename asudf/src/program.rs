@@ -10,7 +10,7 @@ use crate::convert;
 
 use crate::status::{FAILED, Failure, STATUSES, Status};
 use crate::testing;
-use crate::{check, new, ship};
+use crate::{check, new, run, ship, watch};
 
 /// Write, check, test and ship Aerospike UDFs without a server.
 #[derive(Debug, Parser)]
@@ -47,6 +47,10 @@ enum Command {
     Export(ship::ExportOptions),
     /// Register all modules of such a file
     Import(ship::ImportOptions),
+    /// Make one call, here or on a cluster
+    Run(run::Options),
+    /// On save: check, test what depends on the file, put it to a development server
+    Watch(watch::Options),
     /// Turn recorded calls of a real server into test files
     Convert(convert::Options),
 }
@@ -62,6 +66,8 @@ fn command(command: &Command) -> Result<Status, Failure> {
         Command::Rollback(options) => ship::rollback(options),
         Command::Export(options) => ship::export(options),
         Command::Import(options) => ship::import(options),
+        Command::Run(options) => run::run(options),
+        Command::Watch(options) => watch::run(options),
         Command::Convert(options) => convert::run(options),
     }
 }

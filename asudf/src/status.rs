@@ -65,6 +65,8 @@ pub const STATUSES: &[(&str, u8, &str)] = &[
         1,
         "Something was found of the level of --fail-on, or of a worse one.",
     ),
+    ("run", 0, "The function returned."),
+    ("run", 1, "The function failed, or what it did was refused."),
     ("convert", 0, "The tests are there."),
     ("test", 0, "All tests passed, or were skipped."),
     (

@@ -56,6 +56,66 @@ pub trait Host: Send + Sync + Debug {
     fn lane(&self) -> &'static dyn Lane;
 }
 
+/// A function of a module that is running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackSeen {
+    /// Its file.
+    pub file: String,
+    /// The name that it was called by, where Lua knows one.
+    pub name: Option<String>,
+    /// Line where it begins; 0 is the module's body.
+    pub defined: u32,
+    /// Line that it is at.
+    pub line: u32,
+}
+
+/// A local variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalSeen {
+    /// Its name.
+    pub name: String,
+    /// Type of its value, as Lua has it.
+    pub kind: String,
+    /// Its value; none for one that is not stored in records.
+    pub value: Option<Particle>,
+}
+
+/// A line that is about to run.
+#[derive(Clone, Copy, Debug)]
+pub struct LineSeen<'a> {
+    /// The file.
+    pub file: &'a str,
+    /// The line, from 1.
+    pub line: u32,
+    /// Functions that are running, outermost first; empty if the observer wants none.
+    pub stack: &'a [StackSeen],
+    /// Locals of the innermost function; empty if the observer wants none.
+    pub locals: &'a [LocalSeen],
+    /// Bytes that the state holds.
+    pub held: usize,
+}
+
+/// What an observer is told besides lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The functions that are running.
+    pub stack: bool,
+    /// The locals of the innermost one.
+    pub locals: bool,
+}
+
+/// Sees what scripts of a program do; scripts of a server have none.
+pub trait Observer: Send + Sync + Debug {
+    /// What it wants to know.
+    fn wants(&self) -> Wants;
+
+    /// A line is about to run.
+    fn line(&self, line: &LineSeen<'_>);
+
+    /// A function of `aerospike` was called on the record, and what it answered.
+    fn operation(&self, name: &str, status: i64);
+}
+
 /// Answers what scripts of a program ask it, through a global function that servers do not have.
 pub trait Oracle: Send + Sync + Debug {
     /// The answer to the arguments of one call.

@@ -20,15 +20,19 @@ use protocol::message::{FieldType, Info1, Info2, MessageHeader, MessageWriter, O
 use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 use runtime::call::Cause;
+use tools::config::{CLUSTER, Config, Sources};
 use tools::connection::Connection;
+use tools::options::{ConnectionOptions, TlsOptions};
 use tools::records::{self, Records, Repeat};
+use tools::terminal::prompt;
 
-use crate::engine::code::Code;
+use crate::engine::code::{Code, Source};
 use crate::engine::offline::Reducer;
 use crate::place::{
     Address, Called, Did, EPOCH_2010, Function, Jobbed, NewRecord, Place, Policy, Seen, Streamed,
     Terms, Trouble,
 };
+use crate::project::Project;
 use crate::status::Failure;
 
 /// For each question to a node that is about the cluster.
@@ -75,6 +79,27 @@ impl Cluster {
         alternate: bool,
         namespace: &str,
     ) -> Result<Self, Failure> {
+        let cluster = Self::open_any(connection, alternate)?;
+        {
+            let mut way = cluster.way();
+            let picture = way.records.picture();
+            if !picture.has_namespace(namespace) {
+                let known: Vec<&str> = picture.namespaces().collect();
+                return Err(Failure(format!(
+                    "the cluster has no namespace `{namespace}`, but {}: say --namespace",
+                    known.join(", ")
+                )));
+            }
+            way.namespace = namespace.to_owned();
+        }
+        Ok(cluster)
+    }
+
+    /// The same for modules alone.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub(crate) fn open_any(connection: Connection, alternate: bool) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -82,17 +107,10 @@ impl Cluster {
         let records = runtime
             .block_on(Records::connect(connection, alternate, LIMIT))
             .map_err(Failure::of)?;
-        if !records.picture().has_namespace(namespace) {
-            let known: Vec<&str> = records.picture().namespaces().collect();
-            return Err(Failure(format!(
-                "the cluster has no namespace `{namespace}`, but {}: say --namespace",
-                known.join(", ")
-            )));
-        }
         Ok(Self(Arc::new(Mutex::new(Way {
             runtime,
             records,
-            namespace: namespace.to_owned(),
+            namespace: String::new(),
             own_sets: BTreeSet::new(),
             modules: BTreeSet::new(),
             next_job: crate::random::seed_of(
@@ -118,6 +136,14 @@ impl Cluster {
         self.way().register(code)
     }
 
+    /// Registers a module, over what is registered under its name; waits until every node serves it.
+    ///
+    /// # Errors
+    /// The cluster refuses it.
+    pub(crate) fn replace(&self, source: &Source) -> Result<(), Failure> {
+        self.way().replace(source)
+    }
+
     /// Takes away what was registered.
     ///
     /// # Errors
@@ -135,6 +161,31 @@ impl Cluster {
             touched: BTreeMap::new(),
         }
     }
+}
+
+/// The way to a cluster of `asudf.toml`, or to hosts; and whether their alternate addresses are to be used.
+///
+/// # Errors
+/// The options of the cluster cannot be followed.
+pub(crate) fn named(project: &Project, name: &str) -> Result<(Connection, bool), Failure> {
+    let (connection, tls, alternate) = match project.settings.cluster.get(name) {
+        Some(known) => {
+            let (connection, tls) = known.options();
+            (connection, tls, known.services_alternate)
+        }
+        None => {
+            let connection = ConnectionOptions {
+                host: Some(name.to_owned()),
+                ..ConnectionOptions::default()
+            };
+            (connection, TlsOptions::default(), false)
+        }
+    };
+    let config = Config::read(&Sources::default(), &CLUSTER);
+    let connection = Connection::resolve(&connection, &tls, &config, prompt::password);
+    connection
+        .map(|connection| (connection, alternate))
+        .map_err(Failure::of)
 }
 
 /// A place on a cluster.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Way;
-use crate::engine::code::Code;
+use crate::engine::code::{Code, Source};
 use crate::project::TEST_SUFFIX;
 use crate::status::Failure;
 
@@ -88,6 +88,19 @@ impl Way {
             }
             left = refused.into_iter().map(|(source, _)| source).collect();
         }
+    }
+
+    pub(super) fn replace(&self, source: &Source) -> Result<(), Failure> {
+        let (name, content) = (&source.file_name, STANDARD.encode(&source.text));
+        let command = format!(
+            "udf-put:filename={name};content={content};content-len={};udf-type=LUA;",
+            content.len()
+        );
+        let answer = self.ask(0, &command)?;
+        if answer != "ok" {
+            return Err(Failure(format!("registering `{name}`: {answer}")));
+        }
+        self.wait_until_served(name, &content)
     }
 
     fn wait_until_served(&self, name: &str, content: &str) -> Result<(), Failure> {

@@ -11,9 +11,10 @@ use protocol::result_code::ResultCode;
 use runtime::call::commit::admit;
 use runtime::call::{Call, Cause, EXECUTION_ERROR, RecordView, Reply};
 use runtime::context::{Context, Limits, LuaFactory};
-use runtime::host::Host;
+use runtime::host::{Host, Observer};
 use runtime::module::Modules;
 
+use super::Watcher;
 use super::code::Code;
 use super::desk::Desk;
 use super::namespace::Namespace;
@@ -25,12 +26,14 @@ pub(super) struct Bench {
     pub(super) desk: Arc<Desk>,
     pub(super) terms: Terms,
     pub(super) namespace: Namespace,
+    watcher: Option<Arc<dyn Watcher>>,
     pub(super) contexts: BTreeMap<String, Context>,
 }
 
 impl Bench {
-    pub(super) fn new(code: Arc<Code>, terms: Terms) -> Self {
+    pub(super) fn new(code: Arc<Code>, terms: Terms, watcher: Option<Arc<dyn Watcher>>) -> Self {
         Self {
+            watcher,
             code,
             desk: Arc::default(),
             terms,
@@ -64,6 +67,9 @@ impl Bench {
                 return Err((text.into_bytes(), Cause::default()));
             }
         };
+        if let Some(watcher) = &self.watcher {
+            watcher.rest();
+        }
         built.map_err(|failure| {
             let text = format!("{EXECUTION_ERROR}: {}", failure.reason);
             (text.into_bytes(), Cause::default())
@@ -76,10 +82,17 @@ impl Bench {
             ..Limits::default()
         };
         let host: Arc<dyn Host> = Arc::clone(&self.desk) as _;
-        LuaFactory::new("", false, false, limits, host).with_host_clock()
+        let factory = LuaFactory::new("", false, false, limits, host).with_host_clock();
+        match &self.watcher {
+            Some(watcher) => factory.with_observer(Arc::clone(watcher) as Arc<dyn Observer>),
+            None => factory,
+        }
     }
 
     pub(super) fn give_back(&mut self, module: &str, context: Context) {
+        if let Some(watcher) = &self.watcher {
+            watcher.rest();
+        }
         if context.retirement().is_none() {
             self.contexts.insert(module.to_owned(), context);
         }

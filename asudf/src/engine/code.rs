@@ -5,8 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use runtime::context::LuaFactory;
+use runtime::context::{Limits, LuaFactory};
+use runtime::host::Host;
 use runtime::module::{Chunk, Modules, callable};
+
+use super::desk::Desk;
 
 /// A Lua file.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ impl Code {
     ///
     /// # Errors
     /// One cannot be read; the text names it.
-    pub(crate) fn read(folder: &Path, factory: LuaFactory) -> Result<Self, String> {
+    fn read(folder: &Path, factory: LuaFactory) -> Result<Self, String> {
         let failed = |path: &Path, error| format!("{}: {error}", path.display());
         let mut sources = BTreeMap::new();
         for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
@@ -55,7 +58,7 @@ impl Code {
     }
 
     /// These files.
-    pub(crate) fn of(sources: BTreeMap<String, Source>, factory: LuaFactory) -> Self {
+    fn of(sources: BTreeMap<String, Source>, factory: LuaFactory) -> Self {
         Self {
             factory,
             sources,
@@ -91,4 +94,40 @@ impl Modules for Code {
         compiled.insert(name.to_owned(), chunk.clone());
         Some(chunk)
     }
+}
+
+/// The files of a folder; their places are shown by their names alone.
+///
+/// # Errors
+/// One cannot be read; the text names it.
+pub(crate) fn of_folder(folder: &Path) -> Result<Arc<Code>, String> {
+    let host: Arc<dyn Host> = Arc::new(Desk::default());
+    let factory = LuaFactory::new("", false, false, Limits::default(), host);
+    Code::read(folder, factory).map(Arc::new)
+}
+
+/// What a function is called that begins at a line of a source.
+pub(crate) fn name_at(text: &str, line: u32) -> String {
+    let index = usize::try_from(line)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(1);
+    let source = text.lines().nth(index).unwrap_or("");
+    let is_name =
+        |character: char| character.is_alphanumeric() || matches!(character, '_' | '.' | ':');
+    let named = source.find("function").and_then(|at| {
+        let (before, after) = source.split_at_checked(at)?;
+        let after = after.strip_prefix("function")?.trim_start();
+        let name: String = after
+            .chars()
+            .take_while(|character| is_name(*character))
+            .collect();
+        if !name.is_empty() {
+            return Some(name);
+        }
+        // `name = function(…)`
+        let before = before.trim_end().strip_suffix('=')?.trim_end();
+        let name = before.rsplit(|character| !is_name(character)).next()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("(line {line})"))
 }

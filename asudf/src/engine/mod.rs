@@ -15,3 +15,11 @@ pub(crate) mod desk;
 mod namespace;
 pub(crate) mod offline;
 mod stream;
+
+use runtime::host::Observer;
+
+/// Sees what the scripts of modules do.
+pub(crate) trait Watcher: Observer {
+    /// No script runs from here on, until the next line.
+    fn rest(&self);
+}

@@ -6,6 +6,7 @@ use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 use runtime::host::Host;
 
+use super::Watcher;
 use super::bench::Bench;
 use super::code::Code;
 use super::namespace::{Version, ttl_rules};
@@ -22,9 +23,9 @@ pub(crate) struct Offline {
 }
 
 impl Offline {
-    pub(crate) fn new(code: Arc<Code>, terms: Terms) -> Self {
+    pub(crate) fn new(code: Arc<Code>, terms: Terms, watcher: Option<Arc<dyn Watcher>>) -> Self {
         Self {
-            bench: Bench::new(code, terms),
+            bench: Bench::new(code, terms, watcher),
             seed: 0,
         }
     }
@@ -35,7 +36,7 @@ pub(crate) struct Reducer(Bench);
 
 impl Reducer {
     pub(crate) fn new(code: Arc<Code>, terms: Terms) -> Self {
-        Self(Bench::new(code, terms))
+        Self(Bench::new(code, terms, None))
     }
 
     /// Runs it.

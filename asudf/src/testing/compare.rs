@@ -4,12 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use tools::connection::Connection;
-use tools::terminal::prompt;
-
 use super::file::{FileReport, Ran, Running, Verdict};
 use super::suite::Suite;
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::project::Project;
 use crate::random::seed_of;
 use crate::status::Failure;
@@ -47,7 +44,8 @@ pub(super) fn compare(
     running: &Running,
     here: &[FileReport],
 ) -> Result<Compared, Failure> {
-    let cluster = open(project, against)?;
+    let (connection, alternate) = cluster::named(project, against.name)?;
+    let cluster = Cluster::open(connection, alternate, against.namespace)?;
     let mut compared = Compared {
         count: 0,
         differences: Vec::new(),
@@ -137,27 +135,6 @@ fn difference(here: &Ran, there: &Ran) -> Option<String> {
         }
     }
     (!text.is_empty()).then_some(text)
-}
-
-/// The cluster that a name of `asudf.toml`, or a list of hosts, means.
-fn open(project: &Project, against: &Against<'_>) -> Result<Cluster, Failure> {
-    let (mut connection, mut tls, mut alternate) = Default::default();
-    match project.settings.cluster.get(against.name) {
-        Some(known) => {
-            (connection, tls) = known.options();
-            alternate = known.services_alternate;
-        }
-        None => {
-            let connection: &mut tools::options::ConnectionOptions = &mut connection;
-            connection.host = Some(against.name.to_owned());
-        }
-    }
-    let config =
-        tools::config::Config::read(&tools::config::Sources::default(), &tools::config::CLUSTER);
-    let tls: tools::options::TlsOptions = tls;
-    let connection =
-        Connection::resolve(&connection, &tls, &config, prompt::password).map_err(Failure::of)?;
-    Cluster::open(connection, alternate, against.namespace)
 }
 
 /// What is printed of a comparison.

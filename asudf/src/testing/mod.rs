@@ -18,10 +18,14 @@ mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 
+use crate::coverage::Coverage;
+use crate::engine::Watcher;
+use crate::profile::Profile;
 use crate::project::Project;
 use crate::random::seed_of;
 use crate::status::{Failure, Status};
@@ -58,6 +62,12 @@ pub(crate) struct Options {
     /// How results are printed
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     format: Format,
+    /// Write which lines have run, as lcov.info and index.html, into this folder
+    #[arg(long, value_name = "DIR")]
+    cover: Option<PathBuf>,
+    /// Write which lines took time and memory, as folded stacks and flame graphs, into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "cover")]
+    profile: Option<PathBuf>,
     /// Run the same tests on a cluster too, a name of asudf.toml or HOST[:PORT], and compare
     #[arg(long, value_name = "HOST")]
     against: Option<String>,
@@ -82,7 +92,16 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         without: std::collections::BTreeSet::new(),
     };
     let jobs = options.jobs.map_or_else(processors, usize::from);
-    let files = suite.run(&running, jobs);
+    let (coverage, profile) = (
+        Arc::new(Coverage::default()),
+        Arc::new(Profile::new(&suite.folders())),
+    );
+    let watcher: Option<Arc<dyn Watcher>> = match (&options.cover, &options.profile) {
+        (Some(_), _) => Some(Arc::clone(&coverage) as Arc<dyn Watcher>),
+        (_, Some(_)) => Some(Arc::clone(&profile) as Arc<dyn Watcher>),
+        _ => None,
+    };
+    let files = suite.run(&running, jobs, watcher.as_ref());
     let count: usize = files.iter().map(|file| file.tests.len()).sum();
     if count == 0 && files.iter().all(|file| file.broken.is_none()) {
         return Err(Failure(match &options.filter {
@@ -109,6 +128,19 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(Failure::of(error)),
         // A reader that has seen enough is no failure.
         _ => {}
+    }
+    let mut told = String::new();
+    if let Some(into) = &options.cover {
+        told += &coverage.write(into, &suite.folders())?;
+    }
+    if let Some(into) = &options.profile {
+        told += &profile.write(into)?;
+    }
+    if !told.is_empty() {
+        // Machines read the results from stdout.
+        io::stderr()
+            .write_all(told.as_bytes())
+            .map_err(Failure::of)?;
     }
     let mut failed = results.failed();
     if let Some(name) = &options.against {

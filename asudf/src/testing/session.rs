@@ -442,7 +442,7 @@ impl Inner {
         Ok(match seen {
             None => "; no record".to_owned(),
             Some(seen) => {
-                let bins = map_of_bins(&seen.bins);
+                let bins = seen.bins_as_map();
                 let life = match seen.ttl {
                     None => "for ever",
                     Some(_) => "with a ttl",
@@ -758,18 +758,12 @@ fn property_of(seen: Option<&Seen>, name: &str) -> Answer {
         "exists" => Ok(Particle::bool(true)),
         "generation" => Ok(Particle::integer(seen.generation.into())),
         "ttl" => Ok(Particle::integer(seen.ttl.map_or(-1, i64::from))),
-        "bins" => map_of_bins(&seen.bins)
+        "bins" => seen
+            .bins_as_map()
             .to_particle()
             .map_err(|error| error.to_string()),
         other => Err(format!("a record has no `{other}`")),
     }
-}
-
-fn map_of_bins(bins: &[(Vec<u8>, Particle)]) -> Value {
-    Value::map(bins.iter().map(|(name, value)| {
-        let value = Value::from_particle(value.as_ref()).unwrap_or(Value::Nil);
-        (Value::String(name.clone()), value)
-    }))
 }
 
 fn map_particle<const N: usize>(entries: [(&str, Value); N]) -> Answer {

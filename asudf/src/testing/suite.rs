@@ -6,13 +6,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use runtime::context::{Limits, LuaFactory};
-use runtime::host::Host;
-
 use super::file::{self, FileReport, Running};
 use crate::cluster::Cluster;
-use crate::engine::code::Code;
-use crate::engine::desk::Desk;
+use crate::engine::Watcher;
+use crate::engine::code::{self, Code};
 use crate::engine::offline::Offline;
 use crate::place::Place;
 use crate::project::{Project, TEST_SUFFIX};
@@ -22,13 +19,6 @@ use crate::status::Failure;
 pub(crate) struct Suite {
     /// Files with the modules of their folder.
     files: Vec<(PathBuf, Arc<Code>)>,
-}
-
-/// Modules of a folder.
-pub(crate) fn code_of(folder: &Path) -> Result<Arc<Code>, Failure> {
-    let host: Arc<dyn Host> = Arc::new(Desk::default());
-    let factory = LuaFactory::new("", false, false, Limits::default(), host);
-    Code::read(folder, factory).map(Arc::new).map_err(Failure)
 }
 
 impl Suite {
@@ -64,12 +54,24 @@ impl Suite {
             };
             let code = match &last {
                 Some((known, code)) if *known == folder => Arc::clone(code),
-                _ => code_of(&folder)?,
+                _ => code::of_folder(&folder).map_err(Failure)?,
             };
             last = Some((folder, Arc::clone(&code)));
             files.push((path, code));
         }
         Ok(Self { files })
+    }
+
+    /// The folders of the tests, each with its files.
+    pub(crate) fn folders(&self) -> Vec<(&Path, &Code)> {
+        let mut folders: Vec<(&Path, &Code)> = Vec::new();
+        for (path, code) in &self.files {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            if folders.last().is_none_or(|(last, _)| *last != folder) {
+                folders.push((folder, code));
+            }
+        }
+        folders
     }
 
     /// Runs all tests on a cluster, one after the other, with the modules of each folder registered there.
@@ -91,7 +93,12 @@ impl Suite {
     }
 
     /// Runs all tests; the reports are in the order of the files.
-    pub(crate) fn run(&self, running: &Running, jobs: usize) -> Vec<FileReport> {
+    pub(crate) fn run(
+        &self,
+        running: &Running,
+        jobs: usize,
+        watcher: Option<&Arc<dyn Watcher>>,
+    ) -> Vec<FileReport> {
         // A file that is alone is shared among the threads, each with every n-th test.
         let parts = jobs.div_ceil(self.files.len().max(1)).max(1);
         let units = self.files.len() * parts;
@@ -105,8 +112,11 @@ impl Suite {
                         let Some((path, code)) = self.files.get(unit / parts) else {
                             return;
                         };
-                        let place: Box<dyn Place> =
-                            Box::new(Offline::new(Arc::clone(code), running.terms));
+                        let place: Box<dyn Place> = Box::new(Offline::new(
+                            Arc::clone(code),
+                            running.terms,
+                            watcher.map(Arc::clone),
+                        ));
                         let report = file::run(path, code, place, running, (unit % parts, parts));
                         match done.lock() {
                             Ok(mut done) => done.push((unit, report)),

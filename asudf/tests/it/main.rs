@@ -7,8 +7,10 @@
     reason = "a test that meets something unexpected fails"
 )]
 
+mod book;
 mod check;
 mod golden;
 mod new;
 mod program;
+mod seen;
 mod verdicts;

@@ -57,6 +57,7 @@ fn change(
         (error, read_only) = (record.error, record.read_only);
         status
     })?;
+    frame.shared().operated(name, status);
     if read_only {
         return Ok(status);
     }
@@ -103,6 +104,7 @@ fn remove(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn exists(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let exists = on_record(frame, |record| Status::from(record.exists()))? != 0;
+    frame.shared().operated("exists", exists.into());
     frame.push_boolean(exists);
     Ok(1)
 }

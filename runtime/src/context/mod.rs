@@ -12,7 +12,7 @@ pub use missing::likely;
 use crate::call::stream::{StreamCall, StreamNil, StreamStep};
 use crate::call::{Call, Cause, Outcome, Reply};
 use crate::context::state::{LuaState, StateOptions};
-use crate::host::{Host, Oracle};
+use crate::host::{Host, Observer, Oracle};
 use crate::machine::common::ScriptMemory;
 use crate::machine::compile::{LoadError, compile};
 use crate::machine::shared::{Abort, BodyTime, shown_path};
@@ -111,6 +111,7 @@ impl LuaFactory {
             traceback,
             stream_nil: StreamNil::default(),
             oracle: None,
+            observer: None,
             host_clock: false,
             host,
             load_memory: limits.load_memory,
@@ -131,6 +132,13 @@ impl LuaFactory {
     #[must_use]
     pub fn with_oracle(mut self, name: &'static str, oracle: Arc<dyn Oracle>) -> Self {
         self.options.oracle = Some((name, oracle));
+        self
+    }
+
+    /// The same for scripts that an observer sees.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.options.observer = Some(observer);
         self
     }
 

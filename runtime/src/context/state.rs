@@ -13,7 +13,7 @@ use crate::call::stream::StreamNil;
 use crate::call::{Call, Cause, Outcome, RecordChange, Reply};
 use crate::context::missing;
 use crate::guard::globals::{self, Ground};
-use crate::host::{Host, Oracle};
+use crate::host::{Host, Observer, Oracle};
 use crate::machine::collate::Running;
 use crate::machine::common::ScriptMemory;
 use crate::machine::compile::{LoadError, late, load_text};
@@ -57,6 +57,8 @@ pub(crate) struct StateOptions {
     pub(crate) stream_nil: StreamNil,
     /// A global function for scripts of a program, and who answers it.
     pub(crate) oracle: Option<(&'static str, Arc<dyn Oracle>)>,
+    /// Who sees what the scripts do.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     /// `os.time` and `os.date` tell the host's time.
     pub(crate) host_clock: bool,
     /// Who runs the scripts.
@@ -96,6 +98,10 @@ impl LuaState {
         ));
         shared.memory.begin(options.load_memory);
         shared.stream_nil.set(options.stream_nil);
+        if let Some(observer) = &options.observer {
+            shared.observer.replace(Some(Arc::clone(observer)));
+            shared.memory.pace.see_lines();
+        }
         let oracle = options.oracle.as_ref();
         shared
             .oracle

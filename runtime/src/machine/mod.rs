@@ -11,6 +11,7 @@ pub(crate) mod frame;
 pub(crate) mod iteration;
 pub(crate) mod memory;
 pub(crate) mod object;
+pub(crate) mod observe;
 pub(crate) mod pace;
 pub(crate) mod place;
 pub(crate) mod protect;

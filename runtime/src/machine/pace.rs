@@ -10,6 +10,7 @@ use std::ffi::c_int;
 
 use mlua::ffi;
 
+use super::observe::line_hook;
 use super::protect::count_hook;
 
 /// VM instructions between two looks at the clock when there are only small values.
@@ -28,6 +29,8 @@ pub(crate) struct Pace {
     running: Cell<*mut ffi::lua_State>,
     largest: Cell<usize>,
     instructions: Cell<c_int>,
+    /// The hook comes at each line, too: somebody sees what the scripts do.
+    sees_lines: Cell<bool>,
 }
 
 impl Default for Pace {
@@ -36,6 +39,7 @@ impl Default for Pace {
             running: Cell::new(std::ptr::null_mut()),
             largest: Cell::new(0),
             instructions: Cell::new(INSTRUCTIONS_PER_CHECK),
+            sees_lines: Cell::new(false),
         }
     }
 }
@@ -58,6 +62,11 @@ impl Pace {
     pub(crate) unsafe fn leave(&self, before: *mut ffi::lua_State) {
         self.running.set(before);
         self.apply();
+    }
+
+    /// From here on the hook comes at each line, too. Called before the state runs.
+    pub(crate) fn see_lines(&self) {
+        self.sees_lines.set(true);
     }
 
     /// Whether the hook comes as rarely as it may.
@@ -121,12 +130,11 @@ impl Pace {
             if ffi::lua_gethookcount(state) == self.instructions.get() {
                 return;
             }
-            ffi::lua_sethook(
-                state,
-                Some(count_hook),
-                ffi::LUA_MASKCOUNT,
-                self.instructions.get(),
-            );
+            let (hook, mask): (unsafe extern "C-unwind" fn(_, _), _) = match self.sees_lines.get() {
+                false => (count_hook, ffi::LUA_MASKCOUNT),
+                true => (line_hook, ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE),
+            };
+            ffi::lua_sethook(state, Some(hook), mask, self.instructions.get());
         }
     }
 }

@@ -11,7 +11,7 @@ use super::object::Classes;
 use super::weak::WeakKeys;
 use crate::call::Cause;
 use crate::call::stream::{StreamNil, StreamSource};
-use crate::host::{Host, Oracle};
+use crate::host::{Host, Observer, Oracle};
 use crate::machine::budget::Budget;
 use crate::machine::record_call::{PendingBins, RecordCall};
 use crate::module::Modules;
@@ -100,6 +100,8 @@ pub(crate) struct Shared {
     pub(crate) modules: Arc<dyn Modules>,
     /// Who runs the script.
     pub(crate) host: Arc<dyn Host>,
+    /// Who sees what the scripts of a program do.
+    pub(crate) observer: RefCell<Option<Arc<dyn Observer>>>,
     /// Who answers the scripts of a program.
     pub(crate) oracle: RefCell<Option<Arc<dyn Oracle>>>,
     /// Directory of the modules, as error texts show it.
@@ -167,6 +169,7 @@ impl Shared {
     ) -> Self {
         Self {
             modules,
+            observer: RefCell::default(),
             oracle: RefCell::default(),
             user_path: user_path.into(),
             loading: RefCell::default(),
@@ -266,6 +269,15 @@ impl Shared {
     pub(crate) fn note(&self, place: Option<String>, text: Option<String>) {
         if let Ok(mut cause) = self.cause.try_borrow_mut() {
             *cause = Cause { place, text };
+        }
+    }
+
+    /// Tells the observer, if there is one, of a call on the record.
+    pub(crate) fn operated(&self, name: &str, status: i64) {
+        if let Ok(observer) = self.observer.try_borrow()
+            && let Some(observer) = &*observer
+        {
+            observer.operation(name, status);
         }
     }
 
