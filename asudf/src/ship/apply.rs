@@ -99,6 +99,10 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<Status
     let project = options.target.project()?;
     let modules = wanted::modules(&project)?;
     wanted::compiled(&modules.modules)?;
+    if modules.modules.is_empty() {
+        let folder = project.modules_folder();
+        report.warning(&format!("there are no modules in {}", folder.display()));
+    }
     let goal = Folder {
         modules,
         project: Some(wanted::project_name(&project)?),

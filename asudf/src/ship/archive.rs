@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tempfile::Builder as TemporaryFile;
+use tools::terminal::safe;
 
 use super::content::{Digest, Module, SOURCE_MAX, wrong_name};
 use super::nodes::{Picture, Served};
@@ -290,6 +291,7 @@ impl Archive {
             ));
         }
         Self::parse(file.take(ARCHIVE_MAX)).map_err(|reason| {
+            let reason = safe::line(&reason);
             format!("{shown} is not an archive that asudf wrote: {reason}; nothing of it was used")
         })
     }

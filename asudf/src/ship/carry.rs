@@ -99,20 +99,55 @@ impl<'n> Carrier<'n> {
             &owner::now(),
             Some(Process::own()),
         );
-        let mut claim = Claim::new(lock, owner::random(), break_lock, nodes.limit)?;
-        let began = Instant::now();
+        let claim = Claim::new(lock, owner::random(), break_lock, nodes.limit)?;
+        let now = Instant::now();
+        let mut carrier = Self {
+            nodes,
+            claim,
+            renewed: now,
+            seen: now,
+            stop,
+        };
+        let held = match carrier.claim(report).await {
+            Ok(()) => carrier.renew().await,
+            Err(halt) => Err(halt),
+        };
+        match held {
+            Ok(()) => Ok(carrier),
+            Err(halt) => {
+                // What failed is told; a lock that stays is found to be left behind.
+                let _ = carrier.withdraw().await;
+                Err(halt)
+            }
+        }
+    }
+
+    /// Removes what is left of the claim, if it is on some node.
+    async fn withdraw(&mut self) -> Result<(), String> {
+        let name = self.claim.name();
+        let claims = self.nodes.claims().await?;
+        let is_own = |claims: &BTreeMap<String, Vec<u8>>| self.claim.is_own(claims.get(name));
+        match claims.iter().any(is_own) {
+            true => self.nodes.remove(name).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Takes the steps of the claim until it is held.
+    async fn claim(&mut self, report: &mut Report) -> Result<(), Halt> {
         let mut told = false;
+        let began = Instant::now();
         let presence = |lock: &Lock| {
             let process = lock.process.as_ref();
             process.map_or(Presence::Elsewhere, Process::presence)
         };
         loop {
-            let claims = nodes.claims().await?;
-            match claim.next(&claims, began.elapsed(), presence) {
+            let claims = self.nodes.claims().await?;
+            match self.claim.next(&claims, began.elapsed(), presence) {
                 Next::Look(pause) => {
                     if !told
                         && pause >= Duration::from_millis(100)
-                        && let Some(who) = claim.waits_for(&claims)
+                        && let Some(who) = self.claim.waits_for(&claims)
                     {
                         report.note(&format!(
                             "Waiting up to {} seconds to see whether {who} is still there",
@@ -120,29 +155,17 @@ impl<'n> Carrier<'n> {
                         ));
                         told = true;
                     }
-                    if let Err(halt) = stop.check() {
-                        nodes.remove(claim.name()).await?;
-                        return Err(halt);
-                    }
+                    self.stop.check()?;
                     sleep(pause).await;
                 }
-                Next::Put(module) => nodes.put(&module).await.map_err(|reason| {
+                Next::Put(module) => self.nodes.put(&module).await.map_err(|reason| {
                     format!("the lock {} cannot be registered: {reason}", module.name)
                 })?,
-                Next::Remove(name) => nodes.remove(&name).await?,
-                Next::Held => break,
+                Next::Remove(name) => self.nodes.remove(&name).await?,
+                Next::Held => return Ok(()),
                 Next::Stopped(why) => return Err(Halt::Failed(why)),
             }
         }
-        let mut carrier = Self {
-            nodes,
-            claim,
-            renewed: began,
-            seen: Instant::now(),
-            stop,
-        };
-        carrier.renew().await?;
-        Ok(carrier)
     }
 
     /// Shows others that the owner of the lock is alive.
@@ -260,6 +283,7 @@ impl<'n> Carrier<'n> {
             self.remove(name).await?;
             report.step("removed", name, self.nodes.count());
         }
+        self.may_change().await?;
         self.nodes.refresh().await?;
         let wanted: BTreeMap<&str, Digest> = plan
             .rows

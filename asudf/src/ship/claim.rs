@@ -118,6 +118,11 @@ impl Claim {
         Ok(Module::new(&self.name, self.source.clone()))
     }
 
+    /// Whether a source is that of this claim.
+    pub(crate) fn is_own(&self, source: Option<&Vec<u8>>) -> bool {
+        source == Some(&self.source)
+    }
+
     /// Who may be waited for, if somebody is.
     pub(crate) fn waits_for(&self, claims: &Claims) -> Option<String> {
         let others = self.others(claims);

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use tools::terminal::safe;
+
 use super::content::{Digest, Module, SOURCE_MAX, wrong_name};
 use super::owner::Process;
 
@@ -157,7 +159,8 @@ impl Record {
             return Err(newer(&file, record.version));
         }
         if record.project != project {
-            return Err(wrong(format!("it is of project `{}`", record.project)));
+            let other = record.project.escape_debug();
+            return Err(wrong(format!("it is of project `{other}`")));
         }
         for (name, digests) in &record.modules {
             if wrong_name(name).is_some() || name.starts_with(PREFIX) {
@@ -220,7 +223,8 @@ impl Lock {
 
     /// Who it is, for people.
     pub(crate) fn shown(&self) -> String {
-        format!("{} ({}, since {})", self.by, self.doing, self.since)
+        let shown = format!("{} ({}, since {})", self.by, self.doing, self.since);
+        safe::line(&shown).into_owned()
     }
 }
 
@@ -239,7 +243,7 @@ fn json<'s, T: Deserialize<'s>>(source: &'s [u8]) -> Result<T, String> {
     let text = std::str::from_utf8(source).map_err(|_| "no text".to_owned())?;
     let line = text.lines().find_map(|line| line.strip_prefix(LINE));
     let line = line.ok_or_else(|| "there is no line for programs in it".to_owned())?;
-    serde_json::from_str(line).map_err(|error| error.to_string())
+    serde_json::from_str(line).map_err(|error| safe::line(&error.to_string()).into_owned())
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) struct State {
     pub(crate) program: Option<Pid>,
     /// A put of that module waits while it is set.
     pub(crate) held_back: Option<String>,
-    /// Puts of that module are refused.
+    /// Puts of modules whose names begin so are refused.
     pub(crate) refused: Option<String>,
     /// How many lists the second node is late.
     pub(crate) late: usize,
@@ -228,7 +228,12 @@ fn answer(request: &str, index: usize, ports: &[u16], shared: &Shared) -> Option
             Some(content) => format!("type=LUA;content={content};"),
             None => "error=not_found".to_owned(),
         },
-        "udf-put" if state.refused.as_deref() == Some(name) => {
+        "udf-put"
+            if state
+                .refused
+                .as_deref()
+                .is_some_and(|start| name.starts_with(start)) =>
+        {
             let message = STANDARD.encode("unexpected symbol near <eof>");
             format!("error=compile_error;file={name};line=1;message={message}")
         }

@@ -149,6 +149,20 @@ fn whoever_loses_the_lock_stops_before_the_next_change() {
 }
 
 #[test]
+fn a_lock_that_cannot_be_registered_ends_an_apply_and_nothing_is_left() {
+    let bench = Bench::new(SHOP);
+    bench
+        .cluster
+        .set(|state| state.refused = Some("asudf_lock_".to_owned()));
+    let ran = bench.expect(2, &["apply"]);
+    assert!(ran.err.contains("the lock asudf_lock_"), "{}", ran.err);
+    assert!(ran.err.contains("cannot be registered"), "{}", ran.err);
+    assert_eq!(bench.cluster.own(), [""; 0]);
+    assert_eq!(bench.kept(), [""; 0]);
+    assert_eq!(bench.cluster.modules(), []);
+}
+
+#[test]
 fn a_lock_of_another_machine_can_be_broken() {
     let bench = Bench::new(SHOP);
     let lock = r#"--@ {"version":1,"token":"0","doing":"apply","by":"you@there","since":"then","held":true,"beat":1}"#;
