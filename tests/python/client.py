@@ -1,7 +1,7 @@
 """client.py ASD: drives a built server with the official Python client.
 
-Starts ASD on a free port in a temporary directory, checks records, modules, calls of functions, aggregations, background functions and their errors, and
-ends it. Prints each failed check and, last, "N passed, N failed"; exits 1 when something failed.
+Starts ASD on a free port in a temporary directory, checks records, modules, calls of functions, operations, filters, aggregations, background functions and
+their errors, and ends it. Prints each failed check and, last, "N passed, N failed"; exits 1 when something failed.
 """
 import os
 import re
@@ -14,7 +14,9 @@ import time
 import aerospike
 from aerospike import exception
 from aerospike_helpers import cdt_ctx
+from aerospike_helpers import expressions as exp
 from aerospike_helpers.operations import bitwise_operations as bits
+from aerospike_helpers.operations import expression_operations
 from aerospike_helpers.operations import hll_operations as hll
 from aerospike_helpers.operations import list_operations as lists
 from aerospike_helpers.operations import map_operations as maps
@@ -272,6 +274,60 @@ def check_operations(client, checks):
     client.remove(key)
 
 
+def check_filters(client, checks):
+    """Filters of single commands, batches, queries, calls and background jobs; expressions as operations."""
+    for number in range(12):
+        bins = {"price": number * 5, "title": "Book %d" % number, "tags": ["new", number]}
+        client.put(("test", "books", number), bins)
+    cheap = exp.And(
+        exp.LT(exp.IntBin("price"), 20),
+        exp.CmpRegex(aerospike.REGEX_EXTENDED, "^Book [1-9]$", exp.StrBin("title")),
+    ).compile()
+    filtered = {"expressions": cheap}
+    one, dear = ("test", "books", 1), ("test", "books", 11)
+    checks.equal("a get that a filter lets through", client.get(one, policy=filtered)[2]["price"], 5)
+    for name, action in (
+        ("get", lambda: client.get(dear, policy=filtered)),
+        ("put", lambda: client.put(dear, {"price": 1}, policy=filtered)),
+        ("operate", lambda: client.operate(dear, [operations.increment("price", 1)], policy=filtered)),
+        ("remove", lambda: client.remove(dear, policy=filtered)),
+        ("apply", lambda: client.apply(dear, "types", "echo", [1], policy=filtered)),
+    ):
+        checks.raises(name + " that a filter refuses", exception.FilteredOut, "", action)
+    checks.equal("and nothing has happened", client.get(dear)[2]["price"], 55)
+    checks.equal("apply that a filter lets through", client.apply(one, "types", "echo", [7], policy=filtered), 7)
+
+    def prices(policy):
+        return sorted(bins["price"] for _, _, bins in client.query("test", "books").results(policy=policy))
+
+    checks.equal("a query with a filter", prices(filtered), [5, 10, 15])
+    no_bins = exp.And(exp.Eq(exp.SetName(), "books"), exp.LT(exp.SinceUpdateTime(), 3600 * 1000)).compile()
+    checks.equal("a filter on metadata", len(prices({"expressions": no_bins})), 12)
+    batch = client.batch_read([("test", "books", number) for number in range(12)], policy=filtered)
+    codes = [record.result for record in batch.batch_records]
+    checks.equal("a batch with a filter", [codes.count(0), codes.count(27)], [3, 9])
+    double = exp.Mul(exp.IntBin("price"), 2).compile()
+    tag = exp.ListGetByIndex(None, aerospike.LIST_RETURN_VALUE, exp.ResultType.INTEGER, -1, exp.ListBin("tags")).compile()
+    _, _, bins = client.operate(
+        ("test", "books", 3),
+        [
+            expression_operations.expression_write("price", double),
+            expression_operations.expression_read("double", double),
+            expression_operations.expression_read("last", tag),
+        ],
+    )
+    checks.equal("expressions that write and read", [bins["double"], bins["last"]], [60, 3])
+    query = client.query("test", "books")
+    query.add_ops([operations.write("cheap", 1)])
+    job = query.execute_background(policy=filtered)
+    ended = lambda: client.job_info(job, aerospike.JOB_QUERY)["status"] == aerospike.JOB_STATUS_COMPLETED
+    checks.equal("a background job with a filter ends", wait_until(ended), True)
+    marked = [n for n in range(12) if "cheap" in client.get(("test", "books", n))[2]]
+    checks.equal("and has changed what the filter lets through", marked, [1, 2])
+    for number in range(12):
+        client.remove(("test", "books", number))
+
+
 def check_calls(client, checks):
     """Errors of calls, what they leave, time limits, removal of the record and of the module."""
 
@@ -411,6 +467,7 @@ def main():
             check_modules(client, checks, directory)
             check_types(client, checks)
             check_operations(client, checks)
+            check_filters(client, checks)
             check_calls(client, checks)
             check_queries(client, checks)
             client.close()

@@ -48,6 +48,18 @@ struct Arguments {
     /// Only cases whose name holds this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only the case whose name is exactly that of --only.
+    #[arg(long)]
+    exact: bool,
+}
+
+impl Arguments {
+    fn want(&self, name: &str) -> bool {
+        match self.exact {
+            true => name == self.only,
+            false => name.contains(&self.only),
+        }
+    }
 }
 
 /// The module that is called.
@@ -365,13 +377,14 @@ async fn report(arguments: &Arguments, running: &Running) -> Result<()> {
     println!("| call, or record of a scan | instructions | ns | allocations |");
     println!("|---|---|---|---|");
     for (name, function, list) in cases() {
-        if !name.contains(&arguments.only) {
+        if !arguments.want(name) {
             continue;
         }
         let frame = record.apply(b"costs", function.as_bytes(), &list, CallOptions::default())?;
         row(arguments, running, instructions.as_ref(), name, &frame).await?;
     }
-    for number in 0..SCANNED {
+    let scans = || SCANS.iter().filter(|(name, _)| arguments.want(name));
+    for number in 0..scans().next().map_or(0, |_| SCANNED) {
         let value = Particle::integer(number.into());
         let bins = [("a", &value), ("b", &bin)];
         let key = RecordKey::new("test", "scanned", &number.to_string());
@@ -379,15 +392,13 @@ async fn report(arguments: &Arguments, running: &Running) -> Result<()> {
         let body = put.chunk().get(HEADER_SIZE..).unwrap_or_default();
         call(running, body, &mut reply).await?;
     }
-    for (name, filter) in SCANS {
-        if name.contains(&arguments.only) {
-            let body = scan(filter)?;
-            let cost = measure(arguments, running, instructions.as_ref(), &body, 1).await?;
-            show(name, cost, SCANNED);
-        }
+    for (name, filter) in scans() {
+        let body = scan(filter)?;
+        let cost = measure(arguments, running, instructions.as_ref(), &body, 1).await?;
+        show(name, cost, SCANNED);
     }
     for case in operations::cases(&record)? {
-        if !case.name.contains(&arguments.only) {
+        if !arguments.want(&case.name) {
             continue;
         }
         let before = case.before.get(HEADER_SIZE..).unwrap_or_default();
