@@ -106,6 +106,12 @@ impl Reader {
     fn programs(&self, address: SocketAddr) {
         for name in ["asd", "asinfo", "asadm", "aql"] {
             let program = tests::program::path(name).unwrap();
+            // The tools' own limits are short for a machine that does much else.
+            let patient = match name {
+                "asinfo" | "asadm" => "--timeout 15",
+                "aql" => "--timeout 15000",
+                _ => "",
+            };
             let default = match name {
                 "asd" => String::new(),
                 _ => format!(
@@ -114,7 +120,10 @@ impl Reader {
                     address.port()
                 ),
             };
-            let script = format!("#!/bin/sh\n{default}exec '{}' \"$@\"\n", program.display());
+            let script = format!(
+                "#!/bin/sh\n{default}exec '{}' {patient} \"$@\"\n",
+                program.display()
+            );
             let file = self.path("bin").join(name);
             fs::write(&file, script).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
