@@ -58,8 +58,8 @@ fn fill(arguments: &Arguments, node: &RunningAsd, (from, to): (usize, usize)) ->
 }
 
 fn figures(arguments: &Arguments) -> Result<()> {
-    let directory = tempfile::tempdir().map_err(Error::io("a directory"))?;
-    let node = Asd::new(&arguments.asd, directory.path()).start()?;
+    let directory = std::env::temp_dir().join(format!("aql-figures-{}", std::process::id()));
+    let node = Asd::new(&arguments.asd, &directory).start()?;
     println!("| figure | measured | goal |\n|---|---|---|");
     let mut times = Vec::with_capacity(arguments.runs);
     let mut memory = 0.0_f64;
@@ -94,7 +94,8 @@ fn figures(arguments: &Arguments) -> Result<()> {
             );
         }
     }
-    Ok(())
+    drop(node);
+    std::fs::remove_dir_all(&directory).map_err(Error::io("the server's directory"))
 }
 
 fn main() -> ExitCode {
