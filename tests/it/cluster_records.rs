@@ -111,6 +111,31 @@ fn every_node_answers_for_every_record() {
     }
 }
 
+#[test]
+fn a_truncation_reaches_every_node() {
+    let (_directory, plan) = plan(3);
+    let nodes = plan.start().unwrap();
+    wait_until_formed(&nodes);
+    let mut connection = nodes[0].connect().unwrap();
+    let put = |connection: &mut Connection, set: &str| {
+        for number in 0..RECORDS {
+            let key = RecordKey::new("test", set, &format!("key {number}"));
+            let bins = [("n", &Particle::integer(1))];
+            let frame = key.put(bins, WriteOptions::default()).unwrap();
+            let reply = connection.message(&frame).unwrap();
+            assert_eq!(reply.code(), ResultCode::OK);
+        }
+    };
+    let left = || nodes.iter().map(objects).sum::<usize>();
+    put(&mut connection, "gone");
+    put(&mut connection, "kept");
+    assert_eq!(left(), 2 * RECORDS);
+    let truncated = ask(&nodes[1], "truncate:namespace=test;set=gone");
+    assert_eq!((truncated.as_str(), left()), ("ok", RECORDS));
+    let truncated = ask(&nodes[2], "truncate-namespace:namespace=test");
+    assert_eq!((truncated.as_str(), left()), ("ok", 0));
+}
+
 /// A batch that reads all records, every row numbered by its record, plus one that does not exist.
 fn batch() -> BytesMut {
     let mut rows = BatchWriter::new(BatchFlags::RESPOND_ALL | BatchFlags::RETURN_ERROR_ROWS);

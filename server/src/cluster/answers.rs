@@ -9,6 +9,7 @@ use super::Cluster;
 use super::catalogue::{About, Catalogues, Compare, store, versions};
 use super::fabric::{FabricHandler, QuestionKind};
 use super::records::Records;
+use super::truncation::TruncateRequest;
 use crate::catalogue::{Catalogued, Item, Origin};
 use crate::config::node_id::NodeId;
 use crate::dispatch::answer_forwarded;
@@ -105,6 +106,15 @@ impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Ans
                     .await
                     .map(|()| frames.into())
                     .map_err(|error| error.to_string());
+            }
+            QuestionKind::Truncate => {
+                let request: TruncateRequest = serde_json::from_slice(&body).map_err(unreadable)?;
+                // A namespace that is not here has no records here.
+                if let Some(namespace) = self.running.namespace(&request.namespace) {
+                    let truncated = request.apply(namespace).await;
+                    truncated.map_err(|error| error.to_string())?;
+                }
+                return Ok(Vec::new());
             }
             QuestionKind::Holdings => return self.records.holdings(&body),
             QuestionKind::Take => return self.records.take(from, &body).await,

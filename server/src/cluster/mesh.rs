@@ -1,4 +1,4 @@
-//! What operators tell a node of its mesh: whom else to send heartbeats to, and whom to forget.
+//! What operators tell a node of its mesh: whom else to send heartbeats to, whom to forget, and what all are to remove.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
-use super::{Cluster, ClusterView};
+use super::truncation::{self, TruncateRequest};
+use super::{Cluster, ClusterView, NodeId};
 
 /// Addresses that may be told of at most.
 const MOST_TIPS: usize = 1_024;
@@ -17,16 +19,18 @@ pub struct Mesh {
     cluster: Arc<Cluster>,
     view: Arc<ArcSwap<ClusterView>>,
     tips: Mutex<BTreeSet<SocketAddr>>,
+    runtime: Handle,
 }
 
 impl Mesh {
-    /// The mesh of a node that has this view.
+    /// The mesh of a node that has this view; to be called on the node's runtime.
     #[must_use]
     pub fn new(cluster: &Arc<Cluster>, view: &Arc<ArcSwap<ClusterView>>) -> Arc<Self> {
         Arc::new(Self {
             cluster: Arc::clone(cluster),
             view: Arc::clone(view),
             tips: Mutex::default(),
+            runtime: Handle::current(),
         })
     }
 
@@ -58,6 +62,15 @@ impl Mesh {
         for address in std::mem::take(&mut *self.tips.lock()) {
             self.cluster.membership.remove_seed(address);
         }
+    }
+
+    /// Has all other live nodes remove these records. Waits for them on this thread, which is that of a blocking command.
+    ///
+    /// # Errors
+    /// The first node that did not say that they are gone, and why. Others may have removed theirs.
+    pub fn truncate(&self, request: &TruncateRequest) -> Result<(), (NodeId, String)> {
+        self.runtime
+            .block_on(truncation::on_others(&self.cluster, request))
     }
 
     /// Forgets the members of the past that are not there now.

@@ -21,6 +21,7 @@ pub mod records;
 pub mod rule;
 pub mod secret;
 mod sockets;
+mod truncation;
 mod view;
 
 pub use crate::config::node_id::NodeId;
@@ -31,6 +32,7 @@ pub use indexes::ClusterIndexes;
 pub use local::LocalNode;
 pub use mesh::Mesh;
 pub use sockets::{ClusterSockets, SocketsError};
+pub use truncation::TruncateRequest;
 
 use std::sync::Arc;
 

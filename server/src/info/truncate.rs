@@ -8,6 +8,7 @@ use protocol::result_code::ResultCode;
 use super::Call;
 use super::fields::text;
 use crate::clock;
+use crate::cluster::TruncateRequest;
 use crate::record::TruncateError;
 use crate::storage::answer::wait_on_this_thread;
 
@@ -66,20 +67,24 @@ fn run(
         Some("") => return Err(InfoError::parameter("missing 'lut' value")),
         Some(lut) => Some(checked_lut(unsigned_long(lut))?),
     };
+    let request = TruncateRequest {
+        namespace: namespace.to_owned(),
+        set: set.map(str::to_owned),
+        lut,
+    };
     // A namespace that is not on this node is no error: the command speaks for the whole cluster.
     if let Some(namespace) = call.node.namespace(namespace) {
-        let truncated = wait_on_this_thread(namespace.truncate(set, lut));
-        let swept = truncated.map_err(|error| match error {
+        let truncated = wait_on_this_thread(request.apply(namespace));
+        truncated.map_err(|error| match error {
             TruncateError::Future => InfoError::parameter(IN_FUTURE),
             TruncateError::Storage(error) => InfoError::new(error.result_code(), error.to_string()),
         })?;
-        tracing::info!(
-            target: "truncate",
-            "{{{}|{}}} truncated {} records",
-            namespace.name(),
-            set.unwrap_or("-"),
-            swept.truncated
-        );
+    }
+    if let Some(mesh) = &call.node.mesh {
+        mesh.truncate(&request).map_err(|(node, reason)| {
+            let text = format!("node {node} may have kept its records: {reason}");
+            InfoError::new(ResultCode::TIMEOUT, text)
+        })?;
     }
     text(out, "ok");
     Ok(())

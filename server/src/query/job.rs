@@ -129,7 +129,7 @@ pub(crate) fn spec(
     })
 }
 
-/// Begins a job. A short one may begin however many run.
+/// Begins a job. A short one begins however many run, and is not listed.
 ///
 /// Errors: 4 for a number in use, 22 when too many jobs run.
 pub(crate) fn begin(
@@ -137,17 +137,18 @@ pub(crate) fn begin(
     spec: JobSpec,
     short: bool,
 ) -> Result<RunningJob, ResultCode> {
+    if short {
+        return Ok(services.jobs().begin_short(spec));
+    }
     let (limit, max_done) = services.query_limits();
-    services
-        .jobs()
-        .begin(spec, if short { usize::MAX } else { limit }, max_done)
-        .map_err(|error| match error {
-            JobError::IdInUse => ResultCode::PARAMETER,
-            JobError::TooMany => refusal::because(
-                ResultCode::FORBIDDEN,
-                "as many queries run as may (query-threads-limit)",
-            ),
-        })
+    let begun = services.jobs().begin(spec, limit, max_done);
+    begun.map_err(|error| match error {
+        JobError::IdInUse => ResultCode::PARAMETER,
+        JobError::TooMany => refusal::because(
+            ResultCode::FORBIDDEN,
+            "as many queries run as may (query-threads-limit)",
+        ),
+    })
 }
 
 /// How a job ended whose reply could not be sent.

@@ -120,7 +120,7 @@ pub struct JobCounts {
 /// A job, while it runs and as long as it is remembered.
 #[derive(Debug)]
 pub struct Job {
-    /// Its number: never 0.
+    /// Its number: never 0, unless it is one that is not listed.
     pub id: u64,
     /// What was known when it began.
     pub spec: JobSpec,
@@ -137,6 +137,20 @@ pub struct Job {
 }
 
 impl Job {
+    fn begun(id: u64, spec: JobSpec) -> Self {
+        Self {
+            id,
+            spec,
+            counts: JobCounts::default(),
+            threads: AtomicU64::new(1),
+            active: AtomicU64::new(0),
+            started: Instant::now(),
+            aborted: watch::Sender::new(false),
+            end: Mutex::new(None),
+            last_error: Mutex::new(None),
+        }
+    }
+
     /// Whether somebody has asked for its end.
     #[must_use]
     pub fn is_aborted(&self) -> bool {
@@ -236,6 +250,8 @@ pub struct RunningJob {
     jobs: Arc<Jobs>,
     job: Arc<Job>,
     max_done: usize,
+    /// It stands in the table.
+    listed: bool,
     ended: bool,
 }
 
@@ -266,24 +282,27 @@ impl Jobs {
             id if table.find(id).is_some() => return Err(JobError::IdInUse),
             id => id,
         };
-        let job = Arc::new(Job {
-            id,
-            spec,
-            counts: JobCounts::default(),
-            threads: AtomicU64::new(1),
-            active: AtomicU64::new(0),
-            started: Instant::now(),
-            aborted: watch::Sender::new(false),
-            end: Mutex::new(None),
-            last_error: Mutex::new(None),
-        });
+        let job = Arc::new(Job::begun(id, spec));
         table.active.push(Arc::clone(&job));
         Ok(RunningJob {
             jobs: Arc::clone(self),
             job,
             max_done,
+            listed: true,
             ended: false,
         })
+    }
+
+    /// Begins a short query: any number of them run, none is listed, and no number is in use by it.
+    #[must_use]
+    pub fn begin_short(self: &Arc<Self>, spec: JobSpec) -> RunningJob {
+        RunningJob {
+            jobs: Arc::clone(self),
+            job: Arc::new(Job::begun(spec.id, spec)),
+            max_done: 0,
+            listed: false,
+            ended: false,
+        }
     }
 
     fn free_id(&self, table: &Table) -> u64 {
@@ -359,9 +378,12 @@ impl RunningJob {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let mut table = self.jobs.table.lock();
+        let mut table = self.listed.then(|| self.jobs.table.lock());
         *self.job.end.lock() = Some((Instant::now(), how));
         self.job.threads.store(0, Ordering::Relaxed);
+        let Some(table) = &mut table else {
+            return;
+        };
         table.active.retain(|job| !Arc::ptr_eq(job, &self.job));
         table.done.push_back(Arc::clone(&self.job));
         while table.done.len() > self.max_done {
@@ -419,6 +441,17 @@ mod tests {
         let (_, end) = jobs.find(1).unwrap().end().unwrap();
         assert_eq!(end, JobEnd::ClientGone);
         jobs.begin(spec(2), 1, 1).unwrap();
+    }
+
+    #[test]
+    fn a_short_query_is_not_listed_and_takes_no_number() {
+        let jobs = Arc::new(Jobs::default());
+        let short = jobs.begin_short(spec(7));
+        assert!(jobs.all().is_empty() && jobs.find(7).is_none());
+        let long = jobs.begin(spec(7), 1, 1).unwrap();
+        short.end(JobEnd::Done);
+        assert!(Arc::ptr_eq(&jobs.find(7).unwrap(), long.job()));
+        assert_eq!(jobs.all().len(), 1);
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ use crate::config::node_id::NodeId;
 pub const MAX_FRAME: usize = 256 << 20;
 
 /// Version of what is said on the fabric; nodes of different versions refuse each other.
-const PROTOCOL: &str = "asd fabric 3";
+const PROTOCOL: &str = "asd fabric 4";
 
 /// What a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,13 @@ pub enum QuestionKind {
     Drop = 7,
     /// The second question of a connection where the cluster has a secret.
     Proof = 8,
+    /// Records to remove: all of a set or a namespace that were last written before a time.
+    Truncate = 9,
 }
 
 impl QuestionKind {
     /// All kinds, in the order of their numbers.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Hello,
         Self::Versions,
         Self::Fetch,
@@ -66,6 +68,7 @@ impl QuestionKind {
         Self::Take,
         Self::Drop,
         Self::Proof,
+        Self::Truncate,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
