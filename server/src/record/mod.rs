@@ -15,6 +15,7 @@ mod build;
 mod locks;
 mod namespace;
 mod repack;
+mod repacking;
 mod scan;
 mod set;
 mod sweep;

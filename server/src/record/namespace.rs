@@ -9,7 +9,7 @@ use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
-use super::repack::Repacking;
+use super::repacking::Repacking;
 use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
 use crate::index::Indexes;
