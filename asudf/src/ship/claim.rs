@@ -10,6 +10,7 @@
 //! and no clock plays a part in that. Where both find each other before either holds, the one with the smaller token goes
 //! on once the other has withdrawn.
 //!
+//! A claim is left behind, and may be removed, when the process that put it is known to be gone, or when it has
 //! not changed for [`LEASE`], in which a living owner changes it several times. An owner that was only asleep finds its
 //! claim gone before its next change, and stops.
 //!

@@ -399,7 +399,7 @@ fn documents(workspace: &Workspace, findings: &mut Vec<String>) {
 }
 
 /// Most lines of `ARCHITECTURE.md`, and most words of a sentence in it.
-const MAX_LINES: usize = 250;
+const MAX_LINES: usize = 200;
 const MAX_WORDS: usize = 40;
 
 /// `ARCHITECTURE.md` stays short, and so do its sentences.
