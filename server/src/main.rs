@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use server::allocator::Counted;
 
 /// The system's allocator keeps half as much again after updates that change sizes, and gives nothing back when records
-/// go; ARCHITECTURE.md has the figures.
+/// go; `server/STORAGE.md` has the figures.
 #[global_allocator]
 static ALLOCATOR: Counted = Counted;
 
