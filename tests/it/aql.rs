@@ -244,10 +244,14 @@ fn a_session_at_a_terminal() {
     shell.press(CTRL_C);
     shell.wait_for("aql> ");
     // But never one with a password.
-    shell.line("create user joe pasword geheim1 role read");
-    shell.wait_for("aql> ");
-    shell.line("set password geheim2 for joe");
-    shell.wait_for("aql> ");
+    for statement in [
+        "create user joe pasword geheim1 role read",
+        "set password geheim2 for joe",
+    ] {
+        shell.line(statement);
+        shell.wait_for("(51)");
+        shell.wait_for("aql> ");
+    }
     shell.press(CTRL_D);
     assert_eq!(shell.end(), 0);
     let history = home.path().join(".aql_history");
@@ -281,7 +285,9 @@ fn an_interrupt_ends_a_long_statement_here_and_on_the_server() {
     let mut shell = Shell::start_program("aql", &address, home.path(), &[], &words);
     shell.wait_for("aql> ");
     // As slow as the server can be told to be: it would take ten minutes.
+    // What a statement says comes before the prompt that follows it; the one before is painted anew with each key.
     shell.line("set scan_records_per_second 5");
+    shell.wait_for("SCAN_RECORDS_PER_SECOND = 5");
     shell.wait_for("aql> ");
     shell.line("select * from test.many");
     wait_until("the query runs", DEADLINE, || Ok(running(&server))).unwrap();
@@ -292,12 +298,14 @@ fn an_interrupt_ends_a_long_statement_here_and_on_the_server() {
 
     // The next statement is as if nothing had been.
     shell.line("reset scan_records_per_second");
+    shell.wait_for("SCAN_RECORDS_PER_SECOND = 0");
     shell.wait_for("aql> ");
     shell.line("select n from test.many where PK = 7");
     shell.wait_for("1 row in set");
     shell.wait_for("aql> ");
     // A long result tells how far it is.
     shell.line("set output mute");
+    shell.wait_for("OUTPUT = MUTE");
     shell.wait_for("aql> ");
     shell.line("select * from test.many");
     shell.wait_for("3000 rows in set");
