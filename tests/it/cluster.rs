@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -52,6 +53,26 @@ pub(crate) fn wait_until_formed<'n>(nodes: impl IntoIterator<Item = &'n RunningA
             .all(|key| key == &keys[0] && !key.starts_with("ERROR")))
     })
     .unwrap();
+}
+
+/// Ends every node of a plan in turn, as an operator does, and starts it anew; then says so to whoever works meanwhile.
+pub(crate) async fn restart_each(
+    plan: &ClusterPlan,
+    nodes: &mut Vec<RunningAsd>,
+    end: &AtomicBool,
+) {
+    for number in 0..u8::try_from(nodes.len()).unwrap() {
+        let mut node = nodes.remove(0);
+        let plan = plan.clone();
+        let back = tokio::task::spawn_blocking(move || {
+            node.terminate().unwrap();
+            assert!(node.wait().unwrap().success());
+            plan.node(number).start().unwrap()
+        });
+        nodes.push(back.await.unwrap());
+        tokio::task::block_in_place(|| wait_until_formed(&*nodes));
+    }
+    end.store(true, Ordering::Relaxed);
 }
 
 /// Registers on a node; every live node has it afterwards, on a busy machine and disk at a later attempt.

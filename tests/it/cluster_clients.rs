@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aerospike::{Client, ClientPolicy, Task, UdfLang, as_key, as_val};
 
-use crate::cluster::{plan, wait_until_formed};
+use crate::cluster::{plan, restart_each, wait_until_formed};
 use crate::official_client::{admin, writing};
 
 /// Registers and calls until told to end; every registration has to be taken, and to be callable at once.
@@ -48,21 +48,7 @@ async fn a_rolling_restart_fails_no_registration_and_no_call() {
     let hosts = hosts.collect::<Vec<_>>().join(",");
     let client = Client::new(&policy, &hosts).await.unwrap();
     let (end, done) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let restarts = async {
-        for number in 0..3_u8 {
-            let node = nodes.remove(0);
-            let plan = plan.clone();
-            let back = tokio::task::spawn_blocking(move || {
-                let mut node = node;
-                node.terminate().unwrap();
-                assert!(node.wait().unwrap().success());
-                plan.node(number).start().unwrap()
-            });
-            nodes.push(back.await.unwrap());
-            tokio::task::block_in_place(|| wait_until_formed(&nodes));
-        }
-        end.store(true, Ordering::Relaxed);
-    };
+    let restarts = restart_each(&plan, &mut nodes, &end);
     tokio::join!(register_and_call(&client, &end, &done), restarts);
     let done = done.load(Ordering::Relaxed);
     assert!(done >= 3, "only {done} registrations for three restarts");

@@ -14,7 +14,7 @@ use aerospike::{
 use std::sync::Mutex;
 use tests::asd::RunningAsd;
 
-use crate::cluster::{ask, plan, wait_until_formed};
+use crate::cluster::{ask, plan, restart_each, wait_until_formed};
 use crate::official_client::{admin, writing};
 
 /// What a node lists, in the order of the names.
@@ -155,21 +155,7 @@ async fn queries_find_every_record_once_in_a_rolling_restart() {
         .await
         .unwrap();
     let (end, done) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let restarts = async {
-        for number in 0..3_u8 {
-            let node = nodes.remove(0);
-            let plan = plan.clone();
-            let back = tokio::task::spawn_blocking(move || {
-                let mut node = node;
-                node.terminate().unwrap();
-                assert!(node.wait().unwrap().success());
-                plan.node(number).start().unwrap()
-            });
-            nodes.push(back.await.unwrap());
-            tokio::task::block_in_place(|| wait_until_formed(&nodes));
-        }
-        end.store(true, Ordering::Relaxed);
-    };
+    let restarts = restart_each(&plan, &mut nodes, &end);
     tokio::join!(query(&client, &end, &done), restarts);
     let done = done.load(Ordering::Relaxed);
     assert!(done >= 3, "only {done} queries for three restarts");

@@ -1,7 +1,7 @@
 //! Aggregations and background UDFs over the wire.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use protocol::message::{
@@ -10,9 +10,13 @@ use protocol::message::{
 use protocol::particle::Particle;
 use protocol::value::Value;
 use tests::connection::Connection;
+use tests::process::wait_until;
 use tests::records::{RecordKey, WriteOptions, put_module};
 
 use crate::server::{self, Server};
+
+/// Time after which something that is to come about counts as never coming.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 const SOURCE: &str = "
 local function add(a, b) return a + b end
@@ -214,15 +218,21 @@ fn show(connection: &mut Connection, id: u64) -> String {
 
 /// Waits until a job has ended; its line.
 fn ended(connection: &mut Connection, id: u64) -> String {
-    let limit = Instant::now() + Duration::from_secs(60);
-    loop {
-        let line = show(connection, id);
-        if line.contains(":status=done(") {
-            return line;
-        }
-        assert!(Instant::now() < limit, "{line}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut line = String::new();
+    wait_until("the job ends", DEADLINE, || {
+        line = show(connection, id);
+        Ok(line.contains(":status=done("))
+    })
+    .unwrap();
+    line
+}
+
+/// Waits until a job is known.
+fn wait_until_known(connection: &mut Connection, id: u64) {
+    wait_until("the job is known", DEADLINE, || {
+        Ok(!show(connection, id).starts_with("ERROR"))
+    })
+    .unwrap();
 }
 
 #[test]
@@ -432,11 +442,7 @@ fn jobs_end_when_they_are_aborted() {
         let query = Query::aggregation("sum").field(FieldType::RECORDS_PER_SECOND, &slow);
         query.id(2).run(&mut Connection::open(address).unwrap())
     });
-    let limit = Instant::now() + Duration::from_secs(60);
-    while show(&mut connection, 2).starts_with("ERROR") {
-        assert!(Instant::now() < limit);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until_known(&mut connection, 2);
     let line = show(&mut connection, 2);
     assert!(
         line.contains(":job-type=aggregation:net-io-bytes="),
@@ -537,22 +543,14 @@ fn a_client_that_goes_away_or_does_not_read_ends_its_aggregation() {
     let (server, mut connection) = started();
     for (id, function) in [(1, "big"), (2, "slowly")] {
         let gone = unread(server.address(), function, id);
-        let limit = Instant::now() + Duration::from_secs(60);
-        while show(&mut connection, id).starts_with("ERROR") {
-            assert!(Instant::now() < limit);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until_known(&mut connection, id);
         drop(gone);
         let line = ended(&mut connection, id);
         assert!(line.contains(":status=done(abandoned-response-"), "{line}");
         assert!(!line.contains(":job-progress=100.00:"), "{line}");
     }
     let _stalled = unread(server.address(), "big", 3);
-    let limit = Instant::now() + Duration::from_secs(60);
-    while show(&mut connection, 3).starts_with("ERROR") {
-        assert!(Instant::now() < limit);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until_known(&mut connection, 3);
     let line = ended(&mut connection, 3);
     assert!(
         line.contains(":status=done(abandoned-response-timeout):"),

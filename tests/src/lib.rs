@@ -17,3 +17,5 @@ pub mod records;
 pub mod terminal;
 #[cfg(feature = "figures")]
 pub mod usage;
+#[cfg(feature = "figures")]
+pub mod without_listeners;

@@ -142,7 +142,10 @@ impl Project {
     /// The folder of the modules.
     #[must_use]
     pub fn modules_folder(&self) -> PathBuf {
-        self.root.join(&self.settings.modules.folder)
+        match self.settings.modules.folder.to_str() {
+            Some(".") => self.root.clone(),
+            _ => self.root.join(&self.settings.modules.folder),
+        }
     }
 
     /// The modules: `*.lua` directly in their folder, but for tests, by name.

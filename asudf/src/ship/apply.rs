@@ -1,12 +1,11 @@
 //! `asudf apply` and `asudf diff`: the modules of the folder, on every node of a cluster.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::change::{self, Goal, Manner, Planned};
+use super::change::{self, Goal, Planned};
 use super::marker::Record;
 use super::nodes::{Nodes, Picture};
+use super::options::ChangeOptions;
 use super::order::Ordered;
 use super::owner;
 use super::plan::{Action, Plan, settled};
@@ -23,17 +22,8 @@ pub(crate) struct Options {
     /// Remove modules that an earlier apply of this project put there and that the folder does not have any more
     #[arg(long)]
     prune: bool,
-    /// Only say what would be done
-    #[arg(long)]
-    dry_run: bool,
-    /// Folder for the file with what was there before [default: that of asudf.toml]
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    /// Take the lock of somebody else who changes modules of this cluster, also if he still does
-    #[arg(long)]
-    break_lock: bool,
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) change: ChangeOptions,
 }
 
 /// What `asudf diff` is told.
@@ -96,7 +86,7 @@ fn prunes(project: &Project, asked: bool) -> bool {
 /// # Errors
 /// See [`change::run`].
 pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<Status, Failure> {
-    let project = options.target.project()?;
+    let project = options.change.target.project()?;
     let modules = wanted::modules(&project)?;
     wanted::compiled(&modules.modules)?;
     if modules.modules.is_empty() {
@@ -108,15 +98,10 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<Status
         project: Some(wanted::project_name(&project)?),
         prune: prunes(&project, options.prune),
     };
-    let way = options.target.way(&project, report)?;
+    let way = options.change.target.way(&project, report)?;
     let cluster = way.find(report).await?;
     let mut nodes = Nodes::of(cluster, way.limit).map_err(Failure::of)?;
-    let manner = Manner {
-        cluster: way.name.clone(),
-        keep: options.keep.clone().unwrap_or_else(|| project.root.clone()),
-        dry_run: options.dry_run,
-        break_lock: options.break_lock,
-    };
+    let manner = options.change.manner(&project, &way);
     change::run(&goal, &manner, &mut nodes, report).await
 }
 

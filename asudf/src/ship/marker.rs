@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! asudf_project_NAME.lua   stays: which modules the project put there, with what content, and whether an apply ended
-//! asudf_lock_XXX.lua       there while somebody changes modules
+//! asudf_lock_NUMBER.lua    there while somebody changes modules
 //! ```
 //!
 //! What programs read is JSON in the line that begins with `--@ `. Others may write these modules too, so that whatever

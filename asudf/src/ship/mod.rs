@@ -19,6 +19,7 @@ mod content;
 mod kept;
 mod marker;
 mod nodes;
+mod options;
 mod order;
 mod owner;
 mod plan;
@@ -65,7 +66,7 @@ pub(crate) fn diff(options: &DiffOptions) -> Result<Status, Failure> {
 
 /// `asudf apply`.
 pub(crate) fn apply(options: &ApplyOptions) -> Result<Status, Failure> {
-    told("apply", &options.target, async |report| {
+    told("apply", &options.change.target, async |report| {
         apply::run(options, report).await
     })
 }
@@ -79,7 +80,7 @@ pub(crate) fn status(options: &StatusOptions) -> Result<Status, Failure> {
 
 /// `asudf rollback`.
 pub(crate) fn rollback(options: &RollbackOptions) -> Result<Status, Failure> {
-    told("rollback", &options.target, async |report| {
+    told("rollback", &options.change.target, async |report| {
         rollback::run(options, report).await
     })
 }
@@ -93,7 +94,7 @@ pub(crate) fn export(options: &ExportOptions) -> Result<Status, Failure> {
 
 /// `asudf import`.
 pub(crate) fn import(options: &ImportOptions) -> Result<Status, Failure> {
-    told("import", &options.target, async |report| {
+    told("import", &options.change.target, async |report| {
         transfer::import(options, report).await
     })
 }

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::archive::{Archive, Change};
-use super::change::{self, Goal, Manner, Planned};
+use super::change::{self, Goal, Planned};
 use super::content::{Digest, Module};
 use super::kept;
 use super::marker::{Record, record_name};
 use super::nodes::{Nodes, Picture, Served};
+use super::options::ChangeOptions;
 use super::order::Ordered;
 use super::owner;
 use super::plan::Plan;
 use super::report::Report;
-use super::target::Target;
 use super::wanted;
 use crate::status::{Failure, Status};
 
@@ -28,17 +28,8 @@ pub(crate) struct Options {
     /// Take modules back also where somebody has changed them since
     #[arg(long)]
     force: bool,
-    /// Only say what would be done
-    #[arg(long)]
-    dry_run: bool,
-    /// Folder for the file with what was there before [default: that of asudf.toml]
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    /// Take the lock of somebody else who changes modules of this cluster, also if he still does
-    #[arg(long)]
-    break_lock: bool,
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) change: ChangeOptions,
 }
 
 struct Before {
@@ -160,8 +151,8 @@ impl Goal for Before {
 /// # Errors
 /// See [`change::run`]; also if there is no file with what was there.
 pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<Status, Failure> {
-    let project = options.target.project()?;
-    let way = options.target.way(&project, report)?;
+    let project = options.change.target.project()?;
+    let way = options.change.target.way(&project, report)?;
     let from = options.from.clone().unwrap_or_else(|| project.root.clone());
     let (path, archive) = match from.is_dir() {
         true => kept::latest(&from, &way.name, "apply").map_err(Failure)?,
@@ -184,11 +175,6 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<Status
     let goal = Before::of(archive, options.force)?;
     let cluster = way.find(report).await?;
     let mut nodes = Nodes::of(cluster, way.limit).map_err(Failure::of)?;
-    let manner = Manner {
-        cluster: way.name.clone(),
-        keep: options.keep.clone().unwrap_or_else(|| project.root.clone()),
-        dry_run: options.dry_run,
-        break_lock: options.break_lock,
-    };
+    let manner = options.change.manner(&project, &way);
     change::run(&goal, &manner, &mut nodes, report).await
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::archive::Archive;
-use super::change::{self, Goal, Manner, Planned};
+use super::change::{self, Goal, Planned};
 use super::marker;
 use super::nodes::{Nodes, Picture};
+use super::options::ChangeOptions;
 use super::order::Ordered;
 use super::owner;
 use super::plan::Plan;
@@ -37,17 +38,8 @@ pub(crate) struct ImportOptions {
     /// The file that an export wrote, or an apply kept
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Only say what would be done
-    #[arg(long)]
-    dry_run: bool,
-    /// Folder for the file with what was there before [default: that of asudf.toml]
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    /// Take the lock of somebody else who changes modules of this cluster, also if he still does
-    #[arg(long)]
-    break_lock: bool,
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) change: ChangeOptions,
 }
 
 /// Writes all modules of a cluster into a file.
@@ -115,20 +107,15 @@ pub(crate) async fn import(
     options: &ImportOptions,
     report: &mut Report,
 ) -> Result<Status, Failure> {
-    let project = options.target.project()?;
+    let project = options.change.target.project()?;
     let archive = Archive::read(&options.file).map_err(Failure)?;
     let mut modules = archive.modules();
     // Whoever held a lock when the archive was written does not hold it here.
     modules.retain(|module| !marker::is_lock(&module.name));
     let goal = Everything(wanted::in_order(modules)?);
-    let way = options.target.way(&project, report)?;
+    let way = options.change.target.way(&project, report)?;
     let cluster = way.find(report).await?;
     let mut nodes = Nodes::of(cluster, way.limit).map_err(Failure::of)?;
-    let manner = Manner {
-        cluster: way.name.clone(),
-        keep: options.keep.clone().unwrap_or_else(|| project.root.clone()),
-        dry_run: options.dry_run,
-        break_lock: options.break_lock,
-    };
+    let manner = options.change.manner(&project, &way);
     change::run(&goal, &manner, &mut nodes, report).await
 }

@@ -5,10 +5,12 @@
 //! session      what the library asks: records, calls, comparisons, clock, log
 //! file         a test file: loaded, its tests run one after the other
 //! suite        all files of a project, on several threads
+//! answer       what it answers with
 //! compare      the same tests on a cluster
 //! report       what is printed: pretty, TAP, JUnit, JSON
 //! ```
 
+mod answer;
 mod compare;
 pub(crate) mod file;
 mod report;

@@ -7,13 +7,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use protocol::particle::{Particle, ParticleType};
 use protocol::value::Value;
-use runtime::call::{Cause, EXECUTION_ERROR};
+use runtime::call::EXECUTION_ERROR;
 use runtime::host::Oracle;
 
-use super::words::{Told, Words, from_hex};
-use crate::place::{
-    Address, Called, Did, Function, NewRecord, Place, Policy, Seen, Terms, Trouble,
+use super::answer::{
+    Answer, bins_of, equal, failure_shown, list_of_texts, map_particle, outcome_of, policy_of,
+    property_of, result_of, shown_call, why, wire_ttl,
 };
+use super::words::{Words, from_hex};
+use crate::place::{Address, Did, Function, NewRecord, Place, Terms, Trouble};
 use crate::random::{Random, seed_of};
 use crate::show;
 
@@ -93,9 +95,6 @@ impl fmt::Debug for Session {
         formatter.write_str("Session")
     }
 }
-
-/// What goes wrong in an answer: raised in the test.
-type Answer = Result<Particle, String>;
 
 impl Session {
     pub(crate) fn new(place: Box<dyn Place>, file: &str, set: &str, terms: Terms) -> Self {
@@ -679,153 +678,4 @@ impl Inner {
         self.place.set_terms(&self.terms).map_err(trouble)?;
         Ok(Particle::NIL)
     }
-}
-
-fn equal(words: &mut Words) -> Answer {
-    let (found, expected) = (words.value()?, words.value()?);
-    if show::equal(&found, &expected) {
-        return Ok(Particle::NIL);
-    }
-    let differences = show::differences(&found, &expected);
-    let mut text = format!(
-        "found     {}\nexpected  {}",
-        show::value(&found),
-        show::value(&expected)
-    );
-    if matches!(found, Value::List { .. } | Value::Map { .. }) {
-        for line in differences {
-            text += &format!("\n{line}");
-        }
-    } else if let [line] = differences.as_slice()
-        && let Some((_, kinds)) = line.rsplit_once(" (")
-        && line.ends_with(')')
-        && kinds.starts_with('a')
-    {
-        text += &format!(" ({kinds}");
-    }
-    Ok(Particle::string(text))
-}
-
-fn bins_of(entries: Vec<(Value, Value)>) -> Result<Vec<(Vec<u8>, Particle)>, String> {
-    let mut bins = Vec::with_capacity(entries.len());
-    for (name, value) in entries {
-        let Value::String(name) = name else {
-            return Err(format!("{} is no name of a bin", show::value(&name)));
-        };
-        if data::bin::BinName::new(&name).is_none() {
-            let name = String::from_utf8_lossy(&name);
-            return Err(format!("the bin name `{name}` has more than 15 bytes"));
-        }
-        let value = value.to_particle().map_err(|error| error.to_string())?;
-        bins.push((name, value));
-    }
-    Ok(bins)
-}
-
-/// A ttl of the wire: -1 is never, -2 keep.
-fn wire_ttl(ttl: i64) -> Result<u32, String> {
-    match ttl {
-        -2 | -1 => Ok((u32::MAX).wrapping_sub(u32::from(ttl == -2))),
-        ttl => u32::try_from(ttl).map_err(|_| {
-            "a ttl is a number of seconds, 0 for the default, -1 for ever, -2 to keep".to_owned()
-        }),
-    }
-}
-
-fn policy_of(told: &mut Told) -> Result<Policy, String> {
-    let time = told.take_integer("time_ms")?;
-    Ok(Policy {
-        ttl: wire_ttl(told.take_integer("ttl")?.unwrap_or(0))?,
-        sends_key: told.take_flag("send_key")?,
-        durable_delete: told.take_flag("durable_delete")?,
-        time_limit: match time {
-            None | Some(0) => None,
-            Some(ms) => Some(Duration::from_millis(
-                u64::try_from(ms).map_err(|_| "`time_ms` is not negative")?,
-            )),
-        },
-    })
-}
-
-fn property_of(seen: Option<&Seen>, name: &str) -> Answer {
-    let Some(seen) = seen else {
-        return Ok(match name {
-            "exists" => Particle::bool(false),
-            _ => Particle::NIL,
-        });
-    };
-    match name {
-        "exists" => Ok(Particle::bool(true)),
-        "generation" => Ok(Particle::integer(seen.generation.into())),
-        "ttl" => Ok(Particle::integer(seen.ttl.map_or(-1, i64::from))),
-        "bins" => seen
-            .bins_as_map()
-            .to_particle()
-            .map_err(|error| error.to_string()),
-        other => Err(format!("a record has no `{other}`")),
-    }
-}
-
-fn map_particle<const N: usize>(entries: [(&str, Value); N]) -> Answer {
-    let entries = entries
-        .into_iter()
-        .map(|(name, value)| (Value::String(name.into()), value));
-    Value::map(entries)
-        .to_particle()
-        .map_err(|error| error.to_string())
-}
-
-fn list_of_texts(lines: Vec<String>) -> Answer {
-    Value::list(lines.into_iter().map(|line| Value::String(line.into())))
-        .to_particle()
-        .map_err(|error| error.to_string())
-}
-
-/// What the library makes its verdicts of. Values were read from a script or can be: they have a form.
-fn result_of(code: u8, value: &Particle, failure: &[u8], did: Did) -> Particle {
-    let value = Value::from_particle(value.as_ref()).unwrap_or(Value::Nil);
-    let result = map_particle([
-        ("code", Value::Integer(code.into())),
-        ("value", value),
-        ("error", Value::String(failure.into())),
-        ("created", Value::Bool(did == Did::Created)),
-        ("updated", Value::Bool(did == Did::Updated)),
-        ("deleted", Value::Bool(did == Did::Deleted)),
-    ]);
-    result.unwrap_or(Particle::NIL)
-}
-
-/// What is known of a failure besides its text.
-fn why(failure: &[u8], cause: &Cause) -> Option<String> {
-    let has_place = String::from_utf8_lossy(failure).contains(".lua:");
-    match (&cause.text, &cause.place) {
-        (Some(text), _) => Some(text.clone()),
-        (None, Some(place)) if !has_place => Some(format!("at {place}")),
-        _ => None,
-    }
-}
-
-fn outcome_of(called: &Called) -> String {
-    match called.code.0 {
-        0 => show::particle(called.value.as_ref()),
-        code => failure_shown(code, &called.failure),
-    }
-}
-
-fn failure_shown(code: u8, failure: &[u8]) -> String {
-    match failure.is_empty() {
-        true => format!("result {code}"),
-        false => format!("result {code}: {}", String::from_utf8_lossy(failure)),
-    }
-}
-
-fn shown_call(module: &str, name: &[u8], arguments: &Particle) -> String {
-    let arguments = match Value::from_particle(arguments.as_ref()) {
-        Ok(Value::List { items, .. }) => {
-            let shown: Vec<String> = items.iter().map(show::value).collect();
-            shown.join(", ")
-        }
-        _ => "…".to_owned(),
-    };
-    format!("{module}.{}({arguments})", String::from_utf8_lossy(name))
 }

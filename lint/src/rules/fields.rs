@@ -91,6 +91,15 @@ fn member(
     found.help(meant.map(|meant| format!("did you mean `{}.{meant}`?", module.quote(object))));
 }
 
+/// Whether a name is one that the server has not, which is reported then.
+fn is_absent(module: &Module<'_, '_>, path: &str, id: ExpressionId, found: &mut Findings) -> bool {
+    let is_absent = model::absent(path).is_some();
+    if is_absent {
+        names::report_absent(module, path, id, found);
+    }
+    is_absent
+}
+
 /// `object:name(…)`
 fn method(
     module: &Module<'_, '_>,
@@ -105,11 +114,7 @@ fn method(
     let span = name.span;
     if kinds == Kinds::AEROSPIKE {
         let path = format!("aerospike:{}", name.text);
-        if model::find(&path).is_none() {
-            if model::absent(&path).is_some() {
-                names::report_absent(module, &path, id, found);
-                return;
-            }
+        if model::find(&path).is_none() && !is_absent(module, &path, id, found) {
             found.add(
                 "unknown-field",
                 span,
@@ -122,11 +127,8 @@ fn method(
     }
     if kinds == Kinds::TEXT {
         let path = format!("string.{}", name.text);
-        if model::find(&path).is_none() && !written.contains(&path) {
-            if model::absent(&path).is_some() {
-                names::report_absent(module, &path, id, found);
-                return;
-            }
+        let is_known = model::find(&path).is_some() || written.contains(&path);
+        if !is_known && !is_absent(module, &path, id, found) {
             found.add(
                 "unknown-field",
                 span,

@@ -14,27 +14,18 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
 use bytes::{Buf, BytesMut};
 use clap::Parser;
 use protocol::header::HEADER_SIZE;
 use protocol::message::{BodyWriter, FieldType, Info1, Info3, MessageHeader};
 use protocol::particle::Particle;
-use runtime::context::{Limits, LuaFactory};
-use server::config::Config;
-use server::contexts::ServerHost;
-use server::contexts::service::Service;
-use server::log::Log;
-use server::modules::settings::UdfSettings;
 use server::net::running::Running;
-use server::node::Node;
-use server::transaction::functions::LuaFunctions;
 use tests::error::{Error, Result};
 use tests::operations;
 use tests::records::{CallOptions, RecordKey, WriteOptions};
+use tests::without_listeners::node;
 
 /// Measure what one call costs.
 #[derive(Debug, Parser)]
@@ -254,33 +245,6 @@ fn thread_time() -> Duration {
     )
 }
 
-/// A node without listeners, with the module registered.
-fn node(directory: &std::path::Path) -> std::result::Result<Running, Box<dyn std::error::Error>> {
-    let config = Config::embedded()?;
-    let log = Log::open(&config.logging, false)?;
-    let user_path = directory.join("lua");
-    let factory = LuaFactory::new(
-        &user_path.to_string_lossy(),
-        false,
-        false,
-        Limits::default(),
-        Arc::new(ServerHost),
-    );
-    let functions = Arc::new(Service::open(
-        UdfSettings::new(directory, &user_path),
-        factory,
-    )?);
-    let content = base64::engine::general_purpose::STANDARD.encode(MODULE);
-    functions.put("costs.lua", &content)?;
-    functions.wait_until_warm(Duration::from_secs(20));
-    let node = Arc::new(Node::new(config, log, Arc::clone(&functions) as _));
-    Ok(Running {
-        node,
-        functions: LuaFunctions(functions),
-        placement: server::cluster::records::ClusterPlacement(None),
-    })
-}
-
 /// Least cost of one call.
 #[derive(Clone, Copy)]
 struct Cost {
@@ -352,7 +316,7 @@ fn show(name: &str, cost: Cost, by: u32) {
 
 async fn run(arguments: &Arguments) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let directory = std::env::temp_dir().join(format!("costs-{}", std::process::id()));
-    let running = node(&directory);
+    let running = node(&directory, &[("costs.lua", MODULE)]);
     let outcome = match &running {
         Ok(running) => report(arguments, running).await.map_err(Into::into),
         Err(error) => Err(error.to_string().into()),

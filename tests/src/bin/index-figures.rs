@@ -24,20 +24,13 @@ use protocol::message::{
     MessageWriter,
 };
 use protocol::particle::{Particle, ParticleType};
-use runtime::context::{Limits, LuaFactory};
-use server::config::Config;
-use server::contexts::ServerHost;
-use server::contexts::service::Service;
 use server::index::{
     Definition, Index, IndexType, Indexed, IndexedNamespaces as _, Source, ValueType,
 };
-use server::log::Log;
-use server::modules::settings::UdfSettings;
 use server::net::running::Running;
-use server::node::Node;
 use server::record::{IndexBuilder, Namespace};
-use server::transaction::functions::LuaFunctions;
 use tests::records::{RecordKey, WriteOptions};
+use tests::without_listeners::node;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -77,30 +70,6 @@ fn thread_time() -> Duration {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-/// A node without listeners.
-fn node(directory: &std::path::Path) -> Outcome<Running> {
-    let config = Config::embedded()?;
-    let log = Log::open(&config.logging, false)?;
-    let user_path = directory.join("lua");
-    let factory = LuaFactory::new(
-        &user_path.to_string_lossy(),
-        false,
-        false,
-        Limits::default(),
-        Arc::new(ServerHost),
-    );
-    let functions = Arc::new(Service::open(
-        UdfSettings::new(directory, &user_path),
-        factory,
-    )?);
-    let node = Arc::new(Node::new(config, log, Arc::clone(&functions) as _));
-    Ok(Running {
-        node,
-        functions: LuaFunctions(functions),
-        placement: server::cluster::records::ClusterPlacement(None),
-    })
 }
 
 /// Sends a body; the rows and bytes of the reply.
@@ -422,8 +391,8 @@ fn main() -> ExitCode {
         .build();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| {
         let directory = std::env::temp_dir().join(format!("index-figures-{}", std::process::id()));
-        let outcome =
-            node(&directory).and_then(|running| runtime.block_on(report(&arguments, &running)));
+        let outcome = node(&directory, &[])
+            .and_then(|running| runtime.block_on(report(&arguments, &running)));
         std::fs::remove_dir_all(&directory)?;
         outcome
     });

@@ -9,6 +9,7 @@ use protocol::message::FieldType;
 use protocol::result_code::ResultCode;
 use serde_json::{Map, Value, json};
 use tests::error::Result;
+use tests::process::wait_until;
 
 use super::answer::{Answer, name_shown, note, shown_value};
 use super::request::{self, Part};
@@ -200,12 +201,9 @@ fn prepare(runner: &mut Runner<'_>, setup: &Value) -> Result<()> {
             delete(runner, step, &step["delete"])?;
         }
     }
-    let begun = Instant::now();
-    while info(runner, "sindex-list")?.contains("state=WO") {
-        assert!(begun.elapsed() < PATIENCE, "indexes are not built");
-        std::thread::sleep(LOOK_AGAIN);
-    }
-    Ok(())
+    wait_until("indexes are built", PATIENCE, || {
+        Ok(!info(runner, "sindex-list")?.contains("state=WO"))
+    })
 }
 
 fn make_indexes(runner: &mut Runner<'_>, setup: &Value) -> Result<()> {
@@ -376,15 +374,11 @@ fn background(runner: &mut Runner<'_>, setup: &Value, case: &Value) -> Result<Va
     if code != ResultCode::OK {
         return Ok(got);
     }
-    let begun = Instant::now();
-    let shown = loop {
-        let shown = info(runner, &format!("query-show:id={job}"))?;
-        if shown.contains(":status=done") {
-            break shown;
-        }
-        assert!(begun.elapsed() < PATIENCE, "the job does not end: {shown}");
-        std::thread::sleep(LOOK_AGAIN);
-    };
+    let mut shown = String::new();
+    wait_until("the job ends", PATIENCE, || {
+        shown = info(runner, &format!("query-show:id={job}"))?;
+        Ok(shown.contains(":status=done"))
+    })?;
     for part in shown.split(':').filter_map(|part| part.split_once('=')) {
         const COMPARED: [&str; 6] = [
             "status",
