@@ -52,7 +52,12 @@ impl Flow {
                 way.goes_on = true;
                 continue;
             }
-            if let Some(next) = statements.peek() {
+            // `error(…) return`: some write it for the reader.
+            let for_reader = |next: &Statement<'_>| {
+                matches!(statement.action, Action::Call(_))
+                    && matches!(next.action, Action::Return(_))
+            };
+            if let Some(next) = statements.peek().filter(|next| !for_reader(next)) {
                 let last = block.statements.last().map_or(next.span, |last| last.span);
                 self.unreached.push(next.span.to(last));
             }

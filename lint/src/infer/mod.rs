@@ -2,6 +2,7 @@
 //! fitting kind fails whenever it is reached.
 
 mod flow;
+mod streams;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -12,7 +13,7 @@ use crate::model::kinds::Kinds;
 use crate::model::{self, Entry, Signature};
 use crate::scope::{Local, Origin, Scopes, Value};
 use crate::syntax::number;
-use crate::syntax::tree::{Binary, ExpressionId, FunctionId, MAIN, Shape, Tree, Unary};
+use crate::syntax::tree::{Binary, ExpressionId, FunctionId, MAIN, Shape, Span, Tree, Unary};
 
 /// How deep one value leads to another at most; beyond, nothing is known.
 const MOST_STEPS: u32 = 300;
@@ -41,6 +42,8 @@ pub(crate) struct Facts<'t, 's> {
     own: HashSet<&'s str>,
     /// Functions that are declared as globals which the module itself does not use: clients call them.
     for_clients: HashSet<FunctionId>,
+    /// Parameters that get the records of a stream.
+    of_streams: HashSet<Span>,
     steps: Cell<u32>,
 }
 
@@ -72,6 +75,7 @@ impl<'t, 's> Facts<'t, 's> {
                 .filter(|global| global.reads.is_empty())
                 .flat_map(|global| global.functions().map(|(_, function)| function))
                 .collect(),
+            of_streams: streams::record_parameters(tree, scopes),
             steps: Cell::new(0),
         }
     }
@@ -234,11 +238,14 @@ impl<'t, 's> Facts<'t, 's> {
         }
     }
 
-    /// Whether a parameter is a record: it is passed where only records may be, or is the first of a function that clients
-    /// call and has the name that everybody gives to it.
+    /// Whether a parameter is a record: it gets those of a stream, is passed where only records may be, or is the first of a
+    /// function that clients call and has the name that everybody gives to it.
     fn is_record(&self, local: &Local<'_>) -> bool {
         if local.origin != Origin::Parameter {
             return false;
+        }
+        if self.of_streams.contains(&local.name.span) {
+            return true;
         }
         let is_passed = |read: &ExpressionId| {
             let Some(call) = self.parent(*read) else {
@@ -387,7 +394,7 @@ impl<'t, 's> Facts<'t, 's> {
     /// A result of a call, counted from 0.
     fn call(&self, id: ExpressionId, place: usize) -> Kinds {
         if let Some((signature, _)) = self.signature(id) {
-            return signature.results.get(place).copied().unwrap_or(Kinds::NIL);
+            return signature.result(place);
         }
         if place == 0
             && let Shape::Call { callee, .. } = self.tree.shape(id)

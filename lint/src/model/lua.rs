@@ -4,7 +4,7 @@
 pub(super) const SIGNATURES: &str = "
 _G = table
 _VERSION = string
-assert(value: any, message?: any, ...): any
+assert(value: any, message?: any, ...): any, ...
 collectgarbage(option?: string|nil, argument?: number|nil, step?: number|nil, limit?: number|nil): any
 error(message?: any, level?: index): never
 getmetatable(value: any): any
@@ -12,28 +12,28 @@ ipairs(value: table|string|List|Map|Bytes|Record): function, any, integer
 load(chunk: string|function, name?: string|nil, mode?: string|nil, environment?: any): function|nil, string|nil
 next(table: table, key?: any): any, any
 pairs(table: table): function, table, nil
-pcall(call: any, ...): boolean, any
+pcall(call: any, ...): boolean, any, ...
 print(...)
 rawequal(first: any, second: any): boolean
 rawget(table: table, key: any): any
 rawlen(value: table|string): integer
 rawset(table: table, key: any, value: any): table
-require(name: string): any
-select(from: integer|string, ...): any
+require(name: string): any, ...
+select(from: integer|string, ...): any, ...
 setmetatable(table: table, metatable: table|nil): table
 tonumber(value: any, base?: index): number|nil
 tostring(value: any): string
 type(value: any): string
-xpcall(call: any, handler: function, ...): boolean, any
+xpcall(call: any, handler: function, ...): boolean, any, ...
 
-coroutine.close(thread: thread): boolean, any
+coroutine.close(thread: thread): boolean, any, ...
 coroutine.create(call: function): thread
 coroutine.isyieldable(thread?: thread): boolean
-coroutine.resume(thread: thread, ...): boolean, any
+coroutine.resume(thread: thread, ...): boolean, any, ...
 coroutine.running(): thread, boolean
 coroutine.status(thread: thread): string
 coroutine.wrap(call: function): function
-coroutine.yield(...): any
+coroutine.yield(...): any, ...
 
 math.abs(x: number): number
 math.acos(x: number): float
@@ -75,22 +75,22 @@ package.loaded = table
 package.path = string
 package.preload = table
 
-string.byte(text: string|number, first?: index, last?: index): integer|nil
+string.byte(text: string|number, first?: index, last?: index): integer|nil, ...
 string.char(...): string
 string.dump(call: function, strip?: any): string
-string.find(text: string|number, pattern: string|number, from?: index, plain?: any): integer|nil, integer|nil
+string.find(text: string|number, pattern: string|number, from?: index, plain?: any): integer|nil, integer|nil, ...
 string.format(format: string|number, ...): string
 string.gmatch(text: string|number, pattern: string|number, from?: index): function
 string.gsub(text: string|number, pattern: string|number, replacement: string|number|table|function, most?: index): string, integer
 string.len(text: string|number): integer
 string.lower(text: string|number): string
-string.match(text: string|number, pattern: string|number, from?: index): any
+string.match(text: string|number, pattern: string|number, from?: index): any, ...
 string.pack(format: string|number, ...): string
 string.packsize(format: string|number): integer
 string.rep(text: string|number, times: integer, between?: string|number|nil): string
 string.reverse(text: string|number): string
 string.sub(text: string|number, first: integer, last?: index): string
-string.unpack(format: string|number, text: string|number, from?: index): any
+string.unpack(format: string|number, text: string|number, from?: index): any, ...
 string.upper(text: string|number): string
 
 table.concat(table: table|List|Map, between?: string|number|nil, first?: index, last?: index): string
@@ -99,18 +99,18 @@ table.move(table: table|List|Map, first: integer, last: integer, to: integer, ot
 table.pack(...): table
 table.remove(table: table|List|Map, position?: index): any
 table.sort(table: table|List|Map, before?: function|nil)
-table.unpack(table: table|List|Map|Bytes, first?: index, last?: index): any
+table.unpack(table: table|List|Map|Bytes, first?: index, last?: index): any, ...
 
 utf8.char(...): string
 utf8.charpattern = string
-utf8.codepoint(text: string|number, first?: index, last?: index, lax?: any): integer
+utf8.codepoint(text: string|number, first?: index, last?: index, lax?: any): integer, ...
 utf8.codes(text: string|number, lax?: any): function, string, integer
 utf8.len(text: string|number, first?: index, last?: index, lax?: any): integer|nil, integer
 utf8.offset(text: string|number, n: integer, from?: index): integer|nil
 ";
 
 /// Names of Lua 5.1 to 5.3 and `LuaJIT` that are gone: what to write instead. `{}` in a fix stands for the name itself.
-pub(super) const GONE: [(&str, &str); 28] = [
+pub(super) const GONE: [(&str, &str); 29] = [
     (
         "setfenv",
         "`load` takes an environment as its fourth argument",
@@ -119,6 +119,10 @@ pub(super) const GONE: [(&str, &str); 28] = [
     ("unpack", "write `table.unpack`"),
     ("loadstring", "write `load`"),
     ("module", "return a table at the end of the module instead"),
+    (
+        "arg",
+        "what `...` stands for is in `{ ... }`, and their number is `select(\"#\", ...)`",
+    ),
     ("gcinfo", "write `collectgarbage(\"count\")`"),
     ("newproxy", "use a table with a metatable"),
     ("bit32", "Lua has the operators & | ~ << >>"),

@@ -36,6 +36,20 @@ pub(crate) struct Signature {
     pub(crate) variadic: bool,
     /// What it gives; nothing, mostly nil, if empty.
     pub(crate) results: Vec<Kinds>,
+    /// It may give any number of others after those.
+    pub(crate) more_results: bool,
+}
+
+impl Signature {
+    /// What a call gives at a place, counted from 0.
+    pub(crate) fn result(&self, place: usize) -> Kinds {
+        let beyond = if self.more_results {
+            Kinds::ANY
+        } else {
+            Kinds::NIL
+        };
+        self.results.get(place).copied().unwrap_or(beyond)
+    }
 }
 
 /// What a name stands for.
@@ -102,6 +116,7 @@ fn entry(line: &'static str) -> Option<(&'static str, Entry)> {
         parameters: Vec::new(),
         variadic: false,
         results: Vec::new(),
+        more_results: false,
     };
     for parameter in parameters.split(", ").filter(|text| !text.is_empty()) {
         if parameter == "..." {
@@ -122,6 +137,10 @@ fn entry(line: &'static str) -> Option<(&'static str, Entry)> {
     }
     if let Some(results) = results.strip_prefix(": ") {
         for result in results.split(", ") {
+            if result == "..." {
+                signature.more_results = true;
+                continue;
+            }
             signature.results.push(union(result)?);
         }
     }

@@ -7,7 +7,7 @@ use crate::finding::Findings;
 use crate::infer::Flow;
 use crate::model;
 use crate::scope::{Local, Origin, Value, is_placeholder};
-use crate::syntax::tree::{ExpressionId, FunctionId, MAIN, Shape, Span};
+use crate::syntax::tree::{Action, Block, ExpressionId, FunctionId, MAIN, Shape, Span};
 
 pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
     unused(module, found);
@@ -31,6 +31,7 @@ fn unused(module: &Module<'_, '_>, found: &mut Findings) {
             || !local.reads.is_empty()
             || is_placeholder(local.name)
             || is_constant(module, local)
+            || is_own_name(module, local)
             || used.contains(&(local.block, local.statement))
         {
             continue;
@@ -78,6 +79,35 @@ fn is_constant(module: &Module<'_, '_>, local: &Local<'_>) -> bool {
         && !name.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
+/// `local meth = "put_value()"` in `put_value`, which some write at the head of each function for what it logs.
+fn is_own_name(module: &Module<'_, '_>, local: &Local<'_>) -> bool {
+    let scopes = module.facts.scopes;
+    let text = match local.values.as_slice() {
+        [Value::Expression(value)] => module.facts.tree.text(*value),
+        _ => None,
+    };
+    let Some(text) = text else {
+        return false;
+    };
+    let is_name = |name: &[u8]| text == name || text.strip_suffix(b"()") == Some(name);
+    let is_here = |value: &Value| *value == Value::Function(local.function);
+    let of_locals = scopes.locals.iter();
+    let of_globals = scopes.globals.iter();
+    let of_fields = scopes.field_writes.iter();
+    of_locals
+        .filter(|other| other.values.iter().any(is_here))
+        .any(|other| is_name(other.name.text.as_bytes()))
+        || of_globals
+            .filter(|(_, global)| global.writes.iter().any(|(_, value)| is_here(value)))
+            .any(|(name, _)| is_name(name.as_bytes()))
+        || of_fields
+            .filter(|(_, value)| is_here(value))
+            .any(|(target, _)| match module.facts.tree.shape(*target) {
+                Shape::Index { key, .. } => module.facts.tree.text(*key).is_some_and(is_name),
+                _ => false,
+            })
+}
+
 fn hidden(module: &Module<'_, '_>, found: &mut Findings) {
     let scopes = module.facts.scopes;
     for local in &scopes.locals {
@@ -97,13 +127,7 @@ fn hidden(module: &Module<'_, '_>, found: &mut Findings) {
             && outer.origin == Origin::Variable
             && outer.function == local.function
             && outer.block != local.block
-            && local
-                .reads
-                .last()
-                .zip(outer.reads.last())
-                .is_some_and(|(inner, outer)| {
-                    module.facts.tree.span(*outer).start > module.facts.tree.span(*inner).start
-                });
+            && is_read_after(module, local, outer);
         if confusing {
             let line = module.line(outer.name.span.start);
             let name = local.name.text;
@@ -114,6 +138,58 @@ fn hidden(module: &Module<'_, '_>, found: &mut Findings) {
                     .to_owned(),
             );
         }
+    }
+}
+
+/// Whether the outer local is read once the inner one is gone, on a way that comes from there, and before it is given something
+/// else.
+fn is_read_after(module: &Module<'_, '_>, inner: &Local<'_>, outer: &Local<'_>) -> bool {
+    let tree = module.facts.tree;
+    let Some(last) = inner.reads.last().map(|read| tree.span(*read).start) else {
+        return false;
+    };
+    let Some(function) = tree.function(inner.function) else {
+        return false;
+    };
+    outer
+        .reads
+        .iter()
+        .map(|read| tree.span(*read).start)
+        .filter(|read| *read > last)
+        .any(|read| {
+            let mut between = outer.writes.iter().map(|write| tree.span(*write).start);
+            !between.any(|write| last < write && write < read)
+                && !are_parted(&function.body, inner.name.span.start, read)
+        })
+}
+
+/// Whether two places lie in different branches of one `if`.
+fn are_parted(block: &Block<'_>, first: usize, second: usize) -> bool {
+    let holds = |span: Span| span.start <= first && second < span.end;
+    let Some(statement) = block.statements.iter().find(|next| holds(next.span)) else {
+        return false;
+    };
+    match &statement.action {
+        Action::If { arms, otherwise } => {
+            let bodies = arms.iter().map(|(_, body)| body).chain(otherwise);
+            let mut bodies = bodies.filter(|body| {
+                let span = body.statements.first().zip(body.statements.last());
+                span.is_some_and(|(from, to)| {
+                    let span = from.span.to(to.span);
+                    span.start <= first && first < span.end
+                })
+            });
+            bodies.next().is_some_and(|body| {
+                let end = body.statements.last().map_or(0, |last| last.span.end);
+                second >= end || are_parted(body, first, second)
+            })
+        }
+        Action::Do(body)
+        | Action::While(_, body)
+        | Action::Repeat(body, _)
+        | Action::NumericFor { body, .. }
+        | Action::GenericFor { body, .. } => are_parted(body, first, second),
+        _ => false,
     }
 }
 

@@ -111,6 +111,11 @@ impl<'t, 's> Module<'t, 's> {
             .map(|(function, name)| (*name, *function))
     }
 
+    /// The name by which clients call a function, if they may.
+    pub(crate) fn entry(&self, function: FunctionId) -> Option<&'s str> {
+        self.entries.get(&function).copied()
+    }
+
     /// Whether clients may call a function.
     pub(crate) fn is_entry(&self, function: FunctionId) -> bool {
         self.entries.contains_key(&function)

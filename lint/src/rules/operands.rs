@@ -169,6 +169,9 @@ fn index(module: &Module<'_, '_>, object: ExpressionId, found: &mut Findings) {
 
 fn called(module: &Module<'_, '_>, callee: ExpressionId, found: &mut Findings) {
     let facts = &module.facts;
+    if called_bin(module, callee, found) {
+        return;
+    }
     let kinds = facts.kinds(callee);
     if kinds.is_never(Kinds::FUNCTION | WITH_METAMETHODS) {
         report(module, callee, "cannot be called", found);
@@ -188,6 +191,34 @@ fn called(module: &Module<'_, '_>, callee: ExpressionId, found: &mut Findings) {
             format!("the library `{path}` cannot be called"),
         );
     }
+}
+
+/// `rec.set_ttl(rec, 60)`, `l.append(1)`: what records and collections hold is never a function.
+fn called_bin(module: &Module<'_, '_>, callee: ExpressionId, found: &mut Findings) -> bool {
+    let facts = &module.facts;
+    let Shape::Index { object, key } = facts.tree.shape(callee) else {
+        return false;
+    };
+    let (library, what) = match facts.kinds(*object) {
+        Kinds::RECORD => ("record", "is a bin, which"),
+        Kinds::LIST => ("list", "is an element, which"),
+        Kinds::MAP => ("map", "is an element, which"),
+        _ => return false,
+    };
+    // That a local hides the library which is meant is said elsewhere.
+    if matches!(facts.tree.shape(*object), Shape::Name(name) if *name == library) {
+        return false;
+    }
+    let shown = module.quote(callee);
+    let text = format!("`{shown}` {what} cannot be called");
+    found.add("wrong-operand", facts.tree.span(callee), text);
+    let key = facts.tree.text(*key).unwrap_or_default();
+    let function = format!("{library}.{}", String::from_utf8_lossy(key));
+    found.help(
+        crate::model::signature(&function)
+            .map(|_| format!("write `{function}({}, …)`", module.quote(*object))),
+    );
+    true
 }
 
 /// `for … in`, and the range of a numeric `for`.

@@ -122,6 +122,18 @@ fn look_at_operator(
         found.add("argument-kind", facts.tree.span(*step), text);
         return Kinds::ANY;
     }
+    if let Some((from, to)) = arguments.get(needed).zip(arguments.last()) {
+        let span = facts.tree.span(*from).to(facts.tree.span(*to));
+        let text = match needed {
+            2 => "`aggregate` takes a first value and a function".to_owned(),
+            _ => format!("`{}` takes one function", name.text),
+        };
+        found.add("extra-argument", span, text);
+        found.help(
+            "what it needs besides is an upvalue of the function: write one function that returns another"
+                .to_owned(),
+        );
+    }
     let function = facts.function(*step);
     let result = match function {
         Some(function) => facts.result(function),

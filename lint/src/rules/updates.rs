@@ -22,12 +22,12 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
         return;
     }
     let careful = careful(module);
-    // Where no bin is written there is nothing to lose.
+    // Where nothing is written but what the record had there is nothing to lose.
     let writers: BTreeSet<FunctionId> = facts
         .scopes
         .field_writes
         .iter()
-        .filter(|(target, _)| is_bin(module, *target))
+        .filter(|(target, value)| is_bin(module, *target) && is_news(module, *value))
         .map(|(target, _)| facts.scopes.function_of(*target))
         .collect();
     let calls = Calls::of(module);
@@ -48,6 +48,41 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
                 .to_owned(),
         );
     }
+}
+
+/// Whether a value that a bin is given is more than what the record has itself: no nil, and no value of a bin.
+fn is_news(module: &Module<'_, '_>, value: Value) -> bool {
+    let facts = &module.facts;
+    let is_own = |id: ExpressionId| {
+        let mut sources = vec![id];
+        if let Some(local) = facts.scopes.local_of(id)
+            && let Some(local) = facts.scopes.local(local)
+        {
+            sources.clear();
+            for value in &local.values {
+                match value {
+                    Value::Expression(id) => sources.push(*id),
+                    Value::Nothing => {}
+                    _ => return false,
+                }
+            }
+        }
+        let mut sources = sources.into_iter();
+        sources.all(|id| is_bin(module, id) || facts.kinds(id) == Kinds::NIL)
+    };
+    match value {
+        Value::Expression(id) => !is_own(id),
+        Value::Nothing => false,
+        _ => true,
+    }
+}
+
+/// Whether a function is run on the records of a scan or query, which are there; its name says so.
+fn is_for_scans(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["scan", "background"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// Functions that ask in some way whether the record is there, or make it.
@@ -130,7 +165,7 @@ fn is_cared_for(
         if !seen.insert(function) {
             continue;
         }
-        if careful.contains(&function) {
+        if careful.contains(&function) || module.entry(function).is_some_and(is_for_scans) {
             return true;
         }
         is_entry |= module.is_entry(function);

@@ -68,7 +68,34 @@ pub(super) fn look(module: &Module<'_, '_>, found: &mut Findings) {
             );
         }
     }
+    libraries(module, found);
     results(module, found);
+}
+
+/// `if m == nil then m = map end`, where `map()` is meant. A local that is a library and nothing else is another name for it.
+fn libraries(module: &Module<'_, '_>, found: &mut Findings) {
+    let facts = &module.facts;
+    for local in &facts.scopes.locals {
+        let of_names = |value: &Value| match value {
+            Value::Expression(id) => match facts.tree.shape(*id) {
+                Shape::Name(name) => Some((*id, facts.path(*id).is_some().then_some(*name)?)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let is_other = |value: &Value| of_names(value).is_none() && *value != Value::Nothing;
+        if !local.values.iter().any(is_other) {
+            continue;
+        }
+        for (id, name) in local.values.iter().filter_map(of_names) {
+            if !matches!(name, "list" | "map" | "bytes") || local.name.text == name {
+                continue;
+            }
+            let text = format!("`{name}` is the library itself");
+            found.add("unsupported-value", facts.tree.span(id), text);
+            found.help(format!("write `{name}()` for a new one"));
+        }
+    }
 }
 
 fn report(kinds: Kinds, span: Span, consequence: &str, found: &mut Findings) {

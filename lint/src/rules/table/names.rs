@@ -58,6 +58,7 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  return math.pow(rec.a, 2)\nend",
             "module(\"helpers\", package.seeall)",
             "function f(rec)\n  setfenv(1, {})\nend",
+            "function f(rec, ...)\n  return arg[1]\nend",
         ],
         quiet: &[
             "local unpack = unpack or table.unpack\nfunction f(rec) return (unpack({ 1, 2 })) end",
@@ -128,6 +129,8 @@ pub(super) const RULES: &[Rule] = &[
         ],
         quiet: &[
             "local map = {}\nfunction map.keys(t) return t end\nfunction f(rec) return map.keys(1) end",
+            "function f(rec)\n  local l = rec.l\n  if rec.a then\n    local l = list()\n    list.append(l, 1)\n    rec.l = l\n  else\n    list.append(l, 2)\n    rec.l = l\n  end\n  return aerospike:update(rec)\nend",
+            "function f(rec)\n  local key\n  for i = 1, 3 do\n    local key = rec[i]\n    info(\"%s\", key)\n  end\n  key = rec.a\n  return key\nend",
             "function f(rec)\n  local items = rec.l\n  list.append(items, 1)\n  rec.l = items\n  return aerospike:update(rec)\nend",
         ],
         fixes: false,
@@ -137,12 +140,14 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Warning,
         title: "A local that nothing reads.",
         page: "It is left over, or another name was meant where it should have been used. Names that begin with `_` are not reported, nor are \
-               parameters, loop variables, and some of several results.",
+               parameters, loop variables, some of several \
+               results, and the name of the function itself that is kept for lines of the log.",
         fires: &[
             "function f(rec)\n  local count = 1\n  return 2\nend",
             "local function helper(x) return x end\nfunction f(rec) return 1 end",
         ],
         quiet: &[
+            "function f(rec)\n  local meth = \"f()\"\n  return 1\nend",
             "function f(rec)\n  local ok, reason = pcall(error, \"x\")\n  local _unused = 1\n  return ok\nend",
         ],
         fixes: false,

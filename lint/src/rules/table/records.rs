@@ -26,6 +26,7 @@ pub(super) const RULES: &[Rule] = &[
         fires: &[
             "function f(rec)\n  return aerospike:exists(rec, 1)\nend",
             "function f(rec)\n  return list.size(rec.l, 2)\nend",
+            "local function old(rec, age) return rec.age > age end\nfunction f(s, age)\n  return s : filter(old, age)\nend",
         ],
         quiet: &[
             "function f(rec)\n  return aerospike:exists(rec)\nend",
@@ -44,6 +45,7 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  aerospike.update(rec)\nend",
             "function f(rec)\n  local l = list{ 1, 2 }\n  for _, v in pairs(l) do info(\"%s\", v) end\nend",
             "function f(rec)\n  local l = list()\n  list:append(l, 1)\n  return l\nend",
+            "local function one(r)\n  local m = map()\n  for k, v in map.pairs(r) do m[k] = v end\n  return m\nend\nfunction f(s)\n  return s : map(one)\nend",
         ],
         quiet: &[
             "function f(rec, l)\n  return list.size(l)\nend",
@@ -55,7 +57,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "wrong-operand",
         level: Level::Error,
         title: "An operator, a call, an index or a loop of a value for which it fails.",
-        page: "Reported only where the value can be nothing else: reckoning with nil or a boolean, joining a boolean to a string, comparing a \
+        page: "Reported only where the value can be nothing else: reckoning with nil or a boolean, calling a bin, joining a boolean to a string, comparing a \
                number with a string, taking a field of nil, calling a string, looping over a list without `list.iterator`.",
         fires: &[
             "function f(rec)\n  local n\n  return n + 1\nend",
@@ -63,10 +65,14 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  for v in list{ 1, 2 } do info(\"%d\", v) end\nend",
             "function f(rec)\n  return #rec\nend",
             "function f(rec)\n  return 1 < \"2\"\nend",
+            "function f(rec)\n  rec.set_ttl(rec, 60)\n  return aerospike:update(rec)\nend",
+            "function f(rec)\n  local l = list()\n  l.append(1)\n  return l\nend",
         ],
         quiet: &[
             "function f(rec)\n  local n\n  if rec.a then n = 1 else n = 2 end\n  return n + 1\nend",
             "function f(rec, l)\n  for v in list.iterator(l) do info(\"%s\", v) end\nend",
+            "function f(rec, text)\n  local _, rest = string.match(text, \"(%d+),(.*)\")\n  return \"rest: \" .. rest\nend",
+            "function f(rec)\n  local ok, first, second = pcall(rec.a)\n  return ok and first + second\nend",
         ],
         fixes: false,
     },
@@ -95,9 +101,11 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  rec.l = { 1, 2 }\n  return aerospike:update(rec)\nend",
             "function f(rec)\n  return list{ { 1 }, { 2 } }\nend",
             "function f(rec)\n  local l = list()\n  list.append(l, { 1 })\n  return l\nend",
+            "function f(rec)\n  local m = rec.m\n  if m == nil then m = map end\n  m.a = 1\n  rec.m = m\n  return aerospike:update(rec)\nend",
         ],
         quiet: &[
             "function f(rec)\n  rec.l = list{ list{ 1 }, map{ a = 1 } }\n  return aerospike:update(rec)\nend",
+            "function f(rec)\n  local make, size = map, map.size\n  return size(make())\nend",
         ],
         fixes: false,
     },
@@ -123,11 +131,16 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Warning,
         title: "A record is updated, and nothing asks whether it is there.",
         page: "For a record that is not there `aerospike:update` answers -2, stores nothing, and the call succeeds. Ask \
-               `aerospike:exists(rec)` and `aerospike:create(rec)` then, look at a bin, or return the result of `update` to the client.",
+               `aerospike:exists(rec)` and `aerospike:create(rec)` then, look at a bin, or return the result of `update` to the client.\n\nWhat only takes \
+               bins away, or writes what was read from the record, loses nothing; functions whose names speak of scans or of the \
+               background are run on records that are there.",
         fires: &["function f(rec, value)\n  rec.a = value\n  aerospike:update(rec)\nend"],
         quiet: &[
             "function f(rec, value)\n  rec.a = value\n  if aerospike:exists(rec) then aerospike:update(rec) else aerospike:create(rec) end\nend",
             "function f(rec, value)\n  rec.a = value\n  return aerospike:update(rec)\nend",
+            "function f(rec)\n  rec.a = nil\n  aerospike:update(rec)\nend",
+            "function touch(rec)\n  local a = rec.a\n  rec.a = a\n  aerospike:update(rec)\nend",
+            "function scan_mark(rec)\n  rec.a = 1\n  aerospike:update(rec)\nend",
             "function f(rec)\n  if rec.a == nil then return 0 end\n  rec.a = rec.a + 1\n  aerospike:update(rec)\n  return rec.a\nend",
         ],
         fixes: false,
