@@ -1,6 +1,7 @@
 //! The section `[aql]` of `astools.conf`, and the mistakes of files in this program's words. The section `[cluster]` is read
 //! by the tools' own reader.
 
+use protocol::bounds::Within as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -170,9 +171,7 @@ fn place(path: &Path, level: usize) -> String {
 
 fn table(path: &Path, level: usize, text: &str) -> Result<toml::Table, String> {
     text.parse().map_err(|error: toml::de::Error| {
-        let before = error
-            .span()
-            .map_or("", |span| text.get(..span.start).unwrap_or(""));
+        let before = error.span().map_or("", |span| text.within(..span.start));
         let number = before.matches('\n').count() + 1;
         let line = text.lines().nth(number - 1).unwrap_or("");
         let what = if line.contains('=') {

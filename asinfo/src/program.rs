@@ -110,6 +110,7 @@ pub fn main() -> ExitCode {
             if wants_help {
                 return printed(write!(io::stdout(), "{}", Options::command().render_help()));
             }
+            // A reader that is gone is no failure of its own: the status tells.
             let _ = error.print();
             return ExitCode::from(2);
         }
@@ -224,7 +225,7 @@ fn run(options: &Options) -> Outcome {
             if suggest::is_unknown(&answer.value)
                 && let Some(near) = suggest::info_command(command)
             {
-                // The same.
+                // Nobody is left to be told of a closed stderr.
                 let _ = writeln!(io::stderr(), "Did you mean `{near}`?");
             }
             outcome.answer = answer.shown;

@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
         }
     };
     if let Some(text) = asked_for(&options) {
-        // The same.
+        // A reader that goes away early is no failure.
         let _ = io::stdout().write_all(&text);
         return Status::Fine.into();
     }

@@ -1,5 +1,6 @@
 //! Names of bins, and what reads bins by name.
 
+use protocol::bounds::Within as _;
 use std::fmt;
 
 use protocol::limits::MAX_BIN_NAME;
@@ -39,7 +40,7 @@ impl BinName {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         // `size` never exceeds the array.
-        self.bytes.get(..usize::from(self.size)).unwrap_or_default()
+        self.bytes.within(..usize::from(self.size))
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! The plain frame is a record message with its own frame header; the stated size counts that header.
 
+use crate::bounds::{Fit as _, Within as _};
 use std::io::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -119,15 +120,15 @@ impl<'b> Opening<'b> {
         let status = self
             .stream
             .decompress(self.rest, target, FlushDecompress::None);
-        let yielded = usize::try_from(self.stream.total_out()).unwrap_or(usize::MAX);
+        let yielded = self.stream.total_out().fit::<usize>();
         self.plain.truncate(yielded);
         let status = status.map_err(|_| CompressError::Stream)?;
         let lied = CompressError::Lied(self.stated as u64);
         if self.plain.len() > self.stated {
             return Err(lied);
         }
-        let read = usize::try_from(self.stream.total_in() - read).unwrap_or(usize::MAX);
-        self.rest = self.rest.get(read..).unwrap_or_default();
+        let read = (self.stream.total_in() - read).fit::<usize>();
+        self.rest = self.rest.within(read..);
         match status {
             // The stream's checksum was right.
             Status::StreamEnd if self.plain.len() != self.stated => Err(lied),

@@ -1,5 +1,7 @@
 //! Reading big-endian numbers off the front of a slice, with every length checked.
 
+use crate::bounds::Fit as _;
+
 /// The unread rest of a slice. Every method answers `None`, and takes nothing, when too little is left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
@@ -58,5 +60,5 @@ impl<'a> Cursor<'a> {
 
 /// A length as `usize`. Lengths on the wire have at most 32 bits, so nothing is lost on the machines that we build for.
 pub(crate) fn length(size: u32) -> usize {
-    usize::try_from(size).unwrap_or(usize::MAX)
+    size.at_most::<usize>()
 }

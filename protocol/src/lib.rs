@@ -17,7 +17,9 @@
 //! | [`security`] | login and user administration (type 2) |
 //! | [`compress`] | compressed record messages (type 4) |
 //! | [`result_code`], [`limits`] | the numbers that all of them share |
+//! | [`bounds`] | parts and numbers that are known to fit |
 
+pub mod bounds;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod codec;

@@ -1,5 +1,6 @@
 //! The allocator of the program: `mimalloc`, with books of what is allocated.
 
+use protocol::bounds::Fit as _;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,7 +26,8 @@ pub struct Counted;
 /// Bytes that are allocated now, to some KiB for each thread; 0 in a program with another allocator.
 #[must_use]
 pub fn allocated_bytes() -> u64 {
-    u64::try_from(ALLOCATED.load(Ordering::Relaxed)).unwrap_or(0)
+    // Threads tell in turn, so that what one has freed may come before what another has allocated.
+    ALLOCATED.load(Ordering::Relaxed).max(0).fit()
 }
 
 /// Enters a size that has come, or gone if it is negative.

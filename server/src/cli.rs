@@ -150,6 +150,7 @@ pub fn run() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) => {
+            // A reader that is gone is no failure of its own: the status tells.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }

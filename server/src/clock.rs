@@ -2,6 +2,7 @@
 //!
 //! Aerospike counts record times from 2010-01-01 00:00:00 UTC, not from 1970.
 
+use protocol::bounds::Fit as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,9 +17,8 @@ pub fn unix_ms() -> u64 {
 }
 
 fn unix_ms_of(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis().fit::<u64>())
 }
 
 /// Milliseconds since 2010-01-01 UTC, the unit of a record's last-update time.
@@ -36,7 +36,7 @@ pub fn epoch_ms_of(time: SystemTime) -> u64 {
 /// Seconds since 2010-01-01 UTC, the unit of a void-time.
 #[must_use]
 pub fn epoch_seconds() -> u32 {
-    u32::try_from(epoch_ms() / 1_000).unwrap_or(u32::MAX)
+    (epoch_ms() / 1_000).fit::<u32>()
 }
 
 /// Where a namespace takes the time of day from: the system, or a hand that a test turns.

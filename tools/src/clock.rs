@@ -1,5 +1,6 @@
 //! Time of day as text, and back. The only reader of the clock.
 
+use protocol::bounds::Fit as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -11,10 +12,7 @@ pub fn now() -> (i64, u32) {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    (
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        since.subsec_nanos(),
-    )
+    (since.as_secs().fit::<i64>(), since.subsec_nanos())
 }
 
 /// `YYYY-MM-DD HH:MM:SS`, UTC.

@@ -1,6 +1,8 @@
 //! The functions of a module, as far as its text tells: those that are defined at the outermost level and are not local,
 //! which are the ones that can be called from outside.
 
+use protocol::bounds::Within as _;
+
 /// A function that can be called from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
@@ -29,7 +31,7 @@ struct LuaTokens<'s> {
 
 impl<'s> LuaTokens<'s> {
     fn rest(&self) -> &'s str {
-        self.text.get(self.at..).unwrap_or("")
+        self.text.within(self.at..)
     }
 
     /// Passes over `[[ … ]]` and `[=[ … ]=]` if one begins here.
@@ -89,7 +91,7 @@ impl<'s> Iterator for LuaTokens<'s> {
                     .find(|character: char| !character.is_ascii_alphanumeric() && character != '_')
                     .unwrap_or(rest.len());
                 self.at += end;
-                return Some((LuaToken::Word(rest.get(..end).unwrap_or("")), start));
+                return Some((LuaToken::Word(rest.within(..end)), start));
             } else if first.is_ascii_digit() {
                 // `1e5` and `0x1f` hold no words.
                 let end = rest
@@ -159,7 +161,7 @@ pub fn of_module(source: &str) -> Vec<Function> {
                     let function = Function {
                         name: name.to_owned(),
                         parameters: parameters.collect(),
-                        line: source.get(..*start).unwrap_or("").matches('\n').count() + 1,
+                        line: source.within(..*start).matches('\n').count() + 1,
                     };
                     // A later definition takes the place of an earlier one.
                     functions.retain(|known| known.name != function.name);

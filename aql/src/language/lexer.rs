@@ -1,5 +1,6 @@
 //! From a statement's text to tokens, one at a time: what stands behind the first mistake is never looked at.
 
+use protocol::bounds::Within as _;
 use std::ops::Range;
 
 /// What a token is.
@@ -58,7 +59,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn end_of(&self, from: usize, belongs: impl Fn(u8) -> bool) -> usize {
-        let rest = self.text.as_bytes().get(from..).unwrap_or(&[]);
+        let rest = self.text.as_bytes().within(from..);
         from + rest.iter().take_while(|byte| belongs(**byte)).count()
     }
 
@@ -148,13 +149,13 @@ pub fn statements(line: &str) -> Vec<&str> {
             (None, b'\'' | b'"') => quote = Some(byte),
             (Some(open), _) if open == byte => quote = None,
             (None, b';') => {
-                parts.push(line.get(start..at).unwrap_or(""));
+                parts.push(line.within(start..at));
                 start = at + 1;
             }
             _ => {}
         }
     }
-    parts.push(line.get(start..).unwrap_or(""));
+    parts.push(line.within(start..));
     parts
         .into_iter()
         .map(|part| part.trim_start_matches([' ', '\t']))

@@ -11,6 +11,7 @@
 //!
 //! Words may be written in any case. A number without fraction and exponent is an integer, if one holds it.
 
+use protocol::bounds::Within as _;
 use std::fmt::Write as _;
 
 use protocol::limits::MAX_DEPTH;
@@ -103,7 +104,7 @@ struct NotationReader<'t> {
 
 impl<'t> NotationReader<'t> {
     fn rest(&self) -> &'t str {
-        self.text.get(self.at..).unwrap_or("")
+        self.text.within(self.at..)
     }
 
     fn blanks(&mut self) {
@@ -129,7 +130,7 @@ impl<'t> NotationReader<'t> {
             .find(|sign: char| !sign.is_ascii_alphanumeric() && !"_+-.".contains(sign))
             .unwrap_or(rest.len());
         self.at += end;
-        rest.get(..end).unwrap_or("")
+        rest.within(..end)
     }
 
     /// A text in quotes.

@@ -4,6 +4,7 @@
 
 use super::lexer::{Lexer, Stop, Token, TokenKind};
 use super::statement::Place;
+use protocol::bounds::Within as _;
 
 /// Bytes of a namespace's name at most.
 const NAMESPACE_BYTES_MAX: usize = 31;
@@ -122,7 +123,7 @@ impl<'s> Parser<'s> {
 
     /// What stands behind the token that was read last, as it is written.
     pub(super) fn rest(&self) -> &'s str {
-        self.text.get(self.last.end..).unwrap_or("")
+        self.text.within(self.last.end..)
     }
 
     /// Goes on to the next token.
@@ -176,12 +177,7 @@ impl<'s> Parser<'s> {
             }
             Err(Stop::Unreadable(at)) => ParseError::Ended {
                 // Up to the byte that has no meaning, and with it.
-                shown: self
-                    .text
-                    .as_bytes()
-                    .get(self.last.start..=*at)
-                    .unwrap_or(&[])
-                    .to_vec(),
+                shown: self.text.as_bytes().within(self.last.start..=*at).to_vec(),
                 at: *at,
             },
         }

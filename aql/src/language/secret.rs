@@ -1,5 +1,7 @@
 //! Passwords in statements, which are kept out of the history and of documents.
 
+use protocol::bounds::Within as _;
+
 /// What stands before a password.
 const KEYWORD: &str = "PASSWORD";
 
@@ -15,7 +17,7 @@ fn words(line: &str) -> Vec<(usize, &str)> {
         let ends = quote.is_none() && (character.is_whitespace() || character == ';');
         match (start, ends) {
             (Some(begun), true) => {
-                found.push((begun, line.get(begun..at).unwrap_or("")));
+                found.push((begun, line.within(begun..at)));
                 start = None;
             }
             (None, false) => start = Some(at),
@@ -30,7 +32,7 @@ fn words(line: &str) -> Vec<(usize, &str)> {
         }
     }
     if let Some(begun) = start {
-        found.push((begun, line.get(begun..).unwrap_or("")));
+        found.push((begun, line.within(begun..)));
     }
     found
 }
@@ -50,14 +52,14 @@ pub fn without_passwords(line: &str) -> String {
     let mut secret = false;
     for (at, word) in words {
         if secret {
-            shown.push_str(line.get(copied..at).unwrap_or(""));
+            shown.push_str(line.within(copied..at));
             shown.push_str(HIDDEN);
             copied = at + word.len();
         }
         // A password may itself be this word.
         secret = !secret && announces(word);
     }
-    shown.push_str(line.get(copied..).unwrap_or(""));
+    shown.push_str(line.within(copied..));
     shown
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The module is taken from the module directory, the working directory, or else from the cluster.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -38,9 +39,7 @@ impl Host for Here {
     fn unix_ms(&self) -> u64 {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| {
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-            })
+            .map_or(0, |since| since.as_millis().fit::<u64>())
     }
 
     fn line(&self, _line: &ScriptLine<'_>) {}

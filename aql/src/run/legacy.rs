@@ -1,5 +1,6 @@
 //! Statements of older versions: indexes, statistics, truncating, jobs, accounts.
 
+use protocol::bounds::Fit as _;
 use protocol::value::Value;
 
 use super::info::{refusal, text};
@@ -152,7 +153,7 @@ fn lut(until: &Until) -> Result<Option<String>, Failure> {
         ));
     };
     let now = jiff::Timestamp::now();
-    let current = u64::try_from(now.as_nanosecond()).unwrap_or(u64::MAX);
+    let current = now.as_nanosecond().fit::<u64>();
     if nanoseconds <= LUT_LEAST || nanoseconds >= current {
         return Err(Failure::own(format!(
             "LUT {nanoseconds} out of range. Choose LUT greater than \"Jan 1 2010 00:00:00\" ({LUT_LEAST} ns) and less than current time \"{}\" ({current} ns)",

@@ -1,5 +1,6 @@
 //! Statements about one record: INSERT, DELETE, SELECT and EXECUTE by key, EXPLAIN.
 
+use protocol::bounds::Fit as _;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -41,7 +42,7 @@ impl Session {
             info1,
             info2,
             // More than the field holds is 49 days.
-            transaction_ttl: u32::try_from(self.settings.limit().as_millis()).unwrap_or(u32::MAX),
+            transaction_ttl: self.settings.limit().as_millis().at_most::<u32>(),
             ..MessageHeader::default()
         }
     }
@@ -427,7 +428,7 @@ fn seconds_left(void_time: u32) -> i64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let now = i64::try_from(now.saturating_sub(EPOCH_2010)).unwrap_or(i64::MAX);
+    let now = now.saturating_sub(EPOCH_2010).fit::<i64>();
     (i64::from(void_time) - now).max(0)
 }
 

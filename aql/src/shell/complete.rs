@@ -1,5 +1,6 @@
 //! What can be typed: words, and names of the cluster where they fit.
 
+use protocol::bounds::Within as _;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -152,7 +153,7 @@ impl Language for Statements {
             return Vec::new();
         }
         let (tokens, start) = tokens(before);
-        let typed = before.get(start..).unwrap_or("");
+        let typed = before.within(start..);
         let is_small = typed.chars().next().is_some_and(char::is_lowercase);
         let fits = |word: &Candidate| match word.is_name {
             true => word.text.starts_with(typed),

@@ -1,5 +1,6 @@
 //! Completion: command words and modifiers from the table of commands, names from the cluster.
 
+use protocol::bounds::Within as _;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -46,8 +47,8 @@ fn suggestions(line: &str, position: usize, vocabulary: &Vocabulary) -> Vec<Comp
     let Some(start) = parse::last_word(typed) else {
         return Vec::new();
     };
-    let word = typed.get(start..).unwrap_or_default();
-    let before = typed.get(..start).unwrap_or_default();
+    let word = typed.within(start..);
+    let before = typed.within(..start);
     let completion = |name: String, ends| Completion {
         text: parse::written(&name).into_owned(),
         start,

@@ -10,29 +10,23 @@ use super::parameters::FLIP;
 use super::read::{
     asked, fail, id, list, name, namespaces, of, principal, principal_text, record, stamped,
 };
-use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Path, Render, Requests, Target, View};
 use tools::sheet::{
     Field, Format, Layout, NODE, Record, Rule, Sheet, Value, group, integer, node, right, text,
 };
 
 const fn view(
-    path: &'static [&'static str],
+    path: Path,
     target: Target,
     keywords: &'static [&'static str],
     help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
+    requests: Requests,
+    render: Render,
 ) -> View {
     View {
-        path,
         target,
         keywords,
-        flags: &[],
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
+        ..View::of(path, help, requests, render)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::filter::Filter;
 use super::read::{asked, namespaces, stamped};
-use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
+use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Path, Render, Requests, View};
 use tools::answer::at_least;
 use tools::sheet::{Column, Convert, Field, Format, NODE, Record, Rule, Sheet, Value, node};
 
@@ -18,22 +18,11 @@ const RANGES: Flag = Flag {
     takes_value: true,
 };
 
-const fn view(
-    path: &'static [&'static str],
-    help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
+const fn view(path: Path, help: &'static str, requests: Requests, render: Render) -> View {
     View {
-        path,
-        target: Target::Nodes,
         keywords: &["for", "with"],
         flags: &[BYTES, RANGES],
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
+        ..View::of(path, help, requests, render)
     }
 }
 

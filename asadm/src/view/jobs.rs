@@ -3,29 +3,18 @@
 use super::filter::Filter;
 use super::parameters::{FLIP, laid_out};
 use super::read::{asked, list, name, record, stamped};
-use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
+use super::{Answers, Context, Event, Node, Path, Render, Requests, View};
 use tools::answer::at_least;
 use tools::sheet::{
     Column, Convert, Dynamic, Field, Format, NODE, Record, Rule, Sheet, Value, integer, node,
     percentage, text,
 };
 
-const fn view(
-    path: &'static [&'static str],
-    help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
+const fn view(path: Path, help: &'static str, requests: Requests, render: Render) -> View {
     View {
-        path,
-        target: Target::Nodes,
         keywords: &["where", "--where", "for", "like", "trid", "with"],
         flags: &[FLIP],
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
+        ..View::of(path, help, requests, render)
     }
 }
 

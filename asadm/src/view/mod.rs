@@ -64,11 +64,20 @@ pub enum Target {
     Nobody,
 }
 
+/// The words of a command.
+type Path = &'static [&'static str];
+
+/// The info commands for one node, as far as its answers so far tell them.
+type Requests = fn(&Node, &NodeAnswers, &Context) -> Vec<String>;
+
+/// What answers look like.
+type Render = fn(&Answers, &Context) -> Vec<Event>;
+
 /// A command that reads: its line, its info commands, its output.
 #[derive(Clone, Copy)]
 pub struct View {
     /// The command words: `["show", "statistics", "service"]`.
-    pub path: &'static [&'static str],
+    pub path: Path,
     /// Which nodes are asked.
     pub target: Target,
     /// Modifiers that the command knows.
@@ -82,12 +91,27 @@ pub struct View {
     /// How many words it takes before the first modifier.
     pub words: usize,
     /// The info commands for one node as far as its answers so far tell them.
-    pub requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
+    pub requests: Requests,
     /// The output.
-    pub render: fn(&Answers, &Context) -> Vec<Event>,
+    pub render: Render,
 }
 
 impl View {
+    /// A view that asks the nodes that `with` names, and takes nothing else.
+    const fn of(path: Path, help: &'static str, requests: Requests, render: Render) -> Self {
+        Self {
+            path,
+            target: Target::Nodes,
+            keywords: &["with"],
+            flags: &[],
+            help,
+            hidden: false,
+            words: 0,
+            requests,
+            render,
+        }
+    }
+
     /// What has to be asked of a node next, each command once; empty when it has answered all. At most [`ROUNDS_MAX`] rounds are needed.
     pub fn pending(&self, node: &Node, answers: &NodeAnswers, context: &Context) -> Vec<String> {
         let mut requests = (self.requests)(node, answers, context);

@@ -1,29 +1,14 @@
 //! `info namespace usage` and `info namespace object`.
 
 use super::read::{add, asked, fail, namespaces, of, stamped};
-use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Path, Render, Requests, View};
 use tools::sheet::{
     Aggregate, Column, Field, Format, Record, Rule, Sheet, Value, boolean, byte_count, count,
     group, integer, node, percentage, share, text,
 };
 
-const fn view(
-    path: &'static [&'static str],
-    help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
-    View {
-        path,
-        target: Target::Nodes,
-        keywords: &["with"],
-        flags: &[],
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
-    }
+const fn view(path: Path, help: &'static str, requests: Requests, render: Render) -> View {
+    View::of(path, help, requests, render)
 }
 
 /// The views of this file.

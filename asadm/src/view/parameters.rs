@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::filter::Filter;
 use super::read::{add, asked, list, name, namespaces, record, stamped};
-use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
+use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Path, Render, Requests, View};
 use tools::answer::at_least;
 use tools::sheet::{Dynamic, Field, KEEP, Layout, NODE, Record, Sheet, Value, node};
 
@@ -27,41 +27,19 @@ pub(super) const CONFIG_KEYWORDS: &[&str] = &["with", "like", "diff", "for"];
 pub(super) const STATISTICS_FLAGS: &[Flag] = &[FLIP, REPEAT, TOTAL];
 pub(super) const STATISTICS_KEYWORDS: &[&str] = &["with", "like", "for"];
 
-const fn config(
-    path: &'static [&'static str],
-    help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
+const fn config(path: Path, help: &'static str, requests: Requests, render: Render) -> View {
     View {
-        path,
-        target: Target::Nodes,
         keywords: CONFIG_KEYWORDS,
         flags: CONFIG_FLAGS,
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
+        ..View::of(path, help, requests, render)
     }
 }
 
-const fn statistics(
-    path: &'static [&'static str],
-    help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
+const fn statistics(path: Path, help: &'static str, requests: Requests, render: Render) -> View {
     View {
-        path,
-        target: Target::Nodes,
         keywords: STATISTICS_KEYWORDS,
         flags: STATISTICS_FLAGS,
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
+        ..View::of(path, help, requests, render)
     }
 }
 

@@ -1,27 +1,13 @@
 //! `info transactions`: namespaces with strong consistency.
 
 use super::read::{add, asked, namespaces, of, record, stamped};
-use super::{Answers, Context, Event, Node, NodeAnswers, Target, View};
+use super::{Answers, Context, Event, Node, NodeAnswers, Path, Render, View};
 use tools::sheet::{
     Field, Format, Record, Rule, Sheet, Value, byte_count, count, group, node, text,
 };
 
-const fn view(
-    path: &'static [&'static str],
-    help: &'static str,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
-    View {
-        path,
-        target: Target::Nodes,
-        keywords: &["with"],
-        flags: &[],
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
-    }
+const fn view(path: Path, help: &'static str, render: Render) -> View {
+    View::of(path, help, requests, render)
 }
 
 /// The views of this file.

@@ -8,7 +8,9 @@ use super::parameters::{
     laid_out, parameters, with_all_nodes,
 };
 use super::read::{add, asked, fail, fields, list, name, of, record, stamped};
-use super::{Answers, Context, Event, Flag, Node, NodeAnswers, Target, View};
+use super::{
+    Answers, Context, Event, Flag, Node, NodeAnswers, Path, Render, Requests, Target, View,
+};
 use tools::sheet::{
     Aggregate, Field, NODE, Record, Sheet, Value, group, integer, node, seconds, text,
 };
@@ -23,42 +25,20 @@ const XDR_STATISTICS_FLAGS: &[Flag] = &[FLIP, REPEAT, TOTAL, BY_DC];
 const DATACENTER: &str = " datacenter";
 const NAMESPACE: &str = " namespace";
 
-const fn config(
-    path: &'static [&'static str],
-    help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
+const fn config(path: Path, help: &'static str, requests: Requests, render: Render) -> View {
     View {
-        path,
-        target: Target::Nodes,
         keywords: CONFIG_KEYWORDS,
         flags: CONFIG_FLAGS,
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
+        ..View::of(path, help, requests, render)
     }
 }
 
-const fn statistics(
-    path: &'static [&'static str],
-    help: &'static str,
-    requests: fn(&Node, &NodeAnswers, &Context) -> Vec<String>,
-    render: fn(&Answers, &Context) -> Vec<Event>,
-) -> View {
+const fn statistics(path: Path, help: &'static str, requests: Requests, render: Render) -> View {
     let (keywords, flags) = (STATISTICS_KEYWORDS, XDR_STATISTICS_FLAGS);
     View {
-        path,
-        target: Target::Nodes,
         keywords,
         flags,
-        help,
-        hidden: false,
-        words: 0,
-        requests,
-        render,
+        ..View::of(path, help, requests, render)
     }
 }
 

@@ -67,7 +67,7 @@ impl Observer for Trace {
     }
 
     fn operation(&self, name: &str, status: i64) {
-        // The same.
+        // Nobody is left to be told of a closed stderr.
         let _ = writeln!(
             std::io::stderr(),
             "{:<20} → aerospike:{name} = {status}",

@@ -2,6 +2,7 @@
 //!
 //! Expressions that are open stand on a list of [`Frame`]s, so nothing recurses.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -138,7 +139,7 @@ impl<'e> Builder<'e> {
 
     /// From `start` to where reading is. Messages are small enough for 32 bits.
     pub(super) fn span(&self, start: usize) -> Span {
-        let number = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        let number = |at: usize| at.fit::<u32>();
         Span {
             start: number(start),
             end: number(self.at()),
@@ -181,7 +182,7 @@ impl<'e> Builder<'e> {
     /// The number of the next instruction, for jumps to it.
     pub(super) fn here(&self) -> u32 {
         // There are at most MAX_STEPS.
-        u32::try_from(self.code.len()).unwrap_or(u32::MAX)
+        self.code.len().fit::<u32>()
     }
 
     fn whole(&mut self) -> Result<Built, ExpressionError> {
@@ -244,7 +245,7 @@ impl<'e> Builder<'e> {
             }
             Token::Text(content) => self.text(content)?,
             Token::Map(_) => {
-                self.reader = Reader::new(self.bytes.get(start..).unwrap_or_default());
+                self.reader = Reader::new(self.bytes.within(start..));
                 let span = self.skip()?;
                 self.emit(Instruction::Map(span))?;
                 ExpressionType::Map
@@ -277,7 +278,7 @@ impl<'e> Builder<'e> {
             ParticleType::HLL => ExpressionType::Sketch,
             ParticleType::GEOJSON => {
                 let place = Geometry::parse(text).map_err(|error| self.error(Cause::Geo(error)))?;
-                let number = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+                let number = self.places.len().fit::<u32>();
                 self.places.push((span, place));
                 self.emit(Instruction::Place(number))?;
                 return Ok(ExpressionType::GeoJson);
@@ -316,7 +317,7 @@ impl<'e> Builder<'e> {
                 return Ok(Read::Open(Frame::new(
                     code,
                     1,
-                    Partial::Matches(u32::try_from(self.patterns.len() - 1).unwrap_or(u32::MAX)),
+                    Partial::Matches((self.patterns.len() - 1).fit::<u32>()),
                 )));
             }
             8 => Partial::Within,
@@ -437,7 +438,7 @@ impl<'e> Builder<'e> {
             126 => {
                 let start = self.at();
                 let span = self.skip()?;
-                let first = self.bytes.get(start..).unwrap_or_default();
+                let first = self.bytes.within(start..);
                 if !crate::operation::element::is_list(first) {
                     return Err(self.error(Cause::Argument("a list")));
                 }
@@ -476,9 +477,7 @@ impl<'e> Builder<'e> {
     }
 
     fn name_at(&self, span: Span) -> &'e [u8] {
-        self.bytes
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default()
+        self.bytes.within(span.start as usize..span.end as usize)
     }
 
     /// Makes a variable visible and gives its place.
@@ -490,7 +489,7 @@ impl<'e> Builder<'e> {
         let name = self.name_at(name);
         let place = self.names.len();
         self.variables = self.variables.max(place + 1);
-        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let place = place.fit::<u32>();
         // Its own value may have used the name for a variable that is gone by now.
         match self.names.insert(name, (place, kind)) {
             None => Ok(place),

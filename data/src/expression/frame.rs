@@ -5,6 +5,7 @@ use super::number::{Arithmetic, Shape};
 use super::program::{CallTemplate, Instruction, Piece, Span};
 use super::{Cause, ExpressionError, ExpressionType};
 use crate::operation::System;
+use protocol::bounds::{Fit as _, Within as _};
 
 /// Most arguments of a call that are expressions.
 const MAX_CALL_ARGUMENTS: usize = 16;
@@ -312,12 +313,12 @@ impl Frame {
     }
 
     fn finish(&mut self, builder: &mut Builder<'_>) -> Result<Built, ExpressionError> {
-        let count = u32::try_from(self.count).unwrap_or(u32::MAX);
+        let count = self.count.fit::<u32>();
         let (instruction, kind) = match &mut self.state {
             Partial::Compare { start, first } => {
                 let operation = comparison(self.code);
                 // A bin on one side and a number on the other, each a single step.
-                let parts = builder.code.get(*start..).unwrap_or_default();
+                let parts = builder.code.within(*start..);
                 if let [
                     Instruction::Bin(ExpressionType::Integer, name),
                     Instruction::Integer(value),
@@ -488,7 +489,7 @@ impl Call {
             Some(ExpressionType::Nil) => ExpressionType::Nil,
             _ => self.template.kind,
         };
-        let number = u32::try_from(builder.calls.len()).unwrap_or(u32::MAX);
+        let number = builder.calls.len().fit::<u32>();
         builder.calls.push(self.template.clone());
         builder.emit(Instruction::Call(number))?;
         Ok(Built::of(kind))

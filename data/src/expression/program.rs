@@ -4,6 +4,7 @@
 //! at most, and neither building nor running it recurses, however deep the expression is.
 
 use bytes::Bytes;
+use protocol::bounds::Within as _;
 use protocol::particle::ParticleType;
 
 use super::number::Arithmetic;
@@ -154,8 +155,6 @@ impl Program {
     /// Bytes of the encoding.
     pub(super) fn bytes(&self, span: Span) -> &[u8] {
         // Spans were taken from the source.
-        self.source
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default()
+        self.source.within(span.start as usize..span.end as usize)
     }
 }

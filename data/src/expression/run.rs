@@ -1,5 +1,6 @@
 //! Running a program for one record.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::cmp::Ordering;
 
 use protocol::msgpack::{self, Reader, Token};
@@ -75,7 +76,7 @@ impl<'r> Context<'r> {
 
     fn field(&self, field: Field) -> StackValue<'r> {
         let metadata = &self.metadata;
-        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let signed = |value: u64| value.fit::<i64>();
         let void_time = || match metadata.void_time {
             0 => None,
             seconds => Some(i64::from(seconds)),
@@ -230,13 +231,13 @@ pub(super) fn run<'r>(
             },
             Instruction::Exclusive(count) => {
                 let from = stack.len().saturating_sub(*count as usize);
-                let value = exclusive(stack.get(from..).unwrap_or_default());
+                let value = exclusive(stack.within(from..));
                 stack.truncate(from);
                 value
             }
             Instruction::Arithmetic(operation, count) => {
                 let from = stack.len().saturating_sub(*count as usize);
-                let value = operation.apply(stack.get(from..).unwrap_or_default());
+                let value = operation.apply(stack.within(from..));
                 stack.truncate(from);
                 value
             }

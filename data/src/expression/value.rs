@@ -53,7 +53,7 @@ pub(super) enum StackValue<'r> {
     Place(Data<'r>, Option<&'r Geometry>),
     /// In the stored form, in which an index may be in front.
     List(Data<'r>),
-    /// The same.
+    /// In the stored form, in which an index may be in front.
     Map(Data<'r>),
     /// Wildcard or infinity, encoded.
     Special(Data<'r>),

@@ -5,6 +5,7 @@
 //! and tools know them and stored values carry them.
 
 use super::Point;
+use protocol::bounds::Fit as _;
 
 /// Level of the smallest cells, the leaves.
 pub const MAX_LEVEL: u32 = 30;
@@ -115,10 +116,10 @@ impl CellId {
 
     /// Face, and i and j of a leaf in it.
     fn parts(self) -> (u32, u32, u32) {
-        let face = u32::try_from(self.0 >> 61).unwrap_or(0); // three bits always fit
+        let face = (self.0 >> 61).fit::<u32>(); // three bits always fit
         let (mut i, mut j, mut orientation) = (0, 0, face & 1);
         for level in (0..MAX_LEVEL).rev() {
-            let position = u32::try_from(self.0 >> (2 * level + 1) & 3).unwrap_or(0); // two bits always fit
+            let position = (self.0 >> (2 * level + 1) & 3).fit::<u32>(); // two bits always fit
             let quarter = look_up(QUARTER, orientation, position);
             i = i << 1 | quarter >> 1;
             j = j << 1 | quarter & 1;

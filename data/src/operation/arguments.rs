@@ -1,5 +1,6 @@
 //! The payload of an op, split into its arguments without copying.
 
+use protocol::bounds::Within as _;
 use protocol::msgpack::{Reader, Token};
 use protocol::result_code::ResultCode;
 
@@ -221,7 +222,7 @@ fn head(bytes: &[u8]) -> Result<(i64, &[u8], usize), OperationError> {
 
 /// What follows the first value.
 fn after<'a>(bytes: &'a [u8], first: &[u8]) -> &'a [u8] {
-    bytes.get(first.len()..).unwrap_or_default()
+    bytes.within(first.len()..)
 }
 
 fn truncated() -> OperationError {

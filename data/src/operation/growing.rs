@@ -1,3 +1,4 @@
+use protocol::bounds::Within as _;
 use protocol::particle::{ParticleRef, ParticleType};
 
 /// Smallest room that is kept in front, in bytes.
@@ -25,7 +26,7 @@ impl Growing {
     #[must_use]
     pub fn as_ref(&self) -> ParticleRef<'_> {
         // `start` is never behind the end.
-        ParticleRef::new(self.kind, self.buffer.get(self.start..).unwrap_or_default())
+        ParticleRef::new(self.kind, self.buffer.within(self.start..))
     }
 
     pub(super) fn append(&mut self, tail: &[u8]) {

@@ -3,6 +3,8 @@
 //! A [`StoredRecord`] is never changed: a write makes a new one. The bytes that it is are its [`form`], which is the same
 //! in memory, on disk and between nodes.
 
+use protocol::bounds::Fit as _;
+
 mod bin;
 mod draft;
 pub mod form;
@@ -22,5 +24,5 @@ pub use stored::{StoredBins, StoredRecord};
 /// Whole seconds of a time in milliseconds.
 #[must_use]
 pub fn seconds(ms: u64) -> u32 {
-    u32::try_from(ms / 1000).unwrap_or(u32::MAX)
+    (ms / 1000).fit::<u32>()
 }

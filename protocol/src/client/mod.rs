@@ -10,6 +10,7 @@ mod error;
 mod record;
 mod stream;
 
+use crate::bounds::Fit as _;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -342,7 +343,7 @@ async fn reach(host: &str, port: u16, limit: Duration) -> Result<(TcpStream, Str
     for (index, address) in addresses.iter().enumerate() {
         // An address that swallows packets must not use up the time of those after it.
         let left = end.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let share = left / (addresses.len() - index).fit::<u32>();
         match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return prepared(stream, peer),
             Ok(Err(source)) => {

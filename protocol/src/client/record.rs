@@ -1,5 +1,6 @@
 //! Single-record commands.
 
+use crate::bounds::Fit as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -108,7 +109,7 @@ impl Client {
         limit: Duration,
     ) -> Result<Record, ClientError> {
         if header.transaction_ttl == 0 {
-            header.transaction_ttl = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+            header.transaction_ttl = limit.as_millis().at_most::<u32>();
         }
         let mut request = BytesMut::new();
         let mut message = MessageWriter::new(&mut request, &header);

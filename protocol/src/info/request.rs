@@ -1,5 +1,6 @@
 use std::str;
 
+use crate::bounds::Within as _;
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
@@ -33,7 +34,7 @@ pub fn commands(body: &[u8]) -> impl Iterator<Item = Command<'_>> {
     std::iter::from_fn(move || {
         let end = rest.iter().position(|byte| *byte == b'\n')?;
         let (line, after) = rest.split_at_checked(end)?;
-        rest = after.get(1..).unwrap_or_default();
+        rest = after.within(1..);
         Some(Command::parse(line))
     })
 }

@@ -9,6 +9,7 @@
 //!       | u16 n_fields | u16 n_ops | fields | ops |
 //! ```
 
+use crate::bounds::Fit as _;
 use bitflags::bitflags;
 
 use super::error::{Mistake, Part};
@@ -113,7 +114,7 @@ impl<'a> BatchRows<'a> {
 
     /// How many rows can still come at most, by claimed count and bytes at hand: safe to allocate by.
     pub fn remaining_bound(&self) -> usize {
-        let claimed = usize::try_from(self.count - self.read).unwrap_or(usize::MAX);
+        let claimed = (self.count - self.read).at_most::<usize>();
         claimed.min(self.cursor.len() / SMALLEST_ROW)
     }
 

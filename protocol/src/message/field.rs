@@ -3,6 +3,7 @@
 //! ```
 
 use super::field_type::FieldType;
+use crate::bounds::{Fit as _, Within as _};
 use crate::cursor::{Cursor, length};
 use crate::key::{DIGEST_SIZE, Digest};
 use crate::message::error::{Mistake, ParseError, Part, wrong_size};
@@ -67,8 +68,8 @@ impl<'a> Fields<'a> {
         Ok(Self {
             count,
             // No body is so long.
-            at: u32::try_from(at).unwrap_or(u32::MAX),
-            bytes: all.get(..used).unwrap_or_default(),
+            at: at.fit::<u32>(),
+            bytes: all.within(..used),
         })
     }
 

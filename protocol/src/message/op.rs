@@ -2,6 +2,7 @@
 //! | u32 size | u8 op | u8 particle type | u8 flags | u8 n | n bytes name | [8 bytes lut] | value |
 //! ```
 
+use crate::bounds::Within as _;
 use crate::codes::codes;
 use crate::cursor::{Cursor, length};
 use crate::limits::MAX_OPS;
@@ -169,7 +170,7 @@ impl<'a> Ops<'a> {
         let used = all.len() - cursor.len();
         Ok(Self {
             count,
-            bytes: all.get(..used).unwrap_or_default(),
+            bytes: all.within(..used),
         })
     }
 

@@ -1,5 +1,6 @@
 use std::cmp::Ordering;
 
+use crate::bounds::Fit as _;
 use crate::limits::MAX_DEPTH;
 use crate::msgpack::{
     MsgpackError, Reader, Token, compare, order, write_bool, write_float, write_integer,
@@ -116,7 +117,7 @@ fn extension(out: &mut Vec<u8>, kind: u8, data: &[u8]) {
         (size, ..) => {
             out.push(0xc9);
             // A frame is smaller.
-            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            let size = size.fit::<u32>();
             out.extend_from_slice(&size.to_be_bytes());
         }
     }

@@ -1,5 +1,6 @@
 use bytes::BufMut;
 
+use crate::bounds::Fit as _;
 use crate::particle::ParticleType;
 
 /// Writes nil.
@@ -86,7 +87,7 @@ pub(crate) fn write_text_header(out: &mut impl BufMut, size: usize) {
         }
         _ => {
             out.put_u8(0xdb);
-            out.put_u32(u32::try_from(size).unwrap_or(u32::MAX));
+            out.put_u32(size.fit::<u32>());
         }
     }
 }
@@ -110,7 +111,7 @@ fn write_collection_header(out: &mut impl BufMut, count: usize, fix: u8, short: 
         }
         _ => {
             out.put_u8(long);
-            out.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
+            out.put_u32(count.fit::<u32>());
         }
     }
 }

@@ -12,6 +12,7 @@ mod accounts;
 
 pub use accounts::{FIRST_DATA_PRIVILEGE, PRIVILEGES, Privilege, Rates, Role, User};
 
+use crate::bounds::{Fit as _, Within as _};
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
@@ -104,7 +105,7 @@ impl<'a> Unit<'a> {
         for index in 0..count {
             read_field(&mut cursor).ok_or(SecurityError::Field(index))?;
         }
-        let fields = all.get(..all.len() - cursor.len()).unwrap_or_default();
+        let fields = all.within(..all.len() - cursor.len());
         let unit = Self {
             result: ResultCode(result),
             command: Command(command),
@@ -178,7 +179,7 @@ pub fn write_unit(
     fields: &[(FieldId, &[u8])],
 ) -> Result<(), BodyTooLarge> {
     let frame = OpenFrame::begin(out, MessageType::Security);
-    let count = u8::try_from(fields.len()).unwrap_or(u8::MAX);
+    let count = fields.len().fit::<u8>();
     out.put_slice(&[0, result.0, command.0, count]);
     out.put_bytes(0, UNIT_HEADER_SIZE - 4);
     for (id, data) in fields.iter().take(count.into()) {

@@ -1,5 +1,6 @@
 //! The object `aerospike` and its method table `Aerospike`.
 
+use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 
 use super::log;
@@ -115,7 +116,7 @@ fn get_current_time(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         frame.push_integer(0);
         return Ok(1);
     }
-    frame.push_integer(i64::try_from(frame.shared().host.unix_ms()).unwrap_or(i64::MAX));
+    frame.push_integer(frame.shared().host.unix_ms().fit::<i64>());
     Ok(1)
 }
 

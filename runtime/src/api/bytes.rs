@@ -3,6 +3,7 @@
 //! Positions count from 1. Setters answer true or false and change nothing when they answer false; getters give no value
 //! outside of the buffer. Reads never reach beyond the size.
 
+use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 use std::rc::Rc;
 
@@ -165,7 +166,7 @@ fn size(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     } else {
         0
     };
-    frame.push_integer(i64::try_from(size).unwrap_or(i64::MAX));
+    frame.push_integer(size.fit::<i64>());
     Ok(1)
 }
 
@@ -462,7 +463,7 @@ fn put_var_int(
             written = data.len();
         }
     }
-    frame.push_integer(i64::try_from(written).unwrap_or(0));
+    frame.push_integer(written.fit::<i64>());
     Ok(1)
 }
 
@@ -504,7 +505,7 @@ fn get_var_int(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             .unwrap_or(0);
         if byte & 0x80 == 0 {
             frame.push_integer(value.into());
-            frame.push_integer(i64::try_from(read + 1).unwrap_or(0));
+            frame.push_integer((read + 1).fit::<i64>());
             return Ok(2);
         }
     }
@@ -512,7 +513,7 @@ fn get_var_int(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         return Ok(0);
     }
     frame.push_integer(value.into());
-    frame.push_integer(i64::try_from(data.len()).unwrap_or(0));
+    frame.push_integer(data.len().fit::<i64>());
     Ok(2)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Positions count from 1 and are cut to 32 bits, as in the real server. Elements may be nil.
 
+use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 use std::rc::Rc;
 
@@ -284,7 +285,7 @@ fn iterator(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn size(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let length = list(frame, 1)?.len();
-    frame.push_integer(i64::try_from(length).unwrap_or(i64::MAX));
+    frame.push_integer(length.fit::<i64>());
     Ok(1)
 }
 
@@ -292,7 +293,7 @@ fn nbytes(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let value = Value::List(Rc::clone(list(frame, 1)?));
     let size = encode::size(&value).map_err(|error| Raise::text(error.to_string()))?;
     frame.spend(size)?;
-    frame.push_integer(i64::try_from(size).unwrap_or(i64::MAX));
+    frame.push_integer(size.fit::<i64>());
     Ok(1)
 }
 

@@ -3,6 +3,7 @@
 //! Keys are integers, strings and blobs; everything else is ignored on write and reads nil. Storage and iteration order
 //! is Aerospike's: integers, strings, blobs, each ascending.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -142,7 +143,7 @@ fn remove(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn size(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let length = map(frame, 1)?.len();
-    frame.push_integer(i64::try_from(length).unwrap_or(i64::MAX));
+    frame.push_integer(length.fit::<i64>());
     Ok(1)
 }
 
@@ -225,7 +226,7 @@ fn nbytes(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let value = Value::Map(Rc::clone(map(frame, 1)?));
     let size = encode::size(&value).map_err(|error| Raise::text(error.to_string()))?;
     frame.spend(size)?;
-    frame.push_integer(i64::try_from(size).unwrap_or(i64::MAX));
+    frame.push_integer(size.fit::<i64>());
     Ok(1)
 }
 

@@ -4,6 +4,7 @@
 //! takes them into the record's image; the image is what the transaction stores after the call. A handle is good for
 //! its own call only.
 
+use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 
 use crate::call::RecordView;
@@ -116,7 +117,7 @@ fn assign(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 }
 
 fn push_count(frame: &mut Frame<'_>, count: u64) -> Result<usize, Raise> {
-    frame.push_integer(i64::try_from(count).unwrap_or(i64::MAX));
+    frame.push_integer(count.fit::<i64>());
     Ok(1)
 }
 

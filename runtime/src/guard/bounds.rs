@@ -3,6 +3,7 @@
 //! Each wrapper here looks at the arguments and then runs the original in its own place, so that error texts stay what they
 //! are. What is limited: work that one call of a C function does where no hook can stop it.
 
+use protocol::bounds::Within as _;
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::MaybeUninit;
 
@@ -338,7 +339,7 @@ unsafe fn quote(state: *mut lua_State, argument: c_int) {
             if at % 1024 == 0 {
                 spend(state, 8 * 1024);
             }
-            let part = form.get(from..to).unwrap_or_default();
+            let part = form.within(from..to);
             ffi::luaL_addlstring(buffer, part.as_ptr().cast(), part.len());
         }
         ffi::luaL_addlstring(buffer, c"\"".as_ptr(), 1);

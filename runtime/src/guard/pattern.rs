@@ -6,6 +6,8 @@
 //!
 //! Source: Lua 5.4 reference manual, section 6.4.1.
 
+use protocol::bounds::Fit as _;
+
 /// Captures that one pattern may hold.
 pub const MAX_CAPTURES: usize = 32;
 
@@ -201,7 +203,7 @@ impl<'a> Matcher<'a> {
 
     /// A step that also looks at so many bytes of a set or of a text.
     fn steps_for(&mut self, bytes: usize) -> Result<(), PatternError> {
-        let more = u32::try_from(bytes / BYTES_PER_STEP).unwrap_or(u32::MAX);
+        let more = (bytes / BYTES_PER_STEP).at_most::<u32>();
         self.steps = self.steps.saturating_add(more).saturating_add(1);
         if self.steps >= STEPS_PER_TICK {
             self.steps = 0;

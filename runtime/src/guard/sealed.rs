@@ -5,6 +5,7 @@
 //! noticed where it happens, at no cost elsewhere, and the context is not used again. `rawset`, `rawget` and `next` know
 //! sealed tables.
 
+use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
@@ -257,7 +258,7 @@ pub(crate) fn move_entries(frame: &mut Frame<'_>, from: c_int, to: c_int) {
     }
     clear(frame, from);
     // Lua fits a table to what it holds when a new key finds no place: first to these numbers, then to one name.
-    let numbers = 1..=i64::try_from(count.next_power_of_two()).unwrap_or(0) + 1;
+    let numbers = 1..=count.next_power_of_two().fit::<i64>() + 1;
     for number in numbers.clone() {
         frame.push_boolean(true);
         frame.raw_set_index(from, number);

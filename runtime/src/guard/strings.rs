@@ -1,5 +1,6 @@
 //! The functions of `string` that could run without bound: patterns, under the call's budget, and `rep`.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::ffi::c_int;
 
 use crate::guard::pattern::{Capture, Matcher, PatternError, find_plain, is_plain};
@@ -35,7 +36,7 @@ fn raise(error: PatternError) -> Raise {
 /// A start position as Lua takes it: from the end when negative, at least 1. As an offset; `None` is beyond the end.
 fn start(frame: &mut Frame<'_>, argument: c_int, length: usize) -> Result<Option<usize>, Raise> {
     let position = frame.optional_integer(argument, 1)?;
-    let length_signed = i64::try_from(length).unwrap_or(i64::MAX);
+    let length_signed = length.fit::<i64>();
     let offset = match position {
         1.. => position - 1,
         0 => 0,
@@ -48,8 +49,8 @@ fn start(frame: &mut Frame<'_>, argument: c_int, length: usize) -> Result<Option
 
 fn push_capture(frame: &mut Frame<'_>, source: &[u8], capture: Capture) {
     match capture {
-        Capture::Text(from, to) => frame.push_bytes(source.get(from..to).unwrap_or_default()),
-        Capture::Position(at) => frame.push_integer(i64::try_from(at + 1).unwrap_or(i64::MAX)),
+        Capture::Text(from, to) => frame.push_bytes(source.within(from..to)),
+        Capture::Position(at) => frame.push_integer((at + 1).fit::<i64>()),
     }
 }
 
@@ -85,7 +86,7 @@ fn anchored(pattern: &[u8]) -> (bool, &[u8]) {
 }
 
 fn push_position(frame: &mut Frame<'_>, position: usize) {
-    frame.push_integer(i64::try_from(position).unwrap_or(i64::MAX));
+    frame.push_integer(position.fit::<i64>());
 }
 
 fn find(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -230,7 +231,7 @@ fn gsub(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             break;
         }
     }
-    out.extend(source.get(at..).unwrap_or_default());
+    out.extend(source.within(at..));
     frame.push_bytes(&out);
     frame.push_integer(count);
     Ok(2)
@@ -245,12 +246,12 @@ fn add_replacement(
     (from, to): (usize, usize),
     out: &mut Vec<u8>,
 ) -> Result<(), Raise> {
-    let original = source.get(from..to).unwrap_or_default();
+    let original = source.within(from..to);
     match by {
         LuaType::Function => {
             frame.copy(3);
             let captures = push_captures(frame, source, matcher, (from, to), true)?;
-            frame.call(c_int::try_from(captures).unwrap_or(0), 1)?;
+            frame.call(captures.fit::<c_int>(), 1)?;
         }
         LuaType::Table => {
             push_capture(frame, source, matcher.capture(0, from, to).map_err(raise)?);
@@ -297,13 +298,11 @@ fn expand(
         }
         match rest.next() {
             Some(b'%') => out.push(b'%'),
-            Some(b'0') => out.extend(source.get(from..to).unwrap_or_default()),
+            Some(b'0') => out.extend(source.within(from..to)),
             Some(digit @ b'1'..=b'9') => {
                 let index = usize::from(digit - b'1');
                 match matcher.capture(index, from, to) {
-                    Ok(Capture::Text(from, to)) => {
-                        out.extend(source.get(from..to).unwrap_or_default())
-                    }
+                    Ok(Capture::Text(from, to)) => out.extend(source.within(from..to)),
                     Ok(Capture::Position(at)) => out.extend((at + 1).to_string().into_bytes()),
                     Err(error) => return Err(raise(error)),
                 }

@@ -3,6 +3,7 @@
 //! No hook is called while Lua compiles, and there are texts for which each word takes time by the length of all before it.
 //! So the text is handed over in small pieces, with a look at the time before each: past it, the text ends.
 
+use protocol::bounds::Within as _;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::time::Instant;
@@ -44,7 +45,7 @@ unsafe extern "C-unwind" fn read(
     // SAFETY: `load_text` passes a Source that is there until it returns.
     unsafe {
         let source = &mut *source.cast::<Source<'_, '_>>();
-        let rest = source.text.get(source.at.get()..).unwrap_or_default();
+        let rest = source.text.within(source.at.get()..);
         let piece = rest.get(..PIECE_BYTES).unwrap_or(rest);
         if source.is_late.get() || !(source.goes_on)() {
             source.is_late.set(true);

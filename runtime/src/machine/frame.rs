@@ -4,6 +4,7 @@
 //! raises where it stands: its body returns a [`Raise`], the trampoline drops every Rust value, and raises last.
 //! In bodies allocation does not fail (see [`super::memory`]), and only such calls of Lua's API are used as do not raise.
 
+use protocol::bounds::Fit as _;
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -134,7 +135,7 @@ fn run_body(state: *mut ffi::lua_State, body: Body) -> Leave {
             } else if shared.memory.is_overdrawn() {
                 frame.raise(Raise::Abort(Abort::Memory))
             } else {
-                Leave::Return(c_int::try_from(count).unwrap_or(0))
+                Leave::Return(count.fit::<c_int>())
             }
         }
         Ok(Err(raise)) => frame.raise(raise),
@@ -226,7 +227,7 @@ impl<'f> Frame<'f> {
 
     /// Makes room on Lua's stack for `count` more values.
     pub(crate) fn ensure_stack(&mut self, count: usize) -> Result<(), Raise> {
-        let count = c_int::try_from(count).unwrap_or(c_int::MAX);
+        let count = count.fit::<c_int>();
         // SAFETY: does not raise; answers 0 when it cannot.
         if unsafe { ffi::lua_checkstack(self.state, count) } == 0 {
             return Err(Raise::text("stack overflow"));
@@ -437,7 +438,7 @@ impl<'f> Frame<'f> {
     }
 
     pub(crate) fn push_table(&mut self, array: usize, hash: usize) {
-        let size = |n: usize| c_int::try_from(n).unwrap_or(0);
+        let size = |n: usize| n.fit::<c_int>();
         // SAFETY: allocation does not fail in a body.
         unsafe { ffi::lua_createtable(self.state, size(array), size(hash)) }
     }

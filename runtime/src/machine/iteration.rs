@@ -1,5 +1,6 @@
 //! Where an iteration over a list or a map stands.
 
+use protocol::bounds::Fit as _;
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -70,10 +71,7 @@ impl Iteration {
             Self::List { list, next } => {
                 let value = list.get(*next)?;
                 *next += 1;
-                Some((
-                    Key::Integer(i64::try_from(*next).unwrap_or(i64::MAX)),
-                    value,
-                ))
+                Some((Key::Integer((*next).fit::<i64>()), value))
             }
             Self::Map {
                 map,

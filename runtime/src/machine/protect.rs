@@ -4,6 +4,7 @@
 //! go on; these pass it on. They are written like C functions, on purpose: nothing in them has a destructor, so errors
 //! may pass through, and they can be continued after a yield.
 
+use protocol::bounds::Fit as _;
 use std::ffi::{CStr, c_int, c_void};
 
 use mlua::ffi;
@@ -97,7 +98,7 @@ unsafe extern "C-unwind" fn finish(
     // SAFETY: as above; the error value is on top when the status is an error.
     unsafe {
         if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
-            return ffi::lua_gettop(state) - c_int::try_from(skip).unwrap_or(0);
+            return ffi::lua_gettop(state) - skip.fit::<c_int>();
         }
         if must_pass(state, status) {
             ffi::lua_error(state);

@@ -3,6 +3,7 @@
 //! A list element that is a list is the same list for everybody who holds it, as in the real server. Reference counts
 //! are not atomic: all values of a state move between threads together with it.
 
+use protocol::bounds::Within as _;
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -148,7 +149,7 @@ impl Deref for Text {
 
     fn deref(&self) -> &[u8] {
         match &self.content {
-            Content::Short(length, bytes) => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Content::Short(length, bytes) => bytes.within(..usize::from(*length)),
             Content::Long(bytes) => bytes,
         }
     }

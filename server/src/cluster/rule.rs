@@ -1,5 +1,6 @@
 //! The rule of ownership with a clock and a lock, and what commands ask of it without the lock.
 
+use protocol::bounds::Fit as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ struct Gate {
 }
 
 fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    time.as_nanos().at_most::<u64>()
 }
 
 impl Rule {

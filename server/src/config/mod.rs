@@ -135,6 +135,7 @@ impl Config {
             // Values that these settings always take.
             let _ = config.network.set(name, value);
         }
+        // The setting takes this word.
         let _ = config.service.set("node-id", "null");
         if file.is_none() {
             // Who runs it is looking for errors.
@@ -143,6 +144,18 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Where the server keeps its state.
+    #[must_use]
+    pub fn work_directory(&self) -> String {
+        placed(self.service.work_directory())
+    }
+
+    /// Where the registered modules are.
+    #[must_use]
+    pub fn user_path(&self) -> String {
+        placed(self.mod_lua.user_path())
     }
 
     /// Fills in the directories that the file leaves open.
@@ -171,6 +184,12 @@ fn place(set: impl FnOnce(&str) -> Result<(), SetError>, path: &Path) -> Result<
     path.to_str()
         .and_then(|text| set(text).ok())
         .ok_or(ConfigError::NoStateDirectory)
+}
+
+/// A directory that was filled in when the configuration was read.
+fn placed(directory: Option<String>) -> String {
+    debug_assert!(directory.is_some(), "the state has no directory");
+    directory.unwrap_or_default()
 }
 
 /// The directory for this user's state: `$XDG_STATE_HOME/asd`, or `~/.local/state/asd`.

@@ -8,6 +8,8 @@
 //!
 //! Words are separated by blanks; `#` starts a comment that runs to the end of the line.
 
+use protocol::bounds::Within as _;
+
 /// Blocks in blocks at most; Aerospike's own grammar needs three.
 const DEPTH_MAX: usize = 8;
 /// Words of a statement at most.
@@ -61,7 +63,7 @@ fn tokens(text: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
                 } else {
                     Token::Close
                 });
-                rest = tail.get(1..).unwrap_or_default();
+                rest = tail.within(1..);
             }
             if !rest.is_empty() {
                 found.push(Token::Word(rest));

@@ -1,5 +1,6 @@
 //! The values of one section: a cell for each row of its table.
 
+use protocol::bounds::Fit as _;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,17 +77,17 @@ impl Values {
 
     /// A number of a setting whose range ends below 2^32.
     pub(crate) fn number32(&self, at: usize) -> u32 {
-        u32::try_from(self.number(at)).unwrap_or(u32::MAX)
+        self.number(at).at_most::<u32>()
     }
 
     /// A number of things in memory.
     pub(crate) fn size(&self, at: usize) -> usize {
-        usize::try_from(self.number(at)).unwrap_or(usize::MAX)
+        self.number(at).at_most::<usize>()
     }
 
     /// A port.
     pub(crate) fn port(&self, at: usize) -> u16 {
-        u16::try_from(self.number(at)).unwrap_or(0)
+        self.number(at).fit::<u16>()
     }
 
     /// The word of a choice.
@@ -95,7 +96,7 @@ impl Values {
             Some(SettingKind::Choice(words)) => words,
             _ => &[],
         };
-        let place = usize::try_from(self.number(at)).unwrap_or(usize::MAX);
+        let place = self.number(at).fit::<usize>();
         words.get(place).copied().unwrap_or_default()
     }
 

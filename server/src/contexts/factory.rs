@@ -1,5 +1,6 @@
 //! How the pools get contexts: the seam between registry and pools on one side, and Lua on the other.
 
+use protocol::bounds::Fit as _;
 use std::sync::Arc;
 
 use crate::modules::compiler::Compiler;
@@ -77,7 +78,7 @@ impl ContextFactory for LuaFactory {
 
     fn memory(&self) -> MemoryUse {
         let memory = Self::memory(self);
-        let bytes = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        let bytes = |number: usize| number.fit::<u64>();
         MemoryUse {
             held: bytes(memory.held()),
             limit: bytes(memory.limit()),

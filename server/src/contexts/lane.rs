@@ -8,6 +8,7 @@
 //! work of some milliseconds does not queue behind all that spins; now and then who has waited longest goes first, so that
 //! nobody waits for ever. Work for which no client waits goes last.
 
+use protocol::bounds::Fit as _;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -199,8 +200,8 @@ impl Lane for SlowLane {
 
     fn processor_time(&self) -> Duration {
         let time = clock_gettime(ClockId::ThreadCPUTime);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+        let seconds = time.tv_sec.fit::<u64>();
+        let nanoseconds = time.tv_nsec.fit::<u32>();
         Duration::new(seconds, nanoseconds)
     }
 }
@@ -236,6 +237,7 @@ fn wait_for_hand_over(deadline: Option<Instant>) {
     let limit = deadline.map_or(HAND_OVER, |deadline| {
         deadline.saturating_duration_since(Instant::now())
     });
+    // Whether the other took over or the time is up: the work begins.
     let _ = wait.recv_timeout(limit);
 }
 

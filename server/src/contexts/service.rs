@@ -246,6 +246,7 @@ impl<F: ContextFactory> Drop for Service<F> {
     fn drop(&mut self) {
         self.shared.visits.stop();
         if let Some(warmer) = self.warmer.take() {
+            // The thread has nothing to give; that it ended is what is waited for.
             let _ = warmer.join();
         }
     }

@@ -1,5 +1,6 @@
 //! What a connection has told about itself.
 
+use protocol::bounds::Fit as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,7 +51,7 @@ impl ConnectionState {
 
     /// Counts more of it.
     pub(super) fn add_long_time(&self, time: Duration) {
-        let more = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let more = time.as_micros().fit::<u64>();
         self.long_us.fetch_add(more, Ordering::Relaxed);
     }
 

@@ -3,6 +3,7 @@
 use crate::storage::answer::wait_on_this_thread;
 use bytes::BytesMut;
 use data::record::StoredRecord;
+use protocol::bounds::Fit as _;
 use protocol::info::InfoError;
 
 use super::Call;
@@ -123,7 +124,7 @@ impl Linear {
     }
 
     fn write(&self, out: &mut BytesMut, units: &str) {
-        let buckets = u64::try_from(self.counts.len()).unwrap_or(0);
+        let buckets = self.counts.len().fit::<u64>();
         let width = self.bucket * buckets;
         text(
             out,

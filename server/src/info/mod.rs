@@ -13,12 +13,14 @@ mod connection;
 mod distribution;
 mod dump;
 mod fields;
+mod gauge;
 pub(crate) mod identity;
 mod jobs;
 mod latencies;
 mod logs;
 mod mesh;
 mod namespace;
+mod namespace_gauges;
 mod sindex;
 mod statistics;
 mod table;
@@ -27,6 +29,7 @@ mod truncate;
 pub mod udf;
 mod udf_status;
 
+use protocol::bounds::Fit as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -150,7 +153,7 @@ pub async fn serve(
                 true => out.put_slice(too_late().to_string().as_bytes()),
                 false => write_value(node, connection, &command, out),
             });
-            let nanoseconds = usize::try_from(begun.elapsed().as_nanos()).unwrap_or(usize::MAX);
+            let nanoseconds = begun.elapsed().as_nanos().fit::<usize>();
             is_late |= work.spend(nanoseconds.max(COMMAND_UNITS)).is_err();
             is_late |= work.rest().await.is_err();
             continue;

@@ -4,14 +4,10 @@ use bytes::BytesMut;
 use protocol::info::InfoError;
 
 use super::Call;
-use super::fields::{Fields, percent, text};
-use super::sindex::index_bytes;
-use std::sync::atomic::Ordering;
-
-use crate::cluster::ClusterView;
-use crate::record::{INDEX_ENTRY_BYTES, Namespace};
-use crate::storage::engine::PARTITIONS;
-use data::record::{Set, seconds};
+use super::fields::{Fields, text};
+use super::namespace_gauges;
+use crate::record::Namespace;
+use data::record::Set;
 
 pub(super) fn namespaces(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let mut fields = Fields::new(out, ';');
@@ -33,7 +29,7 @@ pub(super) fn namespace(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoE
         return Ok(());
     };
     let mut fields = Fields::new(out, ';');
-    gauges(namespace, &call.node.cluster.load(), &mut fields);
+    namespace_gauges::put(namespace, &call.node.cluster.load(), &mut fields);
     namespace.stats.each(|name, value| fields.put(name, value));
     fields.all(&settings(namespace));
     Ok(())
@@ -53,206 +49,8 @@ pub(super) fn settings(namespace: &Namespace) -> String {
 }
 
 /// What is in memory only is, in the words of the reference, in stripes: here in one.
-fn has_stripe(namespace: &Namespace) -> bool {
+pub(super) fn has_stripe(namespace: &Namespace) -> bool {
     namespace.space().is_none()
-}
-
-fn stripe(used: u64, total: u64, fields: &mut Fields<'_>) {
-    /// What the reference fills and empties at a time, bytes.
-    const BLOCK: u64 = 8 << 20;
-    let free = total.saturating_sub(used) / BLOCK;
-    let values = [
-        ("used_bytes", used),
-        ("free_wblocks", free),
-        ("writes", 0),
-        ("defrag_q", 0),
-        ("defrag_reads", 0),
-        ("defrag_writes", 0),
-    ];
-    for (name, value) in values {
-        fields.put(format_args!("storage-engine.stripe[0].{name}"), value);
-    }
-}
-
-/// Records of which this node holds the first copy.
-fn master_objects(namespace: &Namespace, view: &ClusterView) -> u64 {
-    let Some(master) = view.replicas.first() else {
-        return 0;
-    };
-    if master.len() == usize::from(PARTITIONS) {
-        return namespace.usage().objects();
-    }
-    let count: usize = (0..PARTITIONS)
-        .filter(|partition| master.has(*partition))
-        .map(|partition| namespace.partition_objects(partition))
-        .sum();
-    u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-/// Puts gauges of features that are not here, or of things that never happen here.
-fn fixed(fields: &mut Fields<'_>, value: &str, names: &[&str]) {
-    for name in names {
-        fields.put(name, value);
-    }
-}
-
-/// Records on their way, in the order of the reference.
-fn migration(namespace: &Namespace, fields: &mut Fields<'_>) {
-    let stats = &namespace.migration;
-    let outgoing = stats.outgoing.load(Ordering::Relaxed);
-    let incoming = stats.incoming.load(Ordering::Relaxed);
-    let values = [
-        ("migrate_tx_partitions_active", outgoing.min(1)),
-        ("migrate_rx_partitions_active", 0),
-        ("migrate_tx_partitions_initial", outgoing),
-        ("migrate_tx_partitions_remaining", outgoing),
-        ("migrate_tx_partitions_lead_remaining", outgoing),
-        ("migrate_rx_partitions_initial", incoming),
-        ("migrate_rx_partitions_remaining", incoming),
-        ("migrate_records_skipped", 0),
-        (
-            "migrate_records_transmitted",
-            stats.transmitted.load(Ordering::Relaxed),
-        ),
-        ("migrate_record_retransmits", 0),
-        (
-            "migrate_record_receives",
-            stats.received.load(Ordering::Relaxed),
-        ),
-        ("migrate_records_unreadable", 0),
-        ("migrate_signals_active", 0),
-        ("migrate_signals_remaining", 0),
-        ("migrate_fresh_partitions", 0),
-    ];
-    for (name, value) in values {
-        fields.put(name, value);
-    }
-}
-
-fn gauges(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
-    let objects = namespace.usage().objects();
-    let space = namespace.space();
-    let (used, total, available) = match space {
-        Some(space) => (
-            space.used,
-            space.total,
-            percent(space.available, space.total).min(100),
-        ),
-        None => {
-            let (used, total) = (namespace.usage().bytes(), namespace.settings.data_size());
-            (used, total, 100 - percent(used, total).min(100))
-        }
-    };
-    let masters = master_objects(namespace, view);
-    fields.put("ns_cluster_size", view.size());
-    fields.put("effective_replication_factor", view.replicas.len());
-    fields.put("objects", objects);
-    fixed(
-        fields,
-        "0",
-        &[
-            "tombstones",
-            "xdr_tombstones",
-            "xdr_bin_cemeteries",
-            "mrt_provisionals",
-        ],
-    );
-    fields.put("master_objects", masters);
-    fixed(fields, "0", &["master_tombstones"]);
-    fields.put("prole_objects", objects.saturating_sub(masters));
-    fixed(
-        fields,
-        "0",
-        &[
-            "prole_tombstones",
-            "non_replica_objects",
-            "non_replica_tombstones",
-            "unreplicated_records",
-            "dead_partitions",
-            "unavailable_partitions",
-            "auto_revived_partitions",
-        ],
-    );
-    fixed(fields, "false", &["clock_skew_stop_writes"]);
-    fields.put("stop_writes", namespace.stops_writes());
-    fixed(fields, "false", &["hwm_breached"]);
-    fields.put("current_time", seconds(namespace.now_ms()));
-    fields.put("non_expirable_objects", namespace.non_expirable_objects());
-    fields.put("expired_objects", namespace.removals.expired_objects.get());
-    fields.put("evicted_objects", namespace.removals.evicted_objects.get());
-    fixed(
-        fields,
-        "0",
-        &[
-            "evict_ttl",
-            "evict_void_time",
-            "smd_evict_void_time",
-            "nsup_cycle_duration",
-        ],
-    );
-    fixed(fields, "0.00", &["nsup_cycle_deleted_pct"]);
-    fixed(fields, "0", &["nsup_xdr_key_busy"]);
-    fields.put("truncate_lut", namespace.truncate_lut_ms());
-    fixed(fields, "false", &["truncating"]);
-    fixed(
-        fields,
-        "0",
-        &[
-            "sindex_gc_cleaned",
-            "mrt_monitors",
-            "mrt_monitors_active",
-            "xmem_id",
-        ],
-    );
-    fields.put("index_used_bytes", objects * INDEX_ENTRY_BYTES);
-    fields.put("set_index_used_bytes", namespace.set_index_memory());
-    fields.put("sindex_used_bytes", index_bytes(namespace));
-    fields.put("data_total_bytes", total);
-    fields.put("data_used_bytes", used);
-    fields.put("data_used_pct", percent(used, total));
-    fields.put("data_avail_pct", available);
-    if !namespace.keeps().in_memory {
-        // What tools of servers before 7.0 look for.
-        fields.put("device_total_bytes", total);
-        fields.put("device_used_bytes", used);
-        fields.put("device_available_pct", available);
-    }
-    fixed(fields, "1.000", &["data_compression_ratio"]);
-    if has_stripe(namespace) {
-        stripe(used, total, fields);
-    }
-    fixed(fields, "0.000", &["record_proto_uncompressed_pct"]);
-    fixed(fields, "1.000", &["record_proto_compression_ratio"]);
-    fixed(fields, "0.000", &["query_proto_uncompressed_pct"]);
-    fixed(fields, "1.000", &["query_proto_compression_ratio"]);
-    fixed(
-        fields,
-        "false",
-        &["pending_quiesce", "effective_is_quiesced"],
-    );
-    fixed(fields, "0", &["nodes_quiesced"]);
-    fixed(fields, "false", &["effective_prefer_uniform_balance"]);
-    fixed(
-        fields,
-        "0",
-        &[
-            "effective_active_rack",
-            "migrate_tx_partitions_imbalance",
-            "migrate_tx_instances",
-            "migrate_rx_instances",
-        ],
-    );
-    migration(namespace, fields);
-    fixed(
-        fields,
-        "0",
-        &[
-            "appeals_tx_active",
-            "appeals_rx_active",
-            "appeals_tx_remaining",
-            "appeals_records_exonerated",
-        ],
-    );
 }
 
 /// `sets[/NS[/SET]]`

@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
+use protocol::bounds::Within as _;
 use protocol::info::{InfoError, Params};
 use runtime::module::compile_failure::CompileFailure;
 
@@ -29,7 +30,7 @@ const OK: &str = "ok";
 pub(super) fn put(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let begin = out.len();
     udf_put(&*call.node.modules, &call.params, out);
-    tell(call, "udf-put", out.get(begin..).unwrap_or_default());
+    tell(call, "udf-put", out.within(begin..));
     Ok(())
 }
 
@@ -46,7 +47,7 @@ pub(super) fn list(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError>
 pub(super) fn remove(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
     let begin = out.len();
     udf_remove(&*call.node.modules, &call.params, out);
-    tell(call, "udf-remove", out.get(begin..).unwrap_or_default());
+    tell(call, "udf-remove", out.within(begin..));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod ready;
 pub(crate) mod storage;
 pub(crate) mod throw_away;
 
+use protocol::bounds::Fit as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -109,7 +110,7 @@ impl Prepared {
             .filter(|listener| listener.kind() == PortKind::Service)
             .map(Listener::address)
             .collect();
-        let user_path = config.mod_lua.user_path().unwrap_or_default();
+        let user_path = config.user_path();
         let id = identity(&config);
         let settings = UdfSettings {
             clustered: cluster.is_some(),
@@ -132,7 +133,7 @@ impl Prepared {
         };
         let namespaces = storage::open(&config).await?;
         let definitions = Arc::new(Definitions::open(
-            Path::new(&config.service.work_directory().unwrap_or_default()),
+            Path::new(&config.work_directory()),
             id.number(),
             cluster.is_some(),
             Arc::new(IndexBuilder::new(&namespaces)),
@@ -243,6 +244,7 @@ impl Launched {
                 stats.client_connections_opened.get() != stats.client_connections_closed.get();
             form::leave(cluster, clients).await;
         }
+        // Nobody to be told means that the tasks have ended.
         let _ = self.stop.send(true);
         if let Err(error) = self.serving.await {
             warn!(target: "as", "serving ended early: {error}");
@@ -262,7 +264,7 @@ impl Launched {
 /// The builder of contexts, with the budgets that the configuration sets.
 fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
     let mod_lua = &config.mod_lua;
-    let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let bytes = |number: u64| number.fit::<usize>();
     let limits = Limits {
         load_time: BodyTime::of_processor(Duration::from_millis(
             mod_lua.body_time_limit_ms().into(),

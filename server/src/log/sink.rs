@@ -127,6 +127,7 @@ impl Shared {
     /// Writes a line in one piece. A log that cannot be written is no reason to stop serving, so errors end here.
     fn write(&self, line: &[u8]) {
         let file = Arc::clone(&self.file.lock());
+        // Where a log line that cannot be written should be told, there is nobody.
         let _ = (&*file).write_all(line);
     }
 }

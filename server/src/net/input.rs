@@ -1,5 +1,6 @@
 //! What a client has sent and nobody has handled yet.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::time::{Duration, Instant};
 
 use protocol::codec::{FrameRef, first_frame};
@@ -40,7 +41,7 @@ impl Input {
     }
 
     fn rest(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+        self.bytes.within(self.start..)
     }
 
     /// Bytes that were not handled.
@@ -116,7 +117,7 @@ impl Input {
         let (first, _) = self.unfinished.unwrap_or((now, now));
         self.unfinished = Some((first, now));
         let seconds = self.len() / SLOWEST_RATE;
-        let earned = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
+        let earned = Duration::from_secs(seconds.at_most::<u64>());
         Some((now + SILENCE_LIMIT).min(first + SILENCE_LIMIT + earned))
     }
 }

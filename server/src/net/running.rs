@@ -1,5 +1,6 @@
 //! A node with its modules, as the transactions use it.
 
+use protocol::bounds::Fit as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ impl QueryServices for Running {
 
     fn query_limits(&self) -> (usize, usize) {
         let service = &self.node.config.service;
-        let limit = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let limit = |number: u32| number.fit::<usize>();
         (
             limit(service.query_threads_limit()),
             limit(service.query_max_done()),

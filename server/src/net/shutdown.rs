@@ -28,6 +28,7 @@ impl Shutdown {
 
     /// Returns when the order is given (or its handle is gone).
     pub async fn wait(&mut self) {
+        // A handle that is gone means the same as the order.
         let _ = self.0.wait_for(|ordered| *ordered).await;
     }
 }

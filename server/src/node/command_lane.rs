@@ -4,6 +4,7 @@
 //! this time so far, so that one that asks for much delays those who ask for little by no more than a few turns. Waiting
 //! takes no thread, and who goes away does not get his turn.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,10 +70,7 @@ impl CommandLane {
                 return own();
             }
             state.arrivals += 1;
-            let place = (
-                u64::try_from(had.as_micros()).unwrap_or(u64::MAX),
-                state.arrivals,
-            );
+            let place = (had.as_micros().fit::<u64>(), state.arrivals);
             let (give, wait) = oneshot::channel();
             state.waiting.insert(place, give);
             wait

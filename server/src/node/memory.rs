@@ -1,5 +1,6 @@
 //! How much memory there is, and what part of it is for what unless the configuration says.
 
+use protocol::bounds::Fit as _;
 use rustix::process::{Resource, getrlimit};
 
 const MIB: u64 = 1 << 20;
@@ -61,7 +62,7 @@ fn share(configured: u64, share: u64, least: u64) -> usize {
         0 => share.max(least),
         bytes => bytes,
     };
-    usize::try_from(bytes).unwrap_or(usize::MAX)
+    bytes.fit::<usize>()
 }
 
 #[cfg(test)]

@@ -132,10 +132,7 @@ pub fn udf_settings(config: &Config) -> UdfSettings {
         error_detail: mod_lua.error_detail(),
         initial_contexts: mod_lua.initial_contexts(),
         max_idle_contexts: mod_lua.max_idle_contexts(),
-        ..UdfSettings::new(
-            config.service.work_directory().unwrap_or_default(),
-            mod_lua.user_path().unwrap_or_default(),
-        )
+        ..UdfSettings::new(config.work_directory(), config.user_path())
     }
 }
 
@@ -150,9 +147,11 @@ pub(crate) fn identity(config: &Config) -> NodeId {
         return id;
     }
     let mut hash = Sha1::new();
-    hash.update(std::fs::read("/etc/machine-id").unwrap_or_default());
-    hash.update(std::fs::read("/proc/sys/kernel/hostname").unwrap_or_default());
-    hash.update(config.service.work_directory().unwrap_or_default());
+    // What a machine does not tell makes the identity less sure, not wrong: the cluster refuses one that is taken.
+    for file in ["/etc/machine-id", "/proc/sys/kernel/hostname"] {
+        hash.update(std::fs::read(file).unwrap_or_default());
+    }
+    hash.update(config.work_directory());
     let low = hash
         .finalize()
         .iter()

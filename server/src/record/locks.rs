@@ -1,3 +1,4 @@
+use protocol::bounds::Fit as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -132,7 +133,7 @@ impl RecordLocks {
                 }
                 Some(busy) => {
                     busy.waiters.retain(|waiter| !waiter.is_closed());
-                    let waiting = u32::try_from(busy.waiters.len()).unwrap_or(u32::MAX);
+                    let waiting = busy.waiters.len().fit::<u32>();
                     if pending_limit != 0 && waiting >= pending_limit {
                         return Err(LockError::TooManyWaiters);
                     }

@@ -157,6 +157,7 @@ impl Namespace {
 
     /// Has the namespace ask which partitions are this node's. Only the first call counts.
     pub fn set_ownership(&self, owns: impl Fn(u16) -> bool + Send + Sync + 'static) {
+        // The first one stays.
         let _ = self.ownership.set(Ownership(Box::new(owns)));
     }
 

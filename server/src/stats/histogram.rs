@@ -3,6 +3,7 @@
 //! Two scales are kept side by side, milliseconds and microseconds, because `microsecond-histograms` decides at the time
 //! of the answer. A threshold `2^n` counts what took longer than `2^n` units, `n` = 0..=16, as `latencies:` prints them.
 
+use protocol::bounds::Fit as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -85,8 +86,8 @@ fn since(now: &Buckets, before: &Buckets) -> Buckets {
 impl Histogram {
     /// Adds one piece of work.
     pub fn record(&self, took: Duration) {
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let milliseconds = took.as_millis().fit::<u64>();
+        let microseconds = took.as_micros().fit::<u64>();
         let sharp_ms = took.subsec_nanos().is_multiple_of(1_000_000);
         let sharp_us = took.subsec_nanos().is_multiple_of(1_000);
         raise(&self.milliseconds, bucket(milliseconds, sharp_ms));

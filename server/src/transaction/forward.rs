@@ -1,5 +1,6 @@
 //! Commands that do not just run on the node that got them.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -211,17 +212,17 @@ fn rows_of(mut frames: &[u8]) -> HashMap<u32, Row> {
         let Ok(header) = protocol::header::Header::parse(*header) else {
             break;
         };
-        let size = usize::try_from(header.size).unwrap_or(usize::MAX);
+        let size = header.size.at_most::<usize>();
         let Some((mut body, after)) = rest.split_at_checked(size) else {
             break;
         };
         frames = after;
         while let Ok((message, rest)) = Message::parse_first(body) {
             let length = body.len() - rest.len();
-            let bytes = body.get(..length).unwrap_or_default();
+            let bytes = body.within(..length);
             let header = message.header;
             if !header.info3.contains(Info3::LAST) {
-                let rest = bytes.get(MESSAGE_HEADER_SIZE..).unwrap_or_default();
+                let rest = bytes.within(MESSAGE_HEADER_SIZE..);
                 let row = Row::Answered(header, rest.to_vec());
                 rows.insert(header.transaction_ttl, row);
             }

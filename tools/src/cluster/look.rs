@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use protocol::bounds::Within as _;
 use protocol::client::{Client, ClientError};
 use thiserror::Error;
 
@@ -236,7 +237,7 @@ async fn inquire(place: &Place, approach: &Approach) -> Result<Found, LookError>
         format!("alumni-{kind}"),
     ];
     let asked = if approach.alumni { 7 } else { 6 };
-    let commands = commands.get(..asked).unwrap_or_default();
+    let commands = commands.within(..asked);
     let answers = client.info(commands, approach.limit).await?;
     let answer = |index: usize| answers.get(index).map_or("", String::as_str);
     if !is_id(answer(0)) {

@@ -3,6 +3,7 @@
 use super::set::{ByteSet, is_word};
 use super::{Assertion, Node, PatternError};
 use crate::work::{Meter, TimeIsUp};
+use protocol::bounds::Within as _;
 
 /// Most steps of a pattern with its repeats written out.
 const MAX_CODE: usize = 1 << 15;
@@ -206,7 +207,7 @@ impl Program {
                             let mark = |slot: usize| slots.get(slot).copied().flatten();
                             match (mark(2 * group), mark(2 * group + 1)) {
                                 (Some(from), Some(to)) => {
-                                    let held = text.get(from..to).unwrap_or_default();
+                                    let held = text.within(from..to);
                                     steps += held.len() / 8;
                                     let fits =
                                         text.get(at..).is_some_and(|rest| rest.starts_with(held));

@@ -2,6 +2,7 @@
 
 use super::set::{ByteSet, is_space, is_word};
 use super::{Assertion, Node, PatternError};
+use protocol::bounds::Within as _;
 
 /// Deepest nesting of groups: parsing recurses.
 const MAX_DEPTH: usize = 100;
@@ -395,7 +396,7 @@ impl Parser<'_> {
             }
             end += 1;
         }
-        let name = self.pattern.get(start..end).unwrap_or_default();
+        let name = self.pattern.within(start..end);
         self.at = end + 2;
         if kind != b':' {
             // In the "C" locale every element is one byte.

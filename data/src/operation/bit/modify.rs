@@ -5,6 +5,7 @@ use super::arguments::{Action, BitCall};
 use super::field;
 use crate::operation::arguments::malformed;
 use crate::operation::{Environment, OperationError};
+use protocol::bounds::Within as _;
 
 /// How many bits are moved at once.
 const STEP: usize = 64;
@@ -123,8 +124,8 @@ fn remove(call: &BitCall<'_>, blob: &[u8]) -> Result<Option<Vec<u8>>, OperationE
             "the bytes to remove are not there",
         );
     }
-    let before = blob.get(..at).unwrap_or_default();
-    let after = blob.get(end..).unwrap_or_default();
+    let before = blob.within(..at);
+    let after = blob.within(end.min(blob.len())..);
     Ok(Some([before, after].concat()))
 }
 

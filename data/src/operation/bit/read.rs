@@ -1,3 +1,4 @@
+use protocol::bounds::Fit as _;
 use protocol::particle::{Particle, ParticleType};
 use protocol::result_code::ResultCode;
 
@@ -111,5 +112,5 @@ fn right_scan(blob: &[u8], offset: usize, size: usize, truth: bool) -> i64 {
 
 /// Regions have at most 2^30 bits.
 fn place(bit: usize) -> i64 {
-    i64::try_from(bit).unwrap_or(i64::MAX)
+    bit.fit::<i64>()
 }

@@ -3,6 +3,7 @@
 use super::sketch::{Shape, Sketch, SketchBuilder};
 use crate::operation::OperationError;
 use crate::work::Meter;
+use protocol::bounds::Fit as _;
 
 /// 2^63: no set has so many elements.
 const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
@@ -19,7 +20,7 @@ pub(super) fn count(sketch: &Sketch<'_>) -> u64 {
 pub(super) fn computed_count(sketch: &Sketch<'_>) -> u64 {
     let mut ranks = [0_u32; 65];
     for register in sketch.registers() {
-        let rank = usize::try_from(register >> sketch.shape.minhash_bits).unwrap_or(0);
+        let rank = (register >> sketch.shape.minhash_bits).fit::<usize>();
         if let Some(count) = ranks.get_mut(rank) {
             *count += 1;
         }
@@ -154,7 +155,7 @@ pub(super) fn intersect_count(
             }
             let exclusive = i128::from(sum) - i128::from(pairs);
             let shared = i128::from(union_count) - exclusive;
-            Ok(u64::try_from(shared.max(0)).unwrap_or(0))
+            Ok(shared.max(0).fit::<u64>())
         }
         _ => Ok(0),
     }

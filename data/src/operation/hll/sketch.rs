@@ -2,6 +2,7 @@
 
 use super::hash::murmur3;
 use crate::operation::bit::field;
+use protocol::bounds::{Fit as _, Within as _};
 
 /// Bytes before the registers.
 const HEAD: usize = 11;
@@ -76,7 +77,7 @@ impl<'a> Sketch<'a> {
     }
 
     fn area(&self) -> &'a [u8] {
-        self.bytes.get(HEAD..).unwrap_or_default()
+        self.bytes.within(HEAD..)
     }
 
     /// The whole value of a register.
@@ -165,8 +166,5 @@ pub(super) fn place(shape: Shape, element: &[u8]) -> (usize, u64) {
     let minhash = (h1 >> shape.index_bits) & ((1_u64 << shape.minhash_bits) - 1);
     // Of six bits; 63 trailing zeros are not met.
     let rank = u64::from(h2.trailing_zeros() + 1).min(63);
-    (
-        usize::try_from(index).unwrap_or(0),
-        (rank << shape.minhash_bits) | minhash,
-    )
+    (index.fit::<usize>(), (rank << shape.minhash_bits) | minhash)
 }

@@ -1,5 +1,6 @@
 //! The copies of modules for people and tools.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -113,7 +114,7 @@ impl Copies {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Copy::Missing),
             Err(error) => return Err(io_error("look at", &path)(error)),
         };
-        let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        let length = metadata.len().fit::<usize>();
         let contents = || before.contents.iter().map(Vec::as_slice).chain(content);
         let fits = |content: &[u8]| {
             content.len() == length || before.may_be_torn && length <= content.len()

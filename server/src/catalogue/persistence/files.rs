@@ -84,6 +84,7 @@ pub(super) fn write_unsynced(
     let temporary = directory.join(TEMPORARY_FILE);
     let written = create_new(&temporary).and_then(|mut file| file.write_all(content));
     if let Err(error) = written {
+        // What was wrong with it is the news.
         let _ = fs::remove_file(&temporary);
         return Err(io_error("write", path)(error));
     }
@@ -92,6 +93,7 @@ pub(super) fn write_unsynced(
 
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::rename(from, to).map_err(|error| {
+        // What was wrong with it is the news.
         let _ = fs::remove_file(from);
         io_error("write", to)(error)
     })

@@ -9,6 +9,7 @@
 //! the file ends in, or whose end is all zeros up to the end of the file, was being written when the machine stopped:
 //! nobody was told of it. Anything else that is not whole is damage, which is named and not passed over.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -68,7 +69,7 @@ impl Log {
             directory: directory.to_owned(),
             path,
             file: None,
-            length: u64::try_from(length).unwrap_or(u64::MAX),
+            length: length.fit::<u64>(),
             broken: false,
         };
         Ok((log, changes))
@@ -109,9 +110,7 @@ impl Log {
             self.broken = true;
             return Err(error);
         }
-        self.length = self
-            .length
-            .saturating_add(u64::try_from(record.len()).unwrap_or(u64::MAX));
+        self.length = self.length.saturating_add(record.len().fit::<u64>());
         Ok(())
     }
 
@@ -149,7 +148,7 @@ fn record(number: u64, items: &[StoredItem]) -> io::Result<Vec<u8>> {
     let items: Vec<Item> = items.iter().map(StoredItem::to_item).collect();
     let mut record = vec![0; HEADER];
     serde_json::to_writer(&mut record, &items)?;
-    let body = record.get(HEADER..).unwrap_or_default();
+    let body = record.within(HEADER..);
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
     let checksum = crc32fast::hash(body);
     let mut header = MAGIC.to_vec();

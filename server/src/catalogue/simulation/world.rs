@@ -272,6 +272,7 @@ impl World {
         }
         if written && let Some(write) = up.writes.pop_front() {
             let disk = &mut place.disk;
+            // This disk cannot fail.
             let _ = up.catalogue.store(&write.items, clock_ms, |_, taken| {
                 disk.append(taken);
                 Ok::<_, ()>(())

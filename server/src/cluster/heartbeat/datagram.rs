@@ -15,6 +15,7 @@
 //! *word* is for the receiver, who shows it as *echo* from then on: a beat counts only if it shows the word that was sent to
 //! the very address that its sender names.
 
+use protocol::bounds::Fit as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ impl Datagram {
         let name = head.cluster.as_bytes();
         // Names are cut at what one byte counts, at both ends alike.
         let name = name.get(..255).unwrap_or(name);
-        out.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        out.put_u8(name.len().fit::<u8>());
         out.put_slice(name);
         put_run(head.run, &mut out);
         put_address(head.address, &mut out);
@@ -232,7 +233,7 @@ fn put_address(address: SocketAddr, out: &mut Vec<u8>) {
 fn put_text(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let bytes = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
-    out.put_u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
+    out.put_u16(bytes.len().fit::<u16>());
     out.put_slice(bytes);
 }
 
@@ -251,20 +252,20 @@ fn put_beat(beat: &Beat, news: &News, out: &mut Vec<u8>) {
     out.put_u8(flag(beat.settled, SETTLED) | flag(beat.asks, ASKS));
     out.put_u64(news.clock_ms);
     let few = beat.missing.len().min(255);
-    out.put_u8(u8::try_from(few).unwrap_or(u8::MAX));
+    out.put_u8(few.fit::<u8>());
     for (run, age) in beat.missing.iter().take(few) {
         put_run(*run, out);
-        out.put_u32(u32::try_from(age.as_millis()).unwrap_or(u32::MAX));
+        out.put_u32(age.as_millis().at_most::<u32>());
     }
     let few = news.members.len().min(255);
-    out.put_u8(u8::try_from(few).unwrap_or(u8::MAX));
+    out.put_u8(few.fit::<u8>());
     news.members
         .iter()
         .take(few)
         .for_each(|address| put_address(*address, out));
     out.put_u64(news.have);
     out.put_u64(news.after);
-    out.put_u16(u16::try_from(news.texts.len()).unwrap_or(u16::MAX));
+    out.put_u16(news.texts.len().fit::<u16>());
     for (version, name, value) in news.texts.iter().take(u16::MAX.into()) {
         out.put_u64(*version);
         put_text(name, out);

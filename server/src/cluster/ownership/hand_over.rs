@@ -1,5 +1,6 @@
 //! Taking, giving and dropping copies of partitions.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 
 use super::super::NodeId;
@@ -284,7 +285,7 @@ impl Ownership {
     #[must_use]
     pub fn on_their_way(&self) -> (usize, usize) {
         let owned = |partition: u16| self.view.is_owner(self.me.0, partition);
-        let count = u16::try_from(self.places.len()).unwrap_or(u16::MAX);
+        let count = self.places.len().fit::<u16>();
         let incoming = (0..count)
             .filter(|partition| owned(*partition) && !self.serves(*partition))
             .count();

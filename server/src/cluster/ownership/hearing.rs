@@ -1,5 +1,6 @@
 //! What nodes say to each other, who is there, and who is missing.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -281,7 +282,7 @@ impl Ownership {
         if self.is_bent(Bent::KeyOfMembers) {
             members.iter_mut().for_each(|(_, epoch)| *epoch = 0);
         }
-        let partitions = u16::try_from(self.places.len()).unwrap_or(u16::MAX);
+        let partitions = self.places.len().fit::<u16>();
         let Some(next) = self.view.changed(members, owners, partitions) else {
             return;
         };

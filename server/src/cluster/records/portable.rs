@@ -8,13 +8,14 @@
 
 use bytes::{Buf, BufMut};
 use data::record::StoredRecord;
+use protocol::bounds::Fit as _;
 use protocol::key::Digest;
 
 /// Appends a record.
 pub(super) fn write(record: &StoredRecord, out: &mut Vec<u8>) {
     let form = record.as_bytes();
     // A record is far below 4 GiB.
-    out.put_u32(u32::try_from(form.len()).unwrap_or(u32::MAX));
+    out.put_u32(form.len().fit::<u32>());
     out.put_u32(crc32fast::hash(form));
     out.put_slice(form);
 }

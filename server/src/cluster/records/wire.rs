@@ -14,6 +14,7 @@
 //! The last block of a partition says that it is whole, and holds nothing else.
 
 use bytes::{Buf, BufMut};
+use protocol::bounds::Fit as _;
 use protocol::key::Digest;
 
 use super::super::ownership::{Holding, Holdings};
@@ -37,12 +38,12 @@ pub(super) struct Block<'b> {
 
 fn put_count(count: usize, out: &mut Vec<u8>) {
     // There are 4096 partitions.
-    out.put_u16(u16::try_from(count).unwrap_or(u16::MAX));
+    out.put_u16(count.fit::<u16>());
 }
 
 /// Names of namespaces have at most 31 bytes.
 fn put_name(name: &str, out: &mut Vec<u8>) {
-    out.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    out.put_u8(name.len().fit::<u8>());
     out.put_slice(name.as_bytes());
 }
 
@@ -69,7 +70,7 @@ pub(super) fn put_holdings(holdings: &Holdings, out: &mut Vec<u8>) {
         out.put_u64(lineage);
         out.put_u32(number);
         // There are few.
-        out.put_u8(u8::try_from(ancestors.len()).unwrap_or(u8::MAX));
+        out.put_u8(ancestors.len().fit::<u8>());
         for (lineage, number) in ancestors {
             out.put_u64(*lineage);
             out.put_u32(*number);
@@ -138,7 +139,7 @@ pub(super) fn put_block(block: &Block<'_>, out: &mut Vec<u8>) {
     out.put_u8(u8::from(block.is_whole));
     put_name(block.namespace, out);
     // An answer has about a mebibyte, and a record at most a few.
-    out.put_u32(u32::try_from(block.records.len()).unwrap_or(u32::MAX));
+    out.put_u32(block.records.len().fit::<u32>());
     out.put_slice(block.records);
 }
 
