@@ -692,6 +692,28 @@ fn tables_with_weak_keys_have_a_limit_and_remember_below_it() {
             Some("too many entries"),
         ),
         (
+            "places that were used",
+            format!(
+                "local t = {{}} for i = 1, 100000 do t['k' .. i] = i end for i = 1, 100000 do t['k' .. i] = nil end
+                 setmetatable(t, {{ __mode = 'k' }}) local n = 4000 {chain}"
+            ),
+            Some("too many entries"),
+        ),
+        (
+            "places for integers",
+            "local t = setmetatable({}, { __mode = 'k' }) for i = 1, 100000 do t[i] = i end".to_owned(),
+            Some("too many entries"),
+        ),
+        (
+            "as many as there may be",
+            "local memo = setmetatable({}, { __mode = 'k' }) local other = setmetatable({}, { __mode = 'k' })
+             local kept = {} for i = 1, 8000 do kept[i] = {} memo[kept[i]] = i end other[kept] = 1
+             for i = 4001, 8000 do kept[i] = nil end collectgarbage()
+             local n = 0 for _ in pairs(memo) do n = n + 1 end return n"
+                .to_owned(),
+            None,
+        ),
+        (
             "many tables",
             "local all = {} for i = 1, 20000 do all[i] = setmetatable({}, { __mode = 'k' }) all[i][all[i - 1] or all] = all end"
                 .to_owned(),
@@ -723,6 +745,33 @@ fn tables_with_weak_keys_have_a_limit_and_remember_below_it() {
                 assert!(found.contains(text), "{name}: {found}");
             }
         }
+    }
+}
+
+#[test]
+fn a_call_without_memory_has_a_place() {
+    for body in [
+        "local t = {} while true do\nt[#t + 1] = ('x'):rep(100000) .. #t end",
+        "local t = {} for i = 1, 1e9 do\nt[i] = {} end",
+        "local t = {} for i = 1, 1e9 do\nt['k' .. i] = i end",
+        "local t = {} while true do coroutine.wrap(function()\nt[#t + 1] = ('x'):rep(100000) .. #t end)() end",
+        "local t = {} while true do pcall(function()\nt[#t + 1] = ('x'):rep(100000) .. #t end) end",
+        "local t = {} local s = 'x' while true do\ns = s .. s end",
+        "local l = list() while true do\nlist.append(l, ('x'):rep(100000) .. list.size(l)) end",
+    ] {
+        let mut context = context_of(&factory_for(16 * MIB), &format!("function f(r) {body} end"));
+        let outcome = call(&mut context, "f", LONG);
+        assert!(
+            failure(&outcome).ends_with("not enough memory"),
+            "{body}: {outcome:?}"
+        );
+        let place = context.take_cause().place;
+        assert!(
+            place
+                .as_deref()
+                .is_some_and(|place| place.contains("m.lua:")),
+            "{body}: {place:?}"
+        );
     }
 }
 

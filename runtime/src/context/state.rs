@@ -537,6 +537,7 @@ pub(crate) fn protected_call(frame: &mut Frame<'_>, arguments: c_int, handler: c
     shared.memory.resume_overdraft(depth);
     if status == ffi::LUA_ERRMEM {
         shared.abort(Abort::Memory);
+        shared.note(shared.memory.refused_at(), None);
     }
     status
 }

@@ -5,7 +5,7 @@
 //! are never refused in the middle of their work, because an error must not jump over Rust values; they overdraw, and
 //! the trampoline raises once they are done.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use mlua::ffi;
 use super::arena::Arena;
 use super::common::{Part, ScriptMemory};
 use super::pace::{Pace, TEXT_WEIGHT};
+use super::place;
 use crate::machine::value::Containers;
 
 /// Longest text that a script may make, bytes, and largest written form of a value. One instruction on texts of this
@@ -45,6 +46,8 @@ pub(crate) struct Memory {
     native_since_collection: Cell<usize>,
     /// Native work wanted what there is not: a text beyond [`MAX_TEXT_BYTES`], or a collection that has no room.
     refused: Cell<bool>,
+    /// `file:line` of what was refused memory last: no handler of errors sees that.
+    refused_at: RefCell<Option<String>>,
     /// Where Lua's blocks lie.
     arena: Arena,
     /// How often the running script is looked at.
@@ -63,6 +66,7 @@ impl Memory {
             overdraft: Cell::default(),
             native_since_collection: Cell::default(),
             refused: Cell::default(),
+            refused_at: RefCell::default(),
             arena: Arena::default(),
             pace: Pace::default(),
             containers: Containers::default(),
@@ -82,6 +86,7 @@ impl Memory {
     pub(crate) fn begin(&self, limit: usize) {
         self.limit.set(limit);
         self.refused.set(false);
+        self.refused_at.replace(None);
         self.pace.begin(self.used.get());
     }
 
@@ -93,6 +98,34 @@ impl Memory {
     /// Whether native work has taken, or wanted, more than there is.
     pub(crate) fn is_overdrawn(&self) -> bool {
         self.used.get() > self.limit.get() || self.refused.get()
+    }
+
+    /// Where the script was when Lua was refused memory last; none where nobody knows.
+    pub(crate) fn refused_at(&self) -> Option<String> {
+        self.refused_at.take()
+    }
+
+    /// Notes where the script is that gets no more memory, unless that is known.
+    pub(crate) fn note_refusal(&self) {
+        let running = self.pace.running();
+        if !running.is_null() && self.refused_at.borrow().is_none() {
+            // SAFETY: a live state whose stack is not being moved; nothing is pushed, nothing allocated from it.
+            let place = unsafe { place::innermost_line(running) };
+            self.refused_at.replace(place);
+        }
+    }
+
+    /// Refuses Lua memory, for a new block or for a larger one.
+    #[cold]
+    fn refuse(&self, is_new: bool) -> *mut c_void {
+        self.pace.hasten();
+        // Lua may find some yet: only the last place counts.
+        self.refused_at.replace(None);
+        // While a stack grows, what stands on it cannot be read; a new block is none.
+        if is_new {
+            self.note_refusal();
+        }
+        std::ptr::null_mut()
     }
 
     /// Whether `bytes` more would stay within the limit.
@@ -186,10 +219,11 @@ impl Memory {
         // SAFETY: `LuaState` passes a Memory that outlives the Lua state.
         let memory = unsafe { &*account.cast::<Self>() };
         if new_size >= LARGE_BLOCK && !memory.allows_large(block.is_null(), old_size, new_size) {
-            return std::ptr::null_mut();
+            return memory.refuse(block.is_null());
         }
         // For a new block Lua passes a type tag as its old size.
-        let old_size = if block.is_null() { 0 } else { old_size };
+        let is_new = block.is_null();
+        let old_size = if is_new { 0 } else { old_size };
         let arena = &memory.arena;
         if new_size == 0 {
             if !block.is_null() {
@@ -202,30 +236,27 @@ impl Memory {
         let used = (memory.used.get() + new_size).saturating_sub(old_size);
         let may_overdraw = memory.overdraft.get() > 0 || new_size <= old_size;
         if used > memory.limit.get() && !may_overdraw {
-            memory.pace.hasten();
-            return std::ptr::null_mut();
+            return memory.refuse(is_new);
         }
         let held = used.max(arena.reserved());
         if !memory.part.covers(held) && !memory.part.cover(held, may_overdraw) {
-            memory.pace.hasten();
-            return std::ptr::null_mut();
+            return memory.refuse(is_new);
         }
         let chunks = if may_overdraw {
             usize::MAX
         } else {
             memory.limit.get().saturating_mul(CHUNKS_PER_LIMIT)
         };
-        let moved = if block.is_null() {
+        let moved = if is_new {
             arena.allocate(new_size, chunks)
         } else {
             // SAFETY: as above; Lua gives the block up when an address is returned.
             unsafe { arena.resize(block.cast(), old_size, new_size, chunks) }
         };
         if moved.is_null() {
-            memory.pace.hasten();
-        } else {
-            memory.used.set(used);
+            return memory.refuse(is_new);
         }
+        memory.used.set(used);
         moved.cast()
     }
 }

@@ -64,6 +64,11 @@ impl Pace {
         self.apply();
     }
 
+    /// What runs: the coroutine or the main one; null before there is a state.
+    pub(crate) fn running(&self) -> *mut ffi::lua_State {
+        self.running.get()
+    }
+
     /// From here on the hook comes at each line, too. Called before the state runs.
     pub(crate) fn see_lines(&self) {
         self.sees_lines.set(true);

@@ -53,6 +53,27 @@ pub(crate) unsafe fn behind_natives(state: *mut lua_State, level: c_int) -> Opti
     None
 }
 
+/// `file:line` of the innermost line of a module, by call information alone: also in the middle of an instruction. Operators
+/// of streams are passed over.
+///
+/// # Safety
+/// A live state whose stack is not being moved.
+pub(crate) unsafe fn innermost_line(state: *mut lua_State) -> Option<String> {
+    // SAFETY: a lua_Debug is plain data; Lua fills what is asked for, and pushes nothing for that.
+    (0..MAX_LEVELS)
+        .map_while(|level| unsafe {
+            let mut call: lua_Debug = std::mem::zeroed();
+            if ffi::lua_getstack(state, level, &raw mut call) == 0 {
+                return None;
+            }
+            ffi::lua_getinfo(state, c"Sl".as_ptr(), &raw mut call);
+            let source = CStr::from_ptr(call.short_src.as_ptr());
+            let is_module = call.currentline > 0 && source.to_bytes() != OPERATORS;
+            Some(is_module.then(|| format!("{}:{}", source.to_string_lossy(), call.currentline)))
+        })
+        .find_map(|place| place)
+}
+
 /// What runs at a level.
 enum Seen {
     /// A line of a module, or an operator that one made.

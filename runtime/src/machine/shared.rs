@@ -228,6 +228,10 @@ impl Shared {
         if self.abort.get().is_none() {
             self.abort.set(Some(why));
             self.memory.pace.stop();
+            if why == Abort::Memory {
+                // Lua raises that without asking a handler of errors, who would see the line.
+                self.memory.note_refusal();
+            }
         }
     }
 

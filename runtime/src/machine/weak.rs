@@ -3,13 +3,17 @@
 //! A value in such a table keeps alive what it refers to only if its key is alive. Where values are keys of further entries,
 //! Lua's collector goes over all entries again for each that it finds alive: time by the square of their number, in which
 //! no hook is called. So all such tables of a state together have at most [`ENTRIES_MAX`] entries whose keys are objects,
-//! which is enough for tables that remember results, and takes some tens of milliseconds at worst.
+//! which is enough for tables that remember results, and takes some tens of milliseconds at worst. The collector goes over
+//! empty places and entries with other keys as well: of places there are at most [`PLACES_MAX`].
+//!
+//! Why a limit, and no collector that converges sooner: chains look like results until they are followed, and to follow them
+//! is what takes the time. A limit on chains alone would have to look at all values again for every few instructions.
 //!
 //! They are counted when the mode is set and while scripts run: an instruction adds one entry at most, so a count is good for
 //! as many instructions as there is room. A mode that is given to a metatable in use ends the call: nobody knows its tables.
 
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use mlua::ffi;
 
@@ -19,6 +23,10 @@ use super::shared::Abort;
 
 /// Entries with objects as keys, and tables, that all tables with weak keys may have together.
 const ENTRIES_MAX: usize = 8_192;
+
+/// Places for entries, used or not, that all tables with weak keys may have together. Tables double: those with room for
+/// the entries have at most twice as many, and some are left from before.
+const PLACES_MAX: usize = 3 * ENTRIES_MAX;
 
 /// Metatables that are looked at each time.
 const METATABLES_PER_LOOK: usize = 64;
@@ -132,12 +140,17 @@ unsafe fn count(state: *mut ffi::lua_State) -> Option<usize> {
             return None;
         }
         let top = ffi::lua_gettop(state);
-        let mut entries = 0;
+        let (mut entries, mut places) = (0, 0_usize);
         ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, weak.tables.get().into());
         ffi::lua_pushnil(state);
         while entries <= ENTRIES_MAX && ffi::lua_next(state, top + 1) != 0 {
             ffi::lua_settop(state, -2);
             entries += 1;
+            places = places.saturating_add(places_of(state, top + 2));
+            if places > PLACES_MAX {
+                ffi::lua_settop(state, top);
+                return None;
+            }
             ffi::lua_pushnil(state);
             while entries <= ENTRIES_MAX && ffi::lua_next(state, top + 2) != 0 {
                 ffi::lua_settop(state, -2);
@@ -152,6 +165,36 @@ unsafe fn count(state: *mut ffi::lua_State) -> Option<usize> {
         ffi::lua_settop(state, top);
         (entries <= ENTRIES_MAX && !metatables_changed(state)).then_some(entries)
     }
+}
+
+/// The beginning of a table in Lua 5.4: a header, then the sizes of its two parts. Lua tells them to nobody.
+#[repr(C)]
+struct TableHead {
+    next: *const c_void,
+    kind: u8,
+    marks: u8,
+    flags: u8,
+    /// Binary logarithm of the places for keys of any kind.
+    log_of_nodes: u8,
+    /// Places for the first integers, or how many of them are in use: they are the next power of two then.
+    array: u32,
+}
+
+/// Places of the table at `index`, used or not.
+unsafe fn places_of(state: *mut ffi::lua_State, index: c_int) -> usize {
+    // SAFETY: the caller's table, which begins like this; `lua_topointer` answers where it lies.
+    let head = unsafe { &*ffi::lua_topointer(state, index).cast::<TableHead>() };
+    let nodes = 1_usize.checked_shl(head.log_of_nodes.into());
+    let array = match head.array {
+        0 => Some(0),
+        used => usize::try_from(used)
+            .ok()
+            .and_then(usize::checked_next_power_of_two),
+    };
+    // A size that is none counts as too large.
+    nodes
+        .unwrap_or(usize::MAX)
+        .saturating_add(array.unwrap_or(usize::MAX))
 }
 
 /// Whether a metatable that tables had without weak keys has that mode now.

@@ -332,21 +332,16 @@ impl SectionReader<'_> {
             return Err(self.refuse(statement, full, reason));
         }
         self.places.entry(full.to_owned()).or_insert(statement.line);
-        let names_file = statement
-            .block
-            .iter()
-            .flatten()
-            .any(|inner| inner.key == "file");
-        if name == "storage-engine" && (word == "pmem" || word == "device" && !names_file) {
-            // What is reported is what is done: records are kept in memory.
-            values
-                .set(at, "memory")
-                .map_err(|error| self.refuse(statement, full, &error.to_string()))?;
-            self.note(
-                &format!("{full} {word}"),
-                statement,
-                "records are kept in memory only, as no `file` is named",
-            );
+        if name == "storage-engine" {
+            if let Some((statement, reason)) = refused::unkept(statement, &word) {
+                return Err(self.refuse(statement, &format!("{full} {word}"), reason));
+            }
+            if word == "pmem" {
+                // What is reported is what is done: records are read from memory and kept in the file.
+                values
+                    .set(at, "memory")
+                    .map_err(|error| self.refuse(statement, full, &error.to_string()))?;
+            }
         } else if setting.support == Support::Reported && word != setting.default {
             self.without_effect(section, name, full, statement)?;
         }

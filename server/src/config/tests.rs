@@ -231,6 +231,18 @@ fn what_is_asked_for_and_cannot_be_served_refuses_the_start() {
             "c:2: namespace n: strong-consistency: this server has no strong consistency",
         ),
         (
+            "namespace n {\nstorage-engine device {\ndevice /dev/sdb\n}\n}",
+            "c:2: namespace n: storage-engine device: records would not be kept",
+        ),
+        (
+            "namespace n {\nstorage-engine pmem {\n}\n}",
+            "c:2: namespace n: storage-engine pmem: records would not be kept",
+        ),
+        (
+            "namespace n {\nstorage-engine memory {\ncommit-to-device\n}\n}",
+            "c:3: namespace n: storage-engine memory: nothing would be synced",
+        ),
+        (
             "service {\nuser a\nuser b\n}",
             "c:3: service: user: stands twice",
         ),
@@ -239,7 +251,8 @@ fn what_is_asked_for_and_cannot_be_served_refuses_the_start() {
         let error = Config::parse("c", text).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
     }
-    let harmless = "service { work-directory /w }\nnetwork { service { tls-port 0 } }\nnamespace n { strong-consistency false }";
+    let harmless = "service { work-directory /w }\nnetwork { service { tls-port 0 } }\nnamespace n { strong-consistency false\n\
+                    storage-engine memory { commit-to-device false } }\nnamespace m { storage-engine pmem { file /f\nfilesize 1G } }";
     assert!(Config::parse("c", harmless).unwrap().ineffective.is_empty());
 }
 

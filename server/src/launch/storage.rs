@@ -22,7 +22,7 @@ pub(crate) async fn open(config: &Config) -> Result<Vec<Arc<Namespace>>, StartEr
     let mut namespaces = Vec::new();
     for settings in &config.namespaces {
         let begun = Instant::now();
-        let engine = match engine_of(settings)? {
+        let engine = match engine_of(config, settings)? {
             Some(open) => tokio::task::spawn_blocking(open).await??,
             None => Box::new(MemoryEngine::default()),
         };
@@ -54,23 +54,29 @@ pub(crate) async fn open(config: &Config) -> Result<Vec<Arc<Namespace>>, StartEr
 type Open = Box<dyn FnOnce() -> Result<Box<dyn StorageEngine>, StartError> + Send>;
 
 /// How the engine of a namespace is opened; none for one in memory.
-fn engine_of(settings: &NamespaceSettings) -> Result<Option<Open>, StartError> {
+fn engine_of(config: &Config, settings: &NamespaceSettings) -> Result<Option<Open>, StartError> {
     let files = settings.files();
     let name = settings.name().to_owned();
+    let place = |key: &str| config.place_of(&format!("namespace {name}: storage-engine.{key}"));
     let path = match files.as_slice() {
         [] => return Ok(None),
         [path] => path.clone(),
         [_, second, ..] => {
             return Err(format!(
-                "namespace {name}: storage-engine.file: {second}: a namespace has one file; give it the size of all"
+                "{}: {second}: a namespace has one file; give it the size of all",
+                place("file")
             )
             .into());
         }
     };
     let bytes = settings.filesize();
     if bytes < FILE_BYTES_MIN {
+        let place = match bytes {
+            0 => format!("{}: its `filesize`", place("file")),
+            _ => place("filesize"),
+        };
         return Err(format!(
-            "namespace {name}: storage-engine.filesize: {bytes}: expected the most bytes that `{path}` may take, at least 16M"
+            "{place}: {bytes}: expected the most bytes that `{path}` may take, at least 16M"
         )
         .into());
     }

@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
 
 use super::inflate::{Inflated, inflate};
-use super::input::{INITIAL_BYTES, Input, KEEP_BYTES};
+use super::input::{INITIAL_BYTES, Input, KEEP_BYTES, TURN_BYTES};
 use crate::access::Session;
 use crate::dispatch;
 use crate::info::{self, ConnectionState};
@@ -36,6 +36,9 @@ const OUTPUT_FLUSH_BYTES: usize = 256 * 1024;
 
 /// Frames that are handled before other tasks get a chance.
 const FRAMES_PER_TURN: u32 = 32;
+
+/// Buffers beyond this are given back on a thread of their own.
+const LARGE_BUFFER: usize = 1 << 20;
 
 /// How often it is looked whether a client has gone that has sent more than is handled.
 const GONE_INTERVAL: Duration = Duration::from_millis(50);
@@ -163,11 +166,22 @@ impl ReplyStream for Replies<'_> {
             return Ok(());
         }
         self.hold().map_err(io::Error::other)?;
-        let mut written = 0;
+        let (mut written, mut in_turn) = (0, 0);
         while let Some(rest) = self.buffer.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.try_write(rest) {
+            // A client that reads as fast as it is written to would have the worker for itself.
+            if in_turn >= TURN_BYTES {
+                in_turn = 0;
+                tokio::task::yield_now().await;
+            }
+            match self
+                .stream
+                .try_write(rest.get(..TURN_BYTES).unwrap_or(rest))
+            {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => written += count,
+                Ok(count) => {
+                    written += count;
+                    in_turn += count;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -206,6 +220,7 @@ pub(crate) async fn serve(
     };
     let stopping = shutdown.wait();
     tokio::pin!(stopping);
+    let mut taken = 0;
     loop {
         if let Err(reason) = answer_frames(&running, port, &state, &mut input, &mut replies).await {
             // Frames before the bad one have been handled: their answers are owed.
@@ -215,12 +230,9 @@ pub(crate) async fn serve(
         if let Err(error) = replies.flush().await {
             return closed_by(error);
         }
-        let wanted = input.wanted_capacity(buffers.is_scarce());
-        replies.input_bytes = wanted;
-        if let Err(error) = replies.hold() {
+        if let Err(error) = make_room(&mut input, &mut replies, buffers.is_scarce()).await {
             return error.into();
         }
-        input.set_capacity(wanted);
         let service = &running.node.config.service;
         let idle = Duration::from_millis(service.proto_fd_idle_ms().into());
         let unfinished = input.deadline(Instant::now);
@@ -242,9 +254,44 @@ pub(crate) async fn serve(
         match arrived {
             Ok(0) if waiting == 0 => return Closed::ByPeer,
             Ok(0) => return Closed::InsideFrame(waiting),
-            Ok(_) => {}
+            Ok(count) => taken += count,
             Err(error) => return error.into(),
         }
+        // A client that sends as fast as it is read would have the worker for itself.
+        if taken >= TURN_BYTES {
+            taken = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Gives the input the room that it needs for the next read.
+async fn make_room(
+    input: &mut Input,
+    replies: &mut Replies<'_>,
+    is_scarce: bool,
+) -> Result<(), NoRoom> {
+    let wanted = input.wanted_capacity(is_scarce);
+    if !input.is_moved_by(wanted) {
+        replies.input_bytes = wanted;
+        replies.hold()?;
+        input.use_again();
+        return Ok(());
+    }
+    // Both buffers are there while bytes go from one to the other.
+    replies.input_bytes = input.capacity() + wanted;
+    replies.hold()?;
+    let before = input.move_to(wanted).await;
+    replies.input_bytes = input.capacity();
+    replies.hold()?;
+    give_back(before);
+    Ok(())
+}
+
+/// Gives a large buffer back where nobody waits: the system takes a millisecond for some megabytes.
+fn give_back(buffer: Vec<u8>) {
+    if buffer.capacity() > LARGE_BUFFER {
+        tokio::task::spawn_blocking(move || drop(buffer));
     }
 }
 

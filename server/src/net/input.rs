@@ -15,6 +15,10 @@ const STEP_BYTES: usize = 64 * 1024;
 /// A buffer that has grown past this is given back once it is not needed, so one large request does not stay resident.
 pub(super) const KEEP_BYTES: usize = 64 * 1024;
 
+/// Bytes that are taken in, or moved to a larger buffer, before other connections have their turn: some tens of
+/// microseconds.
+pub(super) const TURN_BYTES: usize = 128 * 1024;
+
 /// How long nothing may come of a frame that has begun. Longer than the thirty seconds after which clients give up.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -87,24 +91,39 @@ impl Input {
         grown.min(frame.max(length + 1)).max(INITIAL_BYTES)
     }
 
-    /// Makes it hold so much, as [`wanted_capacity`](Self::wanted_capacity) has said.
-    pub(super) fn set_capacity(&mut self, wanted: usize) {
+    /// Whether its bytes go to another buffer when it is to hold `wanted` bytes, as
+    /// [`wanted_capacity`](Self::wanted_capacity) has said.
+    pub(super) fn is_moved_by(&self, wanted: usize) -> bool {
+        wanted != self.bytes.capacity() || (self.start > 0 && self.len() > TURN_BYTES)
+    }
+
+    /// Makes the room of what was handled room for more.
+    pub(super) fn use_again(&mut self) {
         if self.start > 0 {
             self.bytes.copy_within(self.start.., 0);
             self.bytes.truncate(self.bytes.len() - self.start);
             self.start = 0;
         }
-        if wanted < self.bytes.capacity() {
-            self.bytes.shrink_to(wanted);
-        } else {
-            self.bytes.reserve_exact(wanted - self.bytes.len());
-        }
     }
 
-    /// Where the next read goes: into the room that is there.
+    /// Makes it hold so much; others have their turn meanwhile. The answer is the buffer that it leaves: to give a large one
+    /// back to the system takes long.
+    pub(super) async fn move_to(&mut self, wanted: usize) -> Vec<u8> {
+        let mut moved = Vec::with_capacity(wanted.max(self.len()));
+        for piece in self.rest().chunks(TURN_BYTES) {
+            moved.extend_from_slice(piece);
+            if piece.len() == TURN_BYTES {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.start = 0;
+        std::mem::replace(&mut self.bytes, moved)
+    }
+
+    /// Where the next read goes: into the room that is there, not all of it at once.
     pub(super) fn target(&mut self) -> bytes::buf::Limit<&mut Vec<u8>> {
         let room = self.bytes.capacity() - self.bytes.len();
-        bytes::BufMut::limit(&mut self.bytes, room)
+        bytes::BufMut::limit(&mut self.bytes, room.min(TURN_BYTES))
     }
 
     /// Until when more of the unfinished frame has to come; none while there is no such frame.
@@ -129,11 +148,14 @@ mod tests {
 
     use super::*;
 
-    fn receive(input: &mut Input, bytes: &[u8]) {
+    async fn receive(input: &mut Input, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let wanted = input.wanted_capacity(false);
-            input.set_capacity(wanted);
+            match input.is_moved_by(wanted) {
+                true => drop(input.move_to(wanted).await),
+                false => input.use_again(),
+            }
             let mut target = input.target();
             let count = rest.len().min(target.remaining_mut());
             assert!(count > 0, "there is always room for some");
@@ -147,18 +169,18 @@ mod tests {
         [&header[..], &vec![7; size]].concat()
     }
 
-    #[test]
-    fn it_grows_with_what_has_come_and_never_beyond_the_frame() {
+    #[tokio::test]
+    async fn it_grows_with_what_has_come_and_never_beyond_the_frame() {
         let mut input = Input::new();
         let header = Header::new(MessageType::Message, 128 << 20).to_bytes();
-        receive(&mut input, &header);
+        receive(&mut input, &header).await;
         assert_eq!(input.wanted_capacity(false), INITIAL_BYTES);
-        receive(&mut input, &vec![0; 1 << 20]);
+        receive(&mut input, &vec![0; 1 << 20]).await;
         assert!(input.capacity() <= 2 << 20);
         let mut input = Input::new();
         for size in [0, 10, 5_000, 100_000, 3_000_000] {
             let whole = frame(size);
-            receive(&mut input, &whole);
+            receive(&mut input, &whole).await;
             assert!(input.capacity() <= whole.len().max(INITIAL_BYTES).max(KEEP_BYTES));
             let found = input.first_frame().unwrap().unwrap();
             assert_eq!((found.body.len(), found.len()), (size, whole.len()));
@@ -169,31 +191,55 @@ mod tests {
         }
     }
 
-    #[test]
-    fn frames_in_a_row_are_found_whole() {
+    #[tokio::test]
+    async fn others_have_their_turns_while_a_large_frame_moves() {
+        let mut input = Input::new();
+        receive(&mut input, &frame(40 * TURN_BYTES)[..32 * TURN_BYTES]).await;
+        let turns = std::rc::Rc::new(std::cell::Cell::new(0));
+        let others = std::rc::Rc::clone(&turns);
+        let count = async move {
+            loop {
+                others.set(others.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            before = input.move_to(40 * TURN_BYTES) => assert_eq!(before.len(), 32 * TURN_BYTES),
+            () = count => {}
+        }
+        assert!(turns.get() >= 32, "{}", turns.get());
+        assert!(
+            input.target().remaining_mut() <= TURN_BYTES,
+            "a read is a turn at most"
+        );
+    }
+
+    #[tokio::test]
+    async fn frames_in_a_row_are_found_whole() {
         let mut input = Input::new();
         let two = [frame(3_000), frame(70_000)].concat();
-        receive(&mut input, &two[..60_000]);
+        receive(&mut input, &two[..60_000]).await;
         assert_eq!(input.first_frame().unwrap().unwrap().body.len(), 3_000);
         input.handled(3_008);
         assert!(input.first_frame().unwrap().is_none());
-        receive(&mut input, &two[60_000..]);
+        receive(&mut input, &two[60_000..]).await;
         assert_eq!(input.first_frame().unwrap().unwrap().body.len(), 70_000);
     }
 
-    #[test]
-    fn an_unfinished_frame_has_to_come_on() {
+    #[tokio::test]
+    async fn an_unfinished_frame_has_to_come_on() {
         let mut input = Input::new();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(input.deadline(|| at(0)), None);
-        receive(&mut input, &frame(1 << 20)[..10]);
+        receive(&mut input, &frame(1 << 20)[..10]).await;
         assert_eq!(input.deadline(|| at(0)), Some(at(60)));
         // A byte now and then does not keep it.
-        receive(&mut input, &[7]);
+        receive(&mut input, &[7]).await;
         assert_eq!(input.deadline(|| at(50)), Some(at(60)));
         // What comes slowly is served.
-        receive(&mut input, &vec![7; 32 * SLOWEST_RATE]);
+        receive(&mut input, &vec![7; 32 * SLOWEST_RATE]).await;
         assert_eq!(input.deadline(|| at(59)), Some(at(60 + 32)));
         assert_eq!(input.deadline(|| at(20)), Some(at(80)));
         let rest = input.len();

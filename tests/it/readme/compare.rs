@@ -8,6 +8,7 @@ const VARIES: &[(&str, &str)] = &[
     (r"[A-Z][a-z]{2} \d\d \d{4} \d\d:\d\d:\d\d", "TIME"),
     (r"\d\d:\d\d:\d\d", "TIME"),
     (r"\(\d+\.\d+ secs\)", "(SECONDS)"),
+    (r#""seconds": \d+\.\d+"#, r#""seconds": SECONDS"#),
     (r"\btime=\d+", "time=N"),
     (r"\b[0-9A-F]{10,16}\b", "ID"),
     (r"\| *\d+\|TIME", "|N|TIME"),

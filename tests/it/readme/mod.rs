@@ -104,7 +104,7 @@ impl Reader {
     /// Names the programs as `PATH` does. Where the document names no host, the tools go to this address, and to its port
     /// where it names none.
     fn programs(&self, address: SocketAddr) {
-        for name in ["asd", "asinfo", "asadm", "aql"] {
+        for name in ["asd", "asinfo", "asadm", "aql", "asudf"] {
             let program = tests::program::path(name).unwrap();
             // The tools' own limits are short for a machine that does much else.
             let patient = match name {
@@ -113,7 +113,7 @@ impl Reader {
                 _ => "",
             };
             let default = match name {
-                "asd" => String::new(),
+                "asd" | "asudf" => String::new(),
                 _ => format!(
                     "case \" $* \" in *' -h '*) ;; *) set -- -h {address} \"$@\" ;; esac\n\
                      for word; do shift; case $word in 127.0.0.[1-3]) word=$word:{} ;; esac; set -- \"$@\" \"$word\"; done\n",
@@ -180,7 +180,12 @@ impl Reader {
     fn session_of(&mut self, begins: &str, wanted: impl Fn(&str) -> bool) {
         let steps = self.block(begins).session();
         for step in steps.iter().filter(|step| wanted(&step.command)) {
-            let printed = self.shell(&format!("{} 2>&1", step.command));
+            let errors = if step.command.contains("2>") {
+                ""
+            } else {
+                " 2>&1"
+            };
+            let printed = self.shell(&format!("{}{errors}", step.command));
             let printed = self.without_ports(&printed.stdout);
             assert!(
                 agree(&step.prints, &printed),
@@ -314,6 +319,10 @@ fn the_tour_goes_as_the_readme_says() {
             .success()
     );
     reader.session("$ aql -c \"register module 'counter.lua'; execute");
+    reader.session("$ aql --strict -c");
+    reader.session("$ aql --format json -c");
+    reader.session("$ asadm --enable -e \"manage udfs run counter");
+    checked(&mut reader);
     usages(&mut reader);
     configurations(&mut reader);
     three_nodes(&mut reader);
@@ -394,6 +403,44 @@ fn indexes(reader: &mut Reader) {
             );
         }
     }
+    if reader.python.is_some() {
+        indexes_from_python(reader);
+    }
+}
+
+/// The indexes from an application.
+fn indexes_from_python(reader: &mut Reader) {
+    let module = reader.block("function greet(rec, word)\n").text;
+    let script = reader.block("import time\nimport aerospike\nfrom aerospike import predicates\n");
+    reader.write("people.lua", &module);
+    let ended = reader.shell(
+        "asinfo -v 'sindex-delete:namespace=test;set=people;indexname=by_age' && \
+         asinfo -v 'sindex-delete:namespace=test;set=people;indexname=by_tag' && \
+         aql --strict -c 'truncate test.people'",
+    );
+    assert!(ended.status.success(), "{ended:?}");
+    let text = reader.with_ports(&script.text);
+    reader.write("people.py", &text);
+    let says: String = text
+        .lines()
+        .filter(|line| line.starts_with("print("))
+        .filter_map(|line| line.split_once("  # ").map(|(_, said)| format!("{said}\n")))
+        .collect();
+    reader.says("python people.py", &says);
+}
+
+/// What a check of a module with that mistake prints.
+fn checked(reader: &mut Reader) {
+    let block = reader.block("$ asudf check ");
+    fs::create_dir(reader.path("project")).unwrap();
+    let module = "-- Adds.\n\n\n\n\nfunction add(rec, amount)\n  return amuont\nend\n";
+    reader.write("project/counter.lua", module);
+    let says = &block.session()[0].prints;
+    let printed = reader.shell("cd project && asudf check . 2>&1").stdout;
+    assert!(
+        agree(says, &printed),
+        "README.md says\n{says}\nIt prints\n{printed}"
+    );
 }
 
 /// Options that usage lines name are options.
