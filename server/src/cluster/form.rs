@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::catalogue::{Catalogues, Newcomer};
+use super::followers::{Followers, Notice};
 use super::membership::{MemberState, Members};
 use super::records::Records;
 use super::{Cluster, LocalNode, view};
@@ -32,9 +33,6 @@ const LOG_AGAIN: Duration = Duration::from_secs(5);
 
 /// Names of seeds are resolved this often while a node is alone.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
-
-/// Time for clients to turn to other nodes.
-const CLIENTS_NOTICE: Duration = Duration::from_millis(1_500);
 
 /// Time for a node that leaves to hand over its records.
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(60);
@@ -214,17 +212,20 @@ fn update(cluster: &Cluster, node: &LocalNode, records: &Records, members: &Memb
     }
 }
 
-/// Leaves: the others own this node's partitions from now on, get its records, and forget it. `clients` says that there
-/// are some, which need time to turn to the others. A node that has nobody to hand over to goes at once.
-pub async fn leave(cluster: &Cluster, clients: bool) {
+/// Leaves: the others own this node's partitions from now on, get its records, and then forget it. `clients` says that
+/// there are some, which need time to turn to the others: until then they come here, and are served. A client that is told
+/// that a node is gone before it knows who has its partitions now has nobody to turn to in between. A node that has nobody
+/// to hand over to goes at once.
+pub async fn leave(cluster: &Cluster, clients: bool, followers: &Followers) {
     let begun = Instant::now();
     let may_end = || cluster.rule.with(|ownership, _| ownership.may_end());
     cluster.set_state(MemberState::Leaving);
-    let mut noticed = !clients;
+    let mut notice = Notice::new(followers);
     loop {
-        // Clients ask for the members about every second; until then they come here, and are served.
-        noticed |= begun.elapsed() >= CLIENTS_NOTICE;
-        let nobody_left = cluster.rule.with(|ownership, _| ownership.has_no_heir());
+        let (nobody_left, agreed) = cluster
+            .rule
+            .with(|ownership, _| (ownership.has_no_heir(), ownership.is_agreed()));
+        let noticed = !clients || notice.is_over(agreed);
         if nobody_left || (noticed && may_end()) {
             break;
         }

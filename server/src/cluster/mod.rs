@@ -6,6 +6,7 @@
 mod answers;
 pub mod catalogue;
 pub mod fabric;
+mod followers;
 pub mod form;
 mod handle;
 mod heartbeat;
@@ -26,6 +27,7 @@ mod view;
 
 pub use crate::config::node_id::NodeId;
 pub use answers::Answers;
+pub use followers::{Follower, Followers};
 pub use handle::Cluster;
 pub use heartbeat::HeartbeatSocket;
 pub use indexes::ClusterIndexes;

@@ -9,19 +9,23 @@ use crate::config::node_id::NodeId;
 
 /// The view after `old`, as a node that serves has it.
 pub(super) fn next(cluster: &Cluster, members: &Members, old: &ClusterView) -> ClusterView {
-    let serving: Vec<&Member> = members
-        .values()
-        .filter(|member| member.state == MemberState::Ready)
-        .collect();
+    let of_state = |state| members.values().filter(move |member| member.state == state);
     let (view, is_agreed) = cluster
         .rule
         .with(|ownership, _| (ownership.view().clone(), ownership.is_agreed()));
-    let peers: Vec<Peer> = serving.iter().map(|member| peer(member)).collect();
+    // One that is leaving has no partitions any more and still answers: clients are told of the new owners first, and that
+    // it is gone when they know them.
+    let leaving = of_state(MemberState::Leaving);
+    let mut peers: Vec<Peer> = of_state(MemberState::Ready)
+        .chain(leaving)
+        .map(peer)
+        .collect();
+    peers.sort_by_key(|peer| peer.id);
     let partitions = Arc::clone(&view.partitions);
     let replicas = vec![partitions.owned_by(cluster.me)];
-    // One that is leaving still answers, but clients shall turn to the others.
     let serves_here = cluster.state() == MemberState::Ready;
-    let listed = peers.len() + usize::from(serves_here) == view.owners.len();
+    let serving = of_state(MemberState::Ready).count() + usize::from(serves_here);
+    let listed = serving == view.owners.len();
     ClusterView {
         key: view.key,
         peers_generation: old.peers_generation + u64::from(peers != old.peers),

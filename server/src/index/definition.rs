@@ -12,7 +12,7 @@ use protocol::msgpack::{Reader, Token};
 use protocol::particle::{ParticleRef, ParticleType};
 use sha1::{Digest as _, Sha1};
 
-use super::IndexContext;
+use super::{IndexContext, Values};
 use data::geo::{Fineness, Geometry};
 
 /// Longest string or blob of a bin that is indexed, bytes.
@@ -233,43 +233,55 @@ impl Definition {
         self.index_type == IndexType::Default && self.value_type != ValueType::Geo2dSphere
     }
 
-    /// Whether two versions have the same entries for sure, told without looking into values.
-    pub(super) fn is_unchanged(&self, before: &StoredRecord, after: &StoredRecord) -> bool {
-        match &self.source {
-            Source::Bin { name, .. } => {
-                let name = name.as_bytes();
-                before.bin(name) == after.bin(name) && before.set_name() == after.set_name()
-            }
-            Source::Expression { .. } => false,
-        }
-    }
-
     /// The values of a record, in order, each once.
     #[must_use]
-    pub fn values(&self, record: &StoredRecord) -> Vec<u64> {
-        let mut values = Vec::new();
+    pub fn values(&self, record: &StoredRecord) -> Values {
+        let mut values = Values::None;
         self.each(record, &mut |item| self.add_values(item, &mut values));
-        if values.len() > 1 {
-            values.sort_unstable();
-            values.dedup();
-        }
-        values
+        values.in_order()
     }
 
-    fn add_values(&self, item: Item<'_>, values: &mut Vec<u64>) {
+    /// The values of two versions of a record that are of the set; none when they are the same for sure, told without
+    /// looking into them.
+    pub(super) fn values_if_changed(
+        &self,
+        before: &StoredRecord,
+        after: &StoredRecord,
+    ) -> Option<(Values, Values)> {
+        let Source::Bin { name, context } = &self.source else {
+            return Some((self.values(before), self.values(after)));
+        };
+        let name = name.as_bytes();
+        let (old, new) = (before.bin(name), after.bin(name));
+        if old == new {
+            return None;
+        }
+        let values = |bin: Option<ParticleRef<'_>>| {
+            let mut values = Values::None;
+            let mut take = |item: Item<'_>| self.add_values(item, &mut values);
+            if let Some(bin) = bin {
+                self.each_of_bin(bin, context.as_ref(), &mut take);
+            }
+            values.in_order()
+        };
+        Some((values(old), values(new)))
+    }
+
+    fn add_values(&self, item: Item<'_>, values: &mut Values) {
         match item {
             Item::Integer(number) => values.push(of_integer(number)),
             Item::Bytes(bytes) => values.push(of_bytes(bytes)),
             Item::Geo(_, Some(cells)) => {
                 let (cells, _) = cells.as_chunks::<8>();
-                values.extend(cells.iter().map(|cell| u64::from_be_bytes(*cell)));
+                let cells = cells.iter();
+                cells.for_each(|cell| values.push(u64::from_be_bytes(*cell)));
             }
             // What is no geometry has no entry.
             Item::Geo(text, None) => {
                 if let Ok(cells) =
                     Geometry::parse(text).and_then(|geometry| geometry.cover(Fineness::STORED))
                 {
-                    values.extend(cells.iter().map(|cell| cell.0));
+                    cells.iter().for_each(|cell| values.push(cell.0));
                 }
             }
         }
@@ -282,16 +294,8 @@ impl Definition {
         }
         match &self.source {
             Source::Bin { name, context } => {
-                let Some(bin) = record.bin(name.as_bytes()) else {
-                    return;
-                };
-                match context {
-                    None => self.each_of(bin, take),
-                    Some(context) => {
-                        if let Some(element) = collection::element_at(context.path(), bin) {
-                            self.each_of_element(element, take);
-                        }
-                    }
+                if let Some(bin) = record.bin(name.as_bytes()) {
+                    self.each_of_bin(bin, context.as_ref(), take);
                 }
             }
             Source::Expression { expression, .. } => {
@@ -301,6 +305,22 @@ impl Definition {
                 // What takes longer than a tenth of a second has no entry.
                 if let Ok(Answer::Value(particle)) = expression.evaluate(&context, &mut work) {
                     self.each_of(particle.as_ref(), take);
+                }
+            }
+        }
+    }
+
+    fn each_of_bin(
+        &self,
+        bin: ParticleRef<'_>,
+        context: Option<&IndexContext>,
+        take: &mut dyn FnMut(Item<'_>),
+    ) {
+        match context {
+            None => self.each_of(bin, take),
+            Some(context) => {
+                if let Some(element) = collection::element_at(context.path(), bin) {
+                    self.each_of_element(element, take);
                 }
             }
         }

@@ -1,45 +1,40 @@
-//! A sorted set of entries: pieces of at most a few hundred, each in memory that fits it.
+//! A sorted collection of entries: pieces of at most some hundred, each in memory that fits it.
 
-use protocol::key::{DIGEST_SIZE, Digest};
+use data::record::Handle;
 
 /// Most entries of a piece.
-const PIECE: usize = 256;
+const PIECE: usize = 128;
 
 /// Two pieces are put together when they have no more.
 const MERGED: usize = PIECE / 2;
 
-/// A value and the digest of a record that has it; in the order of bytes.
+/// Room is added to a piece for so many entries at a time.
+const STEP: usize = 16;
+
+/// A value, and what the record that has it is called by; in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    value: [u8; 8],
-    digest: [u8; DIGEST_SIZE],
+pub struct Entry {
+    /// The value, see [`super::Definition::values`].
+    pub value: u64,
+    /// The record, or several whose digests begin alike: then there are as many equal entries.
+    pub handle: Handle,
 }
 
 impl Entry {
-    pub(super) fn new(value: u64, digest: &Digest) -> Self {
-        Self {
-            value: value.to_be_bytes(),
-            digest: digest.0,
-        }
-    }
-
     /// The first that an entry of this value could be.
     pub(super) fn first_of(value: u64) -> Self {
-        Self::new(value, &Digest([0; DIGEST_SIZE]))
-    }
-
-    pub(super) fn value(&self) -> u64 {
-        u64::from_be_bytes(self.value)
-    }
-
-    pub(super) fn digest(&self) -> Digest {
-        Digest(self.digest)
+        Self {
+            value,
+            handle: Handle::FIRST,
+        }
     }
 }
 
-/// A sorted set. No piece is empty.
+/// Entries in order; equal ones stand beside each other. No piece is empty.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
+    /// The first entry of each piece: a look for an entry reads these, and then one piece.
+    firsts: Vec<Entry>,
     pieces: Vec<Vec<Entry>>,
     len: usize,
 }
@@ -49,53 +44,71 @@ impl Entries {
         self.len
     }
 
-    /// The piece that an entry is in or would go into.
+    /// The last piece that begins with this entry or one before it, else the first piece.
     fn piece(&self, entry: &Entry) -> usize {
-        let ends_before = |piece: &Vec<Entry>| piece.last().is_some_and(|last| last < entry);
-        let at = self.pieces.partition_point(ends_before);
-        at.min(self.pieces.len().saturating_sub(1))
+        let after = self.firsts.partition_point(|first| first <= entry);
+        after.saturating_sub(1)
     }
 
-    /// Adds an entry; false when it was there.
-    pub(super) fn insert(&mut self, entry: Entry) -> bool {
-        let at = self.piece(&entry);
-        let Some(piece) = self.pieces.get_mut(at) else {
-            self.pieces.push(vec![entry]);
-            self.len = 1;
-            return true;
-        };
-        let Err(place) = piece.binary_search(&entry) else {
-            return false;
-        };
+    /// Adds an entry.
+    pub(super) fn insert(&mut self, entry: Entry) {
         self.len += 1;
+        let at = self.piece(&entry);
+        let (Some(piece), Some(first)) = (self.pieces.get_mut(at), self.firsts.get_mut(at)) else {
+            self.put_piece(0, vec![entry]);
+            return;
+        };
+        let place = piece.partition_point(|other| *other < entry);
+        if place == 0 {
+            *first = entry;
+        }
         if piece.len() < PIECE {
             grow(piece);
             piece.insert(place, entry);
-            return true;
+            return;
         }
         // What comes in order fills one piece after the other.
         let right = if place == piece.len() {
             vec![entry]
         } else {
-            let mut right = piece.split_off(PIECE / 2);
+            let mut right = Vec::with_capacity(PIECE / 2 + STEP);
+            right.extend_from_slice(piece.get(PIECE / 2..).unwrap_or_default());
+            piece.truncate(PIECE / 2);
             match place.checked_sub(piece.len()) {
                 Some(place) if place > 0 => right.insert(place, entry),
-                _ => {
-                    grow(piece);
-                    piece.insert(place, entry);
-                }
+                _ => piece.insert(place, entry),
             }
-            piece.shrink_to_fit();
+            piece.shrink_to(PIECE / 2 + STEP);
             right
         };
-        self.pieces.insert(at + 1, right);
-        true
+        self.put_piece(at + 1, right);
     }
 
-    /// Takes an entry out; false when it was not there.
+    fn put_piece(&mut self, at: usize, piece: Vec<Entry>) {
+        if let Some(first) = piece.first() {
+            if self.pieces.len() == self.pieces.capacity() {
+                let more = 1 + self.pieces.len() / 4;
+                self.pieces.reserve_exact(more);
+                self.firsts.reserve_exact(more);
+            }
+            self.firsts.insert(at, *first);
+            self.pieces.insert(at, piece);
+        }
+    }
+
+    fn take_piece(&mut self, at: usize) {
+        self.firsts.remove(at);
+        self.pieces.remove(at);
+        if self.pieces.capacity() > 2 * self.pieces.len() {
+            self.firsts.shrink_to_fit();
+            self.pieces.shrink_to_fit();
+        }
+    }
+
+    /// Takes one such entry out; false when there is none.
     pub(super) fn remove(&mut self, entry: &Entry) -> bool {
         let at = self.piece(entry);
-        let Some(piece) = self.pieces.get_mut(at) else {
+        let (Some(piece), Some(first)) = (self.pieces.get_mut(at), self.firsts.get_mut(at)) else {
             return false;
         };
         let Ok(place) = piece.binary_search(entry) else {
@@ -103,16 +116,17 @@ impl Entries {
         };
         piece.remove(place);
         self.len -= 1;
-        if piece.capacity() > piece.len() + piece.len() / 4 + 8 {
-            piece.shrink_to_fit();
+        if piece.capacity() > piece.len() + 2 * STEP {
+            piece.shrink_to(piece.len() + STEP);
         }
-        if piece.is_empty() {
-            self.pieces.remove(at);
-        } else if !self.merge(at) && at > 0 {
-            self.merge(at - 1);
-        }
-        if self.pieces.is_empty() {
-            self.pieces = Vec::new();
+        match piece.first() {
+            None => self.take_piece(at),
+            Some(now) => {
+                *first = *now;
+                if !self.merge(at) && at > 0 {
+                    self.merge(at - 1);
+                }
+            }
         }
         true
     }
@@ -131,33 +145,35 @@ impl Entries {
         }
         left.reserve_exact(right.len());
         left.append(right);
-        self.pieces.remove(at + 1);
+        self.take_piece(at + 1);
         true
     }
 
     /// The entries from this one on.
-    pub(super) fn from(&self, first: &Entry) -> impl Iterator<Item = &Entry> {
-        let at = self.piece(first);
-        let pieces = self.pieces.get(at..).unwrap_or_default();
+    pub(super) fn from(&self, first: Entry) -> impl Iterator<Item = &Entry> {
+        let before = self.firsts.partition_point(|other| *other < first);
+        let pieces = self.pieces.get(before.saturating_sub(1)..);
+        let pieces = pieces.unwrap_or_default();
         let place = pieces
             .first()
-            .map_or(0, |piece| piece.partition_point(|entry| entry < first));
-        pieces.iter().flatten().skip(place)
+            .map_or(0, |piece| piece.partition_point(|entry| *entry < first));
+        let (begun, rest) = pieces.split_at(pieces.len().min(1));
+        let begun = begun.iter().filter_map(move |piece| piece.get(place..));
+        begun.flatten().chain(rest.iter().flatten())
     }
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         let pieces = self.pieces.iter();
-        let entries: usize = pieces
-            .map(|piece| piece.capacity() * size_of::<Entry>())
-            .sum();
-        entries + self.pieces.capacity() * size_of::<Vec<Entry>>()
+        let entries: usize = pieces.map(Vec::capacity).sum();
+        (entries + self.firsts.capacity()) * size_of::<Entry>()
+            + self.pieces.capacity() * size_of::<Vec<Entry>>()
     }
 }
 
 /// Makes room for one more, and for a few after that.
 fn grow(piece: &mut Vec<Entry>) {
     if piece.len() == piece.capacity() {
-        piece.reserve_exact((piece.len() / 8).max(1));
+        piece.reserve_exact(piece.len().clamp(1, STEP));
     }
 }

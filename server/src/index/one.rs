@@ -4,22 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use data::record::StoredRecord;
+use data::record::{Handle, StoredRecord};
 use parking_lot::Mutex;
 use protocol::key::Digest;
 use protocol::limits::PARTITIONS;
 
-use super::Definition;
+use super::building::Building;
 use super::entries::{Entries, Entry};
+use super::{Definition, Values};
 
-/// A place in the order of a partition's entries: value, then digest.
-pub type Position = (u64, Digest);
+/// Partitions whose entries stand in one sorted collection, a sheet: those of partitions 0 to 63, and so on. A query looks
+/// into so many places less; a sheet is small enough to be gone through at one moment.
+pub const SHEET: u16 = 64;
 
 /// Most entries that the estimate of entries per value looks at.
 const SAMPLE: usize = 1 << 20;
 
-/// Most bytes that an entry takes, with its share of the room for others.
-const MAX_ENTRY_BYTES: u64 = 32;
+/// Most bytes that an entry takes, with its share of the room for others, and a sheet beside them.
+const MAX_ENTRY_BYTES: u64 = 20;
+const MAX_SHEET_BYTES: u64 = 512;
 
 /// An index. Records and entries are kept together by who calls [`super::Indexes::update`].
 #[derive(Debug)]
@@ -27,10 +30,11 @@ pub struct Index {
     name: Mutex<Arc<str>>,
     /// What it is of.
     pub definition: Definition,
-    partitions: Box<[Mutex<Entries>]>,
+    sheets: Box<[Mutex<Entries>]>,
     entries: AtomicU64,
     /// Partitions that were gone through since it was made.
     built: AtomicU32,
+    building: Mutex<Building>,
     is_ready: AtomicBool,
     is_dropped: AtomicBool,
     begun: Instant,
@@ -46,9 +50,12 @@ impl Index {
         Self {
             name: Mutex::new(name.into()),
             definition,
-            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            sheets: (0..PARTITIONS.div_ceil(SHEET))
+                .map(|_| Mutex::default())
+                .collect(),
             entries: AtomicU64::new(0),
             built: AtomicU32::new(0),
+            building: Mutex::new(Building::new()),
             is_ready: AtomicBool::new(false),
             is_dropped: AtomicBool::new(false),
             begun: Instant::now(),
@@ -85,15 +92,14 @@ impl Index {
     /// Bytes that the entries take at most, without a look at them.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        let own = self.partitions.len() * size_of::<Mutex<Entries>>();
-        self.entries() * MAX_ENTRY_BYTES + own as u64
+        self.entries() * MAX_ENTRY_BYTES + self.sheets.len() as u64 * MAX_SHEET_BYTES
     }
 
     /// Bytes that the entries take.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let own = self.partitions.len() * size_of::<Mutex<Entries>>();
-        let entries = self.partitions.iter().map(|entries| entries.lock().bytes());
+        let own = self.sheets.len() * size_of::<Mutex<Entries>>();
+        let entries = self.sheets.iter().map(|entries| entries.lock().bytes());
         u64::try_from(own + entries.sum::<usize>()).unwrap_or(u64::MAX)
     }
 
@@ -132,22 +138,25 @@ impl Index {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Notes that a partition was gone through.
-    pub fn partition_is_built(&self) {
-        self.built.fetch_add(1, Ordering::Relaxed);
+    /// A partition is about to be gone through, from its first record on: partitions come in order.
+    pub fn begin_partition(&self, partition: u16) {
+        self.building.lock().begin(partition);
+        self.built.store(partition.into(), Ordering::Relaxed);
     }
 
-    /// Lets queries use it: every record has its entries.
+    /// Lets queries use it: every partition was gone through.
     pub fn finish(&self) {
+        self.building.lock().end();
+        self.built.store(PARTITIONS.into(), Ordering::Relaxed);
         let records = self.records.load(Ordering::Relaxed);
         let entries = self.entries();
         if records > 0 {
             let rounded = |count: u64| (2 * entries + count) / (2 * count);
             self.per_record.store(rounded(records), Ordering::Relaxed);
             let mut values = Vec::new();
-            for partition in &self.partitions {
-                let partition = partition.lock();
-                values.extend(partition.from(&Entry::first_of(0)).map(Entry::value));
+            for sheet in &self.sheets {
+                let sheet = sheet.lock();
+                values.extend(sheet.from(Entry::first_of(0)).map(|entry| entry.value));
                 if values.len() >= SAMPLE {
                     break;
                 }
@@ -164,81 +173,101 @@ impl Index {
         self.is_ready.store(true, Ordering::Release);
     }
 
-    /// Adds the entries of a record that is stored. The caller holds the record's lock.
-    pub fn add(&self, record: &StoredRecord) {
+    /// Enters a record that the building has come to, as it is stored now. Records of a partition come in order of digest.
+    /// The caller holds the record's lock.
+    pub fn enter(&self, record: &StoredRecord) {
+        let digest = record.digest();
+        if !self.building.lock().comes_to(&digest) {
+            return;
+        }
         let values = self.definition.values(record);
-        if !values.is_empty() {
+        if values != Values::None {
             self.records.fetch_add(1, Ordering::Relaxed);
-            self.change(&record.digest(), &[], &values);
+            self.change(&digest, &Values::None, &values);
         }
     }
 
     /// Brings the entries of a record from one version to another; none is no record. The caller holds its lock.
     pub(super) fn update(&self, before: Option<&StoredRecord>, after: Option<&StoredRecord>) {
-        if let (Some(before), Some(after)) = (before, after)
-            && self.definition.is_unchanged(before, after)
-        {
+        let is_of_set = |record: &&StoredRecord| self.definition.is_of_set(record.set_name());
+        let (before, after) = (before.filter(is_of_set), after.filter(is_of_set));
+        let Some(record) = after.or(before) else {
             return;
-        }
-        let values = |record: Option<&StoredRecord>| {
-            record.map_or_else(Vec::new, |record| self.definition.values(record))
         };
-        let (old, new) = (values(before), values(after));
-        if old == new {
-            return;
+        if !self.is_ready() {
+            let digest = record.digest();
+            let is_new = before.is_none();
+            if !self.building.lock().is_to_follow(&digest, is_new) {
+                return;
+            }
         }
-        if let Some(record) = after.or(before) {
+        let of = |record: Option<&StoredRecord>| {
+            record.map_or(Values::None, |record| self.definition.values(record))
+        };
+        let changed = match (before, after) {
+            (Some(before), Some(after)) => self.definition.values_if_changed(before, after),
+            _ => Some((of(before), of(after))),
+        };
+        if let Some((old, new)) = changed
+            && old != new
+        {
             self.change(&record.digest(), &old, &new);
         }
     }
 
-    /// Takes the old values out that are not among the new ones, and puts those in: at once, for those who look.
-    fn change(&self, digest: &Digest, old: &[u64], new: &[u64]) {
-        let Some(partition) = self.partitions.get(usize::from(digest.partition_id())) else {
+    /// Takes the old values out that are not among the new ones, and puts those in that are not among the old ones: at
+    /// once, for those who look.
+    fn change(&self, digest: &Digest, old: &Values, new: &Values) {
+        let handle = Handle::of(digest);
+        let Some(sheet) = self.sheets.get(usize::from(handle.partition_id() / SHEET)) else {
             return;
         };
-        let mut entries = partition.lock();
-        let before = entries.len();
-        for value in old {
-            if new.binary_search(value).is_err() {
-                entries.remove(&Entry::new(*value, digest));
+        let (old, new) = (old.as_slice(), new.as_slice());
+        let mut sheet = sheet.lock();
+        let before = sheet.len();
+        let only_in = |values: &[u64], others: &[u64], then: &mut dyn FnMut(Entry)| {
+            for value in values {
+                if others.binary_search(value).is_err() {
+                    let value = *value;
+                    then(Entry { value, handle });
+                }
             }
+        };
+        only_in(old, new, &mut |entry| {
+            sheet.remove(&entry);
+        });
+        only_in(new, old, &mut |entry| sheet.insert(entry));
+        let after = sheet.len();
+        drop(sheet);
+        if after > before {
+            let more = (after - before) as u64;
+            self.entries.fetch_add(more, Ordering::Relaxed);
+        } else if before > after {
+            let fewer = (before - after) as u64;
+            self.entries.fetch_sub(fewer, Ordering::Relaxed);
         }
-        for value in new {
-            entries.insert(Entry::new(*value, digest));
-        }
-        let after = entries.len();
-        drop(entries);
-        let (more, fewer) = (after.saturating_sub(before), before.saturating_sub(after));
-        self.entries.fetch_add(more as u64, Ordering::Relaxed);
-        self.entries.fetch_sub(fewer as u64, Ordering::Relaxed);
     }
 
-    /// The entries of one partition whose values are in one of the ranges, as they are at one moment, in order. Ranges are
-    /// in order, too. With `after` only those behind that place.
+    /// The entries of some partitions of a sheet whose values are in one of the ranges, as they are at one moment: in order
+    /// of partition, then of value and handle, each once. Bit `n` of `wanted` is the `n`th partition of the sheet. Ranges
+    /// are in order and apart from each other.
     #[must_use]
-    pub fn find(
-        &self,
-        partition: u16,
-        ranges: &[(u64, u64)],
-        after: Option<&Position>,
-    ) -> Vec<Position> {
-        let Some(entries) = self.partitions.get(usize::from(partition)) else {
+    pub fn find(&self, sheet: u16, wanted: u64, ranges: &[(u64, u64)]) -> Vec<Entry> {
+        let Some(entries) = self.sheets.get(usize::from(sheet)) else {
             return Vec::new();
         };
-        let after = after.map(|(value, digest)| Entry::new(*value, digest));
-        let entries = entries.lock();
-        if entries.len() == 0 {
-            return Vec::new();
-        }
+        let place = |entry: &Entry| entry.handle.partition_id() % SHEET;
         let mut found = Vec::new();
+        let entries = entries.lock();
         for (first, last) in ranges {
-            let first = Entry::first_of(*first);
-            let begin = after.map_or(first, |after| after.max(first));
-            let fits = |entry: &&Entry| entry.value() <= *last;
-            let rest = entries.from(&begin).take_while(fits);
-            let rest = rest.filter(|entry| after.as_ref().is_none_or(|after| *entry > after));
-            found.extend(rest.map(|entry| (entry.value(), entry.digest())));
+            let rest = entries.from(Entry::first_of(*first)).copied();
+            let in_range = rest.take_while(|entry| entry.value <= *last);
+            found.extend(in_range.filter(|entry| wanted >> place(entry) & 1 == 1));
+        }
+        drop(entries);
+        found.dedup();
+        if !wanted.is_power_of_two() {
+            found.sort_by_key(place);
         }
         found
     }

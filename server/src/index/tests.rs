@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use data::bin::BinName;
-use data::record::{Parts, StoredRecord};
+use data::record::{Handle, Parts, StoredRecord};
 use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleType};
 
 use parking_lot::Mutex;
 
-use super::entries::{Entries, Entry};
+use super::entries::Entries;
 use super::*;
 use crate::catalogue::{Catalogued as _, Item, ItemError, Origin, StoreError, Stored};
 
@@ -69,7 +69,8 @@ fn values_are_those_of_the_type_each_once_in_order() {
     ];
     for (bin, part, kind, expected) in cases {
         let found = of_bin(bin, part, kind).values(&all);
-        let found: Vec<_> = found.into_iter().map(|value| kind.shown(value)).collect();
+        let found = found.as_slice().iter();
+        let found: Vec<_> = found.map(|value| kind.shown(*value)).collect();
         assert_eq!(found, expected, "{bin} {part:?}");
     }
     for (bin, part, count) in [
@@ -78,61 +79,94 @@ fn values_are_those_of_the_type_each_once_in_order() {
         ("m", MapKeys, 1),
         ("i", Default, 0),
     ] {
-        assert_eq!(of_bin(bin, part, String).values(&all).len(), count, "{bin}");
+        let found = of_bin(bin, part, String).values(&all);
+        assert_eq!(found.as_slice().len(), count, "{bin}");
     }
     let other = Definition {
         set: Some("t".into()),
         ..of_bin("i", Default, Numeric)
     };
-    assert!(other.values(&all).is_empty());
+    assert_eq!(other.values(&all), Values::None);
+}
+
+/// An entry of a record whose digest consists of this byte.
+fn entry(value: u64, digest: u8) -> Entry {
+    let handle = Handle::of(&Digest([digest; 20]));
+    Entry { value, handle }
 }
 
 #[test]
-fn entries_agree_with_an_ordered_set_whatever_goes_in_and_out() {
+fn entries_agree_with_a_sorted_list_whatever_goes_in_and_out() {
     let mut entries = Entries::default();
-    let mut model = std::collections::BTreeSet::new();
+    let mut model: Vec<Entry> = Vec::new();
     let mut state = 1_u64;
     for round in 0..30_000_u64 {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let entry = Entry::new((state >> 33) % 300, &Digest([(state >> 40) as u8 % 16; 20]));
+        let entry = entry((state >> 33) % 300, (state >> 40) as u8 % 16);
         let growing = round < 12_000 || (18_000..22_000).contains(&round);
+        let place = model.partition_point(|other| *other < entry);
         if (state >> 20) % 8 < if growing { 6 } else { 2 } {
-            assert_eq!(entries.insert(entry), model.insert(entry));
+            entries.insert(entry);
+            model.insert(place, entry);
         } else {
-            assert_eq!(entries.remove(&entry), model.remove(&entry));
+            let is_there = model.get(place) == Some(&entry);
+            assert_eq!(entries.remove(&entry), is_there);
+            if is_there {
+                model.remove(place);
+            }
         }
         assert_eq!(entries.len(), model.len());
         if round % 400 == 0 {
-            assert!(entries.from(&entry).eq(model.range(entry..)));
-            assert!(entries.from(&Entry::first_of(0)).eq(model.iter()));
+            let place = model.partition_point(|other| *other < entry);
+            assert!(entries.from(entry).eq(&model[place..]));
+            assert!(entries.from(Entry::first_of(0)).eq(&model));
         }
     }
     for entry in &model {
-        entries.remove(entry);
+        assert!(entries.remove(entry));
     }
     assert_eq!((entries.len(), entries.bytes()), (0, 0));
 }
 
 #[test]
-fn an_entry_takes_at_most_32_bytes() {
+fn an_entry_takes_at_most_20_bytes() {
     for in_order in [false, true] {
         let mut entries = Entries::default();
-        for number in 0..5_000_u64 {
+        for number in 0..20_000_u64 {
             let value = if in_order {
                 number
             } else {
                 number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
             };
-            entries.insert(Entry::new(value, &Digest([7; 20])));
+            entries.insert(entry(value, 7));
         }
         let bytes = entries.bytes();
         assert!(
-            bytes <= 32 * entries.len(),
+            bytes <= 20 * entries.len(),
             "in order {in_order}: {bytes} bytes"
         );
+        // A third stays, of each neighbourhood.
+        let all: Vec<Entry> = entries.from(Entry::first_of(0)).copied().collect();
+        for (place, entry) in all.iter().enumerate() {
+            if place % 3 != 0 {
+                entries.remove(entry);
+            }
+        }
+        let bytes = entries.bytes();
+        assert!(bytes <= 28 * entries.len(), "thinned out: {bytes} bytes");
     }
+}
+
+/// Entries of a partition between two integers.
+fn found(index: &Index, partition: u16, begin: i64, end: i64) -> usize {
+    let (begin, end) = (begin.to_be_bytes(), end.to_be_bytes());
+    let predicate = Predicate::of(ParticleType::INTEGER, &begin, &end).unwrap();
+    let bit = 1 << (partition % SHEET);
+    index
+        .find(partition / SHEET, bit, &predicate.ranges())
+        .len()
 }
 
 #[test]
@@ -140,13 +174,10 @@ fn an_index_follows_its_records() {
     let indexes = Indexes::default();
     let numbers = Indexed::Values(of_bin("i", IndexType::Default, ValueType::Numeric));
     let index = indexes.put("i", numbers.clone()).unwrap();
+    index.finish();
     let versions = [1, 2, 2, -7].map(|value| record(9, &[("i", Particle::integer(value))]));
     let partition = Digest([9; 20]).partition_id();
-    let found = |begin: i64, end: i64| {
-        let (begin, end) = (begin.to_be_bytes(), end.to_be_bytes());
-        let predicate = Predicate::of(ParticleType::INTEGER, &begin, &end).unwrap();
-        index.find(partition, &predicate.ranges(), None).len()
-    };
+    let found = |begin: i64, end: i64| found(&index, partition, begin, end);
     let mut before = None;
     for version in &versions {
         indexes.update(before, Some(version));
@@ -160,6 +191,68 @@ fn an_index_follows_its_records() {
     assert!(index.is_dropped());
     indexes.update(None, before);
     assert_eq!(index.entries(), 0, "nobody enters records any more");
+}
+
+#[test]
+fn entries_come_by_partition_then_value_and_only_of_those_asked_for() {
+    let indexes = Indexes::default();
+    let numbers = Indexed::Values(of_bin("i", IndexType::Default, ValueType::Numeric));
+    let index = indexes.put("i", numbers).unwrap();
+    index.finish();
+    // Their partitions are 0, 0x101, 0x202 and so on.
+    for number in 0..=255 {
+        let value = Particle::integer(i64::from(number % 7));
+        indexes.update(None, Some(&record(number, &[("i", value)])));
+    }
+    let all = [(0, u64::MAX)];
+    let mut seen = 0;
+    for sheet in 0..64 {
+        let entries = index.find(sheet, u64::MAX, &all);
+        let key = |entry: &Entry| (entry.handle.partition_id(), *entry);
+        assert!(entries.is_sorted_by_key(key));
+        for place in 0..SHEET {
+            let one = index.find(sheet, 1 << place, &all);
+            let of_place = |entry: &&Entry| entry.handle.partition_id() == sheet * SHEET + place;
+            assert!(one.iter().eq(entries.iter().filter(of_place)));
+        }
+        seen += entries.len();
+    }
+    assert_eq!(seen, 256);
+    assert!(index.find(64, u64::MAX, &all).is_empty());
+}
+
+#[test]
+fn records_that_share_a_handle_have_an_entry_each_and_are_found_as_one() {
+    let indexes = Indexes::default();
+    let numbers = Indexed::Values(of_bin("i", IndexType::Default, ValueType::Numeric));
+    let index = indexes.put("i", numbers).unwrap();
+    index.finish();
+    let twin = |last: u8| {
+        let mut digest = Digest([9; 20]);
+        digest.0[19] = last;
+        let parts = Parts {
+            digest,
+            token: 1,
+            generation: 1,
+            void_time: 0,
+            last_update_ms: 0,
+            set: "s",
+            key: None,
+        };
+        let value = Particle::integer(5);
+        let bins = [(&b"i"[..], value.as_ref())].into_iter();
+        StoredRecord::new(&parts, bins, &mut Vec::new()).unwrap()
+    };
+    let (one, two) = (twin(1), twin(2));
+    let partition = Digest([9; 20]).partition_id();
+    let state = || (index.entries(), found(&index, partition, 5, 5));
+    indexes.update(None, Some(&one));
+    indexes.update(None, Some(&two));
+    assert_eq!(state(), (2, 1));
+    indexes.update(Some(&one), None);
+    assert_eq!(state(), (1, 1));
+    indexes.update(Some(&two), None);
+    assert_eq!(state(), (0, 0));
 }
 
 fn numbers_of(bin: &str) -> Indexed {

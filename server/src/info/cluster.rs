@@ -18,6 +18,7 @@ pub(super) fn cluster_name(call: &Call<'_>, out: &mut BytesMut) -> Result<(), In
 }
 
 pub(super) fn partition_generation(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
+    call.connection.follows(&call.node.followers);
     text(out, call.node.cluster.load().partition_generation);
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What a connection has told about itself.
 
 use protocol::bounds::Fit as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine;
@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use protocol::info::InfoError;
 
 use crate::access::Session;
+use crate::cluster::{Follower, Followers};
 use crate::node::UserAgents;
 
 use super::Call;
@@ -30,6 +31,7 @@ pub struct ConnectionState {
     /// Time that its long commands have taken so far, µs.
     long_us: AtomicU64,
     agent: Mutex<Option<(Arc<UserAgents>, String)>>,
+    follower: OnceLock<Arc<Follower>>,
 }
 
 impl ConnectionState {
@@ -41,6 +43,7 @@ impl ConnectionState {
             peer: crate::log::peer::shown(),
             long_us: AtomicU64::new(0),
             agent: Mutex::default(),
+            follower: OnceLock::new(),
         }
     }
 
@@ -61,6 +64,14 @@ impl ConnectionState {
             "-"
         } else {
             &self.peer
+        }
+    }
+
+    /// Counts a question of a client that follows the cluster.
+    pub(super) fn follows(&self, followers: &Followers) {
+        match self.follower.get() {
+            Some(follower) => follower.ask(),
+            None => drop(self.follower.set(followers.come())),
         }
     }
 

@@ -242,7 +242,7 @@ impl Launched {
             let stats = &self.node.stats;
             let clients =
                 stats.client_connections_opened.get() != stats.client_connections_closed.get();
-            form::leave(cluster, clients).await;
+            form::leave(cluster, clients, &self.node.followers).await;
         }
         // Nobody to be told means that the tasks have ended.
         let _ = self.stop.send(true);

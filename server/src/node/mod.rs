@@ -14,7 +14,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use sha1::{Digest, Sha1};
 
-use crate::cluster::{ClusterView, Mesh};
+use crate::cluster::{ClusterView, Followers, Mesh};
 use crate::config::Config;
 use crate::config::node_id::NodeId;
 use crate::contexts::commands::ModuleCommands;
@@ -53,6 +53,8 @@ pub struct Node {
     pub started: Instant,
     /// What the connected clients call themselves.
     pub user_agents: Arc<UserAgents>,
+    /// Clients that follow the cluster.
+    pub followers: Followers,
     /// Load of the machine and of the process.
     pub system: system::SystemMonitor,
     /// Memory of all clients' buffers.
@@ -100,6 +102,7 @@ impl Node {
             log,
             started: Instant::now(),
             user_agents: Arc::default(),
+            followers: Followers::default(),
             system: system::SystemMonitor::default(),
             buffers: Buffers::new(memory::for_buffers(
                 config.service.client_memory_limit(),

@@ -16,8 +16,9 @@ use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
+use super::found::Found;
 use super::job::{self, MIGRATION_LIMIT, QueryKind};
-use super::lookup::{Found, Lookup};
+use super::lookup::Lookup;
 use super::pace::Pace;
 use crate::log::peer;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
@@ -327,9 +328,8 @@ struct Source {
     namespace: Arc<Namespace>,
     set: Option<Arc<str>>,
     job: Arc<Job>,
-    lookup: Option<Arc<Lookup>>,
-    /// What the index has found, and is not looked at yet.
-    entries: std::vec::IntoIter<Found>,
+    /// The index, and what it has found that is not looked at yet.
+    indexed: Option<(Arc<Lookup>, Found)>,
     partition: u16,
     /// The last record that was looked at.
     after: Option<Digest>,
@@ -342,20 +342,18 @@ struct Source {
 impl Source {
     fn new<S>(aggregation: &Aggregation<'_, S>, partition: u16) -> Self {
         let lookup = aggregation.lookup.clone();
-        let entries = match &lookup {
-            None => Vec::new(),
-            Some(lookup) => lookup.found(partition),
-        };
         Self {
-            at_end: lookup.is_some(),
-            lookup,
-            entries: entries.into_iter(),
+            indexed: lookup.map(|lookup| {
+                let found = Found::of_partition(&lookup, partition);
+                (lookup, found)
+            }),
             namespace: Arc::clone(aggregation.namespace),
             set: aggregation.set.clone(),
             job: Arc::clone(aggregation.job),
             partition,
             after: None,
             page: Vec::new().into_iter(),
+            at_end: false,
             found: None,
         }
     }
@@ -377,23 +375,20 @@ impl Source {
         })
     }
 
+    /// The next record that is wanted.
     fn find(&mut self) -> Option<RecordView> {
         loop {
-            while let Some(digest) = self.next_digest() {
-                // It may have changed, or gone, since the page was read.
-                match wait_on_this_thread(self.namespace.find(&digest)) {
-                    Ok(Some(record)) if self.wants(&record) => {
-                        return Some(self.view(digest, record));
-                    }
-                    Ok(_) => {}
-                    Err(error) => self.give_up(&error),
+            while let Some(seen) = self.page.next() {
+                if let Some(record) = self.as_it_is(seen)
+                    && self.wants(&record)
+                {
+                    return Some(self.view(record));
                 }
             }
             if self.at_end {
                 return None;
             }
-            let mut scan = self.namespace.scan(self.partition, self.after).outlines();
-            match wait_on_this_thread(scan.page()) {
+            match self.next_page() {
                 Ok(page) => {
                     self.at_end = page.is_empty();
                     self.page = page.into_iter();
@@ -403,13 +398,34 @@ impl Source {
         }
     }
 
-    fn next_digest(&mut self) -> Option<Digest> {
-        if let Some(found) = self.entries.next() {
-            return Some(found.digest);
+    /// The next records that are to be looked at: outlines of some, or those that the index means and that fit now.
+    fn next_page(&mut self) -> Result<Vec<StoredRecord>, StorageError> {
+        let namespace = &self.namespace;
+        let Some((lookup, found)) = &mut self.indexed else {
+            let mut scan = namespace.scan(self.partition, self.after).outlines();
+            return wait_on_this_thread(scan.page());
+        };
+        let mut records = Vec::new();
+        while records.is_empty()
+            && let Some(entry) = found.next(u64::MAX)
+        {
+            wait_on_this_thread(found.read(lookup, namespace, entry, &mut records))?;
         }
-        let digest = self.page.next()?.digest();
+        Ok(records.into_iter().map(|(record, _)| record).collect())
+    }
+
+    /// A record of a page as it is now: it may have changed, or gone, since the page was read.
+    fn as_it_is(&mut self, seen: StoredRecord) -> Option<StoredRecord> {
+        if self.indexed.is_some() {
+            let namespace = &self.namespace;
+            return Some(seen).filter(|record| namespace.is_live(record, namespace.now_ms()));
+        }
+        let digest = seen.digest();
         self.after = Some(digest);
-        Some(digest)
+        wait_on_this_thread(self.namespace.find(&digest)).unwrap_or_else(|error| {
+            self.give_up(&error);
+            None
+        })
     }
 
     /// Ends the job: what a stream gives that has not seen all records is no result.
@@ -417,21 +433,19 @@ impl Source {
         tracing::warn!(target: "query", "aggregation over partition {}: {error}", self.partition);
         self.at_end = true;
         self.page = Vec::new().into_iter();
-        self.entries = Vec::new().into_iter();
+        self.indexed = None;
         self.job.give_up();
     }
 
     fn wants(&self, record: &StoredRecord) -> bool {
         let set = self.set.as_deref();
-        let lookup = self.lookup.as_deref();
         set.is_none_or(|set| set == record.set_name())
-            && lookup.is_none_or(|lookup| lookup.holds(record))
     }
 
-    fn view(&self, digest: Digest, record: StoredRecord) -> RecordView {
+    fn view(&self, record: StoredRecord) -> RecordView {
         let keeps = self.namespace.keeps();
         RecordView {
-            digest,
+            digest: record.digest(),
             set: function::set_name(&self.namespace, record.set_name()),
             key: record.key().map(ParticleRef::to_particle),
             stored: Some(record),

@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::QueryServices;
+use super::found::Found;
 use super::job::{self, QueryKind};
-use super::lookup::{Found, Lookup};
+use super::lookup::Lookup;
 use crate::contexts::lane;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::query::pace::Pace;
@@ -183,7 +184,7 @@ impl<'a> Task<'a> {
 enum Pages<'n> {
     All(Scan<'n>),
     /// Those that an index has found.
-    Found(std::vec::IntoIter<Found>),
+    Found(&'n Lookup, Found),
 }
 
 impl Pages<'_> {
@@ -197,14 +198,18 @@ impl Pages<'_> {
                 let page = scan.page().await?;
                 Ok((!page.is_empty()).then_some(page))
             }
-            Self::Found(found) => {
+            Self::Found(lookup, found) => {
                 let mut records = Vec::new();
                 let mut at_end = true;
-                for found in found.by_ref().take(PAGE) {
+                for _ in 0..PAGE {
+                    let Some(entry) = found.next(u64::MAX) else {
+                        break;
+                    };
                     at_end = false;
-                    records.extend(namespace.stored(&found.digest).await?);
+                    found.read(lookup, namespace, entry, &mut records).await?;
                 }
-                Ok((!at_end).then_some(records))
+                let records = records.into_iter().map(|(record, _)| record);
+                Ok((!at_end).then(|| records.collect()))
             }
         }
     }
@@ -275,7 +280,7 @@ impl<F: Functions + 'static> Background<F> {
             }
             let mut pages = match &self.lookup {
                 None => Pages::All(self.namespace.scan(partition, None).outlines()),
-                Some(lookup) => Pages::Found(lookup.found(partition).into_iter()),
+                Some(lookup) => Pages::Found(lookup, Found::of_partition(lookup, partition)),
             };
             loop {
                 let Ok(leave) = self.leave.acquire().await else {

@@ -13,12 +13,11 @@ use protocol::result_code::ResultCode;
 
 use super::QueryServices;
 use super::job::{self, MIGRATION_LIMIT};
-use super::lookup::{self, Found, Lookup};
+use super::lookup::{self, Lookup};
+use super::starts::{Start, starts};
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::query::pace::Pace;
-use crate::record::{Namespace, PAGE, Scan};
-use crate::storage::StorageError;
-use crate::storage::engine::PARTITIONS;
+use crate::record::Namespace;
 use crate::transaction::Placement;
 use crate::transaction::read::{BinReader, ReadBins, write_all};
 use crate::transaction::refusal;
@@ -35,17 +34,11 @@ const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
 /// A frame of records is sent when it has grown to this.
 const FLUSH_BYTES: usize = 1 << 20;
 
+/// How long a query runs before other tasks of the thread get a chance, and before the client is looked after.
+const TURN: Duration = Duration::from_millis(1);
+
 /// Time within which what is done to one page of records must end.
 const LONG_TIME_LIMIT: Duration = Duration::from_secs(3600);
-
-/// Where a partition is to be read from.
-#[derive(Clone, Copy, Debug)]
-struct Start {
-    partition: u16,
-    after: Option<Digest>,
-    /// The value that the record had at which the query stopped.
-    value: Option<i64>,
-}
 
 /// What is sent of a record.
 #[derive(Debug)]
@@ -61,64 +54,49 @@ enum Wanted<'a> {
     },
 }
 
-/// Records of one partition, a page at a time.
-enum Pages<'n> {
-    All(Scan<'n>),
-    /// Those that an index has found.
-    Found(&'n Namespace, &'n Lookup, std::vec::IntoIter<Found>),
+/// A query on its way.
+pub(super) struct Sending<'n> {
+    pub(super) namespace: &'n Namespace,
+    pub(super) job: &'n Job,
+    begun: Instant,
+    /// Records that were sent.
+    sent: u64,
+    turn_end: Instant,
 }
 
-/// Records, and in the same order the values by which an index has found them.
-#[derive(Clone, Copy)]
-struct Page<'p> {
-    records: &'p [StoredRecord],
-    values: &'p [i64],
-}
-
-impl Pages<'_> {
-    /// The next records, perhaps none of many; `None` at the end.
-    async fn next(&mut self) -> Result<Option<(Vec<StoredRecord>, Vec<i64>)>, StorageError> {
-        match self {
-            Self::All(scan) => {
-                let page = scan.page().await?;
-                Ok((!page.is_empty()).then(|| (page, Vec::new())))
+impl Sending<'_> {
+    /// Gives other tasks a chance once a turn is over.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn pause(&mut self, output: &mut impl ReplyStream) -> io::Result<()> {
+        if Instant::now() >= self.turn_end {
+            if output.is_abandoned() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            Self::Found(namespace, lookup, found) => {
-                let (mut records, mut values) = (Vec::new(), Vec::new());
-                let mut at_end = true;
-                for found in found.by_ref().take(PAGE) {
-                    at_end = false;
-                    // It may have changed, or gone, since the index was looked at.
-                    let record = namespace.stored(&found.digest).await?;
-                    let fits = record.as_ref().is_some_and(|record| lookup.holds(record));
-                    lookup.count(&namespace.stats, fits);
-                    if let Some(record) = record.filter(|_| fits) {
-                        records.push(record);
-                        values.push(found.value);
-                    }
-                }
-                Ok((!at_end).then_some((records, values)))
-            }
+            tokio::task::yield_now().await;
+            self.turn_end = Instant::now() + TURN;
         }
+        Ok(())
     }
 }
 
 /// A checked query.
 #[derive(Debug)]
-struct Query<'a> {
+pub(super) struct Query<'a> {
     /// Partitions in ascending order.
-    starts: Vec<Start>,
+    pub(super) starts: Vec<Start>,
     /// The secondary index; none for the primary index.
     lookup: Option<Lookup>,
     /// Only this set; `None` is the whole namespace.
     set: Option<&'a str>,
     wanted: Wanted<'a>,
     filter: Option<Arc<Result<Filter, ResultCode>>>,
-    max_records: u64,
-    records_per_second: u32,
+    pub(super) max_records: u64,
+    pub(super) records_per_second: u32,
     short: bool,
     /// When a short query ends with a time-out.
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
     /// Partitions that were asked for whole, and from a digest on.
     requested: (usize, usize),
 }
@@ -289,92 +267,96 @@ impl<'a> Query<'a> {
         if let Some(lookup) = &self.lookup {
             lookup.count_query(&namespace.stats);
         }
-        let mut sent = 0;
         let deadline = self.deadline.unwrap_or(begun + MIGRATION_LIMIT);
         let complete = services.placement().quiet(deadline).await;
+        let serving = |partition| services.placement().serving(partition).filter(|_| complete);
+        let mut sending = Sending {
+            namespace,
+            job,
+            begun,
+            sent: 0,
+            turn_end: Instant::now() + TURN,
+        };
+        match &self.lookup {
+            None => self.send_all(serving, &mut sending, output).await,
+            Some(lookup) => self.send_found(lookup, serving, &mut sending, output).await,
+        }
+    }
+
+    /// Sends the records of one partition after the other.
+    async fn send_all(
+        &self,
+        serving: impl Fn(u16) -> Option<u64>,
+        sending: &mut Sending<'_>,
+        output: &mut impl ReplyStream,
+    ) -> io::Result<ResultCode> {
         for start in &self.starts {
-            let serving = || services.placement().serving(start.partition);
-            let begun_in = serving().filter(|_| complete);
+            let begun_in = serving(start.partition);
             if begun_in.is_none() {
                 unavailable(start.partition, output.buffer());
                 continue;
             }
-            let mut pages = match &self.lookup {
-                None => Pages::All(namespace.scan(start.partition, start.after)),
-                Some(lookup) if lookup.index.is_dropped() => {
-                    return Ok(ResultCode::SINDEX_NOT_FOUND);
-                }
-                Some(lookup) => {
-                    let found = lookup.found_after(start.partition, start.value.zip(start.after));
-                    Pages::Found(namespace, lookup, found.into_iter())
-                }
-            };
+            let mut scan = sending.namespace.scan(start.partition, start.after);
             loop {
-                if job.is_aborted() {
+                if sending.job.is_aborted() {
                     return Ok(ResultCode::QUERY_ABORT);
                 }
-                let (page, values) = match pages.next().await {
+                let page = match scan.page().await {
                     // Records that are missing may have gone with the partition: the client goes on behind the last
                     // one that it got.
-                    Ok(_) if serving() != begun_in => {
+                    Ok(_) if serving(start.partition) != begun_in => {
                         unavailable(start.partition, output.buffer());
                         break;
                     }
-                    Ok(Some(page)) => page,
-                    Ok(None) => break,
+                    Ok(page) if page.is_empty() => break,
+                    Ok(page) => page,
                     Err(error) => return Ok(error.result_code()),
                 };
-                let page = Page {
-                    records: &page,
-                    values: &values,
-                };
-                let full = self
-                    .send_page(namespace, job, page, &mut sent, begun, output)
-                    .await?;
-                if full {
+                let rows = page.iter().map(|record| (record, None));
+                if self.send_page(rows, sending, output).await? {
                     return Ok(ResultCode::OK);
                 }
+                sending.pause(output).await?;
             }
-            job.counts.partitions.inc();
+            sending.job.counts.partitions.inc();
             if start.partition.is_multiple_of(64) {
-                if self
-                    .deadline
-                    .is_some_and(|deadline| Instant::now() > deadline)
-                {
+                if self.is_late() {
                     return Ok(ResultCode::TIMEOUT);
                 }
-                tokio::task::yield_now().await;
+                sending.pause(output).await?;
             }
         }
         Ok(ResultCode::OK)
     }
 
+    /// Whether the time of a short query is up.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() > deadline)
+    }
+
     /// Sends the records of a page that are wanted; true when there are to be no more.
-    async fn send_page(
+    pub(super) async fn send_page<'r>(
         &self,
-        namespace: &Namespace,
-        job: &Job,
-        page: Page<'_>,
-        sent: &mut u64,
-        begun: Instant,
+        mut rows: impl Iterator<Item = (&'r StoredRecord, Option<i64>)> + Send,
+        sending: &mut Sending<'_>,
         output: &mut impl ReplyStream,
     ) -> io::Result<bool> {
+        let (namespace, job, begun) = (sending.namespace, sending.job, sending.begun);
         let now_ms = namespace.now_ms();
         let mut work = Work::until(self.deadline.unwrap_or(begun + LONG_TIME_LIMIT));
-        let mut rest = page.records.iter().enumerate();
         loop {
             let out = output.buffer();
             let before = out.len();
             let frame = OpenFrame::begin(out, MessageType::Message);
             let mut full = false;
             let mut at_end = true;
-            for (place, record) in rest.by_ref() {
+            for (record, value) in rows.by_ref() {
                 let digest = &record.digest();
                 if self.wants(namespace, digest, record, job, now_ms, &mut work) {
                     // A record counts before it is looked at for the bins that are wanted.
-                    *sent += 1;
-                    full = self.max_records != 0 && *sent >= self.max_records;
-                    let value = page.values.get(place).copied();
+                    sending.sent += 1;
+                    full = self.max_records != 0 && sending.sent >= self.max_records;
                     match self.write(namespace, digest, record, value, &mut work, out) {
                         true => job.counts.succeeded.inc(),
                         false => job.counts.failed.inc(),
@@ -394,7 +376,7 @@ impl<'a> Query<'a> {
             if out.len() >= FLUSH_BYTES {
                 job::flush(job, output).await?;
             }
-            Pace::of(job, begun).hold(job, *sent, output).await?;
+            Pace::of(job, begun).hold(job, sending.sent, output).await?;
             if at_end {
                 return Ok(false);
             }
@@ -544,7 +526,7 @@ fn check<'a>(op: &Op<'a>) -> Result<Checked<'a>, ResultCode> {
 }
 
 /// Tells the client to read a partition elsewhere, or later. A frame of its own.
-fn unavailable(partition: u16, out: &mut BytesMut) {
+pub(super) fn unavailable(partition: u16, out: &mut BytesMut) {
     let frame = OpenFrame::begin(out, MessageType::Message);
     let header = MessageHeader {
         info3: Info3::PARTITION_DONE,
@@ -555,50 +537,6 @@ fn unavailable(partition: u16, out: &mut BytesMut) {
     out.put_slice(&header.to_bytes());
     // A header fits into any frame.
     let _ = frame.finish(out);
-}
-
-/// The partitions to read, each once.
-fn starts(request: &Request<'_>) -> Result<Vec<Start>, ResultCode> {
-    let malformed = |_| ResultCode::PARAMETER;
-    let whole = request.fields.partition_ids();
-    let resumed = request.fields.resume_digests().map_err(malformed)?;
-    let no_partition = request.fields.has(FieldType::PID_ARRAY) && whole.len() == 0;
-    let no_digest = request.fields.has(FieldType::BVAL_ARRAY) && resumed.len() == 0;
-    let by_index = request.fields.has(FieldType::INDEX_RANGE);
-    let mut values = request.fields.resume_values().map_err(malformed)?;
-    let too_few = by_index && values.len() < resumed.len();
-    let none = request.fields.has(FieldType::DIGEST_ARRAY) && resumed.len() == 0;
-    if no_partition || no_digest || none || too_few {
-        return Err(ResultCode::PARAMETER);
-    }
-    if whole.len() + resumed.len() > usize::from(PARTITIONS) {
-        return Err(ResultCode::PARAMETER);
-    }
-    let mut starts: Vec<_> = whole
-        .map(|partition| Start {
-            partition,
-            after: None,
-            value: None,
-        })
-        .chain(resumed.map(|digest| Start {
-            partition: digest.partition_id(),
-            after: Some(digest),
-            value: values.next(),
-        }))
-        .collect();
-    starts.sort_by_key(|start| start.partition);
-    let repeated = starts.windows(2).any(|pair| match pair {
-        [first, second] => first.partition == second.partition,
-        _ => false,
-    });
-    let beyond = starts
-        .last()
-        .is_some_and(|start| start.partition >= PARTITIONS);
-    if repeated || beyond {
-        Err(ResultCode::PARAMETER)
-    } else {
-        Ok(starts)
-    }
 }
 
 /// Ends a frame; one without records is taken back.

@@ -1,15 +1,15 @@
 //! Queries by secondary index: which index, and what of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use data::bin::BinName;
 use data::expression::Expression;
 use data::record::StoredRecord;
-use protocol::key::Digest;
 use protocol::message::FieldType;
 use protocol::result_code::ResultCode;
 
-use crate::index::{Index, IndexContext, IndexType, Position, Predicate, Slot, Source, ValueType};
+use crate::index::{Entry, Index, IndexContext, IndexType, Predicate, Slot, Source, ValueType};
 use crate::record::Namespace;
 use crate::stats::NamespaceStats;
 use crate::transaction::request::Request;
@@ -38,14 +38,6 @@ pub(crate) struct Lookup {
     pub(crate) index: Arc<Index>,
     predicate: Predicate,
     ranges: Vec<(u64, u64)>,
-}
-
-/// An entry that a query found: what it resumes at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    pub(crate) digest: Digest,
-    /// As clients see it.
-    pub(crate) value: i64,
 }
 
 /// The fields of a query that are about indexes; none when it asks for no range.
@@ -153,55 +145,37 @@ impl Asked<'_> {
 }
 
 impl Lookup {
-    /// The records of a partition that had a fitting value at one moment, each once, in order of value and digest. Whether
-    /// they fit still has to be asked.
-    pub(crate) fn found(&self, partition: u16) -> Vec<Found> {
-        self.entries(partition, None, |_| 0)
+    /// What the index has of some partitions of a sheet at one moment, see [`Index::find`]: of each record the first entry.
+    /// Whether it fits still has to be asked.
+    pub(crate) fn entries(&self, sheet: u16, wanted: u64) -> Vec<Entry> {
+        let entries = self.index.find(sheet, wanted, &self.ranges);
+        self.keep_first(entries, |_| 0)
     }
 
-    /// The same for a client: those that come after the one that is given.
-    ///
-    /// As from a real server, a record with several places in a region comes once for each cell of the region's covering
-    /// that has one of them.
-    pub(crate) fn found_after(&self, partition: u16, after: Option<(i64, Digest)>) -> Vec<Found> {
-        let after = after.map(|(value, digest)| {
-            let kind: ValueType = self.index.definition.value_type;
-            (kind.of_shown(value), digest)
-        });
-        if self.predicate.is_region() {
-            let range = |value| self.ranges.partition_point(|(_, last)| *last < value);
-            self.entries(partition, after, range)
-        } else {
-            self.entries(partition, after, |_| 0)
+    /// The same for a client. As from a real server, a record with several places in a region comes once for each cell of
+    /// the region's covering that has one of them.
+    pub(crate) fn entries_for_client(&self, sheet: u16, wanted: u64) -> Vec<Entry> {
+        if !self.predicate.is_region() {
+            return self.entries(sheet, wanted);
         }
+        let entries = self.index.find(sheet, wanted, &self.ranges);
+        self.keep_first(entries, |value| {
+            self.ranges.partition_point(|(_, last)| *last < value)
+        })
     }
 
-    /// Entries, of each record the first in each part of the values.
-    fn entries(
-        &self,
-        partition: u16,
-        after: Option<Position>,
-        part: impl Fn(u64) -> usize,
-    ) -> Vec<Found> {
-        let kind: ValueType = self.index.definition.value_type;
-        let found = |(value, digest): Position| Found {
-            digest,
-            value: kind.shown(value),
-        };
-        if self.index.definition.is_single() {
-            let entries = self.index.find(partition, &self.ranges, after.as_ref());
-            return entries.into_iter().map(found).collect();
+    /// Keeps of the entries of each record the first in each part of the values.
+    fn keep_first(&self, mut entries: Vec<Entry>, part: impl Fn(u64) -> usize) -> Vec<Entry> {
+        if !self.index.definition.is_single() {
+            let mut seen = HashSet::with_capacity(entries.len());
+            entries.retain(|entry| seen.insert((part(entry.value), entry.handle)));
         }
-        // A record counts at its first value, also when that came before the place where the query goes on.
-        let entries = self.index.find(partition, &self.ranges, None);
-        let mut seen = std::collections::HashSet::with_capacity(entries.len());
-        let first = entries
-            .into_iter()
-            .filter(|(value, digest)| seen.insert((part(*value), *digest)));
-        first
-            .filter(|place| after.is_none_or(|after| *place > after))
-            .map(found)
-            .collect()
+        entries
+    }
+
+    /// Type of the values.
+    pub(crate) fn value_type(&self) -> ValueType {
+        self.index.definition.value_type
     }
 
     /// Counts a query that asks for places or regions, and the cells in which it looks.

@@ -3,10 +3,13 @@
 pub(crate) mod aggregate;
 pub(crate) mod background;
 pub(crate) mod basic;
+mod by_index;
+mod found;
 pub(crate) mod job;
 pub mod jobs;
 pub(crate) mod lookup;
 mod pace;
+mod starts;
 
 use std::sync::Arc;
 

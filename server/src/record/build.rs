@@ -106,13 +106,14 @@ impl Namespace {
     /// Enters every stored record into an index that has been made, then lets queries use it. Ends early when the index is
     /// taken away.
     ///
-    /// Each record is locked while it is read and entered: who changes it before changes it without this index or with it,
-    /// and who changes it after finds its entries. Others run in between.
+    /// Each record is locked while it is read and entered: who changes it before leaves it to the building, and who changes
+    /// it after finds its entries. Others run in between.
     async fn build_index(&self, index: &Arc<Index>) {
         let begun = Instant::now();
         let mut told = begun;
         let whole = self.usage().objects();
         for partition in 0..PARTITIONS {
+            index.begin_partition(partition);
             if let Err(error) = self.build_partition(index, partition).await {
                 tracing::error!(target: "sindex", "{{{}}} index `{}` is not built: {error}", self.name(), index.name());
                 return;
@@ -120,7 +121,6 @@ impl Namespace {
             if index.is_dropped() {
                 return;
             }
-            index.partition_is_built();
             if told.elapsed() >= TELL {
                 told = Instant::now();
                 tracing::info!(target: "sindex", "{{{}}} index `{}`: {} percent built", self.name(), index.name(), index.load_percent());
@@ -173,7 +173,7 @@ impl Namespace {
             },
         }
         if let Some(record) = self.stored(&digest).await? {
-            index.add(&record);
+            index.enter(&record);
         }
         Ok(())
     }

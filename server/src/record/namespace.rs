@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use data::record::policy::{self, TtlRules};
-use data::record::{LimitError, Parts, Record, Set, StoredRecord, Usage, seconds};
+use data::record::{Handle, LimitError, Parts, Record, Set, StoredRecord, Usage, seconds};
 use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::index::Indexes;
 use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
 use crate::storage::{
-    Changed, Expected, Extent, Keeps, MemoryEngine, PARTITIONS, Removal, Space, StorageEngine,
-    StorageError, Truncation,
+    Changed, Expected, Extent, Keeps, MemoryEngine, Named, PARTITIONS, Removal, Space,
+    StorageEngine, StorageError, Truncation,
 };
 
 /// Why a version is not stored.
@@ -420,6 +420,14 @@ impl Namespace {
     /// The engine cannot read it.
     pub async fn stored(&self, digest: &Digest) -> Result<Option<StoredRecord>, StorageError> {
         self.engine.get(digest, Extent::Whole).await
+    }
+
+    /// What an index calls by this name, expired and truncated versions too.
+    ///
+    /// # Errors
+    /// The engine cannot read it.
+    pub async fn named(&self, handle: Handle) -> Result<Named, StorageError> {
+        self.engine.named(handle).await
     }
 
     /// Whether a version is stored, expired and truncated ones too.

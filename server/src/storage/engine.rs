@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use data::record::StoredRecord;
+use data::record::{Handle, StoredRecord};
 use protocol::key::Digest;
 
 use super::Answer;
@@ -68,6 +68,17 @@ pub struct Truncation {
     pub before_ms: u64,
 }
 
+/// What a handle names.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// No record that is stored.
+    None,
+    /// The stored version of the one record that has this name.
+    One(StoredRecord),
+    /// The records of these digests, in order.
+    Several(Vec<Digest>),
+}
+
 /// What an engine does with records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keeps {
@@ -97,6 +108,9 @@ pub struct Space {
 pub trait StorageEngine: Send + Sync + Debug {
     /// The stored version.
     fn get(&self, digest: &Digest, extent: Extent) -> Answer<'_, Option<StoredRecord>>;
+
+    /// What an index calls by this name.
+    fn named(&self, handle: Handle) -> Answer<'_, Named>;
 
     /// Stores a version in place of the expected one.
     fn put(&self, record: StoredRecord, expected: Expected) -> Answer<'_, Changed>;

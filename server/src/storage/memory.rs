@@ -1,11 +1,11 @@
 //! Records in memory only.
 
-use data::record::StoredRecord;
+use data::record::{Handle, StoredRecord};
 use parking_lot::Mutex;
 use protocol::key::Digest;
 
-use super::table::DigestTable;
-use super::{Answer, Changed, Expected, Extent, Keeps, PARTITIONS, Removal, StorageEngine};
+use super::table::{DigestTable, OfHandle};
+use super::{Answer, Changed, Expected, Extent, Keeps, Named, PARTITIONS, Removal, StorageEngine};
 
 /// The records of one partition.
 type Partition = DigestTable<StoredRecord>;
@@ -55,6 +55,17 @@ impl StorageEngine for MemoryEngine {
             records.get(digest).cloned()
         });
         Answer::ready(found.flatten())
+    }
+
+    fn named(&self, handle: Handle) -> Answer<'_, Named> {
+        let named = self.with(handle.partition_id(), |records| {
+            match records.named(handle) {
+                OfHandle::None => Named::None,
+                OfHandle::One(record) => Named::One(record.clone()),
+                OfHandle::Several(digests) => Named::Several(digests),
+            }
+        });
+        Answer::ready(named.unwrap_or(Named::None))
     }
 
     fn put(&self, record: StoredRecord, expected: Expected) -> Answer<'_, Changed> {

@@ -13,6 +13,6 @@ pub(crate) mod waiting;
 
 pub use answer::{Answer, StorageError};
 pub use engine::{
-    Changed, Expected, Extent, Keeps, PARTITIONS, Removal, Space, StorageEngine, Truncation,
+    Changed, Expected, Extent, Keeps, Named, PARTITIONS, Removal, Space, StorageEngine, Truncation,
 };
 pub use memory::MemoryEngine;

@@ -1,4 +1,4 @@
-use data::record::StoredRecord;
+use data::record::{Handle, StoredRecord};
 use protocol::key::Digest;
 
 /// Most entries of a leaf.
@@ -37,6 +37,14 @@ impl Entry for StoredRecord {
 pub(super) struct DigestTable<E> {
     leaves: Vec<Leaf<E>>,
     len: usize,
+}
+
+/// What a handle names.
+#[derive(Debug)]
+pub(super) enum OfHandle<'t, E> {
+    None,
+    One(&'t E),
+    Several(Vec<Digest>),
 }
 
 impl<E> Default for DigestTable<E> {
@@ -135,6 +143,46 @@ impl<E: Entry> DigestTable<E> {
         let head = head(digest);
         let leaf = self.leaves.get(self.leaf(head, digest))?;
         leaf.entries.get(leaf.place(head, digest).ok()?)
+    }
+
+    /// The entry of this handle if there is one, or all of them.
+    pub(super) fn named(&self, handle: Handle) -> OfHandle<'_, E> {
+        let first = handle.first_digest();
+        let head = head(&first);
+        let Some(leaf) = self.leaves.get(self.leaf(head, &first)) else {
+            return OfHandle::None;
+        };
+        let place = match leaf.place(head, &first) {
+            Ok(place) | Err(place) => place,
+        };
+        // Most have four bytes of their own: then there is nobody to compare with, in this leaf or the next.
+        let is_alone = leaf.heads.get(place) == Some(&head)
+            && leaf.heads.get(place + 1).is_some_and(|next| *next != head);
+        let has_name = |entry: &&E| Handle::of(&entry.record().digest()) == handle;
+        if is_alone {
+            let entry = leaf.entries.get(place).filter(has_name);
+            return entry.map_or(OfHandle::None, OfHandle::One);
+        }
+        let mut named = self.from(&first).take_while(has_name);
+        match (named.next(), named.next()) {
+            (None, _) => OfHandle::None,
+            (Some(one), None) => OfHandle::One(one),
+            (Some(one), Some(two)) => {
+                let all = [one, two].into_iter().chain(named);
+                OfHandle::Several(all.map(|entry| entry.record().digest()).collect())
+            }
+        }
+    }
+
+    /// The entries from this digest on.
+    fn from(&self, first: &Digest) -> impl Iterator<Item = &E> {
+        let head = head(first);
+        let at = self.leaf(head, first);
+        let place = self.leaves.get(at).map_or(0, |leaf| {
+            leaf.place(head, first).unwrap_or_else(|place| place)
+        });
+        let leaves = self.leaves.get(at..).unwrap_or_default();
+        leaves.iter().flat_map(|leaf| &leaf.entries).skip(place)
     }
 
     /// Puts an entry in its place; gives the one of the same digest that was there.
@@ -338,6 +386,35 @@ mod tests {
                 "nothing is left behind"
             );
         }
+    }
+
+    #[test]
+    fn a_handle_names_every_record_whose_digest_begins_so() {
+        let mut table = DigestTable::default();
+        let digest = |begin: u64, end: u8| {
+            let mut bytes = [end; 20];
+            bytes[..8].copy_from_slice(&begin.to_be_bytes());
+            bytes[..2].copy_from_slice(&[7, 7]);
+            Digest(bytes)
+        };
+        // Alone, alone with its first four bytes, one of several, one of more than a leaf.
+        let counts = [(5 << 40, 1), (6, 1), (7, 3), (8, 200), (9 << 40, 1)];
+        for (begin, count) in counts {
+            for end in 0..count {
+                table.insert(record(digest(begin, end), 1));
+            }
+        }
+        for (begin, count) in [(4, 0), (10, 0), (u64::MAX, 0)].into_iter().chain(counts) {
+            let found = match table.named(Handle::of(&digest(begin, 0))) {
+                OfHandle::None => Vec::new(),
+                OfHandle::One(record) => vec![record.digest()],
+                OfHandle::Several(digests) => digests,
+            };
+            let expected: Vec<_> = (0..count).map(|end| digest(begin, end)).collect();
+            assert_eq!(found, expected, "{begin}");
+        }
+        let empty = DigestTable::<StoredRecord>::default();
+        assert!(matches!(empty.named(Handle::FIRST), OfHandle::None));
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use data::record::StoredRecord;
+use data::record::{Handle, StoredRecord};
 use parking_lot::Mutex;
 use protocol::key::Digest;
 use tokio::sync::Barrier;
 
 use super::{
-    Answer, Changed, Expected, Extent, Keeps, MemoryEngine, Removal, StorageEngine, StorageError,
+    Answer, Changed, Expected, Extent, Keeps, MemoryEngine, Named, Removal, StorageEngine,
+    StorageError,
 };
 
 /// The name of the environment variable with which tests of the record rooms are run over this engine.
@@ -122,6 +123,23 @@ impl StorageEngine for WaitingEngine {
             Ok(match extent {
                 Extent::Whole => found,
                 Extent::Outline => found.map(|found| found.outline()),
+            })
+        })
+    }
+
+    fn named(&self, handle: Handle) -> Answer<'_, Named> {
+        Answer::later(async move {
+            self.wait().await?;
+            let from = (handle.partition_id(), handle.first_digest());
+            let records = self.records.lock();
+            let named = records.range(from..);
+            let named: Vec<_> = named
+                .take_while(|((_, digest), _)| Handle::of(digest) == handle)
+                .collect();
+            Ok(match &named[..] {
+                [] => Named::None,
+                [(_, bytes)] => Named::One(read(bytes)),
+                several => Named::Several(several.iter().map(|((_, digest), _)| *digest).collect()),
             })
         })
     }

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use data::record::StoredRecord;
+use data::record::{Handle, StoredRecord};
 use parking_lot::{Condvar, Mutex};
 use protocol::key::Digest;
 use tokio::sync::{Notify, watch};
@@ -38,9 +38,9 @@ pub(crate) use open::FILE_BYTES_MIN;
 pub use open::OpenError;
 pub use salvage::{Salvaged, salvage};
 
-use super::table::{DigestTable, Entry};
+use super::table::{DigestTable, Entry, OfHandle};
 use super::{
-    Answer, Changed, Expected, Extent, Keeps, PARTITIONS, Removal, Space, StorageEngine,
+    Answer, Changed, Expected, Extent, Keeps, Named, PARTITIONS, Removal, Space, StorageEngine,
     StorageError, Truncation,
 };
 use disk::Disk;
@@ -339,6 +339,29 @@ impl StorageEngine for FileEngine {
                 Answer::ready(Some(entry.record))
             }
             Some(entry) => self.shared.read_record(entry),
+        }
+    }
+
+    fn named(&self, handle: Handle) -> Answer<'_, Named> {
+        let Some(partition) = self
+            .shared
+            .partitions
+            .get(usize::from(handle.partition_id()))
+        else {
+            return Answer::ready(Named::None);
+        };
+        let entry = match partition.lock().named(handle) {
+            OfHandle::None => return Answer::ready(Named::None),
+            OfHandle::Several(digests) => return Answer::ready(Named::Several(digests)),
+            OfHandle::One(entry) => entry.clone(),
+        };
+        if !entry.record.is_outline() {
+            return Answer::ready(Named::One(entry.record));
+        }
+        let of = |read: Option<StoredRecord>| read.map_or(Named::None, Named::One);
+        match self.shared.read_record(entry) {
+            Answer::Ready(read) => Answer::Ready(read.map(|read| read.map(of))),
+            Answer::Waits(read) => Answer::later(async move { read.await.map(of) }),
         }
     }
 

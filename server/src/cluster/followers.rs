@@ -1,0 +1,139 @@
+//! Clients that follow the cluster, and whether they have seen that this node leaves.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// Time for clients to turn to other nodes, at least: they ask for the owners of partitions about every second.
+const NOTICE: Duration = Duration::from_millis(1_500);
+
+/// Time for the other nodes to show clients what they have agreed on.
+const SHOWN: Duration = Duration::from_millis(500);
+
+/// Questions by which a client has seen the new owners. With the first it begins to read them of all nodes; with the second
+/// it is through.
+const QUESTIONS: u64 = 2;
+
+/// One that has not asked for so long follows no more.
+const SILENT: Duration = Duration::from_secs(5);
+
+/// Time to wait for those that are slow, at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection on which a client asks for the number that changes with the owners of partitions.
+#[derive(Debug)]
+pub struct Follower(Mutex<(u64, Instant)>);
+
+impl Follower {
+    /// It has asked once more.
+    pub fn ask(&self) {
+        let mut asked = self.0.lock();
+        *asked = (asked.0 + 1, Instant::now());
+    }
+}
+
+/// The connections on which clients follow the cluster.
+#[derive(Debug, Default)]
+pub struct Followers(Mutex<Vec<Weak<Follower>>>);
+
+impl Followers {
+    /// One that has asked for the first time. It no longer counts when it is dropped.
+    #[must_use]
+    pub fn come(&self) -> Arc<Follower> {
+        let follower = Arc::new(Follower(Mutex::new((1, Instant::now()))));
+        let mut all = self.0.lock();
+        all.retain(|follower| follower.strong_count() > 0);
+        all.push(Arc::downgrade(&follower));
+        follower
+    }
+
+    /// Those that follow now, and how often each has asked.
+    fn now(&self) -> Vec<(Weak<Follower>, u64)> {
+        let all = self.0.lock();
+        let asked = all.iter().filter_map(|follower| {
+            let (asked, last) = *follower.upgrade()?.0.lock();
+            (last.elapsed() < SILENT).then(|| (Weak::clone(follower), asked))
+        });
+        asked.collect()
+    }
+}
+
+/// The time that clients have to see that this node has no partitions any more.
+#[derive(Debug)]
+pub(super) struct Notice<'f> {
+    followers: &'f Followers,
+    /// When all nodes had agreed.
+    begun: Option<Instant>,
+    /// Who followed when the others showed it, and how often each had asked.
+    asked: Option<Vec<(Weak<Follower>, u64)>>,
+}
+
+impl<'f> Notice<'f> {
+    pub(super) fn new(followers: &'f Followers) -> Self {
+        Self {
+            followers,
+            begun: None,
+            asked: None,
+        }
+    }
+
+    /// Whether all clients that follow the cluster know the new owners. `agreed` says that all nodes do.
+    pub(super) fn is_over(&mut self, agreed: bool) -> bool {
+        let since = match self.begun {
+            Some(begun) => begun.elapsed(),
+            None => {
+                self.begun = agreed.then(Instant::now);
+                return false;
+            }
+        };
+        if since < SHOWN {
+            return false;
+        }
+        let asked = self.asked.get_or_insert_with(|| self.followers.now());
+        let knows = |(follower, before): &(Weak<Follower>, u64)| {
+            let follower = follower.upgrade();
+            follower.is_none_or(|follower| follower.0.lock().0 >= before + QUESTIONS)
+        };
+        since >= PATIENCE || (since >= NOTICE && asked.iter().all(knows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notice_is_over_when_every_follower_has_asked_twice_or_is_gone() {
+        let followers = Followers::default();
+        let (one, two) = (followers.come(), followers.come());
+        let mut notice = Notice::new(&followers);
+        assert!(!notice.is_over(false));
+        assert_eq!(notice.begun, None);
+        assert!(!notice.is_over(true));
+        let ago = |time: Duration| Instant::now().checked_sub(time);
+        notice.begun = ago(NOTICE);
+        one.ask();
+        assert!(
+            !notice.is_over(true),
+            "what was asked before does not count"
+        );
+        one.ask();
+        one.ask();
+        two.ask();
+        assert!(!notice.is_over(true));
+        drop(two);
+        assert!(notice.is_over(true));
+        // Whoever comes later knows it from the beginning.
+        let _late = followers.come();
+        assert!(notice.is_over(true));
+        notice.begun = ago(SHOWN);
+        assert!(!notice.is_over(true), "others need time, too");
+        let _slow = followers.come();
+        let mut patient = Notice::new(&followers);
+        patient.begun = ago(NOTICE);
+        assert!(!patient.is_over(true));
+        patient.begun = ago(PATIENCE);
+        assert!(patient.is_over(true));
+    }
+}
