@@ -6,6 +6,8 @@ use std::fmt;
 use protocol::limits::MAX_BIN_NAME;
 use protocol::particle::ParticleRef;
 
+use crate::encoded::Landmarks;
+
 /// Name of a bin: 0 to 15 bytes, none of them zero, kept inline. Bytes, because nothing on the wire says that it is
 /// UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +62,11 @@ impl fmt::Debug for BinName {
 pub trait Bins {
     /// The value in its stored form; `None` when there is no such bin.
     fn bin(&self, name: &[u8]) -> Option<ParticleRef<'_>>;
+
+    /// The landmarks that are kept beside a value which [`Bins::bin`] has given.
+    fn landmarks(&self, _value: ParticleRef<'_>) -> Landmarks<'_> {
+        Landmarks::NONE
+    }
 
     /// Names that a look-up compares at most, for those who count work.
     fn steps_of_a_look_up(&self) -> usize {

@@ -3,6 +3,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`bin`] | names of bins, and reading them by name |
+//! | [`encoded`] | how values lie in stored bytes, and where the items of long ones are |
 //! | [`metadata`] | what is known of a record besides its bins |
 //! | [`operation`] | what requests do to bins |
 //! | [`expression`] | questions about a record, in filters and operations |
@@ -12,6 +13,7 @@
 //! | [`record`] | records as they are stored, and the rules about their life |
 
 pub mod bin;
+pub mod encoded;
 pub mod expression;
 pub mod filter;
 pub mod geo;

@@ -1,7 +1,8 @@
 """client.py ASD: drives a built server with the official Python client.
 
-Starts ASD on a free port in a temporary directory, checks records, modules, calls of functions, operations, filters, aggregations, background functions and
-their errors, and ends it. Prints each failed check and, last, "N passed, N failed"; exits 1 when something failed.
+For each storage engine (memory, memory with a file, device) it starts ASD on a free port in a temporary directory, checks records, modules, calls of
+functions, operations, filters, aggregations, background functions and their errors, and ends it; where records last, a second start finds them. Then it
+checks a cluster. Prints each failed check and, last, "N passed, N failed"; exits 1 when something failed.
 """
 import os
 import re
@@ -45,24 +46,29 @@ network {
 namespace test {
     default-ttl 0
     nsup-period 5
-    storage-engine memory {
-        data-size 1G
-    }
+    %(storage)s
 }
 mod-lua {
     user-path %(directory)s/lua
 }
 """
 
+# What each storage engine is in the configuration, by what it is called in failed checks.
+STORAGE = {
+    "memory": "storage-engine memory {\n        data-size 1G\n    }",
+    "memory with a file": "storage-engine memory {\n        file %s/test.dat\n        filesize 256M\n    }",
+    "device": "storage-engine device {\n        file %s/test.dat\n        filesize 256M\n    }",
+}
+
 
 class Server:
     """A server process; its address once it listens."""
 
-    def __init__(self, program, directory):
+    def __init__(self, program, directory, storage):
         config = os.path.join(directory, "aerospike.conf")
         os.makedirs(os.path.join(directory, "lua"), exist_ok=True)
         with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG % {"directory": directory})
+            file.write(CONFIG % {"directory": directory, "storage": storage})
         self.process = subprocess.Popen(
             [program, "--config-file", config], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
@@ -85,6 +91,7 @@ class Checks:
     def __init__(self):
         self.passed = 0
         self.failed = 0
+        self.where = ""
 
     def equal(self, what, got, expected):
         """One check: the value and its type."""
@@ -92,7 +99,7 @@ class Checks:
             self.passed += 1
         else:
             self.failed += 1
-            print("FAILED %s\n    expect %r\n    got    %r" % (what, expected, got))
+            print("FAILED %s: %s\n    expect %r\n    got    %r" % (self.where, what, expected, got))
 
     def raises(self, what, error, text, action):
         """One check: the action raises this error, whose message holds the text."""
@@ -104,7 +111,7 @@ class Checks:
                 return
             got = raised
         self.failed += 1
-        print("FAILED %s\n    expect %s with %r\n    got    %r" % (what, error.__name__, text, got))
+        print("FAILED %s: %s\n    expect %s with %r\n    got    %r" % (self.where, what, error.__name__, text, got))
 
 
 def wait_until(condition):
@@ -446,35 +453,65 @@ def check_cluster(program, checks, directory):
         process.wait()
 
 
+def connect(server, local):
+    """A client of the server, whose Lua modules are in the directory."""
+    policies = {"total_timeout": DEADLINE_S * 1000, "socket_timeout": DEADLINE_S * 1000}
+    return aerospike.client(
+        {
+            "hosts": [("127.0.0.1", server.port)],
+            "lua": {"user_path": local},
+            "policies": {"read": policies, "write": policies, "apply": policies, "operate": policies},
+        }
+    ).connect()
+
+
+def a_day(program, checks, directory, storage):
+    """All that one node does, on one storage engine; a second start finds what lasts."""
+    home = os.path.join(directory, "server")
+    local = os.path.join(directory, "client")
+    os.makedirs(local)
+    lasts = "%s" in storage
+    storage = storage % home if lasts else storage
+    server = Server(program, home, storage)
+    lasting = ("test", "lasting", "key")
+    bins = {"n": 1, "list": [1, 2.5, "three"], "map": {"a": [None, True]}}
+    try:
+        client = connect(server, local)
+        check_records(client, checks)
+        check_modules(client, checks, directory)
+        check_types(client, checks)
+        check_operations(client, checks)
+        check_filters(client, checks)
+        check_calls(client, checks)
+        check_queries(client, checks)
+        client.put(lasting, bins, {"ttl": 1000}, {"key": aerospike.POLICY_KEY_SEND})
+        client.increment(lasting, "n", 1)
+        client.close()
+        checks.equal("exit code after SIGTERM", server.end(), 0)
+        if lasts:
+            server = Server(program, home, storage)
+            client = connect(server, local)
+            key, meta, got = client.get(lasting)
+            checks.equal("record after a restart", got, bins | {"n": 2})
+            checks.equal("its key and generation", (key[2], meta["gen"]), ("key", 2))
+            checks.equal("its life goes on", 900 <= meta["ttl"] <= 1000, True)
+            client.close()
+            checks.equal("exit code after the second start", server.end(), 0)
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
 def main():
     """Runs all checks against the server program named on the command line."""
     program = sys.argv[1]
     checks = Checks()
+    for name, storage in STORAGE.items():
+        checks.where = name
+        with tempfile.TemporaryDirectory(prefix="asd-python-") as directory:
+            a_day(program, checks, directory, storage)
+    checks.where = "cluster"
     with tempfile.TemporaryDirectory(prefix="asd-python-") as directory:
-        server = Server(program, os.path.join(directory, "server"))
-        try:
-            local = os.path.join(directory, "client")
-            os.makedirs(local)
-            policies = {"total_timeout": DEADLINE_S * 1000, "socket_timeout": DEADLINE_S * 1000}
-            client = aerospike.client(
-                {
-                    "hosts": [("127.0.0.1", server.port)],
-                    "lua": {"user_path": local},
-                    "policies": {"read": policies, "write": policies, "apply": policies, "operate": policies},
-                }
-            ).connect()
-            check_records(client, checks)
-            check_modules(client, checks, directory)
-            check_types(client, checks)
-            check_operations(client, checks)
-            check_filters(client, checks)
-            check_calls(client, checks)
-            check_queries(client, checks)
-            client.close()
-            checks.equal("exit code after SIGTERM", server.end(), 0)
-        finally:
-            server.process.kill()
-            server.process.wait()
         check_cluster(program, checks, directory)
     print("%d passed, %d failed" % (checks.passed, checks.failed))
     sys.exit(1 if checks.failed else 0)

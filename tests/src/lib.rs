@@ -3,6 +3,8 @@
 //! The suites themselves stand in `it/`, recorded truth of a real server in `golden/`.
 
 pub mod asd;
+#[cfg(feature = "figures")]
+pub mod at_the_socket;
 pub mod cluster;
 pub mod connection;
 pub mod directory;

@@ -160,6 +160,17 @@ pub fn cases(record: &RecordKey) -> Result<Vec<OperationCase>> {
             let insert = operate(record, MODIFY, &payload(&[67], &[&at, &text]))?;
             add(format!("put, {kind} map of {count}"), bin, insert)?;
         }
+        let index = operate(record, READ, &payload(&[98, 7, middle as i64], &[]))?;
+        add(format!("by index, ordered map of {count}"), &ordered, index)?;
+        let range = operate(record, READ, &payload(&[109, 7], &[&at, &[0], &[10]]))?;
+        let name = format!("10 keys from one on, ordered map of {count}");
+        add(name, &ordered, range)?;
+        // And removed again, so that it does not grow from call to call.
+        let there_and_back = [payload(&[67], &[&new, &text]), payload(&[76, 0], &[&new])];
+        let [there, back] = &there_and_back;
+        let inserted = operate_all(record, MODIFY, &[there, back])?;
+        let name = format!("put of a new key and remove, ordered map of {count}");
+        add(name, &ordered, inserted)?;
         let ranks = operate(record, READ, &payload(&[106, 7, -10, 10], &[]))?;
         add(
             format!("10 of the highest ranks, map of {count}"),
@@ -187,6 +198,12 @@ pub fn cases(record: &RecordKey) -> Result<Vec<OperationCase>> {
                 append,
             )?;
             add(format!("trim, {kind} list of {count}"), bin, trim)?;
+            let index = operate(record, READ, &payload(&[19, 7, middle as i64], &[]))?;
+            add(format!("by index, {kind} list of {count}"), bin, index)?;
+            let mut element = Vec::new();
+            integer(&mut element, middle);
+            let rank = operate(record, READ, &payload(&[22, 3], &[&element]))?;
+            add(format!("by value, {kind} list of {count}"), bin, rank)?;
         }
     }
     let names: Vec<u8> = (0..100_u8)

@@ -11,6 +11,7 @@ use super::nested::Nested;
 use super::program::{CallTemplate, ChildPart, Comparison, Field, Instruction, Piece, Program};
 use super::value::{Data, StackValue};
 use crate::bin::Bins;
+use crate::encoded::Landmarks;
 use crate::geo::Geometry;
 use crate::metadata::Metadata;
 use crate::operation::path::Child;
@@ -442,12 +443,18 @@ fn call<'r>(
     let mut environment = Environment {
         limits: context.limits,
         work: &mut *work,
+        landmarks: Landmarks::NONE,
         expressions: Some(&mut expressions),
     };
     let applied = match &on {
         StackValue::Nil => call.apply(None, &mut environment),
         StackValue::Unknown => return Ok(StackValue::Unknown),
-        on => match on.with_particle(|bin| call.apply(Some(bin), &mut environment)) {
+        on => match on.with_particle(|bin| {
+            environment.landmarks = context
+                .bins
+                .map_or(Landmarks::NONE, |bins| bins.landmarks(bin));
+            call.apply(Some(bin), &mut environment)
+        }) {
             Some(applied) => applied,
             None => return Ok(StackValue::Unknown),
         },

@@ -18,6 +18,7 @@ use protocol::result_code::ResultCode;
 use super::arguments::Payload;
 use super::path::PathExpressions;
 use super::{Applied, Limits, OperationError, bit, collection, hll};
+use crate::encoded::Landmarks;
 use crate::work::Meter;
 
 /// What kind of bin an operation works on.
@@ -37,6 +38,8 @@ pub struct Environment<'e> {
     pub limits: Limits,
     /// The work it does, and who may stop it.
     pub work: &'e mut dyn Meter,
+    /// Those of the bin's list or map, if any are kept beside it.
+    pub landmarks: Landmarks<'e>,
     /// Evaluates the expressions inside path operations. Without it those are refused.
     pub expressions: Option<&'e mut dyn PathExpressions>,
 }

@@ -35,6 +35,7 @@ pub use growing::Growing;
 pub use working::{BinValue, NameIndex, Working};
 
 use crate::bin::BinName;
+use crate::encoded::Landmarks;
 use crate::expression::{Context, ModifyExpression, ReadExpression, RecordExpressions};
 use crate::metadata::Metadata;
 use crate::work::{Meter, TimeIsUp};
@@ -196,7 +197,8 @@ fn operation<'a>(op: &Op<'a>, get_all: bool) -> Result<Operation<'a>, OperationE
 }
 
 impl Operation<'_> {
-    /// Does the operation to one bin of the record; `None` is a bin that is not there.
+    /// Does the operation to one bin of the record; `None` is a bin that is not there. `landmarks` are those that are kept
+    /// beside the bin's value, if any are.
     ///
     /// [`Operation::ReadAll`] and [`Operation::RemoveAll`] are about all bins and [`Operation::Touch`] about none: they
     /// keep the bin and answer nothing; [`Working`] does them.
@@ -206,6 +208,7 @@ impl Operation<'_> {
     pub fn apply(
         &self,
         bin: Option<ParticleRef<'_>>,
+        landmarks: Landmarks<'_>,
         record: &Context<'_>,
         work: &mut dyn Meter,
     ) -> Result<Applied, OperationError> {
@@ -238,6 +241,7 @@ impl Operation<'_> {
                 let mut environment = Environment {
                     limits: record.limits,
                     work,
+                    landmarks,
                     expressions: Some(&mut expressions),
                 };
                 return call.apply(bin, &mut environment);

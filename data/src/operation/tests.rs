@@ -49,7 +49,7 @@ fn run(
 ) -> Result<(Answers, NamedBins), ResultCode> {
     let stored = bins
         .iter()
-        .map(|(bin, value)| (name(bin), value.as_ref()))
+        .map(|(bin, value)| (name(bin), value.as_ref(), Landmarks::NONE))
         .collect::<Vec<_>>();
     let mut working = Working::of(stored.into_iter(), ops.len());
     let mut answers = Vec::new();

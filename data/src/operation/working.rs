@@ -8,6 +8,7 @@ use protocol::result_code::ResultCode;
 use super::growing::Growing;
 use super::{Change, Checked, Operation, OperationError, Surroundings};
 use crate::bin::{BinName, Bins};
+use crate::encoded::Landmarks;
 use crate::expression::Context;
 
 /// Bins up to which a name is looked for one after the other: shorter than hashing it.
@@ -79,6 +80,8 @@ impl BinValue<'_> {
 struct Slot<'r> {
     name: BinName,
     value: BinValue<'r>,
+    /// Those beside a value that was kept.
+    landmarks: Landmarks<'r>,
 }
 
 /// The bins of one record while operations go over them, in storage order: that of their first write; when one is
@@ -92,16 +95,19 @@ pub struct Working<'r> {
 }
 
 impl<'r> Working<'r> {
-    /// Takes the bins of a record, in storage order; `operations` is how many are going to be done.
+    /// Takes the bins of a record, in storage order, each with the landmarks beside its value; `operations` is how many are
+    /// going to be done.
     pub fn of(
-        bins: impl ExactSizeIterator<Item = (BinName, ParticleRef<'r>)>,
+        bins: impl ExactSizeIterator<Item = (BinName, ParticleRef<'r>, Landmarks<'r>)>,
         operations: usize,
     ) -> Self {
         let mut slots = Vec::with_capacity(bins.len() + operations.min(LINEAR));
-        slots.extend(bins.enumerate().map(|(place, (name, value))| Slot {
+        let slot = |(place, (name, value, landmarks))| Slot {
             name,
             value: BinValue::Kept(place, value),
-        }));
+            landmarks,
+        };
+        slots.extend(bins.enumerate().map(slot));
         Self {
             slots,
             index: None,
@@ -175,6 +181,7 @@ impl<'r> Working<'r> {
             operation => {
                 let place = self.place(bin);
                 let value = place.and_then(|place| self.slots.get(place));
+                let landmarks = value.map_or(Landmarks::NONE, |slot| slot.landmarks);
                 let value = value.map(|slot| slot.value.as_ref());
                 let record = Context::of_record(
                     surroundings.metadata,
@@ -182,7 +189,7 @@ impl<'r> Working<'r> {
                     surroundings.now_ms,
                     surroundings.limits,
                 );
-                let applied = operation.apply(value, &record, work)?;
+                let applied = operation.apply(value, landmarks, &record, work)?;
                 self.change(place, *bin, applied.change)?;
                 if let Some(reply) = &applied.reply {
                     answer(*code, bin, reply.as_ref());
@@ -222,7 +229,12 @@ impl<'r> Working<'r> {
         name: BinName,
         change: Change,
     ) -> Result<(), OperationError> {
-        let slot = place.and_then(|place| self.slots.get_mut(place));
+        let mut slot = place.and_then(|place| self.slots.get_mut(place));
+        if let (Some(slot), Change::Set(_) | Change::Append(_) | Change::Prepend(_)) =
+            (&mut slot, &change)
+        {
+            slot.landmarks = Landmarks::NONE;
+        }
         match (change, slot) {
             (Change::Keep, _) | (Change::Remove, None) => {}
             (Change::Set(particle), Some(slot)) => slot.value = BinValue::New(particle),
@@ -233,6 +245,7 @@ impl<'r> Working<'r> {
                 self.slots.push(Slot {
                     name,
                     value: BinValue::New(particle),
+                    landmarks: Landmarks::NONE,
                 });
             }
             (Change::Append(tail), Some(slot)) => slot.value.grow(|value| value.append(&tail)),
@@ -268,6 +281,12 @@ impl Bins for Working<'_> {
             None => self.slots.iter().position(|slot| slot.name == name),
         };
         Some(self.slots.get(place?)?.value.as_ref())
+    }
+
+    fn landmarks(&self, value: ParticleRef<'_>) -> Landmarks<'_> {
+        let mut long = self.slots.iter().filter(|slot| !slot.landmarks.is_empty());
+        long.find(|slot| std::ptr::eq(slot.value.as_ref().data, value.data))
+            .map_or(Landmarks::NONE, |slot| slot.landmarks)
     }
 
     fn steps_of_a_look_up(&self) -> usize {

@@ -14,6 +14,7 @@
 //! disk, a connection.
 
 use crate::bin::BinName;
+use crate::encoded::{Head, index};
 use bytes::BufMut;
 
 use protocol::key::{DIGEST_SIZE, Digest};
@@ -290,6 +291,24 @@ impl<'a> Walk<'a> {
         Ok(ParticleRef::new(kind, self.take(length)?))
     }
 
+    /// Goes from the beginning to where the bins begin; gives their number.
+    fn go_to_bins(&mut self) -> Result<u16, FormError> {
+        let mark = self.byte()?;
+        let _digest: [u8; DIGEST_SIZE] = self.array()?;
+        self.offset = at::BINS;
+        let bins = u16::from_le_bytes(self.array()?);
+        if mark & HAS_VOID_TIME != 0 {
+            self.take(4)?;
+        }
+        if mark & HAS_SET != 0 {
+            self.set()?;
+        }
+        if mark & HAS_KEY != 0 {
+            self.key()?;
+        }
+        Ok(bins)
+    }
+
     pub(super) fn bin(&mut self) -> Result<BinRef<'a>, FormError> {
         let offset = self.offset;
         let head = self.byte()?;
@@ -332,7 +351,14 @@ impl BinRef<'_> {
     }
 }
 
-/// Checks that bytes are one whole record, and nothing behind it.
+/// The bins of bytes that are a record.
+pub(super) fn bins_of(bytes: &[u8]) -> impl Iterator<Item = BinRef<'_>> {
+    let mut walk = Walk { bytes, offset: 0 };
+    let bins = walk.go_to_bins().unwrap_or(0);
+    (0..bins).map_while(move |_| walk.bin().ok())
+}
+
+/// Checks that bytes are one whole record, and nothing behind it, and that the indexes in its lists and maps are right.
 ///
 /// # Errors
 /// What is wrong, and where.
@@ -344,23 +370,22 @@ pub fn check(bytes: &[u8]) -> Result<(), FormError> {
             found: mark & VERSION_MASK,
         });
     }
-    let _digest: [u8; DIGEST_SIZE] = walk.array()?;
-    walk.offset = at::BINS;
-    let bins = u16::from_le_bytes(walk.array()?);
-    if mark & HAS_VOID_TIME != 0 {
-        walk.take(4)?;
-    }
-    if mark & HAS_SET != 0 {
-        walk.set()?;
-    }
-    if mark & HAS_KEY != 0 {
-        walk.key()?;
-    }
+    walk.offset = 0;
+    let bins = walk.go_to_bins()?;
     if mark & OUTLINE != 0 {
         walk.take(4)?;
     } else {
         for _ in 0..bins {
-            walk.bin()?;
+            let offset = walk.offset;
+            let value = walk.bin()?.value;
+            let is_wrong = matches!(value.kind, ParticleType::LIST | ParticleType::MAP)
+                && Head::read(value.data).is_some_and(|head| !index::is_right(&head));
+            if is_wrong {
+                return Err(FormError::Malformed {
+                    part: "index of a list or map",
+                    offset,
+                });
+            }
         }
     }
     if walk.offset == bytes.len() {

@@ -40,13 +40,14 @@ impl LimitError {
 }
 
 impl StoredRecord {
-    /// Makes a version of its parts that may be stored where records have at most `max_size` bytes. `scratch` is room to
-    /// write in; its content is lost.
+    /// Makes a version of its parts that may be stored where records have at most `max_size` bytes. `before` is the version
+    /// that it follows, `scratch` room to write in; its content is lost.
     ///
     /// # Errors
     /// It is above a limit.
     pub fn within<'b>(
         max_size: u64,
+        before: Option<&Self>,
         parts: &Parts<'_>,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
         scratch: &mut Vec<u8>,
@@ -54,7 +55,7 @@ impl StoredRecord {
         if bins.len() > MAX_BINS {
             return Err(LimitError::TooManyBins(bins.len()));
         }
-        let record = Self::new(parts, bins, scratch)?;
+        let record = Self::new_after(before, parts, bins, scratch)?;
         let size = record.size();
         if size > max_size {
             let limit = max_size;

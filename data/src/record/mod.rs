@@ -5,6 +5,7 @@
 
 use protocol::bounds::Fit as _;
 
+mod beside;
 mod bin;
 mod draft;
 pub mod form;

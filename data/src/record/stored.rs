@@ -6,13 +6,16 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use triomphe::ThinArc;
 
 use crate::bin::Bins;
+use crate::encoded::{Landmarks, SMALLEST};
 use crate::metadata::Metadata;
 
+use super::beside::{self, Beside};
 use super::form::{self, BinRef, FormError, Parts, Walk, at};
 
 /// One version of a record, as it is stored: one allocation, shared by those who hold it, never changed.
 ///
-/// A handle is a pointer; a clone counts up. What is read is borrowed from the stored bytes, see [`form`].
+/// A handle is a pointer; a clone counts up. What is read is borrowed from the stored bytes, see [`form`]. Behind them, in
+/// the same allocation, are the landmarks of its long lists and maps, see `beside.rs`.
 #[derive(Clone)]
 pub struct StoredRecord {
     form: ThinArc<(), u8>,
@@ -34,8 +37,23 @@ impl StoredRecord {
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
         scratch: &mut Vec<u8>,
     ) -> Result<Self, FormError> {
+        Self::new_after(None, parts, bins, scratch)
+    }
+
+    /// The same; `before` is the version that it follows, of which most of a long list or map is often the same.
+    ///
+    /// # Errors
+    /// A part is larger than the form can say.
+    pub fn new_after<'b>(
+        before: Option<&Self>,
+        parts: &Parts<'_>,
+        bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Self, FormError> {
         scratch.clear();
         parts.write(bins, scratch)?;
+        let beside = beside::of(scratch, before.map(Self::with_landmarks));
+        scratch.extend_from_slice(&beside);
         Ok(Self {
             form: ThinArc::from_header_and_slice((), scratch),
         })
@@ -47,15 +65,41 @@ impl StoredRecord {
     /// They are not a record; see [`form::check`].
     pub fn read(bytes: &[u8]) -> Result<Self, FormError> {
         form::check(bytes)?;
-        Ok(Self {
-            form: ThinArc::from_header_and_slice((), bytes),
-        })
+        let beside = beside::of(bytes, None::<std::iter::Empty<_>>);
+        let form = match beside.as_slice() {
+            [] => ThinArc::from_header_and_slice((), bytes),
+            beside => ThinArc::from_header_and_slice((), &[bytes, beside].concat()),
+        };
+        Ok(Self { form })
     }
 
     /// The bytes, to be written somewhere.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
+        self.split().0
+    }
+
+    /// The bytes, and the landmarks behind them.
+    fn split(&self) -> (&[u8], &[u8]) {
+        let all = self.all();
+        if all.len() < SMALLEST || self.is_outline() {
+            return (all, &[]);
+        }
+        let mut bins = self.bins();
+        while bins.next().is_some() {}
+        all.split_at_checked(bins.walk.offset).unwrap_or((all, &[]))
+    }
+
+    /// All that is allocated.
+    fn all(&self) -> &[u8] {
         &self.form.slice
+    }
+
+    /// The bins, each with the landmarks that are kept beside its value.
+    pub fn with_landmarks(&self) -> impl ExactSizeIterator<Item = (BinRef<'_>, Landmarks<'_>)> {
+        let mut beside = Beside::of(self.split().1);
+        let bins = self.bins().enumerate();
+        bins.map(move |(place, bin)| (bin, beside.next_of(place)))
     }
 
     /// What is known of the record without its key and bins, to be kept while these are on a device.
@@ -65,7 +109,7 @@ impl StoredRecord {
         let size = u32::try_from(self.size()).unwrap_or(u32::MAX);
         let mut outline = Vec::with_capacity(at::VARIABLE + 12);
         let end = self.variable().map_or(at::VARIABLE, |(_, end)| end);
-        outline.extend_from_slice(self.as_bytes().get(..end).unwrap_or_default());
+        outline.extend_from_slice(self.all().get(..end).unwrap_or_default());
         if let Some(mark) = outline.first_mut() {
             *mark = (*mark | form::OUTLINE) & !form::HAS_KEY;
         }
@@ -84,25 +128,25 @@ impl StoredRecord {
     /// Whether both are the same allocation.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        std::ptr::eq(self.as_bytes().as_ptr(), other.as_bytes().as_ptr())
+        std::ptr::eq(self.all().as_ptr(), other.all().as_ptr())
     }
 
     /// The same bytes in memory of its own.
     #[must_use]
     pub fn moved(&self) -> Self {
         Self {
-            form: ThinArc::from_header_and_slice((), self.as_bytes()),
+            form: ThinArc::from_header_and_slice((), self.all()),
         }
     }
 
     fn mark(&self) -> u8 {
-        self.as_bytes().first().copied().unwrap_or(0)
+        self.all().first().copied().unwrap_or(0)
     }
 
     /// A part of fixed place, little-endian, with zeros behind it. Every form is that long: it was checked, or made here.
     fn fixed<const N: usize>(&self, from: usize, to: usize) -> [u8; N] {
         let mut whole = [0; N];
-        let part = self.as_bytes().get(from..to);
+        let part = self.all().get(from..to);
         debug_assert!(part.is_some(), "a form has all its fixed parts");
         if let (Some(part), Some(place)) = (part, whole.get_mut(..to - from)) {
             place.copy_from_slice(part);
@@ -113,7 +157,7 @@ impl StoredRecord {
     /// Whether this is a version of the record of this digest, and if not, which way it lies in the order of digests.
     #[must_use]
     pub fn compare(&self, digest: &Digest) -> std::cmp::Ordering {
-        let own = self.as_bytes().get(at::DIGEST..at::TOKEN);
+        let own = self.all().get(at::DIGEST..at::TOKEN);
         own.unwrap_or_default().cmp(&digest.0)
     }
 
@@ -161,7 +205,7 @@ impl StoredRecord {
     fn variable(&self) -> Result<(&str, usize), FormError> {
         let mark = self.mark();
         let mut walk = Walk {
-            bytes: self.as_bytes(),
+            bytes: self.all(),
             offset: at::VARIABLE,
         };
         if mark & form::HAS_VOID_TIME != 0 {
@@ -187,7 +231,7 @@ impl StoredRecord {
             return Ok((None, offset));
         }
         let mut walk = Walk {
-            bytes: self.as_bytes(),
+            bytes: self.all(),
             offset,
         };
         let key = walk.key()?;
@@ -211,7 +255,7 @@ impl StoredRecord {
         };
         StoredBins {
             walk: Walk {
-                bytes: self.as_bytes(),
+                bytes: self.all(),
                 offset: begin.unwrap_or(at::VARIABLE),
             },
             left,
@@ -256,7 +300,7 @@ impl StoredRecord {
     #[must_use]
     pub fn size(&self) -> u64 {
         if self.is_outline() {
-            let end = self.as_bytes().len();
+            let end = self.all().len();
             return u32::from_le_bytes(self.fixed(end.saturating_sub(4), end)).into();
         }
         let set = match self.set_name().len() {
@@ -299,14 +343,24 @@ impl Bins for StoredRecord {
         Self::bin(self, name)
     }
 
+    fn landmarks(&self, value: ParticleRef<'_>) -> Landmarks<'_> {
+        if value.data.len() < SMALLEST || !beside::may_have(value.kind) {
+            return Landmarks::NONE;
+        }
+        let mut bins = self.with_landmarks();
+        bins.find(|(bin, _)| std::ptr::eq(bin.value.data, value.data))
+            .map_or(Landmarks::NONE, |(_, landmarks)| landmarks)
+    }
+
     fn steps_of_a_look_up(&self) -> usize {
         self.bin_count()
     }
 }
 
 impl AsRef<[u8]> for StoredRecord {
+    /// All that is allocated, so that what is in it can be shared.
     fn as_ref(&self) -> &[u8] {
-        self.as_bytes()
+        self.all()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Asks one operation of one bin.
 
+use data::encoded::Landmarks;
 use data::operation::{Applied, Call, Change, Environment, Limits, OperationError, collection};
 use data::work::{Meter, Unmetered};
 use protocol::message::OpCode;
@@ -38,6 +39,7 @@ pub(crate) fn ask_bytes(
                 max_particle_bytes: MAX_BYTES,
             },
             work,
+            landmarks: Landmarks::NONE,
             expressions: None,
         },
     )

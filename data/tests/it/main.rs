@@ -10,6 +10,7 @@
 
 mod asked;
 mod fuzz;
+mod long;
 mod model;
 mod replay;
 mod safe;

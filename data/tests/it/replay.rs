@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use data::encoded::Landmarks;
 use data::expression::{Context, RecordExpressions};
 use data::metadata::Metadata;
 use data::operation::{Call, Change, Environment, Limits, collection};
@@ -63,6 +64,7 @@ fn run(ops: &[Value], record: Option<&Bins>) -> Result<(Vec<Particle>, Option<Bi
                 let mut environment = Environment {
                     limits,
                     work: &mut Unmetered::default(),
+                    landmarks: Landmarks::NONE,
                     expressions: Some(&mut RecordExpressions::of(record)),
                 };
                 let applied = call

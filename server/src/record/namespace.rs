@@ -471,7 +471,7 @@ impl Namespace {
         set.map(Some).ok_or(StoreError::TooManySets)
     }
 
-    /// Makes a version that may be stored.
+    /// Makes a version that may be stored. `before` is the one that it follows, if that is at hand.
     ///
     /// # Errors
     /// The version is above a limit.
@@ -479,6 +479,7 @@ impl Namespace {
         &self,
         digest: &Digest,
         version: Version<'_>,
+        before: Option<&StoredRecord>,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
     ) -> Result<Prepared, StoreError> {
         let set = version.set;
@@ -493,7 +494,7 @@ impl Namespace {
         };
         let limit = self.settings.max_record_size();
         let record = SCRATCH.with_borrow_mut(|scratch| {
-            let record = StoredRecord::within(limit, &parts, bins, scratch);
+            let record = StoredRecord::within(limit, before, &parts, bins, scratch);
             if scratch.capacity() > SCRATCH_KEPT {
                 *scratch = Vec::new();
             }
@@ -531,7 +532,7 @@ impl Namespace {
             set: record.set,
             key: record.key.as_ref().map(Particle::as_ref),
         };
-        let prepared = self.prepare(digest, version, bins)?;
+        let prepared = self.prepare(digest, version, None, bins)?;
         self.store_prepared(prepared).await
     }
 

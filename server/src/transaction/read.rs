@@ -1,4 +1,5 @@
 use data::bin::{BinName, Bins};
+use data::encoded::Landmarks;
 use data::expression::Context;
 use data::operation::{self, Checked, NameIndex, Operation, OperationError};
 use data::work::Meter;
@@ -142,6 +143,10 @@ impl Bins for ReadBins<'_> {
         self.find(name)
     }
 
+    fn landmarks(&self, value: ParticleRef<'_>) -> Landmarks<'_> {
+        self.record.landmarks(value)
+    }
+
     fn steps_of_a_look_up(&self) -> usize {
         match &self.index {
             Some(_) => 1,
@@ -194,7 +199,8 @@ impl<'r> BinReader<'r> {
                 message.op(checked.code, name, value);
             }
             _ => {
-                let applied = operation.apply(value, &self.record, self.work);
+                let landmarks = value.map_or(Landmarks::NONE, |value| self.bins.landmarks(value));
+                let applied = operation.apply(value, landmarks, &self.record, self.work);
                 match applied.map_err(|error| refused(&error))?.reply {
                     Some(value) => {
                         message.op(checked.code, name, value.as_ref());

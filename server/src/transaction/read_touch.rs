@@ -65,7 +65,9 @@ async fn try_touch(
         key: record.key(),
     };
     let bins = record.bins().map(|bin| (bin.name, bin.value));
-    let prepared = namespace.prepare(digest, version, bins).map_err(refused)?;
+    let prepared = namespace
+        .prepare(digest, version, Some(&record), bins)
+        .map_err(refused)?;
     let stored = namespace.store_prepared(prepared).await;
     stored.map(|_| true).map_err(refused)
 }

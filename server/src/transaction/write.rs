@@ -105,7 +105,9 @@ fn run(
     let kept = existing.filter(|_| !plan.replace);
     let mut working = match kept {
         Some(record) => {
-            let bins = record.bins().map(|bin| (bin.bin_name(), bin.value));
+            let bins = record
+                .with_landmarks()
+                .map(|(bin, landmarks)| (bin.bin_name(), bin.value, landmarks));
             Working::of(bins, plan.steps.len())
         }
         None => Working::of(std::iter::empty(), plan.steps.len()),
@@ -151,7 +153,9 @@ fn run(
         key: key.as_ref().map(Particle::as_ref),
     };
     let bins = working.iter().map(|(name, value)| (name.as_bytes(), value));
-    let prepared = namespace.prepare(digest, version, bins).map_err(refused)?;
+    let prepared = namespace
+        .prepare(digest, version, existing, bins)
+        .map_err(refused)?;
     Ok(Wanted::Stored(prepared))
 }
 

@@ -13,6 +13,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use protocol::header::HEADER_SIZE;
 use protocol::message::{BodyWriter, FieldType, Info1, Info3, MessageHeader};
 use protocol::particle::Particle;
 use server::net::running::Running;
+use tests::at_the_socket;
 use tests::error::{Error, Result};
 use tests::operations;
 use tests::records::{CallOptions, RecordKey, WriteOptions};
@@ -42,6 +44,9 @@ struct Arguments {
     /// Only the case whose name is exactly that of --only.
     #[arg(long)]
     exact: bool,
+    /// What operations cost this server, sockets and all, instead: its processor time for a call.
+    #[arg(long)]
+    asd: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -315,6 +320,12 @@ fn show(name: &str, cost: Cost, by: u32) {
 }
 
 async fn run(arguments: &Arguments) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    if let Some(asd) = &arguments.asd {
+        let calls = arguments.calls * 10;
+        return Ok(at_the_socket::report(asd, calls, |name| {
+            arguments.want(name)
+        })?);
+    }
     let directory = std::env::temp_dir().join(format!("costs-{}", std::process::id()));
     let running = node(&directory, &[("costs.lua", MODULE)]);
     let outcome = match &running {

@@ -28,6 +28,27 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(TICK * ticks)
 }
 
+/// Processor time that the threads which a process has now have used, to the nanosecond: for stretches in which none ends.
+pub fn cpu_time_of_threads(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/task");
+    let threads = std::fs::read_dir(&path).map_err(Error::io(format!("read {path}")))?;
+    let mut sum = Duration::ZERO;
+    for thread in threads {
+        let thread = thread.map_err(Error::io(format!("read {path}")))?;
+        let schedstat = read(
+            pid,
+            &format!("task/{}/schedstat", thread.file_name().display()),
+        )?;
+        let used = schedstat.split_whitespace().next();
+        let used = used.and_then(|used| used.parse().ok());
+        sum +=
+            Duration::from_nanos(used.ok_or_else(|| {
+                Error::Unexpected(format!("{path}: schedstat is not understood"))
+            })?);
+    }
+    Ok(sum)
+}
+
 /// Memory of a process that is resident, in bytes.
 pub fn resident_bytes(pid: u32) -> Result<u64> {
     read(pid, "status")?

@@ -7,7 +7,7 @@ mod drive;
 mod report;
 mod workload;
 
-pub use cpu::{cpu_time, resident_bytes};
+pub use cpu::{cpu_time, cpu_time_of_threads, resident_bytes};
 pub use drive::{Load, Window};
 pub use report::{Row, table};
 pub use workload::Workload;

@@ -11,7 +11,7 @@ use super::answer::{Reply, inapplicable, single};
 use super::stored::{Rebuilt, Stored};
 use super::table::Missing;
 use super::{fresh, list, map, particle, row, run, sort, table, wrong_type};
-use crate::operation::{Applied, Change, OperationError, element};
+use crate::operation::{Applied, Change, Environment, OperationError, element};
 use crate::work::{Meter, UnitsLeft};
 
 /// Most pairs of a way; lists and maps are not nested deeper.
@@ -136,13 +136,14 @@ impl<'a> Step<'a> {
                 let Some(rank) = single(self.number()?, container.count) else {
                     return Ok(None);
                 };
+                if !container.is_map && container.is_ordered() {
+                    return Ok(Some(rank));
+                }
                 let items = container.items(work)?;
                 let place = if container.is_map {
                     map::value_order(container, &items, work)?
                         .get(rank)
                         .copied()
-                } else if container.is_ordered() {
-                    return Ok(Some(rank));
                 } else {
                     sort::rank_range(&items, rank, 1, work)?
                         .places
@@ -152,7 +153,7 @@ impl<'a> Step<'a> {
                 Ok(place.map(|place| place as usize))
             }
             By::Value => {
-                let items = container.items(work)?;
+                let items = container.few(work)?;
                 for place in 0..items.count {
                     if place % 256 == 0 {
                         work.steps(256.min(items.count - place))?;
@@ -237,8 +238,9 @@ pub(super) fn apply(
     arguments: &Result<Arguments<'_>, OperationError>,
     write: bool,
     bin: Option<ParticleRef<'_>>,
-    work: &mut dyn Meter,
+    environment: &mut Environment<'_>,
 ) -> Result<Applied, OperationError> {
+    let work = &mut *environment.work;
     let steps = steps(pairs)?;
     let Some(bin) = bin else {
         return on_missing_bin(&steps, arguments, work);
@@ -247,7 +249,8 @@ pub(super) fn apply(
     let is_collection = matches!(bin.kind, ParticleType::LIST | ParticleType::MAP);
     let top = Stored::read(bin.data)
         .filter(|_| is_collection)
-        .ok_or_else(|| malformed("the bin is neither list nor map"))?;
+        .ok_or_else(|| malformed("the bin is neither list nor map"))?
+        .with_landmarks(environment.landmarks);
     let mut levels = Vec::with_capacity(steps.len());
     match walk(bin.data, top, &steps, &mut levels, work)? {
         End::Scalar(kind) => Err(wrong_type(kind, inner()?.number)),
@@ -474,7 +477,7 @@ fn put<'a>(
             [body, element::NIL.repeat(nils).into(), value.into()],
         ),
         Place::InOrder => {
-            let items = container.items(&mut crate::work::Unmetered::default())?;
+            let items = container.few(&mut crate::work::Unmetered::default())?;
             let at = items.bound(&value, true, |place| items.get(place))?;
             Rebuilt::of(
                 container,
@@ -548,7 +551,7 @@ fn rise(
             .unwrap_or_default();
         let after = bytes.get(replaced.end..level.child.end).unwrap_or_default();
         let element = [before, &value, after].concat();
-        let items = level.stored.items(work)?;
+        let items = level.stored.few(work)?;
         work.bytes(level.stored.body.len())?;
         let sorted = list::moved(&level.stored, &items, level.place, element.into())?;
         if depth == 0 {

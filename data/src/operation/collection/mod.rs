@@ -53,9 +53,9 @@ pub(crate) fn apply(
     environment: &mut Environment<'_>,
 ) -> Result<Applied, OperationError> {
     match payload.as_ref().map_err(Clone::clone)? {
-        Payload::Plain(arguments) => plain(arguments, write, bin, environment.work),
+        Payload::Plain(arguments) => plain(arguments, write, bin, environment),
         Payload::Nested { pairs, arguments } => {
-            context::apply(pairs, arguments, write, bin, environment.work)
+            context::apply(pairs, arguments, write, bin, environment)
         }
         Payload::Path(path) => by_path::apply(path, write, bin, environment),
     }
@@ -65,12 +65,14 @@ fn plain(
     arguments: &Arguments<'_>,
     write: bool,
     bin: Option<ParticleRef<'_>>,
-    work: &mut dyn Meter,
+    environment: &mut Environment<'_>,
 ) -> Result<Applied, OperationError> {
+    let work = &mut *environment.work;
     let stored = match bin {
         Some(bin) => {
             let stored = Stored::read(bin.data).filter(|_| is_kind(bin, arguments.number));
-            Some(stored.ok_or_else(|| wrong_type(bin.kind, arguments.number))?)
+            let stored = stored.ok_or_else(|| wrong_type(bin.kind, arguments.number))?;
+            Some(stored.with_landmarks(environment.landmarks))
         }
         None => None,
     };

@@ -1,14 +1,7 @@
-//! A list or map as it is stored, read in place.
-//!
-//! ```text
-//! head ─ metadata: flags, index ─ item ─ item ─ …        an item is an element of a list, or key and value of a map
-//! ```
-//!
-//! The index, kept only where the collection says so ([`order::PERSIST_INDEX`]), is the data of the metadata: the start of
-//! every item, relative to the first, in as many bytes as the largest needs; in key-value ordered maps then also the items'
-//! places in the order of values. Where it is not, the items are walked once. Clients never see an index.
+//! A list or map as it is stored, read in place: by its index, by landmarks beside it, or by a walk over its items.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -17,20 +10,15 @@ use protocol::msgpack::{
 };
 use protocol::particle::ParticleType;
 
+use crate::encoded::{Head, Landmarks, index};
 use crate::operation::{OperationError, element};
 use crate::work::Meter;
 
-/// Bytes of each number of the index when they go up to this.
-fn index_width(largest: usize) -> usize {
-    [0xff, 0xffff, 0xff_ffff]
-        .iter()
-        .filter(|most| largest > **most)
-        .count()
-        + 1
-}
-
 /// How many items are walked between two counts of the work.
 const WALK: usize = 256;
+
+/// From the item that was found last so many items are walked rather than looked for among landmarks.
+const NEAR: usize = 8;
 
 /// Flags that clients see, beside the order itself.
 pub(super) const ORDERED: u8 = order::KEY;
@@ -46,6 +34,7 @@ pub(super) struct Stored<'a> {
     /// The items.
     pub(super) body: &'a [u8],
     index: &'a [u8],
+    landmarks: Landmarks<'a>,
 }
 
 impl<'a> Stored<'a> {
@@ -57,6 +46,7 @@ impl<'a> Stored<'a> {
             count: 0,
             body: &[],
             index: &[],
+            landmarks: Landmarks::NONE,
         }
     }
 
@@ -71,56 +61,35 @@ impl<'a> Stored<'a> {
 
     /// Reads the head. `bytes` is exactly one value; `None` when it is neither list nor map.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (&lead, rest) = bytes.split_first()?;
-        let number = |width: usize| -> Option<(usize, &'a [u8])> {
-            let (number, rest) = rest.split_at_checked(width)?;
-            let number = number
-                .iter()
-                .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
-            Some((number, rest))
-        };
-        let (is_map, (count, body)) = match lead {
-            0x80..=0x8f => (true, (usize::from(lead & 0x0f), rest)),
-            0x90..=0x9f => (false, (usize::from(lead & 0x0f), rest)),
-            0xdc => (false, number(2)?),
-            0xdd => (false, number(4)?),
-            0xde => (true, number(2)?),
-            0xdf => (true, number(4)?),
-            _ => return None,
-        };
-        let plain = Self {
-            is_map,
-            flags: 0,
-            count,
-            body,
-            index: &[],
-        };
-        if count == 0 {
-            return Some(plain);
-        }
-        let metadata = match *body {
-            [0xc7, size, flags, ref rest @ ..] => Some((usize::from(size), flags, rest)),
-            [0xc8, a, b, flags, ref rest @ ..] => {
-                Some((usize::from(u16::from_be_bytes([a, b])), flags, rest))
-            }
-            [0xc9, a, b, c, d, flags, ref rest @ ..] => {
-                let size = u32::from_be_bytes([a, b, c, d]);
-                Some((usize::try_from(size).ok()?, flags, rest))
-            }
-            _ => None,
-        };
-        let Some((size, flags, rest)) = metadata else {
-            return Some(plain);
-        };
-        let (index, body) = rest.split_at_checked(size)?;
+        let head = Head::read(bytes)?;
         Some(Self {
-            flags,
-            count: count - 1,
-            // A nil stands behind the metadata of a map.
-            body: if is_map { body.get(1..)? } else { body },
-            index,
-            ..plain
+            is_map: head.is_map,
+            flags: head.flags,
+            count: head.count,
+            body: head.body,
+            index: head.index,
+            landmarks: Landmarks::NONE,
         })
+    }
+
+    /// The same with the landmarks that are beside it.
+    pub(super) fn with_landmarks(self, landmarks: Landmarks<'a>) -> Self {
+        Self { landmarks, ..self }
+    }
+
+    fn head(&self) -> Head<'a> {
+        Head {
+            is_map: self.is_map,
+            flags: self.flags,
+            count: self.count,
+            body: self.body,
+            index: self.index,
+        }
+    }
+
+    /// Whether an item is found without a walk over all in front of it.
+    pub(super) fn is_quick(&self) -> bool {
+        self.flags & order::PERSIST_INDEX != 0 || !self.landmarks.is_empty()
     }
 
     /// Whether elements are kept sorted, or pairs by key.
@@ -130,8 +99,7 @@ impl<'a> Stored<'a> {
 
     /// Whether this is a key-value ordered map with a kept index, whose answers come in the order of values.
     pub(super) fn keeps_value_order(&self) -> bool {
-        let all = order::KEY | order::VALUE | order::PERSIST_INDEX;
-        self.is_map && self.flags & all == all
+        index::keeps_values(self.is_map, self.flags)
     }
 
     /// Where item `place` begins within the body; that of the place behind the last is the end.
@@ -146,10 +114,10 @@ impl<'a> Stored<'a> {
         if let Some(start) = self.kept_start(place) {
             return Ok(start);
         }
-        let mut at = 0;
-        for walked in 0..place {
+        let (from, mut at) = self.landmarks.before(place);
+        for walked in 0..place - from {
             if walked % WALK == 0 {
-                work.steps(WALK.min(place - walked) / 8)?;
+                work.steps(WALK.min(place - from - walked) / 8)?;
             }
             at = self.after(at)?;
         }
@@ -174,10 +142,8 @@ impl<'a> Stored<'a> {
         work: &mut dyn Meter,
     ) -> Result<&'a [u8], OperationError> {
         let start = self.start(range.start, work)?;
-        let end = if range.end >= self.count {
-            self.body.len()
-        } else if let Some(end) = self.kept_start(range.end) {
-            end
+        let end = if range.end >= self.count || self.is_quick() {
+            self.start(range.end, work)?
         } else {
             let mut at = start;
             for walked in 0..range.len() {
@@ -193,18 +159,42 @@ impl<'a> Stored<'a> {
 
     /// Where the item ends that begins at `at`.
     fn after(&self, at: usize) -> Result<usize, OperationError> {
-        let end = element::end(self.body, at);
-        let end = if self.is_map {
-            end.and_then(|value| element::end(self.body, value))
+        self.head().after(at).ok_or_else(element::unreadable)
+    }
+
+    /// The items, for a few look-ups or one pass: where there are landmarks, each is walked to from the one before it.
+    pub(super) fn few(&self, work: &mut dyn Meter) -> Result<Items<'a>, OperationError> {
+        if self.landmarks.is_empty() {
+            return self.items(work);
+        }
+        Ok(Items {
+            body: self.body,
+            starts: Starts::Landmarks {
+                head: self.head(),
+                landmarks: self.landmarks,
+                last: Cell::new((0, 0)),
+            },
+            count: self.count,
+        })
+    }
+
+    /// The items, for so many look-ups: where those are many, where all of them are.
+    pub(super) fn items_for(
+        &self,
+        look_ups: usize,
+        work: &mut dyn Meter,
+    ) -> Result<Items<'a>, OperationError> {
+        // A look-up by landmarks takes about as long as a walk over so many items.
+        if look_ups.saturating_mul(64) < self.count {
+            self.few(work)
         } else {
-            end
-        };
-        end.ok_or_else(element::unreadable)
+            self.items(work)
+        }
     }
 
     /// Where all items are.
     pub(super) fn items(&self, work: &mut dyn Meter) -> Result<Items<'a>, OperationError> {
-        let width = index_width(self.body.len());
+        let width = index::width(self.body.len());
         if self.index.len() >= self.count * width && self.count > 0 {
             return Ok(Items {
                 body: self.body,
@@ -236,8 +226,8 @@ impl<'a> Stored<'a> {
         }
         let order = self
             .index
-            .get(self.count * index_width(self.body.len())..)?;
-        let width = index_width(self.count);
+            .get(self.count * index::width(self.body.len())..)?;
+        let width = index::width(self.count);
         (order.len() == self.count * width).then(|| {
             order
                 .chunks(width)
@@ -252,23 +242,8 @@ impl<'a> Stored<'a> {
 
     /// The start of an item, out of the index.
     fn kept_start(&self, place: usize) -> Option<usize> {
-        index_number(self.index, index_width(self.body.len()), place)
+        index::number(self.index, index::width(self.body.len()), place)
     }
-}
-
-fn index_number(index: &[u8], width: usize, place: usize) -> Option<usize> {
-    let bytes = index.get(place * width..(place + 1) * width)?;
-    Some(
-        bytes
-            .iter()
-            .fold(0, |sum, byte| (sum << 8) | usize::from(*byte)),
-    )
-}
-
-/// Writes a number of the index.
-fn push_number(out: &mut Vec<u8>, width: usize, number: usize) {
-    let bytes = number.to_be_bytes();
-    out.extend_from_slice(bytes.get(bytes.len() - width..).unwrap_or_default());
 }
 
 /// A place in the body. Particles are far smaller than 4 GiB.
@@ -281,6 +256,12 @@ enum Starts<'a> {
     Walked(Vec<u32>),
     /// The index and the bytes of its numbers.
     Kept(&'a [u8], usize),
+    Landmarks {
+        head: Head<'a>,
+        landmarks: Landmarks<'a>,
+        /// The item that was found last: its place and its start.
+        last: Cell<(usize, usize)>,
+    },
 }
 
 /// The items of a list or map, each found at once.
@@ -301,7 +282,30 @@ impl<'a> Items<'a> {
         match &self.starts {
             Starts::Walked(starts) => starts.get(place).map_or(self.body.len(), |at| *at as usize),
             Starts::Kept(index, width) => {
-                index_number(index, *width, place).unwrap_or(self.body.len())
+                index::number(index, *width, place).unwrap_or(self.body.len())
+            }
+            Starts::Landmarks {
+                head,
+                landmarks,
+                last,
+            } => {
+                let (mut from, mut at) = last.get();
+                if from > place || place - from > NEAR {
+                    let landmark = landmarks.before(place);
+                    if from > place || landmark.0 > from {
+                        (from, at) = landmark;
+                    }
+                }
+                while from < place {
+                    match head.after(at) {
+                        Some(end) => at = end,
+                        // It was walked when the landmarks were made.
+                        None => return self.body.len(),
+                    }
+                    from += 1;
+                }
+                last.set((place, at));
+                at
             }
         }
     }
@@ -347,21 +351,51 @@ impl<'a> Items<'a> {
         or_equal: bool,
         part: impl Fn(usize) -> &'s [u8],
     ) -> Result<usize, OperationError> {
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let below = match element::compare(part(middle), value)? {
+        let is_below = |place: usize| -> Result<bool, OperationError> {
+            Ok(match element::compare(part(place), value)? {
                 Ordering::Less => true,
                 Ordering::Equal => or_equal,
                 Ordering::Greater => false,
-            };
-            if below {
+            })
+        };
+        if let Starts::Landmarks { landmarks, .. } = &self.starts {
+            return self.bound_by_landmarks(*landmarks, is_below);
+        }
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_below(middle)? {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         Ok(low)
+    }
+
+    /// By halves among the landmarks, then one item after the other.
+    fn bound_by_landmarks(
+        &self,
+        landmarks: Landmarks<'_>,
+        is_below: impl Fn(usize) -> Result<bool, OperationError>,
+    ) -> Result<usize, OperationError> {
+        let place = |number: usize| landmarks.get(number).map_or(self.count, |found| found.0);
+        let (mut low, mut high) = (0, landmarks.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_below(place(middle))? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let end = place(low);
+        // The landmark in front is below; the first item, which is none, may not be.
+        let mut found = low.checked_sub(1).map_or(0, |last| place(last) + 1);
+        while found < end && is_below(found)? {
+            found += 1;
+        }
+        Ok(found)
     }
 }
 
@@ -445,11 +479,9 @@ fn indexed(
     work: &mut dyn Meter,
 ) -> Result<Vec<u8>, OperationError> {
     let plain = Stored {
-        is_map,
-        flags,
         count,
         body,
-        index: &[],
+        ..Stored::empty(is_map, flags)
     };
     let items = plain.items(work)?;
     let by_value = if plain.keeps_value_order() {
@@ -457,8 +489,8 @@ fn indexed(
     } else {
         Vec::new()
     };
-    let width = index_width(body.len());
-    let order_width = index_width(count);
+    let width = index::width(body.len());
+    let order_width = index::width(count);
     let size = count * width + by_value.len() * order_width;
     let mut out = Vec::with_capacity(body.len() + size + 16);
     if is_map {
@@ -470,10 +502,10 @@ fn indexed(
     out.extend_from_slice(&position(size)?.to_be_bytes());
     out.push(flags);
     for place in 0..count {
-        push_number(&mut out, width, items.start(place));
+        index::push_number(&mut out, width, items.start(place));
     }
     for place in by_value {
-        push_number(&mut out, order_width, place as usize);
+        index::push_number(&mut out, order_width, place as usize);
     }
     if is_map {
         write_nil(&mut out);

@@ -61,7 +61,7 @@ async fn merge(namespace: &Namespace, offered: &StoredRecord) -> Result<bool, St
         key: offered.key(),
     };
     let bins = offered.bins().map(|bin| (bin.name, bin.value));
-    let prepared = match namespace.prepare(&digest, version, bins) {
+    let prepared = match namespace.prepare(&digest, version, Some(offered), bins) {
         Ok(prepared) => prepared,
         // It is gone, here as there.
         Err(StoreError::TruncatedInFuture) => return Ok(differs),

@@ -543,3 +543,74 @@ async fn what_is_whole_of_a_damaged_file_can_be_saved() {
         );
     }
 }
+
+/// What version 1 wrote, once: place in the file and bytes, in hexadecimal. Records 1 to 5; then 3 was removed, and the set
+/// of the even ones truncated; then record 6 was written, and it was closed.
+const VERSION_1: &str = include_str!("recorded/version-1.txt");
+
+fn recorded(lines: &str) -> SimulatedDisk {
+    let disk = SimulatedDisk::default();
+    disk.grow(HEADER as u64 + 40 * SEGMENT).unwrap();
+    for line in lines.lines() {
+        let (at, bytes) = line.split_once(' ').unwrap();
+        let bytes: Vec<u8> = (0..bytes.len() / 2)
+            .map(|place| u8::from_str_radix(&bytes[2 * place..2 * place + 2], 16).unwrap())
+            .collect();
+        disk.write(at.parse().unwrap(), &bytes).unwrap();
+    }
+    disk.sync().unwrap();
+    disk
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_version_1_is_read_and_one_of_a_later_version_is_refused_and_left() {
+    for in_memory in [true, false] {
+        let disk = recorded(VERSION_1);
+        let engine = open(&disk, options(in_memory, true)).unwrap();
+        let sizes = (1..=6).map(|token| (token, 50)).collect();
+        let found = stored(&engine, &sizes).await;
+        assert_eq!(found, [(1, 1), (5, 5), (6, 6)].into_iter().collect());
+        engine.close().await.unwrap();
+    }
+    let disk = recorded(VERSION_1);
+    disk.flip(8, 1);
+    let used = disk.used();
+    let refused = open(&disk, options(true, true)).map(drop).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("its version is 3, this program reads and writes version 1"),
+        "{refused}"
+    );
+    assert_eq!(disk.used(), used, "it was left as it is");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_is_missing_is_damage_in_a_file_that_was_closed_and_a_crash_in_another() {
+    for closed in [true, false] {
+        let mut disk = SimulatedDisk::default();
+        let engine = open(&disk, options(true, false)).unwrap();
+        for token in 1..=5 {
+            put(&engine, token, token, 100).await.unwrap();
+        }
+        engine.flush().await.unwrap();
+        let last = engine.shared.entry(&digest(5)).unwrap().place;
+        let at = engine.shared.position(last.segment, last.offset);
+        let rest = SEGMENT - u64::from(last.offset);
+        if closed {
+            engine.close().await.unwrap();
+        } else {
+            disk = disk.crash(|| true);
+        }
+        drop(engine);
+        disk.discard(at, rest).unwrap();
+        disk.sync().unwrap();
+        match open(&disk, options(true, false)) {
+            Err(OpenError::Damaged { .. }) if closed => {}
+            Ok(engine) if !closed => {
+                assert_eq!(engine.partition_objects(digest(0).partition_id()), 4);
+            }
+            other => panic!("closed: {closed}, {:?}", other.map(drop)),
+        }
+    }
+}

@@ -80,7 +80,7 @@ pub(super) fn apply<'a>(
         }
         6 | 8 | 10 => {
             let range = range(arguments.integer(0)?, number(arguments, 1)?, count);
-            let items = list.items(work)?;
+            let items = list.few(work)?;
             let inside = items.range(range.start, range.len());
             if arguments.number == 10 {
                 let removed = count - range.len();
@@ -198,7 +198,7 @@ fn append<'a>(
         let changed = rebuilt(list, list.count + 1, [list.body.into(), value]);
         return Ok((changed, added));
     }
-    let items = list.items(work)?;
+    let items = list.few(work)?;
     if flags.unique() && contains(&items, ordered, &value, None, work)? {
         return unless_no_fail(list, flags, Reply::number(list.count), exists);
     }
@@ -236,7 +236,11 @@ fn append_items<'a>(
         let parts = [Cow::Borrowed(list.body)].into_iter().chain(values);
         return Ok((rebuilt(list, count, parts), Reply::number(count)));
     }
-    let items = list.items(work)?;
+    let items = if ordered {
+        list.items_for(2 * values.len(), work)?
+    } else {
+        list.items(work)?
+    };
     let values = if ordered {
         sorted_values(values, work)?
     } else {
@@ -466,7 +470,7 @@ fn increment<'a>(
             Err(out_of_range(index, count))
         };
     }
-    let items = list.items(work)?;
+    let items = list.few(work)?;
     if flags.unique() && contains(&items, true, &value, place, work)? {
         return if flags.no_fail() {
             Ok((None, reply))

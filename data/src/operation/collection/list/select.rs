@@ -99,7 +99,12 @@ pub(super) fn apply<'a>(
         return Err(wrong_return(ret.what));
     }
     check(ret, by, is_single)?;
-    let items = list.items(work)?;
+    let is_by_place = list.is_ordered() || (by == By::Index && !ret.what.is_rank());
+    let items = if is_by_place && number != 23 {
+        list.few(work)?
+    } else {
+        list.items(work)?
+    };
     let selection = Selection {
         list,
         items,

@@ -7,6 +7,7 @@ use super::super::list::split_values;
 use super::super::sort;
 use super::modify::value_order;
 use super::select::{Selected, Selection};
+use crate::encoded::Head;
 use crate::operation::{OperationError, element};
 
 /// How many values are looked up between two counts of the work.
@@ -26,6 +27,11 @@ fn last_of_each<T: Clone + Eq + std::hash::Hash>(found: Vec<T>) -> Vec<T> {
 
 fn one_by_one(places: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     places.map(|place| place..place + 1).collect()
+}
+
+/// How many values the list says that it has.
+pub(super) fn count(values: &[u8]) -> usize {
+    Head::read(values).map_or(0, |head| head.count)
 }
 
 pub(super) fn by_keys<'a>(

@@ -59,14 +59,14 @@ pub(super) struct Found {
     pub(super) end: usize,
 }
 
-/// Looks for a key without decoding the map: by halves over a kept index, else from the front.
+/// Looks for a key without decoding the map: by halves where items are found quickly, else from the front.
 pub(super) fn find(
     map: &Stored<'_>,
     key: &[u8],
     work: &mut dyn Meter,
 ) -> Result<Found, OperationError> {
-    if map.flags & protocol::msgpack::order::PERSIST_INDEX != 0 {
-        let items = map.items(work)?;
+    if map.is_quick() {
+        let items = map.few(work)?;
         return find_among(&items, key);
     }
     let mut at = 0;

@@ -163,7 +163,7 @@ fn put_items<'a>(
     }
     // On an empty map the reference stores all, whatever it was to leave out.
     let all = map.count == 0 && flags.no_create && flags.partial;
-    let items = map.items(work)?;
+    let items = map.items_for(new.count, work)?;
     let new_items = new.items(work)?;
     let mut parts: Vec<Cow<'a, [u8]>> = Vec::with_capacity(2 * new.count + 1);
     let (mut from, mut added, mut applied) = (0, 0, 0);

@@ -46,7 +46,7 @@ impl<'a> Selected<'a> {
             let after = map.body.get(end..).unwrap_or_default();
             return Ok(Some(Rebuilt::of(map, left, [before.into(), after.into()])));
         }
-        let items = map.items(work)?;
+        let items = map.items_for(2 * self.chosen.len(), work)?;
         let mut parts = Vec::with_capacity(self.chosen.len() + 1);
         let mut from = 0;
         for range in &self.chosen {
@@ -86,7 +86,15 @@ pub(super) fn apply<'a>(
     if operation == 97 || operation == 98 {
         return one_by_place(map, ret, operation, arguments, work);
     }
-    let items = map.items(work)?;
+    let is_by_place = matches!(operation, 103 | 104 | 109) && !ret.what.is_rank();
+    let items = if is_by_place {
+        map.few(work)?
+    } else if operation == 107 {
+        let keys = arguments.get(1).unwrap_or_default();
+        map.items_for(lists::count(keys), work)?
+    } else {
+        map.items(work)?
+    };
     let selection = Selection {
         map,
         items,
