@@ -82,7 +82,7 @@ impl Namespace {
             set: &version.address.set,
             key: version.key,
         };
-        let record = StoredRecord::within(max_record_size, &parts, bins, &mut self.scratch)?;
+        let record = StoredRecord::within(max_record_size, None, &parts, bins, &mut self.scratch)?;
         self.records.insert(version.address.digest, record);
         Ok(())
     }
