@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tools::manual;
 
 use crate::convert;
 
-use crate::status::{FAILED, Failure, STATUSES, Status};
+use crate::status::{FAILED, Failure, STATUSES, Status, statuses_of};
 use crate::testing;
 use crate::{check, new, run, ship, watch};
 
@@ -72,10 +72,31 @@ fn command(command: &Command) -> Result<Status, Failure> {
     }
 }
 
+/// The words that it takes; what each command's exit statuses mean stands at the end of its help.
+fn words() -> clap::Command {
+    let words = Options::command();
+    let names: Vec<String> = words
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    names.iter().fold(words, |words, name| {
+        words.mut_subcommand(name, |command| command.after_help(exit_statuses(name)))
+    })
+}
+
+fn exit_statuses(command: &str) -> String {
+    let mut text = "Exit status:\n".to_owned();
+    for (status, meaning) in statuses_of(command) {
+        text += &format!("  {status:<4} {meaning}\n");
+    }
+    text
+}
+
 /// Runs `asudf` with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let typed = words().try_get_matches();
+    let options = match typed.and_then(|typed| Options::from_arg_matches(&typed)) {
         Ok(options) => options,
         Err(error) => {
             // A reader that is gone is no failure.
@@ -97,7 +118,7 @@ pub fn main() -> ExitCode {
             ExitCode::from(FAILED)
         }
         None => {
-            let _ = write!(io::stderr(), "{}", Options::command().render_help());
+            let _ = write!(io::stderr(), "{}", words().render_help());
             ExitCode::from(FAILED)
         }
     }
@@ -107,7 +128,7 @@ pub fn main() -> ExitCode {
 fn asked_for(options: &Options) -> Option<Vec<u8>> {
     if let Some(shell) = options.completions {
         let mut text = Vec::new();
-        clap_complete::generate(shell, &mut Options::command(), "asudf", &mut text);
+        clap_complete::generate(shell, &mut words(), "asudf", &mut text);
         Some(text)
     } else if options.manual {
         Some(manual_page())

@@ -68,6 +68,7 @@ pub const STATUSES: &[(&str, u8, &str)] = &[
     ("run", 0, "The function returned."),
     ("run", 1, "The function failed, or what it did was refused."),
     ("convert", 0, "The tests are there."),
+    ("watch", 0, "As many saves as --saves says were looked at."),
     ("test", 0, "All tests passed, or were skipped."),
     (
         "test",
@@ -102,3 +103,14 @@ pub const STATUSES: &[(&str, u8, &str)] = &[
     ),
     ("any", 130, "Interrupted."),
 ];
+
+/// What the statuses of a command mean.
+pub fn statuses_of(command: &str) -> impl Iterator<Item = (u8, &'static str)> {
+    let is_meant = move |commands: &str| {
+        commands == "any" || commands.split([',', ';', ' ']).any(|word| word == command)
+    };
+    STATUSES
+        .iter()
+        .filter(move |row| is_meant(row.0))
+        .map(|row| (row.1, row.2))
+}

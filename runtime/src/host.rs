@@ -104,6 +104,15 @@ pub struct Wants {
     pub locals: bool,
 }
 
+/// What was done with a bin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinAccess {
+    /// It was read.
+    Read,
+    /// It was written, for a later create or update.
+    Written,
+}
+
 /// Sees what scripts of a program do; scripts of a server have none.
 pub trait Observer: Send + Sync + Debug {
     /// What it wants to know.
@@ -114,6 +123,12 @@ pub trait Observer: Send + Sync + Debug {
 
     /// A function of `aerospike` was called on the record, and what it answered.
     fn operation(&self, name: &str, status: i64);
+
+    /// A function of `record` was called, and what it gave; none for nil, and for what records do not hold.
+    fn looked_at(&self, _function: &str, _value: Option<&Particle>) {}
+
+    /// A bin was read or written, and its value; none for nil, which deletes it.
+    fn bin(&self, _name: &[u8], _access: BinAccess, _value: Option<&Particle>) {}
 }
 
 /// Answers what scripts of a program ask it, through a global function that servers do not have.

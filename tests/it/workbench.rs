@@ -37,6 +37,35 @@ fn our_own_tests_find_no_difference_between_here_and_a_server() {
     }
 }
 
+/// What a recorded server did with records, `asudf` and `asd` do too. CONTRIBUTING.md has the command
+/// for all of it; without a server all of it is in `asudf`'s own suite.
+#[test]
+fn recorded_calls_come_out_the_same_on_a_server() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let folder = tempfile::tempdir().unwrap();
+    let [recording, except] = ["apply.jsonl", "differences.toml"].map(|name| golden.join(name));
+    let words = [
+        "convert",
+        recording.to_str().unwrap(),
+        "--out",
+        ".",
+        "--except",
+        except.to_str().unwrap(),
+    ];
+    let converted = asudf(folder.path(), &words);
+    assert!(converted.status.success(), "{converted:?}");
+    let server = server::start();
+    let address = server.address().to_string();
+    let words = ["test", "--filter", "record_", "--against", &address];
+    let output = asudf(folder.path(), &words);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.ends_with(": 0 differences"), "{text}");
+    let count = last.split(' ').next().unwrap();
+    assert!(count.parse::<usize>().unwrap() >= 150, "{text}");
+}
+
 #[test]
 fn a_server_that_is_not_for_tests_is_left_alone_and_differences_are_found() {
     let server = server::start();

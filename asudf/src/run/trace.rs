@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use runtime::host::{LineSeen, Observer, Wants};
+use protocol::particle::Particle;
+use runtime::host::{BinAccess, LineSeen, Observer, Wants};
 
 use crate::engine::Watcher;
 use crate::engine::code::Code;
 use crate::show;
 
-/// Shows lines with their locals, and calls on the record.
+/// Shows lines with their locals, and all that is done with the record: bins, its metadata, what stores it.
 #[derive(Debug)]
 pub(super) struct Trace {
     /// Lines by file.
@@ -67,13 +68,37 @@ impl Observer for Trace {
     }
 
     fn operation(&self, name: &str, status: i64) {
-        // Nobody is left to be told of a closed stderr.
-        let _ = writeln!(
-            std::io::stderr(),
-            "{:<20} → aerospike:{name} = {status}",
-            ""
-        );
+        tell(&format!("aerospike:{name} = {status}"));
     }
+
+    fn looked_at(&self, function: &str, value: Option<&Particle>) {
+        tell(&match function {
+            "set_ttl" => format!("record.set_ttl({})", shown(value)),
+            "drop_key" => "record.drop_key()".to_owned(),
+            // A table of names, which is no value of a record.
+            "bin_names" => "record.bin_names".to_owned(),
+            _ => format!("record.{function} = {}", shown(value)),
+        });
+    }
+
+    fn bin(&self, name: &[u8], access: BinAccess, value: Option<&Particle>) {
+        let name = String::from_utf8_lossy(name);
+        let value = shown(value);
+        tell(&match access {
+            BinAccess::Read => format!("bin {name} is {value}"),
+            BinAccess::Written => format!("bin {name} := {value}"),
+        });
+    }
+}
+
+fn shown(value: Option<&Particle>) -> String {
+    value.map_or_else(|| "nil".to_owned(), |value| show::particle(value.as_ref()))
+}
+
+/// What was done with the record.
+fn tell(what: &str) {
+    // Nobody is left to be told of a closed stderr.
+    let _ = writeln!(std::io::stderr(), "{:<20} → {what}", "");
 }
 
 impl Watcher for Trace {

@@ -49,11 +49,49 @@ fn completions_and_manual_know_all_commands() {
     let nowhere = folder(&[]);
     let manual = asudf(nowhere.path(), &["--manual"]).out;
     let completions = asudf(nowhere.path(), &["--completions", "bash"]).out;
-    for command in ["new", "check", "test"] {
+    let help = asudf(nowhere.path(), &["--help"]).out;
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() >= 12, "{commands:?}");
+    for command in commands {
         assert!(manual.contains(&format!("asudf {command}")), "{command}");
         assert!(completions.contains(command), "{command}");
     }
     assert!(manual.contains("EXIT STATUS"));
+}
+
+#[test]
+fn the_help_of_each_command_says_what_its_exit_statuses_mean() {
+    let nowhere = folder(&[]);
+    for (command, statuses) in [
+        ("new", &["0", "2", "130"][..]),
+        ("check", &["0", "1", "2", "130"]),
+        ("test", &["0", "1", "2", "130"]),
+        ("run", &["0", "1", "2", "130"]),
+        ("watch", &["0", "2", "130"]),
+        ("convert", &["0", "2", "130"]),
+        ("diff", &["0", "3", "2", "130"]),
+        ("status", &["0", "3", "2", "130"]),
+        ("apply", &["0", "1", "3", "2", "130"]),
+        ("rollback", &["0", "1", "3", "2", "130"]),
+        ("import", &["0", "1", "3", "2", "130"]),
+        ("export", &["0", "2", "130"]),
+    ] {
+        let help = asudf(nowhere.path(), &[command, "--help"]);
+        assert_eq!(help.status, 0, "{command}: {}", help.err);
+        let (_, told) = help.out.split_once("Exit status:\n").unwrap();
+        let found: Vec<&str> = told
+            .lines()
+            .filter_map(|line| line.trim().split(' ').next())
+            .filter(|word| word.parse::<u8>().is_ok())
+            .collect();
+        assert_eq!(found, statuses, "{command}: {told}");
+    }
 }
 
 #[test]

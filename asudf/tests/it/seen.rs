@@ -123,7 +123,13 @@ end";
         "{}",
         dry.out
     );
-    for part in ["m.lua:3", "n = 4, sum = 7", "aerospike:update = 0"] {
+    for part in [
+        "m.lua:3",
+        "n = 4, sum = 7",
+        "→ bin n is 3\n",
+        "→ bin n := 7\n",
+        "→ aerospike:update = 0\n",
+    ] {
         assert!(dry.err.contains(part), "{part}: {}", dry.err);
     }
     let stored = || fs::read_to_string(place.path().join("r.json")).unwrap();
@@ -144,6 +150,46 @@ end";
         "{}",
         wrong.err
     );
+}
+
+#[test]
+fn a_trace_shows_all_that_is_done_with_the_record() {
+    let module = "function f(rec)
+    local left = rec.missing
+    rec.old = nil
+    rec.l = list{1}
+    record.set_ttl(rec, 60)
+    record.drop_key(rec)
+    local all = record.gen(rec) + record.numbins(rec) + record.ttl(rec)
+    local set, names = record.setname(rec), record.bin_names(rec)
+    if aerospike:exists(rec) then aerospike:update(rec) end
+end";
+    let record = "{\"bins\": {\"old\": 1}, \"ttl\": 100}";
+    let words = [
+        "run", "m", "f", "--record", "r.json", "--trace", "--set", "s",
+    ];
+    let ran = asudf_over(&[("m.lua", module), ("r.json", record)], &words);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let operations: Vec<&str> = ran
+        .err
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("→ "))
+        .collect();
+    let expected = [
+        "bin missing is nil",
+        "bin old := nil",
+        "bin l := list{1}",
+        "record.set_ttl(60)",
+        "record.drop_key()",
+        "record.gen = 1",
+        "record.numbins = 1",
+        "record.ttl = 100",
+        "record.setname = \"s\"",
+        "record.bin_names",
+        "aerospike:exists = 1",
+        "aerospike:update = 0",
+    ];
+    assert_eq!(operations, expected, "{}", ran.err);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 
 use crate::call::RecordView;
+use crate::host::BinAccess;
 use crate::machine::encode;
 use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::object::{Class, Converted, Metamethods, Object};
@@ -90,6 +91,7 @@ fn index(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         name.and_then(|name| record.get(memory, name))
     })?;
     frame.push_value(&value.unwrap_or(Value::Nil));
+    frame.tell_of_bin(BinAccess::Read, -1);
     Ok(1)
 }
 
@@ -113,12 +115,19 @@ fn assign(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             record.set(name, pending);
         }
     })?;
+    frame.tell_of_bin(BinAccess::Written, 3);
     Ok(0)
 }
 
-fn push_count(frame: &mut Frame<'_>, count: u64) -> Result<usize, Raise> {
+/// What is pushed is what the function gives, which the observer is told.
+fn answer(frame: &mut Frame<'_>, function: &str) -> usize {
+    frame.tell_of_function(function);
+    1
+}
+
+fn push_count(frame: &mut Frame<'_>, function: &str, count: u64) -> Result<usize, Raise> {
     frame.push_integer(count.fit::<i64>());
-    Ok(1)
+    Ok(answer(frame, function))
 }
 
 fn bin_names(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -135,7 +144,7 @@ fn bin_names(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         frame.push_bytes(name.as_bytes());
         frame.raw_set_index(table, at);
     }
-    Ok(1)
+    Ok(answer(frame, "bin_names"))
 }
 
 fn numbins(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -146,11 +155,12 @@ fn numbins(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             record.image.count()
         }
     })?;
-    push_count(frame, count as u64)
+    push_count(frame, "numbins", count as u64)
 }
 
 fn stored_size(
     frame: &mut Frame<'_>,
+    function: &str,
     counts: impl FnOnce(&RecordView) -> bool,
 ) -> Result<usize, Raise> {
     let size = frame.with_record(1, |_, record| {
@@ -161,26 +171,26 @@ fn stored_size(
             .filter(|_| counts(&record.view))
             .map_or(0, |stored| stored.size())
     })?;
-    push_count(frame, size)
+    push_count(frame, function, size)
 }
 
 fn size(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    stored_size(frame, |_| true)
+    stored_size(frame, "size", |_| true)
 }
 
 fn memory_size(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    stored_size(frame, |view| view.in_memory)
+    stored_size(frame, "memory_size", |view| view.in_memory)
 }
 
 fn device_size(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    stored_size(frame, |view| view.persisted)
+    stored_size(frame, "device_size", |view| view.persisted)
 }
 
 fn digest(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let digest = frame.with_record(1, |_, record| record.view.digest)?;
     let bytes = Bytes::new(&frame.shared().memory, digest.0.to_vec(), Bytes::BLOB);
     frame.push_object(Object::Bytes(bytes));
-    Ok(1)
+    Ok(answer(frame, "digest"))
 }
 
 fn generation(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -191,7 +201,7 @@ fn generation(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             .as_ref()
             .map_or(0, StoredRecord::generation)
     })?;
-    push_count(frame, generation.into())
+    push_count(frame, "gen", generation.into())
 }
 
 fn ttl(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -203,7 +213,7 @@ fn ttl(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             .map_or(0, StoredRecord::void_time);
         void_time.saturating_sub(record.now)
     })?;
-    push_count(frame, left.into())
+    push_count(frame, "ttl", left.into())
 }
 
 fn last_update_time(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -214,7 +224,7 @@ fn last_update_time(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             .as_ref()
             .map_or(0, StoredRecord::last_update_ms)
     })?;
-    push_count(frame, time)
+    push_count(frame, "last_update_time", time)
 }
 
 fn key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -229,7 +239,7 @@ fn key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         })
     })?;
     frame.push_value(&value);
-    Ok(1)
+    Ok(answer(frame, "key"))
 }
 
 fn setname(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -240,7 +250,7 @@ fn setname(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         Some(name) => frame.push_bytes(name.as_bytes()),
         None => frame.push_nil(),
     }
-    Ok(1)
+    Ok(answer(frame, "setname"))
 }
 
 #[expect(
@@ -256,10 +266,16 @@ fn set_ttl(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             record.ttl = Some(ttl as u32);
         }
     })?;
+    frame.push_integer(ttl);
+    frame.tell_of_function("set_ttl");
+    frame.pop(1);
     Ok(0)
 }
 
 fn drop_key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     frame.with_record(1, |_, record| record.drop_key = !record.read_only)?;
+    frame.push_nil();
+    frame.tell_of_function("drop_key");
+    frame.pop(1);
     Ok(0)
 }

@@ -3,12 +3,14 @@
 use std::ffi::{CStr, c_int};
 
 use mlua::ffi;
+use protocol::particle::Particle;
 
 use super::encode;
 use super::frame::Frame;
 use super::object::Converted;
 use super::protect::{count_hook, shared};
-use crate::host::{LineSeen, LocalSeen, StackSeen};
+use super::value::Value;
+use crate::host::{BinAccess, LineSeen, LocalSeen, Observer, StackSeen};
 
 /// Levels of a stack that are told.
 const LEVELS_MAX: c_int = 200;
@@ -69,6 +71,43 @@ unsafe fn tell(state: *mut ffi::lua_State, activation: *mut ffi::lua_Debug) {
             locals: &locals,
             held: shared.memory.held(),
         });
+    }
+}
+
+impl Frame<'_> {
+    /// Tells the observer, if there is one, of a bin: its name stands at 2, its value at `value`.
+    pub(crate) fn tell_of_bin(&mut self, access: BinAccess, value: c_int) {
+        self.tell_of(value, |frame, observer, value| {
+            // nil is no name of a bin.
+            if let Ok(name) = frame.check_bytes(2) {
+                observer.bin(name, access, value);
+            }
+        });
+    }
+
+    /// Tells the observer, if there is one, what a function of `record` gives; it stands on top.
+    pub(crate) fn tell_of_function(&mut self, function: &str) {
+        self.tell_of(-1, |_, observer, value| observer.looked_at(function, value));
+    }
+
+    fn tell_of(
+        &mut self,
+        value: c_int,
+        tell: impl FnOnce(&mut Self, &dyn Observer, Option<&Particle>),
+    ) {
+        let observer = match self.shared().observer.try_borrow() {
+            Ok(observer) => observer.clone(),
+            Err(_) => None,
+        };
+        let Some(observer) = observer else { return };
+        self.shared().memory.begin_overdraft();
+        let value = match self.value_at(value) {
+            Converted::Value(Value::Nil) => None,
+            Converted::Value(value) => encode::to_particle(&value).ok(),
+            Converted::Record | Converted::Unsupported => None,
+        };
+        tell(self, observer.as_ref(), value.as_ref());
+        self.shared().memory.end_overdraft();
     }
 }
 
