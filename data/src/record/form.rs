@@ -272,10 +272,14 @@ impl<'a> Walk<'a> {
         })
     }
 
-    pub(super) fn set(&mut self) -> Result<&'a str, FormError> {
-        let offset = self.offset;
+    pub(super) fn set_bytes(&mut self) -> Result<&'a [u8], FormError> {
         let length = self.byte()?;
-        std::str::from_utf8(self.take(length.into())?).map_err(|_| FormError::Malformed {
+        self.take(length.into())
+    }
+
+    fn set(&mut self) -> Result<&'a str, FormError> {
+        let offset = self.offset;
+        std::str::from_utf8(self.set_bytes()?).map_err(|_| FormError::Malformed {
             part: "name of the set",
             offset,
         })

@@ -202,7 +202,7 @@ impl StoredRecord {
     }
 
     /// The set, and where it ends. An error is one of the form, which was checked when it came.
-    fn variable(&self) -> Result<(&str, usize), FormError> {
+    fn variable(&self) -> Result<(&[u8], usize), FormError> {
         let mark = self.mark();
         let mut walk = Walk {
             bytes: self.all(),
@@ -212,8 +212,8 @@ impl StoredRecord {
             walk.take(4)?;
         }
         let set = match mark & form::HAS_SET {
-            0 => "",
-            _ => walk.set()?,
+            0 => &[][..],
+            _ => walk.set_bytes()?,
         };
         Ok((set, walk.offset))
     }
@@ -221,7 +221,13 @@ impl StoredRecord {
     /// Name of the set, `""` when it is in none.
     #[must_use]
     pub fn set_name(&self) -> &str {
-        self.variable().map_or("", |(set, _)| set)
+        std::str::from_utf8(self.set_bytes()).unwrap_or("")
+    }
+
+    /// The bytes of [`Self::set_name`]: what is only compared or sent need not be looked through.
+    #[must_use]
+    pub fn set_bytes(&self) -> &[u8] {
+        self.variable().map_or(&[], |(set, _)| set)
     }
 
     /// The key, if it is stored, and where the bins begin.

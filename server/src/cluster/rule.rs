@@ -113,6 +113,17 @@ impl Rule {
         has_right.then_some(Ticket { key, until })
     }
 
+    /// The partitions among 64, the `among`th, on which commands may run now, as bits, and the key of the view.
+    #[must_use]
+    pub fn serving_among(&self, among: u16) -> (u64, u64) {
+        let key = self.gate.key.load(Ordering::SeqCst);
+        let until = Duration::from_nanos(self.gate.until.load(Ordering::SeqCst));
+        let word = self.gate.served.get(usize::from(among));
+        let served = word.map_or(0, |word| word.load(Ordering::SeqCst));
+        let has_lease = self.now() < until;
+        (if has_lease { served } else { 0 }, key)
+    }
+
     /// Whether what a command did may be acknowledged.
     #[must_use]
     pub fn stands(&self, ticket: Ticket) -> bool {

@@ -227,6 +227,12 @@ impl Definition {
         self.set.as_deref().is_none_or(|own| own == set)
     }
 
+    /// Whether a record is of the set.
+    pub(super) fn has(&self, record: &StoredRecord) -> bool {
+        let set = self.set.as_deref();
+        set.is_none_or(|own| own.as_bytes() == record.set_bytes())
+    }
+
     /// Whether a record has at most one entry.
     #[must_use]
     pub fn is_single(&self) -> bool {
@@ -289,7 +295,7 @@ impl Definition {
 
     /// Gives each value of a record.
     pub(super) fn each(&self, record: &StoredRecord, take: &mut dyn FnMut(Item<'_>)) {
-        if !self.is_of_set(record.set_name()) {
+        if !self.has(record) {
             return;
         }
         match &self.source {

@@ -131,6 +131,47 @@ impl Entries {
         true
     }
 
+    /// Puts an entry in the place of another one: what changes by little stays in its piece, which then only moves what is
+    /// in between. False when the other one is not there: then nothing is
+    /// put.
+    pub(super) fn replace(&mut self, old: &Entry, new: Entry) -> bool {
+        let at = self.piece(old);
+        let is_behind = self.firsts.get(at).is_some_and(|first| *first < new);
+        let is_before = self.firsts.get(at + 1).is_none_or(|next| new < *next);
+        let piece = self.pieces.get_mut(at).filter(|_| is_behind && is_before);
+        let Some(piece) = piece else {
+            let was_there = self.remove(old);
+            if was_there {
+                self.insert(new);
+            }
+            return was_there;
+        };
+        let Ok(from) = piece.binary_search(old) else {
+            return false;
+        };
+        let to = piece.partition_point(|other| *other < new);
+        // Without the old one, all behind it are one place further in front.
+        let (to, moved) = if to > from {
+            (to - 1, piece.get_mut(from..to))
+        } else {
+            (to, piece.get_mut(to..=from))
+        };
+        if let Some(moved) = moved {
+            if to >= from {
+                moved.rotate_left(1);
+            } else {
+                moved.rotate_right(1);
+            }
+        }
+        if let Some(place) = piece.get_mut(to) {
+            *place = new;
+        }
+        if let (Some(first), Some(now)) = (self.firsts.get_mut(at), piece.first()) {
+            *first = *now;
+        }
+        true
+    }
+
     /// Takes the piece behind one into it if both are small.
     fn merge(&mut self, at: usize) -> bool {
         let Some([left, right]) = self

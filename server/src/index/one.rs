@@ -189,7 +189,7 @@ impl Index {
 
     /// Brings the entries of a record from one version to another; none is no record. The caller holds its lock.
     pub(super) fn update(&self, before: Option<&StoredRecord>, after: Option<&StoredRecord>) {
-        let is_of_set = |record: &&StoredRecord| self.definition.is_of_set(record.set_name());
+        let is_of_set = |record: &&StoredRecord| self.definition.has(record);
         let (before, after) = (before.filter(is_of_set), after.filter(is_of_set));
         let Some(record) = after.or(before) else {
             return;
@@ -222,8 +222,19 @@ impl Index {
         let Some(sheet) = self.sheets.get(usize::from(handle.partition_id() / SHEET)) else {
             return;
         };
-        let (old, new) = (old.as_slice(), new.as_slice());
         let mut sheet = sheet.lock();
+        if let (Values::One(old), Values::One(new)) = (old, new) {
+            let entry = |value: &u64| Entry {
+                value: *value,
+                handle,
+            };
+            if !sheet.replace(&entry(old), entry(new)) {
+                sheet.insert(entry(new));
+                self.entries.fetch_add(1, Ordering::Relaxed);
+            }
+            return;
+        }
+        let (old, new) = (old.as_slice(), new.as_slice());
         let before = sheet.len();
         let only_in = |values: &[u64], others: &[u64], then: &mut dyn FnMut(Entry)| {
             for value in values {
@@ -257,7 +268,7 @@ impl Index {
             return Vec::new();
         };
         let place = |entry: &Entry| entry.handle.partition_id() % SHEET;
-        let mut found = Vec::new();
+        let mut found = Vec::with_capacity(32);
         let entries = entries.lock();
         for (first, last) in ranges {
             let rest = entries.from(Entry::first_of(*first)).copied();

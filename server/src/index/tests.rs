@@ -107,7 +107,18 @@ fn entries_agree_with_a_sorted_list_whatever_goes_in_and_out() {
         let entry = entry((state >> 33) % 300, (state >> 40) as u8 % 16);
         let growing = round < 12_000 || (18_000..22_000).contains(&round);
         let place = model.partition_point(|other| *other < entry);
-        if (state >> 20) % 8 < if growing { 6 } else { 2 } {
+        if round % 5 == 0 && model.get(place) == Some(&entry) {
+            let other = self::entry(entry.value + (state >> 50) % 9, (state >> 54) as u8 % 16);
+            let (old, new) = if round % 2 == 0 {
+                (entry, other)
+            } else {
+                // Down, where there is one to replace.
+                (*model.last().unwrap(), entry)
+            };
+            assert!(entries.replace(&old, new));
+            model.remove(model.binary_search(&old).unwrap());
+            model.insert(model.partition_point(|other| *other < new), new);
+        } else if (state >> 20) % 8 < if growing { 6 } else { 2 } {
             entries.insert(entry);
             model.insert(place, entry);
         } else {

@@ -14,7 +14,7 @@ use protocol::result_code::ResultCode;
 use super::QueryServices;
 use super::job::{self, MIGRATION_LIMIT};
 use super::lookup::{self, Lookup};
-use super::starts::{Start, starts};
+use super::starts::Starts;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::query::pace::Pace;
 use crate::record::Namespace;
@@ -84,8 +84,7 @@ impl Sending<'_> {
 /// A checked query.
 #[derive(Debug)]
 pub(super) struct Query<'a> {
-    /// Partitions in ascending order.
-    pub(super) starts: Vec<Start>,
+    pub(super) starts: Starts,
     /// The secondary index; none for the primary index.
     lookup: Option<Lookup>,
     /// Only this set; `None` is the whole namespace.
@@ -179,7 +178,7 @@ fn begin<'a>(
     let spec = JobSpec {
         requested: Some(query.requested),
         index: query.index_name(),
-        partitions: query.starts.len() as u64,
+        partitions: (query.requested.0 + query.requested.1) as u64,
         ..job::spec(namespace, request, JobKind::Basic, rate, output.peer())?
     };
     let running = job::begin(services, spec, query.short)?;
@@ -204,7 +203,7 @@ impl<'a> Query<'a> {
         if request.set == SentSet::Unfit {
             return Err(ResultCode::PARAMETER);
         }
-        let starts = starts(request)?;
+        let starts = Starts::of(request)?;
         let asked = lookup::asked(request)?;
         let short = header.info1.contains(Info1::SHORT_QUERY);
         let records_per_second = job::rate(request)?;
@@ -212,7 +211,8 @@ impl<'a> Query<'a> {
             return Err(ResultCode::PARAMETER);
         }
         lookup::check_name(request)?;
-        if starts.is_empty() {
+        let requested = starts.counts();
+        if requested == (0, 0) {
             return Err(refusal::because(
                 ResultCode::UNSUPPORTED_FEATURE,
                 "a query without partitions, which clients of old releases send",
@@ -228,8 +228,6 @@ impl<'a> Query<'a> {
             0 => SHORT_TIME_LIMIT,
             ms => Duration::from_millis(ms.into()),
         };
-        let resumed = starts.iter().filter(|start| start.after.is_some()).count();
-        let requested = (starts.len() - resumed, resumed);
         Ok(Self {
             starts,
             lookup,
@@ -269,7 +267,7 @@ impl<'a> Query<'a> {
         }
         let deadline = self.deadline.unwrap_or(begun + MIGRATION_LIMIT);
         let complete = services.placement().quiet(deadline).await;
-        let serving = |partition| services.placement().serving(partition).filter(|_| complete);
+        let placement = services.placement();
         let mut sending = Sending {
             namespace,
             job,
@@ -278,8 +276,17 @@ impl<'a> Query<'a> {
             turn_end: Instant::now() + TURN,
         };
         match &self.lookup {
-            None => self.send_all(serving, &mut sending, output).await,
-            Some(lookup) => self.send_found(lookup, serving, &mut sending, output).await,
+            None => {
+                let serving = |partition| placement.serving(partition).filter(|_| complete);
+                self.send_all(serving, &mut sending, output).await
+            }
+            Some(lookup) => {
+                let serving = |sheet| match complete {
+                    true => placement.serving_among(sheet),
+                    false => (0, 0),
+                };
+                self.send_found(lookup, serving, &mut sending, output).await
+            }
         }
     }
 
@@ -290,13 +297,13 @@ impl<'a> Query<'a> {
         sending: &mut Sending<'_>,
         output: &mut impl ReplyStream,
     ) -> io::Result<ResultCode> {
-        for start in &self.starts {
-            let begun_in = serving(start.partition);
+        for (partition, after) in self.starts.iter() {
+            let begun_in = serving(partition);
             if begun_in.is_none() {
-                unavailable(start.partition, output.buffer());
+                unavailable(partition, output.buffer());
                 continue;
             }
-            let mut scan = sending.namespace.scan(start.partition, start.after);
+            let mut scan = sending.namespace.scan(partition, after.copied());
             loop {
                 if sending.job.is_aborted() {
                     return Ok(ResultCode::QUERY_ABORT);
@@ -304,8 +311,8 @@ impl<'a> Query<'a> {
                 let page = match scan.page().await {
                     // Records that are missing may have gone with the partition: the client goes on behind the last
                     // one that it got.
-                    Ok(_) if serving(start.partition) != begun_in => {
-                        unavailable(start.partition, output.buffer());
+                    Ok(_) if serving(partition) != begun_in => {
+                        unavailable(partition, output.buffer());
                         break;
                     }
                     Ok(page) if page.is_empty() => break,
@@ -319,7 +326,7 @@ impl<'a> Query<'a> {
                 sending.pause(output).await?;
             }
             sending.job.counts.partitions.inc();
-            if start.partition.is_multiple_of(64) {
+            if partition.is_multiple_of(64) {
                 if self.is_late() {
                     return Ok(ResultCode::TIMEOUT);
                 }
@@ -392,7 +399,9 @@ impl<'a> Query<'a> {
         now_ms: u64,
         work: &mut Work,
     ) -> bool {
-        if self.set.is_some_and(|set| set != record.set_name())
+        if self
+            .set
+            .is_some_and(|set| set.as_bytes() != record.set_bytes())
             || !namespace.is_live(record, now_ms)
         {
             return false;
@@ -441,8 +450,9 @@ impl<'a> Query<'a> {
         };
         let mut message = BodyWriter::new(out, &header);
         message.namespace(namespace.name()).digest(digest);
-        if !record.set_name().is_empty() {
-            message.set(record.set_name());
+        let set = record.set_bytes();
+        if !set.is_empty() {
+            message.field(FieldType::SET, set);
         }
         if let Some(key) = record.key() {
             message.key(key);

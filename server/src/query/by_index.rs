@@ -8,53 +8,54 @@ use protocol::result_code::ResultCode;
 use super::basic::{Query, Sending, unavailable};
 use super::found::Found;
 use super::lookup::Lookup;
-use super::starts::Start;
 use crate::index::SHEET;
 use crate::record::PAGE;
+use crate::storage::PARTITIONS;
 use crate::transaction::reply::ReplyStream;
 
-/// The partitions of a sheet that are read, as bits, and the views in which this node served them.
+/// The partitions of a sheet that are read, as bits, and the view in which this node serves them.
 struct Served {
-    views: [Option<u64>; SHEET as usize],
+    sheet: u16,
     partitions: u64,
+    view: u64,
 }
 
 impl Served {
-    fn of(starts: &[Start], serving: &impl Fn(u16) -> Option<u64>) -> Self {
+    /// Those that are served. The client is told of the others.
+    fn of(
+        sheet: u16,
+        wanted: u64,
+        serving: &impl Fn(u16) -> (u64, u64),
+        output: &mut impl ReplyStream,
+    ) -> Self {
+        let (partitions, view) = serving(sheet);
         let mut served = Self {
-            views: [None; SHEET as usize],
-            partitions: 0,
+            sheet,
+            partitions: wanted,
+            view,
         };
-        for start in starts {
-            let place = start.partition % SHEET;
-            if let Some(view) = served.views.get_mut(usize::from(place)) {
-                *view = serving(start.partition);
-            }
-            served.partitions |= 1 << place;
-        }
+        served.lose(wanted & !partitions, output);
         served
     }
 
-    /// Tells the client of those among some partitions that are not served as they were: what was read of them meanwhile
-    /// may be a part only, so the client goes on elsewhere behind the last record that it got.
+    /// Looks whether some of them are served as they were. What was read of others meanwhile may be a part only.
     fn check(
         &mut self,
         among: u64,
-        starts: &[Start],
-        serving: &impl Fn(u16) -> Option<u64>,
+        serving: &impl Fn(u16) -> (u64, u64),
         output: &mut impl ReplyStream,
     ) {
-        for start in starts {
-            let place = start.partition % SHEET;
-            if (self.partitions & among) >> place & 1 == 0 {
-                continue;
-            }
-            let begun_in = self.views.get(usize::from(place)).copied().flatten();
-            if begun_in.is_none() || serving(start.partition) != begun_in {
-                unavailable(start.partition, output.buffer());
-                self.partitions &= !(1 << place);
-            }
-        }
+        let (partitions, view) = serving(self.sheet);
+        let still = if view == self.view { partitions } else { 0 };
+        self.lose(self.partitions & among & !still, output);
+    }
+
+    /// Has the client go on elsewhere with these, behind the last record that it got.
+    fn lose(&mut self, lost: u64, output: &mut impl ReplyStream) {
+        self.partitions &= !lost;
+        let all = (self.sheet * SHEET..(self.sheet + 1) * SHEET).zip(0_u32..);
+        all.filter(|(_, place)| lost >> place & 1 == 1)
+            .for_each(|(partition, _)| unavailable(partition, output.buffer()));
     }
 }
 
@@ -67,18 +68,20 @@ impl Query<'_> {
     pub(super) async fn send_found(
         &self,
         lookup: &Lookup,
-        serving: impl Fn(u16) -> Option<u64>,
+        serving: impl Fn(u16) -> (u64, u64),
         sending: &mut Sending<'_>,
         output: &mut impl ReplyStream,
     ) -> io::Result<ResultCode> {
         let kind = lookup.value_type();
         let mut page: Vec<(StoredRecord, u64)> = Vec::new();
-        let same_sheet =
-            |one: &Start, other: &Start| one.partition / SHEET == other.partition / SHEET;
-        for starts in self.starts.chunk_by(same_sheet) {
-            let mut served = Served::of(starts, &serving);
-            let mut found = Found::in_sheet(lookup, starts);
-            served.check(u64::MAX, starts, &serving, output);
+        for sheet in 0..PARTITIONS / SHEET {
+            let wanted = self.starts.in_sheet(sheet);
+            if wanted == 0 {
+                continue;
+            }
+            let mut served = Served::of(sheet, wanted, &serving, output);
+            let mut found = Found::in_sheet(lookup, sheet, wanted, self.starts.resumed_in(sheet));
+            served.check(u64::MAX, &serving, output);
             loop {
                 if sending.job.is_aborted() {
                     return Ok(ResultCode::QUERY_ABORT);
@@ -103,7 +106,7 @@ impl Query<'_> {
                     break;
                 }
                 let before = served.partitions;
-                served.check(looked_at, starts, &serving, output);
+                served.check(looked_at, &serving, output);
                 if served.partitions != before {
                     page.retain(|(record, _)| {
                         let place = record.digest().partition_id() % SHEET;
@@ -117,7 +120,11 @@ impl Query<'_> {
                 }
                 sending.pause(output).await?;
             }
-            sending.job.counts.partitions.add(starts.len() as u64);
+            sending
+                .job
+                .counts
+                .partitions
+                .add(wanted.count_ones().into());
             if self.is_late() {
                 return Ok(ResultCode::TIMEOUT);
             }

@@ -6,7 +6,7 @@ use data::record::{Handle, StoredRecord};
 use protocol::key::Digest;
 
 use super::lookup::Lookup;
-use super::starts::Start;
+use super::starts::Resume;
 use crate::index::{Entry, SHEET};
 use crate::record::Namespace;
 use crate::storage::{Named, StorageError};
@@ -41,17 +41,13 @@ impl Found {
         Self::new(lookup.entries(partition / SHEET, bit), Vec::new())
     }
 
-    /// What an index has of some partitions of one sheet, in order, for a client.
+    /// What an index has of some partitions of a sheet, as bits, for a client.
     ///
     /// A record counts at its first value, also when that came before the place where the query goes on.
-    pub(super) fn in_sheet(lookup: &Lookup, starts: &[Start]) -> Self {
-        let sheet = starts.first().map_or(0, |start| start.partition / SHEET);
-        let bits = starts.iter().map(|start| 1 << (start.partition % SHEET));
-        let wanted = bits.fold(0, |wanted: u64, bit: u64| wanted | bit);
-        let resumed = starts.iter().filter_map(|start| {
-            let (value, digest) = start.value.zip(start.after)?;
-            Some((lookup.value_type().of_shown(value), digest))
-        });
+    pub(super) fn in_sheet(lookup: &Lookup, sheet: u16, wanted: u64, resumed: &[Resume]) -> Self {
+        let resumed = resumed
+            .iter()
+            .filter_map(|resume| Some((lookup.value_type().of_shown(resume.value?), resume.after)));
         Self::new(lookup.entries_for_client(sheet, wanted), resumed.collect())
     }
 

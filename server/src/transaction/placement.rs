@@ -65,6 +65,9 @@ pub trait Placement: Send + Sync {
     /// of a partition is all of it if this was the same before and after.
     fn serving(&self, partition: u16) -> Option<u64>;
 
+    /// The same for 64 partitions, the `among`th: those that this node serves now, as bits, and the view.
+    fn serving_among(&self, among: u16) -> (u64, u64);
+
     /// Whether this node serves a partition now.
     fn owns(&self, partition: u16) -> bool {
         self.serving(partition).is_some()
@@ -116,6 +119,10 @@ impl Placement for Alone {
 
     fn serving(&self, _partition: u16) -> Option<u64> {
         Some(0)
+    }
+
+    fn serving_among(&self, _among: u16) -> (u64, u64) {
+        (u64::MAX, 0)
     }
 
     fn elsewhere(&self, _partition: u16) -> Option<NodeId> {

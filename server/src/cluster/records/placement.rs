@@ -28,6 +28,13 @@ impl Placement for ClusterPlacement {
         }
     }
 
+    fn serving_among(&self, among: u16) -> (u64, u64) {
+        match &self.0 {
+            Some(records) => records.rule.serving_among(among),
+            None => (u64::MAX, 0),
+        }
+    }
+
     fn elsewhere(&self, partition: u16) -> Option<NodeId> {
         let records = self.0.as_ref()?;
         records

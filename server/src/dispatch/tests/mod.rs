@@ -3,6 +3,7 @@
 mod access;
 mod background;
 mod batch;
+mod by_index;
 mod dispatch;
 mod function;
 mod interleaving;

@@ -29,6 +29,13 @@ pub(super) struct Row {
     bins: Vec<String>,
 }
 
+impl Row {
+    pub(super) fn field(&self, kind: FieldType) -> &[u8] {
+        let mut fields = self.fields.iter();
+        &fields.find(|(number, _)| *number == kind.0).unwrap().1
+    }
+}
+
 /// Sends a query over these partitions; the rows, and the code of the message that ended it.
 pub(super) async fn run(bench: &Bench, body: &[u8]) -> (Vec<Row>, u8) {
     let mut out = BytesMut::new();

@@ -462,6 +462,34 @@ fn counts_records_in_namespaces_and_sets() {
 }
 
 #[test]
+fn an_index_says_how_far_it_is_built() {
+    use crate::index::{Definition, IndexType, Indexed, Source, ValueType};
+    let node = node();
+    let numbers = Indexed::Values(Definition {
+        set: None,
+        source: Source::Bin {
+            name: data::bin::BinName::new(b"n").unwrap(),
+            context: None,
+        },
+        index_type: IndexType::Default,
+        value_type: ValueType::Numeric,
+    });
+    let namespace = node.namespaces.first().unwrap();
+    let index = namespace.indexes.put("numbers", numbers).unwrap();
+    for (partition, percent) in [(0, 0), (1024, 25), (4095, 99)] {
+        index.begin_partition(partition);
+        let stat = ask(&node, "sindex-stat:namespace=test;indexname=numbers");
+        let expected = format!(";load_pct={percent};");
+        assert!(stat.contains(&expected), "{partition}: {stat}");
+        assert!(ask(&node, "sindex-list:namespace=test").contains("state=WO"));
+    }
+    index.finish();
+    let stat = ask(&node, "sindex-stat:namespace=test;indexname=numbers");
+    assert!(stat.contains(";load_pct=100;"), "{stat}");
+    assert!(ask(&node, "sindex-list:namespace=test").contains("state=RW"));
+}
+
+#[test]
 fn partition_maps_are_those_of_a_node_alone() {
     let node = node();
     let full = PartitionMap::FULL.encode();
