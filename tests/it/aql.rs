@@ -549,3 +549,40 @@ fn what_is_passed_over_is_told_to_those_who_want_to_know() {
         assert!(err.starts_with(&format!("Error: (-1) {told}")), "{err}");
     }
 }
+
+#[test]
+fn a_module_that_will_fail_is_not_registered_when_modules_are_checked() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap();
+    write("bad.lua", "function f(rec)\n  return totl\nend\n");
+    write("good.lua", "local left = 1\n");
+    let register = |name: &str| {
+        let command = format!("register module '{name}'");
+        run(
+            &address,
+            home.path(),
+            &["--check", "--strict", "-c", &command],
+        )
+    };
+    let refused = register("bad.lua");
+    let told = text(&refused.stderr);
+    assert!(!refused.status.success(), "{told}");
+    for expected in [
+        "bad.lua:2:10: error: nothing defines `totl` [undefined-name]",
+        "bad.lua is not registered: the check found what will fail",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
+    let done = register("good.lua");
+    let told = text(&done.stderr);
+    assert!(done.status.success(), "{told}");
+    assert!(
+        told.contains("nothing uses `left` [unused-local]"),
+        "{told}"
+    );
+    let mut connection = server.running.connect().unwrap();
+    let list = connection.info("udf-list").unwrap();
+    assert!(list.starts_with("filename=good.lua,"), "{list}");
+}

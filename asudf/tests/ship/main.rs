@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod book;
 mod cluster;
 mod interrupted;
 mod transfer;
