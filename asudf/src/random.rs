@@ -1,5 +1,7 @@
 //! Numbers that a seed decides.
 
+use protocol::bounds::Fit as _;
+
 /// A sequence of numbers (splitmix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
@@ -20,7 +22,7 @@ impl Random {
     /// A number below `bound`, which is not 0.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = bound.max(1) as u64;
-        usize::try_from(self.next() % bound).unwrap_or(0)
+        (self.next() % bound).fit::<usize>()
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {

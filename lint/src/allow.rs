@@ -1,5 +1,6 @@
 //! Comments that let findings pass: `-- asudf: allow ID REASON`.
 
+use protocol::bounds::Within as _;
 use crate::finding::{Finding, Findings, Level};
 use crate::rules::table;
 use crate::syntax::tree::{Span, Tree};
@@ -30,8 +31,7 @@ pub(crate) fn apply(source: &[u8], tree: &Tree<'_>, found: &mut Findings) {
     let mut allows = Vec::new();
     for comment in &tree.comments {
         let text = source
-            .get(comment.span.start..comment.span.end)
-            .unwrap_or_default();
+            .within(comment.span.start..comment.span.end);
         let text = String::from_utf8_lossy(text);
         let Some(words) = text.trim_start_matches('-').trim_start().strip_prefix(MARK) else {
             continue;

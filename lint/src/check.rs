@@ -1,5 +1,6 @@
 //! Modules in, report out.
 
+use protocol::bounds::Within as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::allow;
@@ -178,7 +179,7 @@ fn read<'s>(source: &Source<'s>, compiler: &Compiler, found: &mut Findings) -> O
 /// What people write who come from other languages.
 fn advice(source: &[u8], span: Span) -> Option<String> {
     let before = source.get(..span.start)?;
-    let at = source.get(span.start..).unwrap_or_default();
+    let at = source.within(span.start..);
     let text = if at.starts_with(b"!") {
         "not equal is written `~=`"
     } else if at.starts_with(b"=") && before.ends_with(b"+")
@@ -210,13 +211,13 @@ fn after_return(before: &[u8]) -> bool {
 fn line_span(source: &[u8], line: u32) -> Span {
     let mut start = 0;
     for _ in 1..line {
-        let rest = source.get(start..).unwrap_or_default();
+        let rest = source.within(start..);
         match rest.iter().position(|byte| *byte == b'\n') {
             Some(length) => start += length + 1,
             None => break,
         }
     }
-    let rest = source.get(start..).unwrap_or_default();
+    let rest = source.within(start..);
     let length = rest
         .iter()
         .position(|byte| *byte == b'\n')

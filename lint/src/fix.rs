@@ -1,5 +1,6 @@
 //! Mends what can be mended without changing anything else.
 
+use protocol::bounds::Within as _;
 use crate::report::Checked;
 use crate::syntax::tree::Span;
 
@@ -21,12 +22,12 @@ pub fn fix(text: &[u8], checked: &Checked) -> (Vec<u8>, usize) {
             continue;
         }
         for (Span { start, end }, new) in &fix.edits {
-            fixed.extend(text.get(at..*start).unwrap_or_default());
+            fixed.extend(text.within(at..*start));
             fixed.extend(new.as_bytes());
             at = *end;
         }
         done += 1;
     }
-    fixed.extend(text.get(at..).unwrap_or_default());
+    fixed.extend(text.within(at..));
     (fixed, done)
 }

@@ -1,5 +1,6 @@
 //! Who runs the scripts: keeps the clock and the lines that they write.
 
+use protocol::bounds::Fit as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,8 +29,8 @@ impl Lane for OwnThread {
     fn processor_time(&self) -> Duration {
         let time = clock_gettime(ClockId::ThreadCPUTime);
         // Neither is negative.
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+        let seconds = time.tv_sec.fit::<u64>();
+        let nanoseconds = time.tv_nsec.fit::<u32>();
         Duration::new(seconds, nanoseconds)
     }
 }
@@ -83,7 +84,7 @@ impl Host for Desk {
             0 => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| {
-                    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+                    since.as_millis().fit::<u64>()
                 }),
             set => set,
         }

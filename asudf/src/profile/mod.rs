@@ -2,6 +2,7 @@
 
 mod flame;
 
+use protocol::bounds::Fit as _;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
@@ -55,7 +56,7 @@ impl Costs {
         let cost = self.by_stack.entry(ran.stack).or_default();
         cost.nanoseconds += now.duration_since(ran.begun).as_nanos();
         let grown = held.map_or(0, |held| held.saturating_sub(ran.held));
-        cost.bytes += u64::try_from(grown).unwrap_or(u64::MAX);
+        cost.bytes += grown.fit::<u64>();
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod session;
 pub(crate) mod suite;
 mod words;
 
+use protocol::bounds::Fit as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -175,5 +176,5 @@ pub(crate) fn new_seed() -> u64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos());
-    seed_of(u64::try_from(now).unwrap_or(u64::MAX), "") % 1_000_000_000
+    seed_of(now.fit::<u64>(), "") % 1_000_000_000
 }

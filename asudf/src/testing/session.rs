@@ -1,5 +1,6 @@
 //! One test file in a Lua state of its own, and what its library `t` asks.
 
+use protocol::bounds::Fit as _;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -243,7 +244,7 @@ impl Inner {
         let set = told.take_text("set")?.unwrap_or_else(|| set.to_owned());
         let key = match told.take("key") {
             Some(Value::Nil) | None => {
-                let number = i64::try_from(self.subjects.len()).unwrap_or(i64::MAX);
+                let number = self.subjects.len().at_most::<i64>();
                 Particle::integer(number)
             }
             Some(key @ (Value::Integer(_) | Value::String(_) | Value::Float(_))) => {
@@ -305,7 +306,7 @@ impl Inner {
             address,
             did: Did::Nothing,
         });
-        let number = i64::try_from(self.subjects.len()).unwrap_or(i64::MAX);
+        let number = self.subjects.len().at_most::<i64>();
         Ok(Particle::integer(number))
     }
 
@@ -501,7 +502,7 @@ impl Inner {
                 if !entries.iter().any(|(key, _)| *key == Value::String(b"key".to_vec())));
             let (mut address, record) = self.described(item, &set)?;
             if keyless {
-                let number = i64::try_from(number).unwrap_or(i64::MAX);
+                let number = number.at_most::<i64>();
                 address = Address::new(&address.set, Particle::integer(number));
             }
             let record = record.ok_or("a record of a stream has bins")?;
@@ -513,7 +514,7 @@ impl Inner {
             }
         }
         self.streams.push(Source { set, own });
-        let number = i64::try_from(self.streams.len()).unwrap_or(i64::MAX);
+        let number = self.streams.len().at_most::<i64>();
         Ok(Particle::integer(number))
     }
 
@@ -589,7 +590,7 @@ impl Inner {
         let outcome = format!("{} succeeded, {} failed", jobbed.succeeded, jobbed.failed);
         self.step(&call, &outcome, jobbed.last_failure.as_deref());
         self.exchange(call, outcome);
-        let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+        let number = |number: u64| Value::Integer(number.at_most::<i64>());
         map_particle([
             ("succeeded", number(jobbed.succeeded)),
             ("failed", number(jobbed.failed)),
@@ -634,7 +635,7 @@ impl Inner {
         };
         let step = Duration::try_from_secs_f64(seconds)
             .map_err(|_| "the clock goes forward, by a number of seconds")?;
-        let step = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
+        let step = step.as_millis().at_most::<u64>();
         self.set_clock(self.place.unix_ms().saturating_add(step))
     }
 
@@ -642,7 +643,7 @@ impl Inner {
         self.traces.only_here = Some("it sets the clock");
         self.place.set_clock(unix_ms).map_err(trouble)?;
         Ok(Particle::integer(
-            i64::try_from(unix_ms).unwrap_or(i64::MAX),
+            unix_ms.at_most::<i64>(),
         ))
     }
 
@@ -660,7 +661,7 @@ impl Inner {
             self.terms.time_limit = Duration::from_millis(ms);
         }
         if let Some(bytes) = positive("memory", told.take_integer("memory")?)? {
-            self.terms.memory_limit = usize::try_from(bytes).unwrap_or(usize::MAX);
+            self.terms.memory_limit = bytes.at_most::<usize>();
         }
         if let Some(bytes) = positive("record_size", told.take_integer("record_size")?)? {
             self.terms.max_record_size = bytes;

@@ -3,6 +3,7 @@
 //! see it. Requests cannot bring one: it is made when a value is stored. What comes from a disk or another node may, and
 //! is checked ([`is_right`]).
 
+use protocol::bounds::Within as _;
 use std::cmp::Ordering;
 
 use protocol::msgpack::order;
@@ -33,7 +34,7 @@ pub(crate) fn number(index: &[u8], width: usize, place: usize) -> Option<usize> 
 /// Writes a number of the index. It fits into so many bytes.
 pub(crate) fn push_number(out: &mut Vec<u8>, width: usize, number: usize) {
     let bytes = number.to_be_bytes();
-    out.extend_from_slice(bytes.get(bytes.len() - width..).unwrap_or_default());
+    out.extend_from_slice(bytes.within(bytes.len() - width..));
 }
 
 /// Whether the order of values is part of the index.

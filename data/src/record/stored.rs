@@ -1,3 +1,4 @@
+use protocol::bounds::{Fit as _, Within as _};
 use std::fmt;
 
 use bytes::Bytes;
@@ -106,10 +107,10 @@ impl StoredRecord {
     #[must_use]
     pub fn outline(&self) -> Self {
         // Limits of records are far below 4 GiB, and so are they.
-        let size = u32::try_from(self.size()).unwrap_or(u32::MAX);
+        let size = self.size().fit::<u32>();
         let mut outline = Vec::with_capacity(at::VARIABLE + 12);
         let end = self.variable().map_or(at::VARIABLE, |(_, end)| end);
-        outline.extend_from_slice(self.all().get(..end).unwrap_or_default());
+        outline.extend_from_slice(self.all().within(..end));
         if let Some(mark) = outline.first_mut() {
             *mark = (*mark | form::OUTLINE) & !form::HAS_KEY;
         }

@@ -5,6 +5,7 @@ mod json;
 mod pretty;
 mod sarif;
 
+use protocol::bounds::Within as _;
 use crate::finding::{Finding, Level};
 
 pub use json::{Document, VERSION};
@@ -67,7 +68,7 @@ impl Checked {
     pub fn place(&self, at: usize) -> Place {
         let line = self.lines.partition_point(|start| *start <= at).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let before = self.text.get(start..at).unwrap_or_default();
+        let before = self.text.within(start..at);
         Place {
             line,
             column: before.chars().count() + 1,
@@ -78,7 +79,7 @@ impl Checked {
     #[must_use]
     pub fn line(&self, line: usize) -> &str {
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let rest = self.text.get(start..).unwrap_or_default();
+        let rest = self.text.within(start..);
         rest.lines().next().unwrap_or_default()
     }
 }

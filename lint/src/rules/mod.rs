@@ -14,6 +14,7 @@ pub(crate) mod table;
 mod updates;
 mod values;
 
+use protocol::bounds::Within as _;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -124,7 +125,7 @@ impl<'t, 's> Module<'t, 's> {
     pub(crate) fn text(&self, span: Span) -> String {
         const MOST: usize = 40;
         let end = span.end.min(span.start + 4 * MOST);
-        let text = self.source.get(span.start..end).unwrap_or_default();
+        let text = self.source.within(span.start..end);
         let text = String::from_utf8_lossy(text);
         let mut short: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if short.chars().count() > MOST {

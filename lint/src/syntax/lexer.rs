@@ -1,5 +1,6 @@
 //! Lua 5.4 in words.
 
+use protocol::bounds::Within as _;
 use super::number;
 use super::text;
 use super::tree::{Comment, Span};
@@ -45,7 +46,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn rest(&self) -> &'s [u8] {
-        self.source.get(self.at..).unwrap_or_default()
+        self.source.within(self.at..)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -101,7 +102,7 @@ impl<'s> Lexer<'s> {
                             .position(|byte| matches!(byte, b'\n' | b'\r'));
                         self.at = line.map_or(self.source.len(), |length| self.at + length);
                     }
-                    let before = self.source.get(..start).unwrap_or_default();
+                    let before = self.source.within(..start);
                     let alone = before
                         .iter()
                         .rev()

@@ -1,5 +1,6 @@
 //! Strings as Lua 5.4 writes them.
 
+use protocol::bounds::Within as _;
 use super::Why;
 
 /// The number of equals signs if a long bracket opens here.
@@ -38,17 +39,17 @@ pub(super) fn quoted(text: &[u8], quote: u8) -> Result<(usize, Vec<u8>), (usize,
     let mut content = Vec::new();
     let mut at = 1;
     loop {
-        let rest = text.get(at..).unwrap_or_default();
+        let rest = text.within(at..);
         let plain = rest
             .iter()
             .position(|byte| matches!(byte, b'\\' | b'\n' | b'\r') || *byte == quote)
             .ok_or((text.len(), Why::Unfinished))?;
-        content.extend(rest.get(..plain).unwrap_or_default());
+        content.extend(rest.within(..plain));
         at += plain;
         match text.get(at) {
             Some(byte) if *byte == quote => return Ok((at + 1, content)),
             Some(b'\\') => {
-                let escape = text.get(at + 1..).unwrap_or_default();
+                let escape = text.within(at + 1..);
                 let length = self::escape(escape, &mut content)
                     .ok_or((at + 1 + usize::from(!escape.is_empty()), Why::Escape))?;
                 at += 1 + length;

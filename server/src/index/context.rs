@@ -1,5 +1,6 @@
 //! The path from a bin to the element that is indexed.
 
+use protocol::bounds::Within as _;
 use std::fmt::Write as _;
 
 use protocol::msgpack::{self, Reader, Token};
@@ -60,7 +61,7 @@ impl IndexContext {
             reader.value().map_err(|_| ContextError::Invalid)?;
         }
         let end = bytes.len() - reader.rest().len();
-        let path = bytes.get(..end).unwrap_or_default();
+        let path = bytes.within(..end);
         if !is_normal(path) {
             return Err(ContextError::NotNormal);
         }
@@ -73,7 +74,7 @@ impl IndexContext {
     /// The list.
     #[must_use]
     pub fn path(&self) -> &[u8] {
-        self.given.get(..self.end).unwrap_or_default()
+        self.given.within(..self.end)
     }
 
     /// All bytes as they were given.

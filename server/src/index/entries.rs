@@ -1,5 +1,6 @@
 //! A sorted collection of entries: pieces of at most some hundred, each in memory that fits it.
 
+use protocol::bounds::Within as _;
 use data::record::Handle;
 
 /// Most entries of a piece.
@@ -72,7 +73,7 @@ impl Entries {
             vec![entry]
         } else {
             let mut right = Vec::with_capacity(PIECE / 2 + STEP);
-            right.extend_from_slice(piece.get(PIECE / 2..).unwrap_or_default());
+            right.extend_from_slice(piece.within(PIECE / 2..));
             piece.truncate(PIECE / 2);
             match place.checked_sub(piece.len()) {
                 Some(place) if place > 0 => right.insert(place, entry),

@@ -1,5 +1,6 @@
 //! One index: its name, its definition, its entries.
 
+use protocol::bounds::Fit as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -100,7 +101,7 @@ impl Index {
     pub fn bytes(&self) -> u64 {
         let own = self.sheets.len() * size_of::<Mutex<Entries>>();
         let entries = self.sheets.iter().map(|entries| entries.lock().bytes());
-        u64::try_from(own + entries.sum::<usize>()).unwrap_or(u64::MAX)
+        (own + entries.sum::<usize>()).fit::<u64>()
     }
 
     /// Whether all records have their entries.
@@ -135,7 +136,7 @@ impl Index {
         if self.is_ready() {
             return self.load_ms.load(Ordering::Relaxed);
         }
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.begun.elapsed().as_millis().fit::<u64>()
     }
 
     /// A partition is about to be gone through, from its first record on: partitions come in order.
@@ -167,7 +168,7 @@ impl Index {
             let distinct = (values.len() as u64).max(1);
             let per_value = (2 * sample + distinct) / (2 * distinct);
             self.per_value.store(per_value, Ordering::Relaxed);
-            let took = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let took = self.begun.elapsed().as_millis().fit::<u64>();
             self.load_ms.store(took, Ordering::Relaxed);
         }
         self.is_ready.store(true, Ordering::Release);

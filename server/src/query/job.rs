@@ -1,5 +1,6 @@
 //! What queries have in common: how they are recognised, checked, begun and slowed down.
 
+use protocol::bounds::Fit as _;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -169,7 +170,7 @@ pub(crate) async fn flush(job: &Job, output: &mut impl ReplyStream) -> io::Resul
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
     };
-    let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took = begun.elapsed().as_micros().fit::<u64>();
     job.counts.reply_us.add(took);
     sent
 }

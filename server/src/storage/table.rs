@@ -1,3 +1,4 @@
+use protocol::bounds::Within as _;
 use data::record::{Handle, StoredRecord};
 use protocol::key::Digest;
 
@@ -74,9 +75,9 @@ impl<E: Entry> Leaf<E> {
     /// The place of a digest: of its entry, or where it would be.
     fn place(&self, head: u32, digest: &Digest) -> Result<usize, usize> {
         let mut place = self.heads.partition_point(|other| *other < head);
-        let equal = self.heads.get(place..).unwrap_or_default();
+        let equal = self.heads.within(place..);
         let equal = equal.partition_point(|other| *other == head);
-        let same = self.entries.get(place..place + equal).unwrap_or_default();
+        let same = self.entries.within(place..place + equal);
         let found = same.binary_search_by(|entry| entry.record().compare(digest));
         place += found.unwrap_or_else(|at| at);
         found.map(|_| place).map_err(|_| place)
@@ -181,7 +182,7 @@ impl<E: Entry> DigestTable<E> {
         let place = self.leaves.get(at).map_or(0, |leaf| {
             leaf.place(head, first).unwrap_or_else(|place| place)
         });
-        let leaves = self.leaves.get(at..).unwrap_or_default();
+        let leaves = self.leaves.within(at..);
         leaves.iter().flat_map(|leaf| &leaf.entries).skip(place)
     }
 
@@ -292,7 +293,7 @@ impl<E: Entry> DigestTable<E> {
                 (at, place)
             }
         };
-        let leaves = self.leaves.get(at..).unwrap_or_default();
+        let leaves = self.leaves.within(at..);
         let first = leaves.first().and_then(|leaf| leaf.entries.get(place..));
         let rest = leaves.iter().skip(1).flat_map(|leaf| &leaf.entries);
         first.unwrap_or_default().iter().chain(rest)

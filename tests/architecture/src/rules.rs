@@ -55,6 +55,7 @@ pub fn findings(workspace: &Workspace) -> Result<Vec<String>, CheckError> {
     }
     public_items(workspace, &trees, &mut findings);
     documents(workspace, &mut findings);
+    crate::silence::silent_defaults(workspace, &mut findings);
     prose(&workspace.architecture, &mut findings);
     findings.sort();
     findings.dedup();

@@ -58,6 +58,7 @@ fn what_the_table_allows_is_found_right() {
         "fn sell() { crate::cellar::wine() }",
         "use super::cellar; fn sell() { cellar::wine() }",
         "fn sell() { println!(\"{:?}\", crate::cellar::wine()) }",
+        "fn sell() {\n    // Nobody waits.\n    let _ = crate::cellar::wine();\n}",
     ] {
         let files = [LIB, CELLAR, ("counter.rs", counter)];
         assert_eq!(
@@ -160,6 +161,44 @@ fn what_is_wrong_is_found() {
                 ),
             ],
             "`wines.md` is not in the repository",
+        ),
+        (
+            TABLE,
+            &[
+                LIB,
+                sells,
+                ("cellar.rs", "pub fn wine() {\n    let _ = drink();\n}"),
+            ],
+            "`let _ =` says in a comment",
+        ),
+        (
+            TABLE,
+            &[
+                LIB,
+                sells,
+                (
+                    "cellar.rs",
+                    "pub fn wine() -> u8 {\n    u8::try_from(300)\n        .unwrap_or(u8::MAX)\n}",
+                ),
+            ],
+            "`fit` or `at_most`",
+        ),
+        (
+            TABLE,
+            &[
+                LIB,
+                sells,
+                (
+                    "cellar.rs",
+                    "pub fn wine(all: &[u8]) -> &[u8] {\n    all.get(1..).unwrap_or_default()\n}",
+                ),
+            ],
+            "`within` of `protocol::bounds`",
+        ),
+        (
+            TABLE,
+            &[LIB, sells, ("cellar.rs", "/// The same.\npub fn wine() {}")],
+            "a comment says what the thing is",
         ),
     ];
     for (table, files, expected) in cases {

@@ -1,5 +1,6 @@
 //! What an operation answers: return types, and the values that they make.
 
+use protocol::bounds::Fit as _;
 use std::ops::Range;
 
 use protocol::msgpack::{order, write_integer, write_list_header};
@@ -47,7 +48,7 @@ impl Reply<'_> {
 
 /// Counts are far below 2^63.
 pub(super) fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    count.fit::<i64>()
 }
 
 /// The error of an operation that cannot be applied.

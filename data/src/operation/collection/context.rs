@@ -1,5 +1,6 @@
 //! Operations on a list or map inside of others: the way to it, making what is missing on it, and back.
 
+use protocol::bounds::Within as _;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -547,9 +548,8 @@ fn rise(
             continue;
         }
         let before = bytes
-            .get(level.child.start..replaced.start)
-            .unwrap_or_default();
-        let after = bytes.get(replaced.end..level.child.end).unwrap_or_default();
+            .within(level.child.start..replaced.start);
+        let after = bytes.within(replaced.end..level.child.end);
         let element = [before, &value, after].concat();
         let items = level.stored.few(work)?;
         work.bytes(level.stored.body.len())?;
@@ -564,8 +564,8 @@ fn rise(
     let Some(top) = levels.first() else {
         return Err(malformed("the context is empty"));
     };
-    let before = bytes.get(top.body()..replaced.start).unwrap_or_default();
-    let after = bytes.get(replaced.end..).unwrap_or_default();
+    let before = bytes.within(top.body()..replaced.start);
+    let after = bytes.within(replaced.end..);
     let parts = [before.into(), value.into(), after.into()];
     particle(Rebuilt::of(&top.stored, top.stored.count, parts), work)
 }

@@ -1,6 +1,7 @@
 //! Sorting of places by what stands there, with comparisons that may fail and that need not be transitive (NaN), and with
 //! counted work.
 
+use protocol::bounds::Fit as _;
 use std::cmp::Ordering;
 
 use super::stored::Items;
@@ -88,7 +89,7 @@ pub(super) fn places(count: usize) -> Vec<u32> {
 
 /// A place as it is kept in long lists. There are fewer than 2^32.
 pub(super) fn place(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
+    place.fit::<u32>()
 }
 
 /// For every rank of a list the place of the element.

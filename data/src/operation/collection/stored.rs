@@ -1,5 +1,6 @@
 //! A list or map as it is stored, read in place: by its index, by landmarks beside it, or by a walk over its items.
 
+use protocol::bounds::Within as _;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -319,7 +320,7 @@ impl<'a> Items<'a> {
     /// The bytes of so many items.
     pub(super) fn range(&self, place: usize, count: usize) -> &'a [u8] {
         let (start, end) = (self.start(place), self.start(place + count));
-        self.body.get(start..end).unwrap_or_default()
+        self.body.within(start..end)
     }
 
     /// Key and value of a pair.

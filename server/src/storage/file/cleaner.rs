@@ -1,5 +1,6 @@
 //! The thread that gives room back: what still counts of a segment moves on, then the segment is free.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,13 +85,13 @@ fn clean(shared: &Shared, segment: u32, sequence: u64) -> bool {
     let mut offset = SEGMENT_HEADER;
     let mut removals = 0;
     loop {
-        let rest = bytes.get(offset..).unwrap_or_default();
+        let rest = bytes.within(offset..);
         let Ok((frame, length)) = Frame::read(sequence, rest) else {
             tracing::error!(
                 target: "drv",
                 "{}: damaged at byte {}: its segment stays as it is",
                 shared.disk.name(),
-                shared.position(segment, u32::try_from(offset).unwrap_or(u32::MAX))
+                shared.position(segment, offset.fit::<u32>())
             );
             // It is not looked at again.
             if let Some(segment) = shared.log.lock().segments.get_mut(segment as usize) {
@@ -100,8 +101,8 @@ fn clean(shared: &Shared, segment: u32, sequence: u64) -> bool {
         };
         let place = Place {
             segment,
-            offset: u32::try_from(offset).unwrap_or(u32::MAX),
-            length: u32::try_from(length).unwrap_or(u32::MAX),
+            offset: offset.fit::<u32>(),
+            length: length.fit::<u32>(),
         };
         offset += length;
         let moved = match frame {

@@ -11,6 +11,7 @@
 //! Numbers are little-endian. A segment gets a higher sequence each time that it is begun, so that frames of its earlier
 //! lives are no frames any more. Of all versions of a record that stand in a file, the one with the highest token counts.
 
+use protocol::bounds::{Fit as _, Within as _};
 use data::record::StoredRecord;
 use protocol::key::Digest;
 
@@ -46,7 +47,7 @@ impl Header {
         bytes.extend(sequence.to_le_bytes());
         bytes.extend(offset.to_le_bytes());
         // Names of namespaces have at most 31 bytes.
-        bytes.push(u8::try_from(self.namespace.len()).unwrap_or(u8::MAX));
+        bytes.push(self.namespace.len().fit::<u8>());
         bytes.extend(self.namespace.as_bytes());
         let checksum = crc32fast::hash(&bytes);
         bytes.extend(checksum.to_le_bytes());
@@ -79,7 +80,7 @@ impl Header {
         let name = take(&mut rest, usize::from(*length)).ok_or_else(cut)?;
         let end = bytes.len() - rest.len();
         let checksum = number(&mut rest).ok_or_else(cut)?;
-        if crc32fast::hash(bytes.get(..end).unwrap_or_default()) != checksum {
+        if crc32fast::hash(bytes.within(..end)) != checksum {
             return Err(cut());
         }
         Ok(Some(Self {
@@ -171,7 +172,7 @@ fn checksum(sequence: u64, kind: u8, payload: &[u8]) -> u32 {
 /// Appends a frame; gives its length.
 fn write(sequence: u64, kind: u8, payload: &[u8], out: &mut Vec<u8>) -> usize {
     // A segment has some MiB, and no frame is larger.
-    let length = u32::try_from(payload.len() + 1).unwrap_or(u32::MAX);
+    let length = (payload.len() + 1).fit::<u32>();
     out.extend(length.to_le_bytes());
     out.extend(checksum(sequence, kind, payload).to_le_bytes());
     out.push(kind);

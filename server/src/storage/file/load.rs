@@ -1,5 +1,6 @@
 //! What a file says when it is opened.
 
+use protocol::bounds::{Fit as _, Within as _};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -153,14 +154,14 @@ impl Found {
             };
             let place = Place {
                 segment,
-                offset: u32::try_from(offset).unwrap_or(u32::MAX),
-                length: u32::try_from(length).unwrap_or(u32::MAX),
+                offset: offset.fit::<u32>(),
+                length: length.fit::<u32>(),
             };
             self.frame(frame, place, outlines);
             offset += length;
         }
         if is_newest && !survey.is_sealed {
-            self.end = Some((segment, u32::try_from(end).unwrap_or(u32::MAX)));
+            self.end = Some((segment, end.fit::<u32>()));
         }
     }
 
@@ -258,7 +259,7 @@ impl Survey {
         };
         let mut offset = SEGMENT_HEADER;
         loop {
-            let rest = bytes.get(offset..).unwrap_or_default();
+            let rest = bytes.within(offset..);
             match Frame::read(sequence, rest) {
                 Ok((frame, length)) => {
                     offset += length;

@@ -1,5 +1,6 @@
 //! Where the next frame goes, and what is not written yet. Memory only: the writer's thread does the rest.
 
+use protocol::bounds::Fit as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -199,7 +200,7 @@ impl Log {
         let place = Place {
             segment,
             offset,
-            length: u32::try_from(length).unwrap_or(u32::MAX),
+            length: length.fit::<u32>(),
         };
         self.add_live(place, true);
         match frame {
@@ -252,7 +253,7 @@ impl Log {
         };
         let length = frame.write(sequence, &mut chunk.bytes);
         self.pending_bytes += length;
-        let end = offset + u32::try_from(length).unwrap_or(u32::MAX);
+        let end = offset + length.fit::<u32>();
         self.active = Some((segment, end));
     }
 
@@ -345,7 +346,7 @@ impl Log {
         if let Some(last) = self.writing.last()
             && let Some(segment) = self.segments.get(last.segment as usize)
         {
-            let end = last.offset + u32::try_from(last.bytes.len()).unwrap_or(0);
+            let end = last.offset + last.bytes.len().fit::<u32>();
             self.synced = (segment.sequence, end);
         }
         self.writing = Batch::default();

@@ -1,5 +1,6 @@
 //! Operations that change a list.
 
+use protocol::bounds::Within as _;
 use std::borrow::Cow;
 
 use protocol::msgpack::order;
@@ -115,8 +116,8 @@ pub(super) fn apply<'a>(
 /// The bytes before `start` and from `end` on.
 fn split(body: &[u8], start: usize, end: usize) -> (&[u8], &[u8]) {
     (
-        body.get(..start).unwrap_or_default(),
-        body.get(end..).unwrap_or_default(),
+        body.within(..start),
+        body.within(end..),
     )
 }
 

@@ -4,6 +4,7 @@ mod lists;
 mod modify;
 mod select;
 
+use protocol::bounds::Within as _;
 use super::super::arguments::{Arguments, malformed};
 use super::answer::Reply;
 use super::list::number;
@@ -75,7 +76,7 @@ pub(super) fn find(
             work.steps(BLOCK.min(map.count - place) / 4)?;
         }
         let value = element::end(map.body, at).ok_or_else(element::unreadable)?;
-        let there = map.body.get(at..value).unwrap_or_default();
+        let there = map.body.within(at..value);
         let order = element::compare(there, key)?;
         if order.is_ge() {
             let end = if order.is_eq() {

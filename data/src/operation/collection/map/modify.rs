@@ -1,5 +1,6 @@
 //! Operations that change a map.
 
+use protocol::bounds::Within as _;
 use std::borrow::Cow;
 
 use protocol::msgpack::order;
@@ -113,8 +114,8 @@ pub(in super::super) fn pair_inserted<'a>(
     key: Cow<'a, [u8]>,
     value: Cow<'a, [u8]>,
 ) -> Rebuilt<'a> {
-    let before = map.body.get(..found.start).unwrap_or_default();
-    let after = map.body.get(found.end..).unwrap_or_default();
+    let before = map.body.within(..found.start);
+    let after = map.body.within(found.end..);
     Rebuilt::of(
         map,
         map.count + usize::from(!found.there),
@@ -183,7 +184,7 @@ fn put_items<'a>(
             continue;
         }
         parts.push(Cow::Borrowed(
-            map.body.get(from..found.start).unwrap_or_default(),
+            map.body.within(from..found.start),
         ));
         parts.push(Cow::Owned(new_items.get(place).to_vec()));
         from = found.end;
@@ -193,7 +194,7 @@ fn put_items<'a>(
     if applied == 0 {
         return Ok(unchanged(map));
     }
-    parts.push(Cow::Borrowed(map.body.get(from..).unwrap_or_default()));
+    parts.push(Cow::Borrowed(map.body.within(from..)));
     let count = map.count + added;
     Ok((Some(Rebuilt::of(map, count, parts)), Reply::number(count)))
 }
@@ -207,7 +208,7 @@ fn increment<'a>(
     let found = find(map, &key, work)?;
     let old = found
         .there
-        .then(|| map.body.get(found.value..found.end).unwrap_or_default());
+        .then(|| map.body.within(found.value..found.end));
     let value = number_of(old, arguments.get(1), arguments.number == 74)?.encode();
     let reply = Reply::Owned(value.clone());
     let changed = pair_inserted(map, &found, key, value.into());

@@ -1,5 +1,6 @@
 //! Pairs by key, index, value and rank: what is answered of them, and which they are for removal.
 
+use protocol::bounds::Within as _;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -42,8 +43,8 @@ impl<'a> Selected<'a> {
         {
             let start = map.start(one.start, work)?;
             let end = start + map.item(one.start, work)?.len();
-            let before = map.body.get(..start).unwrap_or_default();
-            let after = map.body.get(end..).unwrap_or_default();
+            let before = map.body.within(..start);
+            let after = map.body.within(end..);
             return Ok(Some(Rebuilt::of(map, left, [before.into(), after.into()])));
         }
         let items = map.items_for(2 * self.chosen.len(), work)?;
@@ -130,7 +131,7 @@ fn one_by_place<'a>(
     let (place, pair) = if operation == 97 {
         let key = arguments.get(1).unwrap_or_default();
         let found = find(map, key, work)?;
-        let pair = map.body.get(found.start..found.end).unwrap_or_default();
+        let pair = map.body.within(found.start..found.end);
         (found.there.then_some(found.place), pair)
     } else {
         let index = arguments.integer(1)?;
