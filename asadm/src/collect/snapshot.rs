@@ -61,7 +61,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 fn names<'a>(answers: &'a NodeAnswers, command: &str) -> impl Iterator<Item = &'a str> + use<'a> {
-    let list = answers.text(command).unwrap_or_default();
+    let list = answers.text_or_nothing(command);
     list.split(';').filter(|name| !name.is_empty())
 }
 
@@ -71,7 +71,7 @@ fn histogram(namespace: &str, kind: &str) -> String {
 
 /// The data centres of a node.
 fn centres(answers: &NodeAnswers) -> Vec<String> {
-    let config = fields(answers.text(XDR).unwrap_or_default(), ';');
+    let config = fields(answers.text_or_nothing(XDR), ';');
     let list = config.get("dcs").map(String::as_str).unwrap_or_default();
     let names = list.split(',').filter(|name| !name.is_empty());
     names.map(str::to_owned).collect()
@@ -226,7 +226,7 @@ pub(crate) fn cluster_name(answers: &Answers, context: &Context) -> String {
 
 /// What a node told.
 pub(crate) fn of_node(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> NodeData {
-    let of = |command: &str| fields(answers.text(command).unwrap_or_default(), ';');
+    let of = |command: &str| fields(answers.text_or_nothing(command), ';');
     let namespaces = || names(answers, "namespaces").map(str::to_owned);
     let by_centre = |context: &str| -> BTreeMap<String, Fields> {
         let centres = centres(answers).into_iter();
@@ -263,7 +263,7 @@ pub(crate) fn of_node(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> Nod
             .collect(),
         logging: sinks(answers)
             .map(|(id, file)| {
-                let levels = answers.text(&format!("log/{id}")).unwrap_or_default();
+                let levels = answers.text_or_nothing(&format!("log/{id}"));
                 let levels = levels.split(';').filter_map(|level| level.split_once(':'));
                 let levels = levels.map(|(context, level)| (context.to_owned(), level.to_owned()));
                 (file.to_owned(), levels.collect())
@@ -283,7 +283,7 @@ pub(crate) fn of_node(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> Nod
             config,
             meta_data: about(node, answers, peers),
             histogram: histogram.collect(),
-            latency: latency::of(answers.text("latencies:").unwrap_or_default()),
+            latency: latency::of(answers.text_or_nothing("latencies:")),
             acl: BTreeMap::new(),
             user_agents: names(answers, "user-agents")
                 .map(|entry| fields(entry, ':'))
@@ -295,9 +295,7 @@ pub(crate) fn of_node(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> Nod
 fn namespace_statistics(answers: &NodeAnswers) -> BTreeMap<String, NamespaceStatistics> {
     let mut namespaces: BTreeMap<String, NamespaceStatistics> = names(answers, "namespaces")
         .map(|name| {
-            let text = answers
-                .text(&format!("namespace/{name}"))
-                .unwrap_or_default();
+            let text = answers.text_or_nothing(&format!("namespace/{name}"));
             let statistics = NamespaceStatistics {
                 service: fields(text, ';'),
                 ..NamespaceStatistics::default()
@@ -364,19 +362,19 @@ fn endpoint(key: &str) -> Option<Endpoint> {
 }
 
 fn about(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> About {
-    let text = |command: &str| answers.text(command).unwrap_or_default().to_owned();
-    let release = fields(answers.text("release").unwrap_or_default(), ';');
+    let text = |command: &str| answers.text_or_nothing(command).to_owned();
+    let release = fields(answers.text_or_nothing("release"), ';');
     let edition = release.get("edition").cloned();
-    let own = answers.text("service-clear-std").unwrap_or_default();
+    let own = answers.text_or_nothing("service-clear-std");
     let by_name = |entries: &str, separator: char, name: &str| -> BTreeMap<String, Fields> {
         let entries = entries.split(';').map(|entry| fields(entry, separator));
         entries
             .filter_map(|mut entry| Some((entry.remove(name)?, entry)))
             .collect()
     };
-    let practices = fields(answers.text("best-practices").unwrap_or_default(), ';');
+    let practices = fields(answers.text_or_nothing("best-practices"), ';');
     let failed = practices.get("failed_best_practices").map(String::as_str);
-    let jobs = answers.text("query-show").unwrap_or_default().split(';');
+    let jobs = answers.text_or_nothing("query-show").split(';');
     let jobs = jobs
         .map(|job| fields(job, ':'))
         .filter_map(|job| Some((job.get("trid")?.clone(), job)));
@@ -394,7 +392,7 @@ fn about(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> About {
             .filter_map(|peer| endpoint(&peer.key))
             .collect(),
         udf: by_name(
-            answers.text("udf-list").unwrap_or_default(),
+            answers.text_or_nothing("udf-list"),
             ',',
             "filename",
         ),

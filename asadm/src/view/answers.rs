@@ -39,6 +39,12 @@ impl NodeAnswers {
         self.get(command)?.ok().filter(|text| !is_error(text))
     }
 
+    /// The usable answer, or nothing where there is none: what is made of it has no lines then, and the failure is told
+    /// beside the table.
+    pub fn text_or_nothing(&self, command: &str) -> &str {
+        self.text(command).unwrap_or_default()
+    }
+
     /// All commands that were asked, with what came back.
     pub fn all(&self) -> impl Iterator<Item = (&str, Result<&str, &Failure>)> {
         let answers = self.answers.iter();

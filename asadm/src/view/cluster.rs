@@ -165,8 +165,8 @@ fn partitions(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let wanted = Filter::of(context, "for")?;
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
-        let counts = count_partitions(answers.text("partition-info").unwrap_or_default(), &node.id);
-        let statistics = record(answers.text("statistics").unwrap_or_default(), ';');
+        let counts = count_partitions(answers.text_or_nothing("partition-info"), &node.id);
+        let statistics = record(answers.text_or_nothing("statistics"), ';');
         for namespace in namespaces(answers).filter(|namespace| wanted.matches(namespace)) {
             let mut record = of(node).with(NAMESPACE, Value::text(namespace));
             record.set("cluster_key", statistics.get("cluster_key").clone());
@@ -339,7 +339,7 @@ fn roster(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let wanted = Filter::of(context, "for")?;
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
-        for entry in list(answers.text("roster:").unwrap_or_default(), ';') {
+        for entry in list(answers.text_or_nothing("roster:"), ';') {
             let entry = record(entry, ':');
             let Some(namespace) = entry
                 .text("ns")
@@ -443,7 +443,7 @@ fn masking_rule(entry: &str) -> Record {
 fn user_agents(answers: &Answers, context: &Context) -> Event {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
-        for entry in list(answers.text("user-agents").unwrap_or_default(), ';') {
+        for entry in list(answers.text_or_nothing("user-agents"), ';') {
             let entry = record(entry, ':');
             let decoded = entry
                 .text("user-agent")

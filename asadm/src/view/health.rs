@@ -217,7 +217,7 @@ const CHECKS: &[Check] = &[
         source: "best-practices",
         level: Warning,
         test: Each(|facts| {
-            let answer = facts.answers.text("best-practices").unwrap_or_default();
+            let answer = facts.answers.text_or_nothing("best-practices");
             match record(answer, ';').text("failed_best_practices") {
                 None | Some("none") => Vec::new(),
                 Some(failed) => vec![format!("not followed: {}", failed.replace(',', ", "))],
@@ -287,7 +287,7 @@ fn sorted(list: &str) -> Option<String> {
 
 /// Names of a node's secondary indexes, each with its namespace, and their states.
 fn indexes(facts: &NodeFacts<'_>) -> impl Iterator<Item = (String, String)> {
-    let list = facts.answers.text("sindex-list:").unwrap_or_default();
+    let list = facts.answers.text_or_nothing("sindex-list:");
     list.split(';')
         .filter(|index| !index.is_empty())
         .map(|index| {
@@ -316,7 +316,7 @@ fn requests(_: &Node, answers: &NodeAnswers, _: &Context) -> Vec<String> {
 }
 
 fn facts<'a>(node: &'a Node, answers: &'a NodeAnswers) -> NodeFacts<'a> {
-    let of = |name: &str| record(answers.text(name).unwrap_or_default(), ';');
+    let of = |name: &str| record(answers.text_or_nothing(name), ';');
     NodeFacts {
         node,
         answers,

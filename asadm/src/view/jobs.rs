@@ -170,7 +170,7 @@ fn records(answers: &Answers, context: &Context, kind: &JobsKind) -> Result<Vec<
         let Some(request) = kind.request(node) else {
             continue;
         };
-        for entry in list(answers.text(&request).unwrap_or_default(), ';') {
+        for entry in list(answers.text_or_nothing(&request), ';') {
             let mut job = record(entry, ':');
             let field = |key: &str| job.text(key).unwrap_or_default();
             let wanted = namespace.matches(field("ns"))

@@ -135,9 +135,7 @@ fn build(node: &Node, answers: &NodeAnswers) -> Value {
     if node.build.is_empty() {
         return Value::Missing;
     }
-    let edition = answers
-        .text(edition_request(node))
-        .unwrap_or_default()
+    let edition = answers.text_or_nothing(edition_request(node))
         .to_lowercase();
     Value::Text(edition_letter(&edition).map_or_else(
         || node.build.clone(),

@@ -250,7 +250,7 @@ fn single(answers: &Answers, context: &Context, title: &str, request: &str) -> E
     let records = asked(answers, context)
         .into_iter()
         .map(|(node, answers)| {
-            record(answers.text(request).unwrap_or_default(), ';').with(NODE, name(node))
+            record(answers.text_or_nothing(request), ';').with(NODE, name(node))
         })
         .collect();
     parameters(title, records, context)
@@ -270,7 +270,7 @@ fn by_namespace(
     let mut by_namespace: BTreeMap<&str, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
         for namespace in namespaces(answers).filter(|namespace| wanted.matches(namespace)) {
-            let text = answers.text(&request(node, namespace)).unwrap_or_default();
+            let text = answers.text_or_nothing(&request(node, namespace));
             by_namespace
                 .entry(namespace)
                 .or_default()
@@ -297,7 +297,7 @@ fn sets(answers: &Answers, context: &Context) -> Vec<Event> {
     };
     let mut by_set: Vec<(String, Vec<Record>)> = Vec::new();
     for (node, answers) in asked(answers, context) {
-        for entry in list(answers.text("sets").unwrap_or_default(), ';') {
+        for entry in list(answers.text_or_nothing("sets"), ';') {
             let record = record(entry, ':').with(NODE, name(node));
             let (Some(ns), Some(name)) = (record.text("ns"), record.text("set")) else {
                 continue;
@@ -345,7 +345,7 @@ fn wanted_sindexes(answers: &NodeAnswers, context: &Context) -> Result<Vec<Sinde
     let namespace = Filter::word(context, "for", 0)?;
     let index = Filter::word(context, "for", 1)?;
     let field = |record: &Record, key: &str| record.text(key).unwrap_or_default().to_owned();
-    Ok(list(answers.text("sindex-list:").unwrap_or_default(), ';')
+    Ok(list(answers.text_or_nothing("sindex-list:"), ';')
         .map(|entry| (entry, record(entry, ':')))
         .map(|(listed, entry)| Sindex {
             namespace: field(&entry, "ns"),
@@ -394,7 +394,7 @@ fn bins(answers: &Answers, context: &Context) -> Vec<Event> {
     }
     let mut by_namespace: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked {
-        for entry in list(answers.text("bins").unwrap_or_default(), ';') {
+        for entry in list(answers.text_or_nothing("bins"), ';') {
             let Some((namespace, statistics)) = entry.split_once(':') else {
                 continue;
             };

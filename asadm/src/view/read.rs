@@ -45,7 +45,7 @@ pub(super) fn list(text: &str, separator: char) -> impl Iterator<Item = &str> {
 
 /// The names of the namespaces of one node.
 pub(super) fn namespaces(answers: &NodeAnswers) -> impl Iterator<Item = &str> {
-    list(answers.text("namespaces").unwrap_or_default(), ';')
+    list(answers.text_or_nothing("namespaces"), ';')
 }
 
 /// The nodes that were asked, with their answers, in the order of their display names.

@@ -87,7 +87,7 @@ fn sets(answers: &Answers, context: &Context) -> Event {
             );
             records.push(record);
         }
-        for set in list(answers.text("sets").unwrap_or_default(), ';') {
+        for set in list(answers.text_or_nothing("sets"), ';') {
             let mut record = of(node);
             add(&mut record, set, ':');
             let used =

@@ -61,10 +61,10 @@ fn statistics_request(index: &Record) -> String {
 fn requests(_: &Node, answers: &NodeAnswers, _: &Context) -> Vec<String> {
     let mut requests = vec![LIST.to_owned()];
     requests.extend(
-        indexes(answers.text(LIST).unwrap_or_default()).map(|index| statistics_request(&index)),
+        indexes(answers.text_or_nothing(LIST)).map(|index| statistics_request(&index)),
     );
     // The storage type is a setting of the namespace.
-    let namespaces = indexes(answers.text(LIST).unwrap_or_default()).filter_map(|index| {
+    let namespaces = indexes(answers.text_or_nothing(LIST)).filter_map(|index| {
         index
             .text("ns")
             .map(|namespace| format!("namespace/{namespace}"))
@@ -88,7 +88,7 @@ fn info(answers: &Answers, context: &Context) -> Event {
             );
             records.push(record);
         }
-        for mut index in indexes(answers.text(LIST).unwrap_or_default()) {
+        for mut index in indexes(answers.text_or_nothing(LIST)) {
             match answers.text(&statistics_request(&index)) {
                 Some(statistics) => add(&mut index, statistics, ';'),
                 None => fail(
@@ -102,7 +102,7 @@ fn info(answers: &Answers, context: &Context) -> Event {
                 ),
             }
             let namespace = format!("namespace/{}", index.text("ns").unwrap_or_default());
-            let namespace = record(answers.text(&namespace).unwrap_or_default(), ';');
+            let namespace = record(answers.text_or_nothing(&namespace), ';');
             index.set("sindex-type", namespace.get("sindex-type").clone());
             index.set(NODE, name(node));
             index.set(

@@ -294,15 +294,13 @@ fn records(answers: &Answers, context: &Context) -> Result<Vec<Record>, Event> {
     let only_sets = context.modifiers.keyword("for").len() > 1;
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
-        let service = record(answers.text("statistics").unwrap_or_default(), ';');
+        let service = record(answers.text_or_nothing("statistics"), ';');
         for namespace in namespaces(answers).filter(|name| !only_sets && wanted.matches(name)) {
-            let statistics = answers
-                .text(&format!("namespace/{namespace}"))
-                .unwrap_or_default();
+            let statistics = answers.text_or_nothing(&format!("namespace/{namespace}"));
             let limits = of_namespace(namespace, &record(statistics, ';'), &service);
             records.extend(limits.iter().map(|limit| limit.record(node)));
         }
-        for entry in list(answers.text("sets").unwrap_or_default(), ';') {
+        for entry in list(answers.text_or_nothing("sets"), ';') {
             let statistics = record(entry, ':');
             let (Some(namespace), Some(set)) = (statistics.text("ns"), statistics.text("set"))
             else {

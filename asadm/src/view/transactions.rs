@@ -63,15 +63,11 @@ fn records(answers: &Answers, context: &Context) -> Vec<Record> {
             let mut entry = of(node).with(NAMESPACE, Value::text(namespace));
             add(
                 &mut entry,
-                answers
-                    .text(&format!("namespace/{namespace}"))
-                    .unwrap_or_default(),
+                answers.text_or_nothing(&format!("namespace/{namespace}")),
                 ';',
             );
             let set = record(
-                answers
-                    .text(&monitor_set(namespace))
-                    .unwrap_or_default()
+                answers.text_or_nothing(&monitor_set(namespace))
                     .trim_end_matches(';'),
                 ':',
             );

@@ -342,7 +342,7 @@ impl Summary {
     }
 
     fn add_node(&mut self, node: &Node, answers: &NodeAnswers, context: &Context) {
-        let service = record(answers.text("statistics").unwrap_or_default(), ';');
+        let service = record(answers.text_or_nothing("statistics"), ';');
         self.migrations |= service
             .number("migrate_partitions_remaining")
             .is_some_and(|count| count != 0.0);
@@ -355,9 +355,7 @@ impl Summary {
         if let Some(system) = node.this.then_some(context.system.as_deref()).flatten() {
             insert(&mut self.systems, system);
         }
-        let edition = answers
-            .text(edition_request(node))
-            .unwrap_or_default()
+        let edition = answers.text_or_nothing(edition_request(node))
             .to_lowercase();
         let letter =
             edition_letter(&edition).map_or_else(String::new, |letter| format!("{letter}-"));
@@ -378,9 +376,7 @@ impl Summary {
         self.devices.add(&node.key, 0);
         for name in namespaces(answers) {
             let statistics = record(
-                answers
-                    .text(&format!("namespace/{name}"))
-                    .unwrap_or_default(),
+                answers.text_or_nothing(&format!("namespace/{name}")),
                 ';',
             );
             self.devices.add(&node.key, devices(&statistics));

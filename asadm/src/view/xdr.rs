@@ -63,7 +63,7 @@ pub(super) const VIEWS: &[View] = &[
             let records = asked(answers, context)
                 .into_iter()
                 .map(|(node, answers)| {
-                    record(answers.text(CONFIG).unwrap_or_default(), ';').with(NODE, name(node))
+                    record(answers.text_or_nothing(CONFIG), ';').with(NODE, name(node))
                 })
                 .collect();
             let mut pieces = vec![parameters("XDR Configuration", records, context)];
@@ -162,7 +162,7 @@ fn shipped(answers: &NodeAnswers, datacenter: &str) -> Vec<String> {
 }
 
 fn field(answers: &NodeAnswers, request: &str, wanted: &str) -> Vec<String> {
-    fields(answers.text(request).unwrap_or_default(), ';')
+    fields(answers.text_or_nothing(request), ';')
         .into_iter()
         .find(|(name, _)| name == wanted)
         .map(|(_, values)| list(&values, ',').map(ToOwned::to_owned).collect())
@@ -251,9 +251,7 @@ fn datacenters(answers: &Answers, context: &Context, of: &str, title: &str) -> V
     let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for (node, answers) in asked(answers, context) {
         for datacenter in wanted(answers, context) {
-            let text = answers
-                .text(&of_datacenter(of, &datacenter))
-                .unwrap_or_default();
+            let text = answers.text_or_nothing(&of_datacenter(of, &datacenter));
             records
                 .entry(datacenter)
                 .or_default()
@@ -290,9 +288,7 @@ fn namespace_records(
                 .into_iter()
                 .filter(|name| wanted.matches(name))
             {
-                let text = answers
-                    .text(&of_namespace(of, &datacenter, &namespace))
-                    .unwrap_or_default();
+                let text = answers.text_or_nothing(&of_namespace(of, &datacenter, &namespace));
                 let record = record(text, ';')
                     .with(NODE, name(node))
                     .with(DATACENTER, Value::text(&datacenter))
@@ -411,9 +407,7 @@ fn filters(answers: &Answers, context: &Context) -> Vec<Event> {
     if let Some((_, answers)) = asked(answers, context).into_iter().next() {
         for datacenter in wanted_first(answers, context) {
             for entry in list(
-                answers
-                    .text(&filter_request(&datacenter))
-                    .unwrap_or_default(),
+                answers.text_or_nothing(&filter_request(&datacenter)),
                 ';',
             ) {
                 let mut record = Record::default().with(DATACENTER, Value::text(&datacenter));
