@@ -1,9 +1,9 @@
 //! Comments that let findings pass: `-- asudf: allow ID REASON`.
 
-use protocol::bounds::Within as _;
 use crate::finding::{Finding, Findings, Level};
 use crate::rules::table;
 use crate::syntax::tree::{Span, Tree};
+use protocol::bounds::Within as _;
 
 /// What such a comment begins with, after the dashes.
 const MARK: &str = "asudf:";
@@ -30,8 +30,7 @@ pub(crate) fn apply(source: &[u8], tree: &Tree<'_>, found: &mut Findings) {
     let code = code_lines(source);
     let mut allows = Vec::new();
     for comment in &tree.comments {
-        let text = source
-            .within(comment.span.start..comment.span.end);
+        let text = source.within(comment.span.start..comment.span.end);
         let text = String::from_utf8_lossy(text);
         let Some(words) = text.trim_start_matches('-').trim_start().strip_prefix(MARK) else {
             continue;

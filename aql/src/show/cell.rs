@@ -1,5 +1,6 @@
 //! Texts of values, as tables and raw output show them.
 
+use protocol::bounds::Fit as _;
 use protocol::msgpack::order;
 use protocol::value::Value;
 
@@ -20,7 +21,7 @@ pub fn general(value: f64, digits: usize) -> String {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text.to_owned(),
     };
-    let digits = i32::try_from(digits).unwrap_or(i32::MAX);
+    let digits = digits.fit::<i32>();
     if exponent < -4 || exponent >= digits {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs());

@@ -391,11 +391,7 @@ fn about(node: &Node, answers: &NodeAnswers, peers: &[Node]) -> About {
             .filter(|peer| peer.key != node.key)
             .filter_map(|peer| endpoint(&peer.key))
             .collect(),
-        udf: by_name(
-            answers.text_or_nothing("udf-list"),
-            ',',
-            "filename",
-        ),
+        udf: by_name(answers.text_or_nothing("udf-list"), ',', "filename"),
         health: names(answers, "health-outliers")
             .enumerate()
             .map(|(number, entry)| (format!("outlier{number}"), fields(entry, ':')))

@@ -23,6 +23,7 @@ fn rule(modifiers: &Modifiers) -> Result<Builder, String> {
 /// Adds a rule.
 pub(super) fn add(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> Planned {
     let mut command = rule(modifiers)?.name("function", argument(modifiers, 0))?;
+    // Without a function there are no parameters either.
     for pair in modifiers.words.get(1..).unwrap_or_default().chunks(2) {
         let [key, value] = pair else {
             return Err("every parameter of a masking function needs a value".to_owned());

@@ -143,7 +143,7 @@ fn completions(before: &str, vocabulary: &Vocabulary) -> Vec<String> {
             .first()
             .is_some_and(|word| "help" == word || "watch" == word),
     );
-    match command::resolve(words.get(skip..).unwrap_or_default()) {
+    match command::resolve(words.within(skip..)) {
         Resolved::Command(command, rest) => {
             let mut names = Vec::new();
             if rest.is_empty() {
@@ -187,6 +187,7 @@ fn values(command: &Command, rest: &[String], vocabulary: &Vocabulary) -> Vec<St
         };
     };
     let keyword = rest.get(at).map_or("", String::as_str);
+    // Nothing follows a word that is still to come.
     let given = rest.get(at + 1..).unwrap_or_default();
     match (keyword, given) {
         ("with", _) => [vocabulary.nodes.clone(), vec!["all".to_owned()]].concat(),

@@ -124,8 +124,7 @@ fn render(answers: &Answers, context: &Context) -> Result<Event, Event> {
         let mut seen = BTreeSet::new();
         let requests = [ALL.to_owned()].into_iter().chain(optional(answers));
         for request in requests {
-            for histogram in list(answers.text_or_nothing(&request), ';').filter_map(parse)
-            {
+            for histogram in list(answers.text_or_nothing(&request), ';').filter_map(parse) {
                 let in_namespace = match histogram.namespace {
                     Some(namespace) => wanted.matches(namespace),
                     None => !context.modifiers.has("for"),

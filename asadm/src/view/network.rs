@@ -135,7 +135,8 @@ fn build(node: &Node, answers: &NodeAnswers) -> Value {
     if node.build.is_empty() {
         return Value::Missing;
     }
-    let edition = answers.text_or_nothing(edition_request(node))
+    let edition = answers
+        .text_or_nothing(edition_request(node))
         .to_lowercase();
     Value::Text(edition_letter(&edition).map_or_else(
         || node.build.clone(),

@@ -249,9 +249,7 @@ fn has_bin_statistics(node: &Node) -> bool {
 fn single(answers: &Answers, context: &Context, title: &str, request: &str) -> Event {
     let records = asked(answers, context)
         .into_iter()
-        .map(|(node, answers)| {
-            record(answers.text_or_nothing(request), ';').with(NODE, name(node))
-        })
+        .map(|(node, answers)| record(answers.text_or_nothing(request), ';').with(NODE, name(node)))
         .collect();
     parameters(title, records, context)
 }

@@ -60,9 +60,7 @@ fn statistics_request(index: &Record) -> String {
 
 fn requests(_: &Node, answers: &NodeAnswers, _: &Context) -> Vec<String> {
     let mut requests = vec![LIST.to_owned()];
-    requests.extend(
-        indexes(answers.text_or_nothing(LIST)).map(|index| statistics_request(&index)),
-    );
+    requests.extend(indexes(answers.text_or_nothing(LIST)).map(|index| statistics_request(&index)));
     // The storage type is a setting of the namespace.
     let namespaces = indexes(answers.text_or_nothing(LIST)).filter_map(|index| {
         index

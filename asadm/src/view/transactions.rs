@@ -67,7 +67,8 @@ fn records(answers: &Answers, context: &Context) -> Vec<Record> {
                 ';',
             );
             let set = record(
-                answers.text_or_nothing(&monitor_set(namespace))
+                answers
+                    .text_or_nothing(&monitor_set(namespace))
                     .trim_end_matches(';'),
                 ':',
             );

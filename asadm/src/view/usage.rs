@@ -355,7 +355,8 @@ impl Summary {
         if let Some(system) = node.this.then_some(context.system.as_deref()).flatten() {
             insert(&mut self.systems, system);
         }
-        let edition = answers.text_or_nothing(edition_request(node))
+        let edition = answers
+            .text_or_nothing(edition_request(node))
             .to_lowercase();
         let letter =
             edition_letter(&edition).map_or_else(String::new, |letter| format!("{letter}-"));
@@ -375,10 +376,7 @@ impl Summary {
         // A node without namespaces has devices too: none.
         self.devices.add(&node.key, 0);
         for name in namespaces(answers) {
-            let statistics = record(
-                answers.text_or_nothing(&format!("namespace/{name}")),
-                ';',
-            );
+            let statistics = record(answers.text_or_nothing(&format!("namespace/{name}")), ';');
             self.devices.add(&node.key, devices(&statistics));
             let position = self
                 .namespaces

@@ -406,10 +406,7 @@ fn filters(answers: &Answers, context: &Context) -> Vec<Event> {
     let mut records = Vec::new();
     if let Some((_, answers)) = asked(answers, context).into_iter().next() {
         for datacenter in wanted_first(answers, context) {
-            for entry in list(
-                answers.text_or_nothing(&filter_request(&datacenter)),
-                ';',
-            ) {
+            for entry in list(answers.text_or_nothing(&filter_request(&datacenter)), ';') {
                 let mut record = Record::default().with(DATACENTER, Value::text(&datacenter));
                 add(&mut record, entry, ':');
                 let namespace = record.text("namespace").unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Texts of servers as they are without one: files without the server's module directory.
 
+use protocol::bounds::Within as _;
 use protocol::particle::{Particle, ParticleType};
 use protocol::value::Value;
 use runtime::call::EXECUTION_ERROR;
@@ -19,8 +20,8 @@ pub(super) fn stripped(text: &[u8]) -> Vec<u8> {
             .iter()
             .rposition(|byte| *byte == b'/')
             .map_or(word, |at| (at + 1).max(word));
-        out.extend(before.get(..word).unwrap_or(before));
-        out.extend(before.get(name..).unwrap_or_default());
+        out.extend(before.within(..word));
+        out.extend(before.within(name..));
         let (suffix, left) = after.split_at(5);
         out.extend(suffix);
         rest = left;

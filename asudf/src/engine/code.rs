@@ -1,5 +1,6 @@
 //! The Lua files of a folder, compiled when they are asked for first.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -108,9 +109,7 @@ pub(crate) fn of_folder(folder: &Path) -> Result<Arc<Code>, String> {
 
 /// What a function is called that begins at a line of a source.
 pub(crate) fn name_at(text: &str, line: u32) -> String {
-    let index = usize::try_from(line)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(1);
+    let index = line.fit::<usize>().saturating_sub(1);
     let source = text.lines().nth(index).unwrap_or("");
     let is_name =
         |character: char| character.is_alphanumeric() || matches!(character, '_' | '.' | ':');

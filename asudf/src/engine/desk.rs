@@ -83,9 +83,7 @@ impl Host for Desk {
         match self.clock.load(Ordering::Relaxed) {
             0 => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| {
-                    since.as_millis().fit::<u64>()
-                }),
+                .map_or(0, |since| since.as_millis().fit::<u64>()),
             set => set,
         }
     }

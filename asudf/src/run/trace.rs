@@ -1,5 +1,6 @@
 //! What a call does, line by line, on stderr.
 
+use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -39,9 +40,7 @@ impl Observer for Trace {
     }
 
     fn line(&self, line: &LineSeen<'_>) {
-        let index = usize::try_from(line.line)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(1);
+        let index = line.line.fit::<usize>().saturating_sub(1);
         let source = self
             .sources
             .get(line.file)

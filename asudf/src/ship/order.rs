@@ -3,6 +3,7 @@
 //! A source is read as tokens, not as a grammar, so that one that does not compile still has its place: the server is who
 //! tells what is wrong with it.
 
+use protocol::bounds::Within as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::Module;
@@ -33,10 +34,7 @@ impl<'s> Tokens<'s> {
     fn skip_past(&mut self, end: &[u8]) -> &'s [u8] {
         let at = self.rest.windows(end.len()).position(|part| part == end);
         let (taken, rest) = match at {
-            Some(at) => (
-                self.rest.get(..at).unwrap_or_default(),
-                self.rest.get(at + end.len()..).unwrap_or_default(),
-            ),
+            Some(at) => (self.rest.within(..at), self.rest.within(at + end.len()..)),
             None => (self.rest, &[][..]),
         };
         self.rest = rest;
@@ -61,6 +59,7 @@ impl<'s> Tokens<'s> {
                 b'\\' => {
                     // Names of modules have no escapes in them: what follows only must not end the text.
                     text.extend(self.rest.first());
+                    // The source may end here.
                     self.rest = self.rest.get(1..).unwrap_or_default();
                 }
                 b'\n' => break,
@@ -97,7 +96,7 @@ impl<'s> Iterator for Tokens<'s> {
                 self.rest = after;
                 return Some(Token::Word(word));
             }
-            self.rest = rest.get(1..).unwrap_or_default();
+            self.rest = rest.within(1..);
             return Some(match first {
                 b'"' | b'\'' => Token::Text(self.quoted(first)),
                 mark => Token::Mark(mark),

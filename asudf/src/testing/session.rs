@@ -642,9 +642,7 @@ impl Inner {
     fn set_clock(&mut self, unix_ms: u64) -> Answer {
         self.traces.only_here = Some("it sets the clock");
         self.place.set_clock(unix_ms).map_err(trouble)?;
-        Ok(Particle::integer(
-            unix_ms.at_most::<i64>(),
-        ))
+        Ok(Particle::integer(unix_ms.at_most::<i64>()))
     }
 
     fn limits(&mut self, words: &mut Words) -> Answer {

@@ -5,8 +5,8 @@ mod json;
 mod pretty;
 mod sarif;
 
-use protocol::bounds::Within as _;
 use crate::finding::{Finding, Level};
+use protocol::bounds::Within as _;
 
 pub use json::{Document, VERSION};
 pub use pretty::Style;

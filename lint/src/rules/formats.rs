@@ -5,6 +5,7 @@ use super::calls::is_open;
 use crate::finding::Findings;
 use crate::model::kinds::Kinds;
 use crate::syntax::tree::{ExpressionId, Shape};
+use protocol::bounds::Within as _;
 
 const WITH_FORMAT: [&str; 5] = ["trace", "debug", "info", "warn", "string.format"];
 
@@ -118,7 +119,7 @@ fn conversions(format: &[u8]) -> Result<Vec<u8>, String> {
     let mut all = Vec::new();
     let mut rest = format;
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        rest = rest.get(at + 1..).unwrap_or_default();
+        rest = rest.within(at + 1..);
         if let Some(after) = rest.strip_prefix(b"%") {
             rest = after;
             continue;
@@ -131,12 +132,12 @@ fn conversions(format: &[u8]) -> Result<Vec<u8>, String> {
             let text = rest.get(..end).unwrap_or(rest);
             format!("%{}", String::from_utf8_lossy(text))
         };
-        let (spec, conversion) = (rest.get(..length).unwrap_or_default(), rest.get(length));
+        let (spec, conversion) = (rest.within(..length), rest.get(length));
         match conversion {
             Some(conversion) if fits(*conversion, spec) => all.push(*conversion),
             _ => return Err(shown(length + 1)),
         }
-        rest = rest.get(length + 1..).unwrap_or_default();
+        rest = rest.within(length + 1..);
     }
     Ok(all)
 }
@@ -153,14 +154,14 @@ fn fits(conversion: u8, spec: &[u8]) -> bool {
         _ => return false,
     };
     let flag_count = spec.iter().take_while(|byte| flags.contains(byte)).count();
-    let rest = spec.get(flag_count..).unwrap_or_default();
+    let rest = spec.within(flag_count..);
     let digits = |text: &[u8]| text.len() <= 2 && text.iter().all(u8::is_ascii_digit);
     match rest.iter().position(|byte| *byte == b'.') {
         None => digits(rest),
         Some(_) if matches!(conversion, b'c' | b'p') => false,
         Some(dot) => {
             let (width, precision) = rest.split_at(dot);
-            digits(width) && digits(precision.get(1..).unwrap_or_default())
+            digits(width) && digits(precision.within(1..))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Strings as Lua 5.4 writes them.
 
-use protocol::bounds::Within as _;
 use super::Why;
+use protocol::bounds::Within as _;
 
 /// The number of equals signs if a long bracket opens here.
 pub(super) fn long_level(text: &[u8]) -> Option<usize> {

@@ -102,6 +102,7 @@ impl<'a> Params<'a> {
                     .position(|byte| *byte == b'=')
                     .unwrap_or(part.len());
                 let (key, value) = part.split_at_checked(end).unwrap_or((part, &[]));
+                // Behind the `=`, where there is one.
                 (key, value.get(1..).unwrap_or_default())
             })
     }

@@ -118,6 +118,7 @@ fn answer(frame: &mut Frame<'_>, done: bool) -> Result<usize, Raise> {
 fn get(buffer: &Bytes, at: usize, count: usize) -> Vec<u8> {
     let content = buffer.data.borrow();
     let end = at.saturating_add(count).min(content.len());
+    // Nothing stands at an offset behind the end.
     content.get(at..end).unwrap_or_default().to_vec()
 }
 

@@ -157,6 +157,7 @@ fn gmatch_step(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     ) else {
         return Ok(0);
     };
+    // A place behind the end ends the loop.
     let next = frame
         .integer(Frame::upvalue(3))
         .and_then(|at| usize::try_from(at).ok())

@@ -1,7 +1,7 @@
 //! A sorted collection of entries: pieces of at most some hundred, each in memory that fits it.
 
-use protocol::bounds::Within as _;
 use data::record::Handle;
+use protocol::bounds::Within as _;
 
 /// Most entries of a piece.
 const PIECE: usize = 128;

@@ -40,17 +40,12 @@ pub(super) fn settings(namespace: &Namespace) -> String {
     const ENGINE: &str = "storage-engine=memory;";
     let mut settings = String::new();
     namespace.settings.report(&mut settings);
-    if has_stripe(namespace)
+    if namespace_gauges::has_stripe(namespace)
         && let Some(at) = settings.find(ENGINE)
     {
         settings.insert_str(at + ENGINE.len(), "storage-engine.stripe[0]=stripe-0;");
     }
     settings
-}
-
-/// What is in memory only is, in the words of the reference, in stripes: here in one.
-pub(super) fn has_stripe(namespace: &Namespace) -> bool {
-    namespace.space().is_none()
 }
 
 /// `sets[/NS[/SET]]`

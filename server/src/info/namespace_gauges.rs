@@ -8,7 +8,6 @@ use protocol::bounds::Fit as _;
 use super::fields::{Fields, percent};
 use super::gauge::Gauge::{Fixed, Says};
 use super::gauge::{self, Gauge, Said};
-use super::namespace::has_stripe;
 use super::sindex::index_bytes;
 use crate::cluster::ClusterView;
 use crate::record::{INDEX_ENTRY_BYTES, Namespace};
@@ -164,6 +163,11 @@ const GAUGES: &[Gauge<Say>] = &[
 pub(super) fn put(namespace: &Namespace, view: &ClusterView, fields: &mut Fields<'_>) {
     let moment = Moment::of(namespace, view);
     gauge::put(GAUGES, fields, |say| say(&moment));
+}
+
+/// What is in memory only is, in the words of the reference, in stripes: here in one.
+pub(super) fn has_stripe(namespace: &Namespace) -> bool {
+    namespace.space().is_none()
 }
 
 /// Records of which this node holds the first copy.

@@ -1,5 +1,5 @@
-use protocol::bounds::Within as _;
 use data::record::{Handle, StoredRecord};
+use protocol::bounds::Within as _;
 use protocol::key::Digest;
 
 /// Most entries of a leaf.

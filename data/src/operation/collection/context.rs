@@ -547,8 +547,7 @@ fn rise(
         if level.stored.is_map || !level.stored.is_ordered() {
             continue;
         }
-        let before = bytes
-            .within(level.child.start..replaced.start);
+        let before = bytes.within(level.child.start..replaced.start);
         let after = bytes.within(replaced.end..level.child.end);
         let element = [before, &value, after].concat();
         let items = level.stored.few(work)?;

@@ -243,11 +243,7 @@ fn put_beat(beat: &Beat, news: &News, out: &mut Vec<u8>) {
     out.put_u64(beat.epoch);
     out.put_u64(beat.key);
     let state = STATES.iter().position(|state| *state == beat.state);
-    out.put_u8(
-        state
-            .and_then(|at| u8::try_from(at).ok())
-            .unwrap_or(u8::MAX),
-    );
+    out.put_u8(state.map_or(u8::MAX, |at| at.fit()));
     let flag = |is_set, flag| if is_set { flag } else { 0 };
     out.put_u8(flag(beat.settled, SETTLED) | flag(beat.asks, ASKS));
     out.put_u64(news.clock_ms);

@@ -11,8 +11,8 @@
 //! Numbers are little-endian. A segment gets a higher sequence each time that it is begun, so that frames of its earlier
 //! lives are no frames any more. Of all versions of a record that stand in a file, the one with the highest token counts.
 
-use protocol::bounds::{Fit as _, Within as _};
 use data::record::StoredRecord;
+use protocol::bounds::{Fit as _, Within as _};
 use protocol::key::Digest;
 
 /// Version of the file's form. A reader refuses others.

@@ -1,3 +1,4 @@
+use protocol::bounds::Fit as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,8 +69,8 @@ pub(super) fn layout(namespace: &str, bytes: u64, segment_bytes: Option<u64>) ->
     });
     let segments = bytes.saturating_sub(HEADER as u64) / segment.max(1);
     Header {
-        segment_bytes: u32::try_from(segment).unwrap_or(u32::MAX),
-        segments: u32::try_from(segments).unwrap_or(u32::MAX),
+        segment_bytes: segment.at_most(),
+        segments: segments.at_most(),
         closed_at: None,
         namespace: namespace.to_owned(),
     }
@@ -128,7 +129,7 @@ impl FileEngine {
                 // A larger file gets more segments; a smaller one keeps those that it has.
                 let more =
                     size(&wanted).saturating_sub(HEADER as u64) / u64::from(header.segment_bytes);
-                header.segments = header.segments.max(u32::try_from(more).unwrap_or(u32::MAX));
+                header.segments = header.segments.max(more.at_most());
                 disk.grow(size(&header)).map_err(io)?;
                 header
             }

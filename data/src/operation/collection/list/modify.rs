@@ -115,10 +115,7 @@ pub(super) fn apply<'a>(
 
 /// The bytes before `start` and from `end` on.
 fn split(body: &[u8], start: usize, end: usize) -> (&[u8], &[u8]) {
-    (
-        body.within(..start),
-        body.within(end..),
-    )
+    (body.within(..start), body.within(end..))
 }
 
 /// The elements of a list to store, in their stored form.

@@ -183,9 +183,7 @@ fn put_items<'a>(
             }
             continue;
         }
-        parts.push(Cow::Borrowed(
-            map.body.within(from..found.start),
-        ));
+        parts.push(Cow::Borrowed(map.body.within(from..found.start)));
         parts.push(Cow::Owned(new_items.get(place).to_vec()));
         from = found.end;
         added += usize::from(!found.there);
@@ -206,9 +204,7 @@ fn increment<'a>(
 ) -> Result<Done<'a>, OperationError> {
     let key = key(arguments.get(0).unwrap_or_default())?;
     let found = find(map, &key, work)?;
-    let old = found
-        .there
-        .then(|| map.body.within(found.value..found.end));
+    let old = found.there.then(|| map.body.within(found.value..found.end));
     let value = number_of(old, arguments.get(1), arguments.number == 74)?.encode();
     let reply = Reply::Owned(value.clone());
     let changed = pair_inserted(map, &found, key, value.into());
