@@ -375,11 +375,13 @@ fn documents(workspace: &Workspace, findings: &mut Vec<String>) {
                 let is_document = [".md", ".jsonl"]
                     .iter()
                     .any(|end| word.len() > end.len() && word.ends_with(end));
-                let is_there = workspace
-                    .documents
-                    .iter()
-                    .any(|document| document == word || document.ends_with(&format!("/{word}")));
-                if is_document && !is_there {
+                let is_there = || {
+                    workspace
+                        .documents
+                        .iter()
+                        .any(|document| document == word || document.ends_with(&format!("/{word}")))
+                };
+                if is_document && !is_there() {
                     findings.push(format!(
                         "{path}:{}: `{word}` is not in the repository",
                         at + 1
