@@ -52,6 +52,8 @@ impl Default for Modules {
 pub struct Test {
     /// Milliseconds that a call may take, as `transaction-max-ms` of the server.
     pub time_limit_ms: u64,
+    /// Milliseconds that a test may take in all, property tests and their shrinking included.
+    pub whole_time_limit_ms: u64,
     /// Bytes that a call may take.
     pub memory_limit: usize,
     /// Largest record in bytes, as `max-record-size` of the server.
@@ -80,6 +82,7 @@ impl Default for Test {
         const MIB: usize = 1 << 20;
         Self {
             time_limit_ms: 1000,
+            whole_time_limit_ms: 10_000,
             memory_limit: 128 * MIB,
             max_record_size: MIB as u64,
             default_ttl: 0,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use protocol::particle::Particle;
 use protocol::value::Value;
 use runtime::call::{Call, RecordView, Reply};
+use runtime::context::Retirement::Aborted;
 use runtime::context::{Context, Limits, LuaFactory};
 use runtime::host::{Host, Oracle};
 use runtime::machine::shared::BodyTime;
@@ -24,8 +25,8 @@ const ASK: &str = "asudf_ask";
 /// The function of the library that runs a test.
 const RUN: &[u8] = b"asudf_run_test";
 
-/// Time that a test may take in all, property tests and their shrinking included.
-const TEST_TIME: Duration = Duration::from_secs(60);
+/// In the text of a call that ran out of time.
+const TIMEOUT: &[u8] = b"UDF Execution Timeout";
 
 /// Memory of a test file and its tests, bytes.
 const TEST_MEMORY: usize = 1 << 30;
@@ -72,6 +73,8 @@ pub(crate) struct Running {
     /// Only tests in whose `FILE: NAME` this occurs.
     pub(crate) filter: Option<String>,
     pub(crate) terms: Terms,
+    /// Processor time that a test may take in all, property tests and their shrinking included; so may a file to register.
+    pub(crate) time: Duration,
     /// Set of records for which tests name none.
     pub(crate) set: String,
     /// Tests by file and name that are left alone.
@@ -112,7 +115,7 @@ impl Loaded {
         let session = Arc::new(session);
         let desk = Arc::new(Desk::default());
         let limits = Limits {
-            load_time: BodyTime::of_processor(TEST_TIME),
+            load_time: BodyTime::of_processor(running.time),
             load_memory: TEST_MEMORY,
             call_memory: TEST_MEMORY,
             context_memory: TEST_MEMORY,
@@ -153,7 +156,7 @@ impl Loaded {
             ran.message = trouble.0;
             return ran;
         }
-        let text = self.call(number);
+        let text = self.call(number, running.time);
         ran.took = begun.elapsed();
         ran.traces = self.session.take_traces();
         ran.printed = self.desk.take_lines();
@@ -181,7 +184,7 @@ impl Loaded {
     }
 
     /// Calls a test, from 1; the text of its error, if it fails.
-    fn call(&mut self, number: usize) -> Option<Vec<u8>> {
+    fn call(&mut self, number: usize, time: Duration) -> Option<Vec<u8>> {
         let number = Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
         let arguments = match Value::list([number]).to_particle() {
             Ok(arguments) => arguments,
@@ -191,11 +194,21 @@ impl Loaded {
             function: RUN,
             arguments: &arguments.data,
             record: no_record(),
-            deadline: Instant::now() + TEST_TIME,
+            deadline: Instant::now() + time,
             now: 0,
         });
         match outcome.reply {
             Reply::Success(_) => None,
+            Reply::Failure(text)
+                if text.windows(TIMEOUT.len()).any(|part| part == TIMEOUT)
+                    && self.context.retirement() == Some(Aborted) =>
+            {
+                let took = format!(
+                    "the test takes more than {} ms (whole-time-limit-ms of asudf.toml)",
+                    time.as_millis()
+                );
+                Some(took.into_bytes())
+            }
             Reply::Failure(text) => Some(text),
         }
     }

@@ -22,7 +22,7 @@ use protocol::bounds::Fit as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 
@@ -88,6 +88,7 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
         seed: options.seed.unwrap_or_else(new_seed),
         filter: options.filter.clone(),
         terms: project.settings.test.terms(),
+        time: Duration::from_millis(project.settings.test.whole_time_limit_ms),
         set: match options.against {
             Some(_) => compare::own_set(),
             None => session::DEFAULT_SET.to_owned(),

@@ -266,3 +266,23 @@ fn reports_have_the_forms_that_machines_read() {
         assert!(junit.contains(expected), "{expected}\n{junit}");
     }
 }
+
+#[test]
+fn a_test_that_loops_for_ever_fails_and_the_others_go_on() {
+    let test = "t.test('loops', function() while true do end end)
+        t.test('goes on', function() end)";
+    let files = [
+        ("asudf.toml", "[test]\nwhole-time-limit-ms = 50\n"),
+        ("a_test.lua", test),
+        ("b_test.lua", "while true do end"),
+    ];
+    let ran = asudf_over(&files, &["test"]);
+    assert_eq!(ran.status, 1, "{}", ran.err);
+    for expected in [
+        "the test takes more than 50 ms (whole-time-limit-ms of asudf.toml)",
+        "BROKEN b_test.lua",
+        "1 passed, 2 failed",
+    ] {
+        assert!(ran.out.contains(expected), "{expected}: {}", ran.out);
+    }
+}
