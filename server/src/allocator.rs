@@ -3,7 +3,7 @@
 use protocol::bounds::Fit as _;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mimalloc::MiMalloc;
 
@@ -17,6 +17,42 @@ thread_local! {
     /// What this thread has allocated, less what it has freed, since it told last. Nothing is dropped with the thread, so
     /// that this can be used for as long as it allocates.
     static UNSEEN: Cell<i64> = const { Cell::new(0) };
+}
+
+/// How many times all threads were asked to part with what they do not use.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// As many times this thread has done so.
+    static PARTED: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: as the header of the library has it; any thread may call it at any time.
+#[expect(
+    unsafe_code,
+    reason = "a function of the library that its crate does not declare"
+)]
+unsafe extern "C" {
+    /// Frees what this thread keeps for its next allocations, and, by force, has the system get back at once what nobody uses.
+    safe fn mi_collect(force: bool);
+}
+
+/// Has the system get back what nobody uses. Of what other threads keep, that is when they call [`part`].
+///
+/// The allocator has each thread keep pages that it has allocated from, also when others have freed all that was in them, and
+/// gives empty ones back only while somebody allocates.
+pub fn give_back() {
+    ASKED.fetch_add(1, Ordering::Relaxed);
+    part();
+}
+
+/// To be called by a thread that has nothing to do: parts with what it does not use, if that was asked for. Costs next to
+/// nothing otherwise.
+pub fn part() {
+    let asked = ASKED.load(Ordering::Relaxed);
+    if PARTED.replace(asked) != asked {
+        mi_collect(true);
+    }
 }
 
 /// To be the `#[global_allocator]` of a program.

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::allocator;
 use crate::config::Config;
 use crate::launch::parent::Parent;
 use crate::launch::ready::PortFile;
@@ -212,6 +213,7 @@ fn start(options: &Options) -> Result<(), StartError> {
         .worker_threads(threads)
         .enable_all()
         .thread_name("asd")
+        .on_thread_park(allocator::part)
         .build()?;
     let result = runtime.block_on(serve(configs, options, parent));
     // Threads that still run an abandoned script must not hold up the end.

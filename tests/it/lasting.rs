@@ -259,3 +259,48 @@ fn a_damaged_file_is_refused_by_name_and_left_as_it_is() {
     assert!(refused.stderr.contains("--salvage"), "{}", refused.stderr);
     assert_eq!(std::fs::read(&file).unwrap(), bytes, "it was left as it is");
 }
+
+#[test]
+fn a_full_file_answers_8_says_so_and_takes_writes_again_when_there_is_room() {
+    for engine in ["memory", "device"] {
+        let (directory, asd) = server::prepare();
+        let file = directory.path().join("records.dat");
+        let block = format!(
+            "storage-engine {engine} {{\n        file {}\n        filesize 16M\n    }}",
+            file.display()
+        );
+        let mut server = asd.storage(&block).start().unwrap();
+        let mut connection = server.connect().unwrap();
+        let large = Particle::string("x".repeat(200_000));
+        let mut put = |number: usize| {
+            let frame = key(0, number).put([("a", &large)], WriteOptions::default());
+            connection.message(&frame.unwrap()).unwrap().code()
+        };
+        let most = 16_000_000 / 200_000;
+        let full = (0..=most).find(|number| put(*number) != ResultCode::OK);
+        let full = full.expect("16 MB do not fit more than 16 MB");
+        assert_eq!(put(full), ResultCode::OUT_OF_SPACE, "{engine}");
+        let said = |text: &str| {
+            let what = format!("a line with `{text}`");
+            wait_until(&what, Duration::from_secs(60), || {
+                Ok(server.log().contains(text))
+            })
+        };
+        said("stop-writes begin").unwrap();
+        let mut other = server.connect().unwrap();
+        for number in 0..full {
+            let reply = other.message(&key(0, number).get().unwrap()).unwrap();
+            assert_eq!(reply.code(), ResultCode::OK, "{engine}: reads go on");
+        }
+        for number in full / 4..full {
+            let reply = other.message(&key(0, number).delete().unwrap()).unwrap();
+            assert_eq!(reply.code(), ResultCode::OK, "{engine}: deletes go on");
+        }
+        wait_until("room", Duration::from_secs(60), || {
+            Ok(put(full) == ResultCode::OK)
+        })
+        .unwrap();
+        said("stop-writes end").unwrap();
+        server.kill().unwrap();
+    }
+}

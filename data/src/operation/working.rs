@@ -8,7 +8,7 @@ use protocol::result_code::ResultCode;
 use super::growing::Growing;
 use super::{Change, Checked, Operation, OperationError, Surroundings};
 use crate::bin::{BinName, Bins};
-use crate::encoded::Landmarks;
+use crate::encoded::{Head, Kept, Landmarks};
 use crate::expression::Context;
 
 /// Bins up to which a name is looked for one after the other: shorter than hashing it.
@@ -80,8 +80,43 @@ impl BinValue<'_> {
 struct Slot<'r> {
     name: BinName,
     value: BinValue<'r>,
-    /// Those beside a value that was kept.
-    landmarks: Landmarks<'r>,
+    /// Those beside the value.
+    landmarks: Beside<'r>,
+}
+
+/// Landmarks of a value that was kept, or made for one that is new.
+#[derive(Debug)]
+enum Beside<'r> {
+    Kept(Landmarks<'r>),
+    Made(Vec<u8>),
+}
+
+impl Beside<'_> {
+    const NONE: Self = Self::Kept(Landmarks::NONE);
+
+    fn landmarks(&self) -> Landmarks<'_> {
+        match self {
+            Self::Kept(landmarks) => *landmarks,
+            Self::Made(bytes) => Landmarks::of(bytes),
+        }
+    }
+
+    /// Those of a value that follows another one, of which most is often the same.
+    fn after(old: ParticleRef<'_>, landmarks: Landmarks<'_>, new: ParticleRef<'_>) -> Self {
+        if landmarks.is_empty() || old.kind != new.kind {
+            return Self::NONE;
+        }
+        let (Some(old), Some(new)) = (Head::read(old.data), Head::read(new.data)) else {
+            return Self::NONE;
+        };
+        let before = Kept {
+            head: old,
+            landmarks,
+        };
+        let mut made = Vec::new();
+        Landmarks::write(&new, Some(before), &mut made);
+        Self::Made(made)
+    }
 }
 
 /// The bins of one record while operations go over them, in storage order: that of their first write; when one is
@@ -105,7 +140,7 @@ impl<'r> Working<'r> {
         let slot = |(place, (name, value, landmarks))| Slot {
             name,
             value: BinValue::Kept(place, value),
-            landmarks,
+            landmarks: Beside::Kept(landmarks),
         };
         slots.extend(bins.enumerate().map(slot));
         Self {
@@ -181,7 +216,7 @@ impl<'r> Working<'r> {
             operation => {
                 let place = self.place(bin);
                 let value = place.and_then(|place| self.slots.get(place));
-                let landmarks = value.map_or(Landmarks::NONE, |slot| slot.landmarks);
+                let landmarks = value.map_or(Landmarks::NONE, |slot| slot.landmarks.landmarks());
                 let value = value.map(|slot| slot.value.as_ref());
                 let record = Context::of_record(
                     surroundings.metadata,
@@ -229,15 +264,19 @@ impl<'r> Working<'r> {
         name: BinName,
         change: Change,
     ) -> Result<(), OperationError> {
-        let mut slot = place.and_then(|place| self.slots.get_mut(place));
-        if let (Some(slot), Change::Set(_) | Change::Append(_) | Change::Prepend(_)) =
-            (&mut slot, &change)
-        {
-            slot.landmarks = Landmarks::NONE;
-        }
+        let slot = place.and_then(|place| self.slots.get_mut(place));
         match (change, slot) {
             (Change::Keep, _) | (Change::Remove, None) => {}
-            (Change::Set(particle), Some(slot)) => slot.value = BinValue::New(particle),
+            (Change::Set(particle), Some(slot)) => {
+                // They are of use to operations that follow.
+                slot.landmarks = if self.operations > 1 {
+                    let old = slot.value.as_ref();
+                    Beside::after(old, slot.landmarks.landmarks(), particle.as_ref())
+                } else {
+                    Beside::NONE
+                };
+                slot.value = BinValue::New(particle);
+            }
             (Change::Set(particle), None) => {
                 if let Some(index) = &mut self.index {
                     index.places.insert(name, self.slots.len());
@@ -245,7 +284,7 @@ impl<'r> Working<'r> {
                 self.slots.push(Slot {
                     name,
                     value: BinValue::New(particle),
-                    landmarks: Landmarks::NONE,
+                    landmarks: Beside::NONE,
                 });
             }
             (Change::Append(tail), Some(slot)) => slot.value.grow(|value| value.append(&tail)),
@@ -284,9 +323,9 @@ impl Bins for Working<'_> {
     }
 
     fn landmarks(&self, value: ParticleRef<'_>) -> Landmarks<'_> {
-        let mut long = self.slots.iter().filter(|slot| !slot.landmarks.is_empty());
-        long.find(|slot| std::ptr::eq(slot.value.as_ref().data, value.data))
-            .map_or(Landmarks::NONE, |slot| slot.landmarks)
+        let mut slots = self.slots.iter();
+        let found = slots.find(|slot| std::ptr::eq(slot.value.as_ref().data, value.data));
+        found.map_or(Landmarks::NONE, |slot| slot.landmarks.landmarks())
     }
 
     fn steps_of_a_look_up(&self) -> usize {

@@ -1,11 +1,13 @@
 //! Long lists and maps, as records hold them: what is found by landmarks is what a walk finds, whatever was changed before.
 
 use data::encoded::Landmarks;
-use data::operation::{Applied, Call, Change, Environment, Limits, OperationError};
+use data::operation::{
+    Applied, Call, Change, Environment, Limits, OperationError, Surroundings, Working,
+};
 use data::record::{Parts, StoredRecord};
 use data::work::Unmetered;
 use protocol::key::Digest;
-use protocol::message::OpCode;
+use protocol::message::{Op, OpCode};
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use serde_json::{Value, json};
 
@@ -241,6 +243,77 @@ fn answers_by_landmarks_are_those_of_a_walk() {
     }
     let all = u32::try_from(cases).unwrap() * 300;
     assert!(with_landmarks > all / 2, "{with_landmarks} of {all}");
+}
+
+/// What becomes of the bins of a record when one request does all these operations, and what they answer.
+fn all_at_once(record: &StoredRecord, payloads: &[Vec<u8>], by_landmarks: bool) -> String {
+    let bins = record.with_landmarks().map(|(bin, landmarks)| {
+        let landmarks = if by_landmarks {
+            landmarks
+        } else {
+            Landmarks::NONE
+        };
+        (bin.bin_name(), bin.value, landmarks)
+    });
+    let mut working = Working::of(bins, payloads.len());
+    let digest = record.digest();
+    let mut work = Unmetered::default();
+    let mut surroundings = Surroundings {
+        limits: Limits {
+            max_particle_bytes: MAX_BYTES,
+        },
+        work: &mut work,
+        metadata: record.metadata(&digest),
+        now_ms: 1,
+    };
+    let mut done = String::new();
+    for payload in payloads {
+        let op = Op {
+            op: OpCode::CDT_MODIFY,
+            particle: ParticleType::BLOB,
+            flags: 0,
+            name: b"long",
+            value: payload,
+        };
+        let checked = data::operation::check(&op, false).unwrap();
+        let mut answers = Vec::new();
+        let applied = working.apply(&checked, &mut surroundings, true, |_, _, value| {
+            answers.push(value.to_particle());
+        });
+        done.push_str(&format!("{applied:?} {answers:?}\n"));
+    }
+    done + &format!("{:?}", working.iter().collect::<Vec<_>>())
+}
+
+#[test]
+fn operations_of_one_request_follow_each_other() {
+    for seed in 0..12 {
+        let mut dice = Dice(seed);
+        let is_map = seed % 2 == 0;
+        let bin = if is_map {
+            let pairs: Vec<(i64, Value)> = (0..300).map(|key| (key, dice.value())).collect();
+            stored(&json!({ "$map": pairs }))
+        } else {
+            let values: Vec<Value> = (0..300).map(|_| dice.value()).collect();
+            stored(&json!(values))
+        };
+        let record = record(None, &bin);
+        let mut payloads = Vec::new();
+        while payloads.len() < 40 {
+            let payload = if is_map {
+                dice.map_op()
+            } else {
+                dice.list_op()
+            };
+            if !is_read(&payload) {
+                let mut bytes = Vec::new();
+                tagged::pack(&payload, &mut bytes);
+                payloads.push(bytes);
+            }
+        }
+        let [found, walked] = [true, false].map(|by| all_at_once(&record, &payloads, by));
+        assert!(found == walked, "seed {seed}: {found}\n{walked}");
+    }
 }
 
 /// A list of 1,000 numbers that keeps an index.

@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Namespace;
+use crate::allocator;
 use crate::storage::PARTITIONS;
 
 /// Steps, of some dozen records each, between two pauses.
 const STEPS: u32 = 32;
 /// Other threads have the memory's bandwidth and the locks meanwhile.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// How often workers are woken when records have moved, and after how long again: one that has much to do is not asleep.
+const WAKES: u32 = 5;
+const BETWEEN_WAKES: Duration = Duration::from_millis(100);
 
 impl Namespace {
     /// If sweeps removed many records since the last time, moves those that stayed into new memory, a few at a time, on a
@@ -23,6 +28,22 @@ impl Namespace {
         let moved = tokio::task::spawn_blocking(move || namespace.repack()).await;
         if let Err(error) = moved {
             tracing::warn!(target: "namespace", "{{{}}} records stay where they are: {error}", self.name());
+        }
+        self.have_all_part().await;
+    }
+
+    /// Wakes the workers, who part with what they do not use before they sleep again.
+    async fn have_all_part(&self) {
+        let workers = tokio::runtime::Handle::current().metrics().num_workers();
+        for _ in 0..WAKES {
+            // A worker that is woken wakes another while there are tasks.
+            for _ in 0..2 * workers {
+                tokio::spawn(tokio::task::yield_now());
+            }
+            tokio::time::sleep(BETWEEN_WAKES).await;
+            if self.repacking.has_ended() {
+                return;
+            }
         }
     }
 
@@ -41,5 +62,6 @@ impl Namespace {
                 }
             }
         }
+        allocator::give_back();
     }
 }

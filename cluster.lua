@@ -1,0 +1,1 @@
+function twice(rec, n) return n * 2 end
