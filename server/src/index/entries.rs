@@ -4,13 +4,16 @@ use data::record::Handle;
 use protocol::bounds::Within as _;
 
 /// Most entries of a piece.
-const PIECE: usize = 128;
+const PIECE: usize = 64;
 
 /// Two pieces are put together when they have no more.
 const MERGED: usize = PIECE / 2;
 
 /// Room is added to a piece for so many entries at a time.
-const STEP: usize = 16;
+const STEP: usize = 8;
+
+/// Entries of a line of memory, which comes as a whole.
+const LINE: usize = 64 / size_of::<Entry>();
 
 /// A value, and what the record that has it is called by; in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +62,7 @@ impl Entries {
             self.put_piece(0, vec![entry]);
             return;
         };
-        let place = piece.partition_point(|other| *other < entry);
+        let place = place(piece, &entry);
         if place == 0 {
             *first = entry;
         }
@@ -72,14 +75,14 @@ impl Entries {
         let right = if place == piece.len() {
             vec![entry]
         } else {
-            let mut right = Vec::with_capacity(PIECE / 2 + STEP);
+            let mut right = Vec::with_capacity(PIECE / 2 + 1);
             right.extend_from_slice(piece.within(PIECE / 2..));
             piece.truncate(PIECE / 2);
             match place.checked_sub(piece.len()) {
                 Some(place) if place > 0 => right.insert(place, entry),
                 _ => piece.insert(place, entry),
             }
-            piece.shrink_to(PIECE / 2 + STEP);
+            piece.shrink_to(PIECE / 2 + 1);
             right
         };
         self.put_piece(at + 1, right);
@@ -112,13 +115,14 @@ impl Entries {
         let (Some(piece), Some(first)) = (self.pieces.get_mut(at), self.firsts.get_mut(at)) else {
             return false;
         };
-        let Ok(place) = piece.binary_search(entry) else {
+        let place = place(piece, entry);
+        if piece.get(place) != Some(entry) {
             return false;
-        };
+        }
         piece.remove(place);
         self.len -= 1;
-        if piece.capacity() > piece.len() + 2 * STEP {
-            piece.shrink_to(piece.len() + STEP);
+        if piece.capacity() > piece.len() + STEP {
+            piece.shrink_to(piece.len() + STEP / 2);
         }
         match piece.first() {
             None => self.take_piece(at),
@@ -147,10 +151,11 @@ impl Entries {
             }
             return was_there;
         };
-        let Ok(from) = piece.binary_search(old) else {
+        let from = place(piece, old);
+        if piece.get(from) != Some(old) {
             return false;
-        };
-        let to = piece.partition_point(|other| *other < new);
+        }
+        let to = place(piece, &new);
         // Without the old one, all behind it are one place further in front.
         let (to, moved) = if to > from {
             (to - 1, piece.get_mut(from..to))
@@ -196,9 +201,7 @@ impl Entries {
         let before = self.firsts.partition_point(|other| *other < first);
         let pieces = self.pieces.get(before.saturating_sub(1)..);
         let pieces = pieces.unwrap_or_default();
-        let place = pieces
-            .first()
-            .map_or(0, |piece| piece.partition_point(|entry| *entry < first));
+        let place = pieces.first().map_or(0, |piece| place(piece, &first));
         let (begun, rest) = pieces.split_at(pieces.len().min(1));
         let begun = begun.iter().filter_map(move |piece| piece.get(place..));
         begun.flatten().chain(rest.iter().flatten())
@@ -211,6 +214,16 @@ impl Entries {
         (entries + self.firsts.capacity()) * size_of::<Entry>()
             + self.pieces.capacity() * size_of::<Vec<Entry>>()
     }
+}
+
+/// Number of entries of a piece before this one. The heads of all lines are looked at, each whatever the one before was:
+/// so the memory that they are in is waited for once, and not again at each step of a search by halves.
+fn place(piece: &[Entry], entry: &Entry) -> usize {
+    let count = |entries: usize, other: &Entry| entries + usize::from(other < entry);
+    let lines = piece.iter().step_by(LINE).fold(0, count);
+    let begin = lines.saturating_sub(1) * LINE;
+    let line = piece.get(begin..).unwrap_or_default();
+    line.iter().take(LINE).fold(begin, count)
 }
 
 /// Makes room for one more, and for a few after that.

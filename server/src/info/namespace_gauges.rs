@@ -69,11 +69,6 @@ impl<'n> Moment<'n> {
     }
 }
 
-/// What is in memory only is, in the words of the reference, in stripes: here in one.
-pub(super) fn has_stripe(namespace: &Namespace) -> bool {
-    namespace.space().is_none()
-}
-
 /// What a stripe of the reference fills and empties at a time, bytes.
 const BLOCK: u64 = 8 << 20;
 
