@@ -5,9 +5,10 @@ mod flow;
 mod streams;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 pub(crate) use flow::{Exit, Flow};
+use streams::Begun;
 
 use crate::model::kinds::Kinds;
 use crate::model::{self, Entry, Signature};
@@ -44,6 +45,8 @@ pub(crate) struct Facts<'t, 's> {
     for_clients: HashSet<FunctionId>,
     /// Parameters that get the records of a stream.
     of_streams: HashSet<Span>,
+    /// Parameters that get what an aggregation of a stream has so far.
+    aggregated: HashMap<Span, Begun>,
     steps: Cell<u32>,
 }
 
@@ -76,6 +79,7 @@ impl<'t, 's> Facts<'t, 's> {
                 .flat_map(|global| global.functions().map(|(_, function)| function))
                 .collect(),
             of_streams: streams::record_parameters(tree, scopes),
+            aggregated: streams::aggregated(tree, scopes),
             steps: Cell::new(0),
         }
     }
@@ -222,6 +226,7 @@ impl<'t, 's> Facts<'t, 's> {
                 Some(found) if found.values == [Value::Unknown] && self.is_record(found) => {
                     Kinds::RECORD
                 }
+                Some(found) if found.values == [Value::Unknown] => self.begun(found),
                 Some(found) => self.values(found.values.iter().copied()),
                 None => Kinds::ANY,
             });

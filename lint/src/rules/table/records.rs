@@ -46,8 +46,10 @@ pub(super) const RULES: &[Rule] = &[
             "function f(rec)\n  local l = list{ 1, 2 }\n  for _, v in pairs(l) do info(\"%s\", v) end\nend",
             "function f(rec)\n  local l = list()\n  list:append(l, 1)\n  return l\nend",
             "local function one(r)\n  local m = map()\n  for k, v in map.pairs(r) do m[k] = v end\n  return m\nend\nfunction f(s)\n  return s : map(one)\nend",
+            "local function put(m, r)\n  m[r.a] = 1\n  return m\nend\nlocal function all(a, b)\n  for k, v in pairs(b) do a[k] = v end\n  return a\nend\nfunction f(s)\n  return s : aggregate(map(), put) : reduce(all)\nend",
         ],
         quiet: &[
+            "local function last(_, r)\n  return r.a\nend\nlocal function all(a, b)\n  for k, v in pairs(b) do a[k] = v end\n  return a\nend\nfunction f(s)\n  return s : aggregate(map(), last) : reduce(all)\nend",
             "function f(rec, l)\n  return list.size(l)\nend",
             "function f(rec)\n  return string.rep(\"x\", \"3\")\nend",
         ],
