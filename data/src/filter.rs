@@ -14,8 +14,8 @@ use crate::work::{Meter, TimeIsUp, UnitsLeft};
 /// Most bytes of a value that a filter makes on its way.
 const MAX_VALUE_BYTES: usize = 8 << 20;
 
-/// Most work for one record where nobody counts it: about a tenth of a second.
-const MAX_UNITS: u64 = 100_000_000;
+/// Most work for one record: about a tenth of a second.
+pub const MAX_UNITS: u64 = 100_000_000;
 
 /// What a filter says about a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::iterator::push_loop;
 use super::text;
-use crate::machine::encode;
+use crate::machine::encode::{self, EncodeError};
 use crate::machine::frame::{Body, Frame, LuaType, Raise};
 use crate::machine::iteration::Iteration;
 use crate::machine::object::{Class, Converted, Metamethods, Object};
@@ -299,7 +299,12 @@ fn nbytes(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn tostring(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let value = Value::List(Rc::clone(list(frame, 1)?));
-    let text = text::of(&value).map_err(|error| Raise::text(error.to_string()))?;
+    let text = text::of(&value, &|steps| frame.shared().spend(steps));
+    let text = match text {
+        Ok(text) => text,
+        Err(EncodeError::Stopped) => return frame.spend(0).map(|()| 0),
+        Err(error) => return Err(Raise::text(error.to_string())),
+    };
     frame.spend(text.len() * 4)?;
     frame.push_bytes(&text);
     Ok(1)

@@ -7,17 +7,25 @@ use crate::machine::memory::MAX_TEXT_BYTES;
 use crate::machine::value::{Bytes, Key, Value};
 use protocol::limits::MAX_DEPTH;
 
-/// The text of a value.
+/// Steps that an element is counted with.
+const STEPS_PER_ELEMENT: usize = 64;
+
+/// The text of a value; `spend` counts steps, and says whether to go on.
 ///
 /// # Errors
-/// Nested too deeply, which includes a collection that holds itself.
-pub(crate) fn of(value: &Value) -> Result<Vec<u8>, EncodeError> {
+/// Nested too deeply, which includes a collection that holds itself; or the call is over.
+pub(crate) fn of(value: &Value, spend: &dyn Fn(usize) -> bool) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::new();
-    write(value, &mut out, 0)?;
+    write(value, &mut out, 0, spend)?;
     Ok(out)
 }
 
-fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeError> {
+fn write(
+    value: &Value,
+    out: &mut Vec<u8>,
+    depth: usize,
+    spend: &dyn Fn(usize) -> bool,
+) -> Result<(), EncodeError> {
     if depth > MAX_DEPTH {
         return Err(EncodeError::TooDeep);
     }
@@ -39,16 +47,18 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeErr
         Value::Bytes(bytes) => hex(out, &bytes.data.borrow()),
         Value::List(list) => {
             out.push(b'[');
+            count(list.items.borrow().len(), spend)?;
             for (at, item) in list.items.borrow().iter().enumerate() {
                 if at > 0 {
                     out.extend(b", ");
                 }
-                write(item, out, depth + 1)?;
+                write(item, out, depth + 1, spend)?;
             }
             out.push(b']');
         }
         Value::Map(map) => {
             out.push(b'{');
+            count(map.entries.borrow().len(), spend)?;
             for (at, (key, value)) in map.entries.borrow().iter().enumerate() {
                 if matches!(value, Value::Bytes(bytes) if bytes.len() == 0) {
                     break;
@@ -66,12 +76,20 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeErr
                     Key::Blob(key) => hex(out, key),
                 }
                 out.push(b':');
-                write(value, out, depth + 1)?;
+                write(value, out, depth + 1, spend)?;
             }
             out.push(b'}');
         }
     }
     Ok(())
+}
+
+/// Counts the elements of a collection.
+fn count(elements: usize, spend: &dyn Fn(usize) -> bool) -> Result<(), EncodeError> {
+    match spend((elements + 1).saturating_mul(STEPS_PER_ELEMENT)) {
+        true => Ok(()),
+        false => Err(EncodeError::Stopped),
+    }
 }
 
 fn integer(out: &mut Vec<u8>, value: i64) {

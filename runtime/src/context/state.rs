@@ -34,6 +34,15 @@ const SPARE_BINS: usize = 64;
 /// Time for finalizers while garbage is collected between calls.
 const COLLECTION_TIME: Duration = Duration::from_millis(10);
 
+/// Arguments that are counted while they are read, bytes.
+const LONG_ARGUMENTS: usize = 4 << 10;
+
+/// Steps that a byte of them is counted with.
+const STEPS_PER_ARGUMENT_BYTE: usize = 32;
+
+/// What a state may hold when its result is written where others wait, bytes.
+const MUCH_MEMORY: usize = 4 << 20;
+
 /// Text for a call that cannot be made because it has too many arguments.
 const TOO_MANY_ARGUMENTS: &str = "UDF: Execution Error 2";
 
@@ -506,6 +515,10 @@ pub(crate) fn push_function(frame: &mut Frame<'_>, globals: Option<Ground>, name
 /// Errors: the text that says why they cannot be had.
 pub(crate) fn push_arguments(frame: &mut Frame<'_>, arguments: &[u8]) -> Result<(), Vec<u8>> {
     let shared = frame.shared();
+    if arguments.len() > LONG_ARGUMENTS && !shared.spend(arguments.len() * STEPS_PER_ARGUMENT_BYTE)
+    {
+        return Err(Abort::Time.text().into());
+    }
     let mut fits = true;
     let decoded = encode::read_arguments(&shared.memory, arguments, |value| {
         fits = fits && frame.ensure_stack(1).is_ok();
@@ -542,8 +555,18 @@ pub(crate) fn protected_call(frame: &mut Frame<'_>, arguments: c_int, handler: c
     status
 }
 
+/// Steps aside before what a call has made is written or read, if the state holds much: a millisecond is soon over.
+fn leave_with_much(frame: &Frame<'_>) {
+    let shared = frame.shared();
+    if shared.memory.used() > MUCH_MEMORY {
+        // The call has ended well: its answer is not withheld because the time is up now.
+        shared.leave();
+    }
+}
+
 /// The returned value as a particle. What has no form for clients is nil.
 fn result(frame: &mut Frame<'_>) -> Reply {
+    leave_with_much(frame);
     let value = match frame.value_at(-1) {
         Converted::Value(value) => value,
         Converted::Record | Converted::Unsupported => {

@@ -23,6 +23,9 @@ const MAX_FORMAT_BYTES: usize = 32 * 1024;
 /// Most arguments that `string.format` takes; each may take some microseconds.
 const MAX_FORMAT_ARGUMENTS: c_int = 8_192;
 
+/// Steps that a directive of a format is counted with: a large number with many digits takes some microseconds.
+const STEPS_PER_DIRECTIVE: usize = 2_048;
+
 /// Strings from this length on are quoted for `%q` under the budget.
 const LONG_QUOTED_BYTES: usize = 4 * 1024;
 
@@ -287,7 +290,8 @@ unsafe extern "C-unwind" fn format(state: *mut lua_State) -> c_int {
             raise(state, c"too many arguments to 'format'");
         }
         let format = text(state, 1);
-        spend(state, format.len() * 4);
+        let directives = format.iter().filter(|byte| **byte == b'%').count();
+        spend(state, format.len() * 4 + directives * STEPS_PER_DIRECTIVE);
         let mut at = 0;
         let mut argument = 1;
         let mut quoted = false;

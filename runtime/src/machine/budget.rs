@@ -112,6 +112,12 @@ impl Budget {
         }
     }
 
+    /// Steps aside before work that is known to be long, instead of in the middle of it: nothing of it runs where others
+    /// wait. False when there is no time left.
+    pub fn leave(&mut self) -> bool {
+        self.holds_permit || self.step_aside()
+    }
+
     fn step_aside(&mut self) -> bool {
         if self.holds_permit && !self.lane.has_waiters() {
             self.turn_end = Some(Instant::now() + TURN);

@@ -24,6 +24,9 @@ pub(crate) enum EncodeError {
     /// The same list or map occurs so often in it that its written form would be too large.
     #[error("list or map is larger than {MAX_TEXT_BYTES} bytes when written out")]
     TooLarge,
+    /// The call is over.
+    #[error("the call is over")]
+    Stopped,
 }
 
 /// Size of a list or map as msgpack, bytes.

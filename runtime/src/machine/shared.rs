@@ -82,6 +82,9 @@ const WALL_PER_PROCESSOR: u32 = 10;
 /// Steps of [`Shared::spend`] between two looks at the clock: some tens of microseconds.
 const STEPS_PER_CHECK: usize = 1 << 16;
 
+/// Steps that step aside before they are taken, where they are known at once: about half a millisecond.
+const LONG_STEPS: usize = 1 << 19;
+
 /// Steps that a record of a stream is counted with: about a microsecond.
 const STEPS_PER_PULL: usize = 1 << 10;
 
@@ -239,12 +242,25 @@ impl Shared {
     /// the script has to stop.
     pub(crate) fn spend(&self, steps: usize) -> bool {
         let spent = self.steps.get().saturating_add(steps);
+        if steps >= LONG_STEPS && !self.leave() {
+            return false;
+        }
         if spent < STEPS_PER_CHECK {
             self.steps.set(spent);
             return true;
         }
         self.steps.set(0);
         self.checkpoint()
+    }
+
+    /// Steps aside before work that is known to be long; false when the script has to stop.
+    pub(crate) fn leave(&self) -> bool {
+        let in_time = self
+            .budget
+            .try_borrow_mut()
+            .is_ok_and(|mut budget| budget.leave());
+        // Why it has to stop is found by looking.
+        in_time || self.checkpoint()
     }
 
     /// Looks at the clock; false when the script has to stop. May let other work go first.

@@ -144,8 +144,10 @@ impl ServiceSettings {
             values: Arc::new(Values::new(table::SERVICE)),
         };
         if let Ok(processors) = std::thread::available_parallelism() {
+            // A thread with a long request, or one that the system has put aside, leaves the next to another.
+            let threads = processors.get().saturating_mul(2).saturating_add(1);
             // A machine with more processors than the setting allows keeps the default.
-            let _ = settings.set("service-threads", &processors.to_string());
+            let _ = settings.set("service-threads", &threads.to_string());
         }
         settings
     }

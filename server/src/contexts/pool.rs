@@ -14,6 +14,9 @@ use super::stats::PoolCounts;
 use crate::modules::module::{ModuleSet, ModuleView};
 use runtime::context::{CallEnd, LoadFailure};
 
+/// Contexts that hold more are closed on a thread of their own: that takes milliseconds.
+const LARGE_CONTEXT: usize = 1 << 20;
+
 /// How long a failure that may pass by itself is answered without another attempt.
 const TRANSIENT_FAILURE: Duration = Duration::from_secs(1);
 
@@ -178,7 +181,7 @@ impl<C: PooledContext> Pool<C> {
         state.counts.dropped += 1;
         let wanted = state.idle.len() + state.busy < initial;
         drop(state);
-        drop(held);
+        close(held);
         wanted
     }
 
@@ -228,6 +231,16 @@ impl<C: PooledContext> Pool<C> {
                 as u64,
             ..state.counts
         }
+    }
+}
+
+/// Closes a context that nobody uses any more.
+fn close<C: PooledContext>(held: Held<C>) {
+    // Outside of a runtime nobody waits behind this thread.
+    if held.bytes > LARGE_CONTEXT
+        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+    {
+        runtime.spawn_blocking(move || drop(held));
     }
 }
 

@@ -7,15 +7,20 @@ use data::bin::BinName;
 use data::expression::Expression;
 use data::record::StoredRecord;
 use protocol::message::FieldType;
+use protocol::particle::ParticleType;
 use protocol::result_code::ResultCode;
 
 use crate::index::{Entry, Index, IndexContext, IndexType, Predicate, Slot, Source, ValueType};
 use crate::record::Namespace;
 use crate::stats::NamespaceStats;
 use crate::transaction::request::Request;
+use crate::transaction::work::{UNITS_PER_READ_BYTE, aside};
 
 /// Longest name of an index.
 const MAX_NAME: usize = 63;
+
+/// Units of work, for each byte of a region's text, of the question whether a place is inside.
+const UNITS_PER_BYTE_OF_REGION: usize = 4;
 
 /// How a query says which index it wants.
 #[derive(Clone, Debug)]
@@ -30,6 +35,8 @@ enum Which<'a> {
 pub(crate) struct Asked<'a> {
     which: Which<'a>,
     predicate: Predicate,
+    /// Work of asking whether a value fits.
+    units: usize,
 }
 
 /// An index, and what a query wants of it.
@@ -38,6 +45,7 @@ pub(crate) struct Lookup {
     pub(crate) index: Arc<Index>,
     predicate: Predicate,
     ranges: Vec<(u64, u64)>,
+    units: usize,
 }
 
 /// The fields of a query that are about indexes; none when it asks for no range.
@@ -56,7 +64,12 @@ pub(crate) fn asked<'a>(request: &Request<'a>) -> Result<Option<Asked<'a>>, Resu
     if range.bin.is_empty() == is_by_bin {
         return Err(malformed);
     }
-    let predicate = Predicate::of(range.kind, range.begin, range.end).map_err(|_| malformed)?;
+    let read = || Predicate::of(range.kind, range.begin, range.end);
+    let units = match range.kind {
+        ParticleType::GEOJSON => range.begin.len(),
+        _ => 0,
+    };
+    let predicate = aside(units * UNITS_PER_READ_BYTE, read).map_err(|_| malformed)?;
     let index_type = match fields.get(FieldType::INDEX_TYPE) {
         None => Some(IndexType::Default),
         Some([number, ..]) => IndexType::of_number(*number),
@@ -81,7 +94,11 @@ pub(crate) fn asked<'a>(request: &Request<'a>) -> Result<Option<Asked<'a>>, Resu
         ),
         (None, None) => Which::Defined(Some(Source::Bin { name: bin, context }).zip(index_type)),
     };
-    Ok(Some(Asked { which, predicate }))
+    Ok(Some(Asked {
+        which,
+        predicate,
+        units: units * UNITS_PER_BYTE_OF_REGION,
+    }))
 }
 
 /// The name of an index, which counts only with a range.
@@ -140,6 +157,7 @@ impl Asked<'_> {
             index,
             predicate: self.predicate,
             ranges,
+            units: self.units,
         })
     }
 }
@@ -198,6 +216,7 @@ impl Lookup {
 
     /// Whether a record has a value that fits.
     pub(crate) fn holds(&self, record: &StoredRecord) -> bool {
-        self.predicate.holds(&self.index.definition, record)
+        let holds = || self.predicate.holds(&self.index.definition, record);
+        aside(self.units, holds)
     }
 }

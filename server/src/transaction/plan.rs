@@ -1,8 +1,9 @@
-use data::operation::{self, Checked, Operation, OperationError};
+use data::operation::{Checked, Operation, OperationError};
 use protocol::message::{Info1, Info2, Info3, OpCode};
 use protocol::result_code::ResultCode;
 
 use super::request::Request;
+use super::work::checked;
 
 /// A checked write: all that can be found wrong, or prepared, before the record is looked at.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl<'a> Plan<'a> {
         };
         let mut seen = Seen::default();
         for op in request.ops.iter() {
-            let checked = operation::check(&op, get_all).map_err(refused)?;
+            let checked = checked(&op, get_all).map_err(refused)?;
             if plan.replace && !fits_replace(&checked) {
                 return Err(ResultCode::PARAMETER);
             }

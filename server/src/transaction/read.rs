@@ -1,7 +1,7 @@
 use data::bin::{BinName, Bins};
 use data::encoded::Landmarks;
 use data::expression::Context;
-use data::operation::{self, Checked, NameIndex, Operation, OperationError};
+use data::operation::{Checked, NameIndex, Operation, OperationError};
 use data::work::Meter;
 use protocol::key::Digest;
 use protocol::message::{BodyWriter, Info1, Info2, Info3, OpCode};
@@ -10,7 +10,7 @@ use protocol::result_code::ResultCode;
 
 use super::reply::{Outcome, ReplyTo, check_size};
 use super::request::Request;
-use super::work::Work;
+use super::work::{Work, checked};
 use super::write::LIMITS;
 use super::{read_touch, refusal};
 use crate::record::Namespace;
@@ -107,7 +107,7 @@ fn write_named(
         if !op.op.is_read() {
             return Err(ResultCode::PARAMETER);
         }
-        let checked = operation::check(&op, false).map_err(|error| error.code)?;
+        let checked = checked(&op, false).map_err(|error| error.code)?;
         reader.answer(&checked, message)?;
     }
     Ok(())

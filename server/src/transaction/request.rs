@@ -8,8 +8,10 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::refusal;
-use data::filter::{Filter, Holds};
+use super::work::{FilterWork, UNITS_PER_READ_BYTE, Work, aside};
+use data::filter::{Filter, Holds, MAX_UNITS};
 use data::record::StoredRecord;
+use data::work::TimeIsUp;
 
 /// Whether a command stands alone, is a row of a batch or is done by a background query; they are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,9 +190,13 @@ impl<'a> Request<'a> {
             return Ok(());
         };
         let filter = filter.as_ref().as_ref().map_err(|code| *code)?;
-        match filter.holds(&record.metadata(digest), Some(record), now_ms()) {
-            Holds::Yes => Ok(()),
-            Holds::No | Holds::Unknown => Err(ResultCode::FILTERED_OUT),
+        let mut work = Work::until(self.deadline);
+        let mut work = FilterWork::new(&mut work, MAX_UNITS);
+        let metadata = record.metadata(digest);
+        // What takes too long is unknown, too.
+        match filter.holds_within(&metadata, Some(record), now_ms(), &mut work) {
+            Ok(Holds::Yes) => Ok(()),
+            Ok(Holds::No | Holds::Unknown) | Err(TimeIsUp) => Err(ResultCode::FILTERED_OUT),
         }
     }
 
@@ -227,7 +233,8 @@ impl<'a> Request<'a> {
 
 /// Checks a filter of a request; what is wrong with it is logged.
 pub(crate) fn parse_filter(data: &[u8]) -> Result<Filter, ResultCode> {
-    Filter::parse(data).map_err(|error| refusal::of_filter(&error))
+    let parsed = aside(data.len() * UNITS_PER_READ_BYTE, || Filter::parse(data));
+    parsed.map_err(|error| refusal::of_filter(&error))
 }
 
 fn unfit(why: &str) -> ResultCode {

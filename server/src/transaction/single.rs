@@ -1,6 +1,7 @@
 use std::time::Instant;
 
-use protocol::message::{FieldType, Info1, Info2, Info4, OpCode};
+use protocol::message::{FieldType, Info1, Info2, Info4, Op, OpCode};
+use protocol::particle::ParticleType;
 use protocol::result_code::ResultCode;
 
 use super::count::{self, CommandKind};
@@ -72,6 +73,13 @@ async fn write<S: Services>(
     request: &Request<'_>,
     reply: ReplyTo<'_>,
 ) -> Done {
+    if request
+        .ops
+        .iter()
+        .any(|op| is_too_large(target.namespace, &op))
+    {
+        return reply.plain(ResultCode::RECORD_TOO_BIG.into()).into();
+    }
     let plan = match Plan::of(request) {
         Ok(plan) => plan,
         Err(code) => return reply.plain(code.into()).into(),
@@ -84,6 +92,13 @@ async fn write<S: Services>(
             .into(),
         Err(code) => reply.plain(code.into()).into(),
     }
+}
+
+/// A geometry that no record can hold is not read: that would take long.
+fn is_too_large(namespace: &Namespace, op: &Op<'_>) -> bool {
+    let is_geometry = op.op == OpCode::WRITE && op.particle_ref().kind == ParticleType::GEOJSON;
+    let size = u64::try_from(op.value.len()).unwrap_or(u64::MAX);
+    is_geometry && size > namespace.settings.max_record_size()
 }
 
 async fn delete<S: Services>(

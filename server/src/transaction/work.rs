@@ -8,9 +8,12 @@
 //! Stepping aside may block for long: it must not happen under a lock that others block on, as that of a whole partition
 //! is. Work that may be more than [`SHORT_UNITS`] therefore locks its record alone.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use data::operation::{self, Checked, OperationError};
 use data::work::{Meter, TimeIsUp};
+use protocol::message::{Op, OpCode};
+use protocol::particle::ParticleType;
 
 use runtime::machine::budget::Budget;
 
@@ -21,6 +24,65 @@ const UNITS_PER_LOOK: usize = 1 << 16;
 
 /// Work that may be done under a partition's lock, or on a worker without a pause: about a quarter of a millisecond.
 pub(crate) const SHORT_UNITS: usize = 1 << 18;
+
+/// Units that a byte of text is counted with which is read before its work can be counted: an expression, a geometry.
+pub(crate) const UNITS_PER_READ_BYTE: usize = 128;
+
+/// Units that a byte of a list or map is counted with, whose elements may have to be sorted.
+const UNITS_PER_SORTED_BYTE: usize = 4;
+
+/// How long work that has to be done in any case waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Does work of about so many units that does not count them. Where that is not little, it steps aside first, so nobody may
+/// block on what the caller holds.
+pub(crate) fn aside<R>(units: usize, work: impl FnOnce() -> R) -> R {
+    if units < SHORT_UNITS {
+        return work();
+    }
+    let mut budget = Budget::until(Instant::now() + PATIENCE, slow_lane());
+    // Without a turn the work is off its worker at least.
+    budget.leave();
+    work()
+}
+
+/// Checks an op; to read a large value steps aside first.
+///
+/// # Errors
+/// As [`operation::check`].
+pub(crate) fn checked<'a>(op: &Op<'a>, get_all: bool) -> Result<Checked<'a>, OperationError> {
+    let value = op.particle_ref();
+    let units_per_byte = match (op.op, value.kind) {
+        (OpCode::EXP_READ | OpCode::EXP_MODIFY, _) | (_, ParticleType::GEOJSON) => {
+            UNITS_PER_READ_BYTE
+        }
+        (_, ParticleType::LIST | ParticleType::MAP) => UNITS_PER_SORTED_BYTE,
+        _ => 0,
+    };
+    let units = value.data.len() * units_per_byte;
+    aside(units, || operation::check(op, get_all))
+}
+
+/// The work of one request for one record's filter, which has a limit of its own.
+pub(crate) struct FilterWork<'w> {
+    work: &'w mut Work,
+    left: u64,
+}
+
+impl<'w> FilterWork<'w> {
+    /// A part of `work` that is no more than so many units.
+    pub(crate) fn new(work: &'w mut Work, most: u64) -> Self {
+        Self { work, left: most }
+    }
+}
+
+impl Meter for FilterWork<'_> {
+    fn spend(&mut self, units: usize) -> Result<(), TimeIsUp> {
+        let units_wide = u64::try_from(units).unwrap_or(u64::MAX);
+        self.left = self.left.checked_sub(units_wide).ok_or(TimeIsUp)?;
+        self.work.spend(units)
+    }
+}
 
 /// The work of one request, its rows included.
 #[derive(Debug)]
@@ -68,6 +130,10 @@ impl Meter for Work {
     fn spend(&mut self, units: usize) -> Result<(), TimeIsUp> {
         self.unrested = self.unrested.saturating_add(units);
         self.unseen = self.unseen.saturating_add(units);
+        // What is announced at once is not begun where others wait.
+        if units >= SHORT_UNITS && !self.budget.leave() {
+            return Err(TimeIsUp);
+        }
         if self.unseen < UNITS_PER_LOOK {
             return Ok(());
         }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod allocations;
 mod case;
 mod conformance;
 mod functions;

@@ -20,6 +20,8 @@ use server::transaction::functions::LuaFunctions;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::allocations;
+
 /// The directory that modules claim to be in.
 const MODULE_DIRECTORY: &str = "/udf";
 
@@ -92,6 +94,31 @@ impl Bench {
         let answer = String::from_utf8(out[8..].to_vec()).unwrap();
         let value = answer.strip_prefix(command).unwrap();
         value.strip_prefix('\t').unwrap().trim_end().to_owned()
+    }
+
+    /// The fewest allocations that the answer to a message takes, of so many.
+    pub(crate) fn fewest_allocations(&self, frame: &[u8], times: usize) -> u64 {
+        let mut out = BytesMut::with_capacity(1 << 16);
+        let body = first_frame(frame).unwrap().unwrap().body;
+        let session = Session::client();
+        let answer_all = async {
+            let mut fewest = u64::MAX;
+            for _ in 0..times {
+                out.clear();
+                let before = allocations::so_far();
+                let answer = server::dispatch::answer(
+                    &self.running,
+                    &session,
+                    body,
+                    Instant::now(),
+                    &mut out,
+                );
+                answer.await.unwrap();
+                fewest = fewest.min(allocations::so_far() - before);
+            }
+            fewest
+        };
+        self.runtime.block_on(answer_all)
     }
 
     /// The answer to one message.

@@ -149,7 +149,8 @@ pub(crate) fn run(bench: &Bench, request: &str, expected: &str) -> Result<String
     }
 }
 
-fn call(bench: &Bench, text: &str) -> Result<String, String> {
+/// The message of a call, as it is written in a case.
+pub(crate) fn call_frame(text: &str) -> Result<BytesMut, String> {
     let (function, rest) = text.split_once('(').ok_or("( expected")?;
     let (values, words) = notation::values(rest, ')')?;
     let mut arguments = Some(
@@ -166,15 +167,18 @@ fn call(bench: &Bench, text: &str) -> Result<String, String> {
             None => return Err(format!("unknown word {word}")),
         }
     }
-    let frame = request.frame(|message| {
+    Ok(request.frame(|message| {
         message
             .field(FieldType::UDF_PACKAGE, request.module.as_bytes())
             .field(FieldType::UDF_FUNCTION, function.as_bytes());
         if let Some(arguments) = &arguments {
             message.field(FieldType::UDF_ARGLIST, arguments);
         }
-    });
-    let answer = bench.send(&frame);
+    }))
+}
+
+fn call(bench: &Bench, text: &str) -> Result<String, String> {
+    let answer = bench.send(&call_frame(text)?);
     Ok(match answer.bins.as_slice() {
         [(name, value)] if name == "SUCCESS" && answer.code == 0 => {
             format!("= {}", written(value))

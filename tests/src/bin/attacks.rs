@@ -37,9 +37,11 @@ struct Arguments {
 /// Connections that attack, and processes that spin.
 const ATTACKERS: usize = 4;
 
+/// What the client calls.
+const VICTIM: &str = "function answer(rec) return 42 end";
+
 /// A module whose functions take what they can get.
 const MODULE: &str = "
-function answer(rec) return 42 end
 function spin(rec) while true do end end
 function memory(rec) local t = {} for i = 1, 110 do t[i] = string.rep('x', 1000000) .. i end while true do end end
 function zeros(rec) local a, b = string.rep('\\0', 15000000), string.rep('\\0', 15000000) while true do local _ = a < b end end
@@ -59,7 +61,7 @@ fn put_frame(chunk: &str) -> Vec<u8> {
     use base64::Engine as _;
     let content = base64::engine::general_purpose::STANDARD.encode(chunk);
     let line = format!(
-        "udf-put:filename=attack.lua;content={content};content-len={};udf-type=LUA;\n",
+        "udf-put:filename=body.lua;content={content};content-len={};udf-type=LUA;\n",
         content.len()
     );
     frame(MessageType::Info, line.as_bytes())
@@ -130,7 +132,7 @@ impl Latencies {
 fn measure(server: &RunningAsd, time: Duration) -> Result<[Latencies; 3]> {
     let key = RecordKey::new("test", "victim", "v");
     let get = key.get()?;
-    let call = key.apply(b"attack", b"answer", &[0x90], CallOptions::default())?;
+    let call = key.apply(b"victim", b"answer", &[0x90], CallOptions::default())?;
     let mut connections = [server.connect()?, server.connect()?, server.connect()?];
     for connection in &mut connections {
         connection.set_deadline(Duration::from_secs(60))?;
@@ -239,6 +241,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let server = Asd::new(&arguments.asd, &directory).start()?;
     let mut connection = server.connect()?;
     put_module(&mut connection, "attack.lua", MODULE.as_bytes())?;
+    put_module(&mut connection, "victim.lua", VICTIM.as_bytes())?;
     let bin = Particle::integer(7);
     let put = RecordKey::new("test", "victim", "v").put([("a", &bin)], WriteOptions::default())?;
     connection.message(&put)?;
@@ -255,7 +258,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         if !name.contains(&arguments.only) {
             continue;
         }
-        // The attack may have replaced nothing: its module is one that is never accepted.
         let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
         let found = std::thread::scope(|scope| {
             let attackers: Vec<_> = (0..ATTACKERS)

@@ -37,7 +37,8 @@ fn refused(
 /// Refuses sizes before memory is taken for them.
 fn room(size: usize, environment: &mut Environment<'_>) -> Result<(), OperationError> {
     if i64::try_from(size).is_ok_and(|size| size < MAX_BYTES) {
-        environment.work.bytes(size)?;
+        // Fresh memory costs more than bytes that are there.
+        environment.work.spend(size / 2)?;
         if size <= environment.limits.max_particle_bytes {
             return Ok(());
         }
