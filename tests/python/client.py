@@ -423,7 +423,7 @@ def check_queries(client, checks):
     client.udf_remove("queries.lua")
 
 
-def check_cluster(program, checks, directory):
+def check_cluster(program, checks, directory, local):
     """Three nodes that one client sees as one: registered once, served wherever a record lives."""
     process = subprocess.Popen(
         [program, "--nodes", "3"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -435,7 +435,7 @@ def check_cluster(program, checks, directory):
                 ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", line)]
                 break
         checks.equal("a cluster of three says where it listens", len(ports), 3)
-        client = aerospike.client({"hosts": [("127.0.0.1", ports[0])]}).connect()
+        client = aerospike.client({"hosts": [("127.0.0.1", ports[0])], "lua": {"user_path": local}}).connect()
         checks.equal("the client finds all nodes", wait_until(lambda: len(client.get_node_names()) == 3), True)
         module = os.path.join(directory, "cluster.lua")
         with open(module, "w", encoding="utf-8") as file:
@@ -514,7 +514,7 @@ def main():
                 a_day(program, checks, directory, local, storage)
         checks.where = "cluster"
         with tempfile.TemporaryDirectory(prefix="asd-python-") as directory:
-            check_cluster(program, checks, directory)
+            check_cluster(program, checks, directory, local)
     print("%d passed, %d failed" % (checks.passed, checks.failed))
     sys.exit(1 if checks.failed else 0)
 

@@ -195,23 +195,27 @@ fn carry(head: &Head<'_>, before: &Kept<'_>, out: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// Bytes that are compared at a time.
-const BLOCK: usize = 64;
+/// Bytes that are compared at a time: many where most is the same, then fewer.
+const BLOCKS: [usize; 3] = [2048, 64, 1];
 
 /// How many bytes are the same at the beginning.
 fn common_prefix(left: &[u8], right: &[u8]) -> usize {
-    let blocks = left.chunks_exact(BLOCK).zip(right.chunks_exact(BLOCK));
-    let same = BLOCK * blocks.take_while(|(left, right)| left == right).count();
-    let rest = left.iter().zip(right).skip(same);
-    same + rest.take_while(|(left, right)| left == right).count()
+    BLOCKS.into_iter().fold(0, |same, block| {
+        let left = left.get(same..).unwrap_or_default();
+        let right = right.get(same..).unwrap_or_default();
+        let blocks = left.chunks_exact(block).zip(right.chunks_exact(block));
+        same + block * blocks.take_while(|(left, right)| left == right).count()
+    })
 }
 
 /// How many bytes are the same at the end.
 fn common_prefix_from_behind(left: &[u8], right: &[u8]) -> usize {
-    let blocks = left.rchunks_exact(BLOCK).zip(right.rchunks_exact(BLOCK));
-    let same = BLOCK * blocks.take_while(|(left, right)| left == right).count();
-    let rest = left.iter().rev().zip(right.iter().rev()).skip(same);
-    same + rest.take_while(|(left, right)| left == right).count()
+    BLOCKS.into_iter().fold(0, |same, block| {
+        let left = left.get(..left.len() - same).unwrap_or_default();
+        let right = right.get(..right.len() - same).unwrap_or_default();
+        let blocks = left.rchunks_exact(block).zip(right.rchunks_exact(block));
+        same + block * blocks.take_while(|(left, right)| left == right).count()
+    })
 }
 
 #[cfg(test)]
@@ -427,9 +431,9 @@ mod tests {
             assert_eq!(common_prefix(left, right), front);
             assert_eq!(common_prefix_from_behind(left, right), behind);
         }
-        let long = [[7; 100], [8; 100]].concat();
-        let other = [[7; 100], [9; 100]].concat();
-        assert_eq!(common_prefix(&long, &other), 100);
-        assert_eq!(common_prefix_from_behind(&long, &long[50..]), 150);
+        let long = [[7; 5_000], [8; 5_000]].concat();
+        let other = [[7; 5_000], [9; 5_000]].concat();
+        assert_eq!(common_prefix(&long, &other), 5_000);
+        assert_eq!(common_prefix_from_behind(&long, &long[50..]), 9_950);
     }
 }

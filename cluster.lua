@@ -1,1 +1,0 @@
-function twice(rec, n) return n * 2 end
