@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::project::{FILE_NAME, Project};
+use crate::project::{FILE_NAME, Project, wrong_project};
 use crate::status::{Failure, Status};
 
 /// What `asudf new` is told.
@@ -17,9 +17,11 @@ pub(crate) struct Options {
     directory: PathBuf,
 }
 
+const SETTINGS: &str = include_str!("template/asudf.toml");
+
 /// The files of a project, and what is in them.
 const FILES: &[(&str, &str)] = &[
-    (FILE_NAME, include_str!("template/asudf.toml")),
+    (FILE_NAME, SETTINGS),
     ("counter.lua", include_str!("template/counter.lua")),
     (
         "counter_test.lua",
@@ -47,10 +49,16 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
             path.display()
         )));
     }
+    let settings = named(root);
     let mut told = String::new();
     let stubs = lint::editor_stubs();
     let files = FILES.iter().copied().chain([(STUBS, stubs.as_str())]);
     for (name, content) in files {
+        let content = if name == FILE_NAME {
+            &settings
+        } else {
+            content
+        };
         let path = root.join(name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| cannot(folder, error))?;
@@ -60,12 +68,35 @@ pub(crate) fn run(options: &Options) -> Result<Status, Failure> {
     }
     let project = Project::find(root).map_err(Failure::of)?;
     let modules = project.modules().map_err(Failure::of)?.len();
-    told += &format!(
-        "\n{modules} module. Next: cd {} && asudf test\n",
-        root.display()
-    );
+    let enter = match root.to_str() {
+        Some(".") => String::new(),
+        _ => format!("cd {} && ", quoted(&root.display().to_string())),
+    };
+    told += &format!("\n{modules} module. Next: {enter}asudf test\n");
     std::io::stdout()
         .write_all(told.as_bytes())
         .map_err(Failure::of)?;
     Ok(Status::Fine)
+}
+
+/// The settings, with the folder's name as the project's, if it can have that.
+fn named(root: &Path) -> String {
+    let full = std::path::absolute(root);
+    let name = full.as_deref().ok().and_then(Path::file_name);
+    match name.and_then(|name| name.to_str()) {
+        Some(name) if wrong_project(name).is_none() => {
+            SETTINGS.replace("project = \"counter\"", &format!("project = \"{name}\""))
+        }
+        _ => SETTINGS.to_owned(),
+    }
+}
+
+/// As a word of a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }

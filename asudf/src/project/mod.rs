@@ -183,6 +183,15 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// Why a project cannot have this name, or none.
+pub(crate) fn wrong_project(project: &str) -> Option<&'static str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if project.is_empty() || project.len() > 64 || !project.chars().all(fits) {
+        return Some("a project has a name of 1 to 64 letters, digits, `-` or `_`");
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,15 +43,6 @@ pub(crate) fn record_name(project: &str) -> String {
     format!("{PROJECT_PREFIX}{project}.lua")
 }
 
-/// Why a project cannot have this name, or none.
-pub(crate) fn wrong_project(project: &str) -> Option<&'static str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if project.is_empty() || project.len() > 64 || !project.chars().all(fits) {
-        return Some("a project has a name of 1 to 64 letters, digits, `-` or `_`");
-    }
-    None
-}
-
 /// What a project put on the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -311,7 +302,11 @@ mod tests {
             ("a/b", false),
             ("ä", false),
         ] {
-            assert_eq!(wrong_project(name).is_none(), good, "{name}");
+            assert_eq!(
+                crate::project::wrong_project(name).is_none(),
+                good,
+                "{name}"
+            );
         }
         let longest = record_name(&"a".repeat(64));
         assert_eq!(wrong_name(&longest), None);

@@ -7,9 +7,9 @@ use std::path::Path;
 use lint::{Settings, Source};
 
 use super::content::{Module, SOURCE_MAX, wrong_name};
-use super::marker::{PREFIX, wrong_project};
+use super::marker::PREFIX;
 use super::order::{Ordered, ordered};
-use crate::project::Project;
+use crate::project::{Project, wrong_project};
 use crate::status::Failure;
 
 /// The rule that finds what does not compile.

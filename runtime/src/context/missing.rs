@@ -14,7 +14,8 @@ const MOST_GLOBALS: usize = 4096;
 /// The one of `names` that was likely meant by `word`.
 #[must_use]
 pub fn likely<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = MOST_DIFFERENCES.min(word.chars().count() / 2);
+    // One of four letters, two of five: `nope` is no misspelt `type`.
+    let most = MOST_DIFFERENCES.min((word.chars().count() + 1) / 3);
     names
         .into_iter()
         .map(|name| (damerau_levenshtein(word, name), name))
