@@ -222,7 +222,7 @@ fn place(piece: &[Entry], entry: &Entry) -> usize {
     let count = |entries: usize, other: &Entry| entries + usize::from(other < entry);
     let lines = piece.iter().step_by(LINE).fold(0, count);
     let begin = lines.saturating_sub(1) * LINE;
-    let line = piece.get(begin..).unwrap_or_default();
+    let line = piece.within(begin..);
     line.iter().take(LINE).fold(begin, count)
 }
 
