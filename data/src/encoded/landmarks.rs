@@ -1,4 +1,5 @@
 use super::head::Head;
+use protocol::bounds::Within as _;
 
 /// Items that are walked from one landmark to the next, when landmarks are made.
 const STRIDE: usize = 16;
@@ -201,8 +202,8 @@ const BLOCKS: [usize; 3] = [2048, 64, 1];
 /// How many bytes are the same at the beginning.
 fn common_prefix(left: &[u8], right: &[u8]) -> usize {
     BLOCKS.into_iter().fold(0, |same, block| {
-        let left = left.get(same..).unwrap_or_default();
-        let right = right.get(same..).unwrap_or_default();
+        let left = left.within(same..);
+        let right = right.within(same..);
         let blocks = left.chunks_exact(block).zip(right.chunks_exact(block));
         same + block * blocks.take_while(|(left, right)| left == right).count()
     })
@@ -211,8 +212,8 @@ fn common_prefix(left: &[u8], right: &[u8]) -> usize {
 /// How many bytes are the same at the end.
 fn common_prefix_from_behind(left: &[u8], right: &[u8]) -> usize {
     BLOCKS.into_iter().fold(0, |same, block| {
-        let left = left.get(..left.len() - same).unwrap_or_default();
-        let right = right.get(..right.len() - same).unwrap_or_default();
+        let left = left.within(..left.len() - same);
+        let right = right.within(..right.len() - same);
         let blocks = left.rchunks_exact(block).zip(right.rchunks_exact(block));
         same + block * blocks.take_while(|(left, right)| left == right).count()
     })

@@ -1,3 +1,4 @@
+use protocol::bounds::Fit as _;
 use std::time::Instant;
 
 use protocol::message::{FieldType, Info1, Info2, Info4, Op, OpCode};
@@ -97,7 +98,7 @@ async fn write<S: Services>(
 /// A geometry that no record can hold is not read: that would take long.
 fn is_too_large(namespace: &Namespace, op: &Op<'_>) -> bool {
     let is_geometry = op.op == OpCode::WRITE && op.particle_ref().kind == ParticleType::GEOJSON;
-    let size = u64::try_from(op.value.len()).unwrap_or(u64::MAX);
+    let size = op.value.len().fit::<u64>();
     is_geometry && size > namespace.settings.max_record_size()
 }
 

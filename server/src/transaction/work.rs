@@ -8,6 +8,7 @@
 //! Stepping aside may block for long: it must not happen under a lock that others block on, as that of a whole partition
 //! is. Work that may be more than [`SHORT_UNITS`] therefore locks its record alone.
 
+use protocol::bounds::Fit as _;
 use std::time::{Duration, Instant};
 
 use data::operation::{self, Checked, OperationError};
@@ -78,7 +79,7 @@ impl<'w> FilterWork<'w> {
 
 impl Meter for FilterWork<'_> {
     fn spend(&mut self, units: usize) -> Result<(), TimeIsUp> {
-        let units_wide = u64::try_from(units).unwrap_or(u64::MAX);
+        let units_wide = units.fit::<u64>();
         self.left = self.left.checked_sub(units_wide).ok_or(TimeIsUp)?;
         self.work.spend(units)
     }
