@@ -256,12 +256,6 @@ impl<'a> Query<'a> {
         begun: Instant,
         output: &mut impl ReplyStream,
     ) -> io::Result<ResultCode> {
-        let unknown_set = self
-            .set
-            .is_some_and(|set| namespace.sets().get(set).is_none());
-        if unknown_set {
-            return Ok(ResultCode::OK);
-        }
         if let Some(lookup) = &self.lookup {
             lookup.count_query(&namespace.stats);
         }
@@ -303,6 +297,11 @@ impl<'a> Query<'a> {
                 unavailable(partition, output.buffer());
                 continue;
             }
+            // Records of a set that is not known are not in this partition; but they may have been on their way to it.
+            if self.is_of_unknown_set(sending.namespace) && serving(partition) == begun_in {
+                sending.job.counts.partitions.inc();
+                continue;
+            }
             let mut scan = sending.namespace.scan(partition, after.copied());
             loop {
                 if sending.job.is_aborted() {
@@ -334,6 +333,12 @@ impl<'a> Query<'a> {
             }
         }
         Ok(ResultCode::OK)
+    }
+
+    /// Whether it asks for a set of which no record was ever here.
+    fn is_of_unknown_set(&self, namespace: &Namespace) -> bool {
+        self.set
+            .is_some_and(|set| namespace.sets().get(set).is_none())
     }
 
     /// Whether the time of a short query is up.
