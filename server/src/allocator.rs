@@ -130,10 +130,74 @@ unsafe impl GlobalAlloc for Counted {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::mpsc;
+
+    use parking_lot::Mutex;
+
     use super::*;
+
+    /// What is allocated is counted for the whole process: one test at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    /// How many of these pages of memory are resident.
+    #[expect(
+        unsafe_code,
+        reason = "asks the system about addresses, whatever is there"
+    )]
+    fn resident(pages: &BTreeSet<usize>) -> usize {
+        let is_resident = |page: &&usize| {
+            let mut there = 0_u8;
+            let address = std::ptr::with_exposed_provenance_mut(**page);
+            // SAFETY: the kernel reads nothing of the page, and writes one byte for it.
+            let asked = unsafe { libc::mincore(address, PAGE, &raw mut there) };
+            asked == 0 && there & 1 != 0
+        };
+        pages.iter().filter(is_resident).count()
+    }
+
+    const PAGE: usize = 4096;
+
+    #[test]
+    #[expect(unsafe_code, reason = "the functions of an allocator")]
+    fn what_others_have_freed_goes_back_when_threads_part_with_it() {
+        const BLOCKS: usize = 200_000;
+        let _alone = ALONE.lock();
+        let layout = Layout::from_size_align(128, 8).unwrap();
+        let (send, blocks) = mpsc::channel();
+        let (freed, wait) = mpsc::channel();
+        let other = std::thread::spawn(move || {
+            let allocate = |_| {
+                // SAFETY: the layout has a size; the block is written within it.
+                unsafe {
+                    let block = Counted.alloc(layout);
+                    block.write_bytes(1, layout.size());
+                    block.expose_provenance()
+                }
+            };
+            let all: Vec<usize> = (0..BLOCKS).map(allocate).collect();
+            send.send(all).unwrap();
+            wait.recv().unwrap();
+            part();
+        });
+        let all = blocks.recv().unwrap();
+        let pages = all.iter().map(|block| block / PAGE * PAGE).collect();
+        let taken = resident(&pages);
+        assert!(taken > BLOCKS * layout.size() / PAGE / 2, "{taken} pages");
+        for block in all {
+            // SAFETY: each was allocated with this layout, and is freed once.
+            unsafe { Counted.dealloc(std::ptr::with_exposed_provenance_mut(block), layout) };
+        }
+        give_back();
+        freed.send(()).unwrap();
+        other.join().unwrap();
+        let left = resident(&pages);
+        assert!(left < taken / 2, "{left} of {taken} pages are left");
+    }
 
     #[test]
     fn counts_what_is_allocated_and_not_yet_freed() {
+        let _alone = ALONE.lock();
         let layout = Layout::from_size_align(1 << 30, 4096).unwrap();
         let larger = Layout::from_size_align(2 << 30, 4096).unwrap();
         let begun = allocated_bytes();
