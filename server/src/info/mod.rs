@@ -223,12 +223,29 @@ pub fn answer(node: &Node, connection: &ConnectionState, body: &[u8], out: &mut 
     }
 }
 
+/// Answers a request of which only the beginning has come, if that is enough to refuse it. To be asked again only while
+/// `begun` is short.
+pub fn refuse_begun(size: u64, begun: &[u8], out: &mut BytesMut) -> bool {
+    let refusal = match usize::try_from(size) {
+        Ok(size) if size <= REQUEST_BYTES_MAX => admit(begun).err(),
+        _ => Some(too_large()),
+    };
+    let Some(refusal) = refusal else { return false };
+    let begin = out.len();
+    refuse(out, begin, &refusal);
+    true
+}
+
+fn too_large() -> InfoError {
+    InfoError::parameter(format!(
+        "request too long: at most {REQUEST_BYTES_MAX} bytes in one"
+    ))
+}
+
 /// What can be said before any name is looked up.
 fn admit(body: &[u8]) -> Result<(), InfoError> {
     if body.len() > REQUEST_BYTES_MAX {
-        return Err(InfoError::parameter(format!(
-            "request too long: at most {REQUEST_BYTES_MAX} bytes in one"
-        )));
+        return Err(too_large());
     }
     let ends = body.iter().filter(|byte| **byte == b'\n');
     if ends.take(COMMANDS_MAX + 1).count() > COMMANDS_MAX {

@@ -37,6 +37,9 @@ const OUTPUT_FLUSH_BYTES: usize = 256 * 1024;
 /// Frames that are handled before other tasks get a chance.
 const FRAMES_PER_TURN: u32 = 32;
 
+/// Bytes of an unfinished info request in which it is looked whether it is refused.
+const LOOKED_AT_BYTES: usize = 256 * 1024;
+
 /// Buffers beyond this are given back on a thread of their own.
 const LARGE_BUFFER: usize = 1 << 20;
 
@@ -254,7 +257,10 @@ pub(crate) async fn serve(
         match arrived {
             Ok(0) if waiting == 0 => return Closed::ByPeer,
             Ok(0) => return Closed::InsideFrame(waiting),
-            Ok(count) => taken += count,
+            Ok(count) => {
+                taken += count;
+                input.arrived();
+            }
             Err(error) => return error.into(),
         }
         // A client that sends as fast as it is read would have the worker for itself.
@@ -348,6 +354,14 @@ async fn answer_frames(
         if frames % FRAMES_PER_TURN == 0 {
             tokio::task::yield_now().await;
         }
+    }
+    // What is refused in any case is not kept until it is whole.
+    if let Some((header, begun)) = input.begun_frame()
+        && header.kind == MessageType::Info
+        && begun.len() <= LOOKED_AT_BYTES
+        && info::refuse_begun(header.size, begun, &mut replies.buffer)
+    {
+        input.skip_begun_frame();
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ pub(super) struct Input {
     bytes: Vec<u8>,
     /// Where the first frame that was not handled begins.
     start: usize,
+    /// Bytes to come that belong to a frame which is answered already.
+    skipped: u64,
     /// When bytes of the unfinished frame first came, and last; none while there is no such frame.
     unfinished: Option<(Instant, Instant)>,
 }
@@ -40,6 +42,7 @@ impl Input {
         Self {
             bytes: Vec::with_capacity(INITIAL_BYTES),
             start: 0,
+            skipped: 0,
             unfinished: None,
         }
     }
@@ -63,6 +66,33 @@ impl Input {
         first_frame(self.rest())
     }
 
+    /// Header and what has come of the body of a frame that is not whole.
+    pub(super) fn begun_frame(&self) -> Option<(Header, &[u8])> {
+        let (header, body) = self.rest().split_first_chunk::<HEADER_SIZE>()?;
+        Some((Header::parse(*header).ok()?, body))
+    }
+
+    /// Passes over the rest of the frame that has begun: nothing of it is kept.
+    pub(super) fn skip_begun_frame(&mut self) {
+        let Some((header, body)) = self.begun_frame() else {
+            return;
+        };
+        let came = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        self.skipped = header.size.saturating_sub(came);
+        self.start = self.bytes.len();
+    }
+
+    /// New bytes have come.
+    pub(super) fn arrived(&mut self) {
+        if self.skipped > 0 {
+            let came = usize::try_from(self.skipped)
+                .unwrap_or(usize::MAX)
+                .min(self.len());
+            self.skipped -= u64::try_from(came).unwrap_or(0);
+            self.start += came;
+        }
+    }
+
     /// So many bytes at the front are done with.
     pub(super) fn handled(&mut self, bytes: usize) {
         self.start = (self.start + bytes).min(self.bytes.len());
@@ -72,6 +102,9 @@ impl Input {
     /// What it has to hold for the next read; at most as much as its first frame needs, once that is known.
     pub(super) fn wanted_capacity(&self, is_scarce: bool) -> usize {
         let length = self.len();
+        if self.skipped > 0 {
+            return if is_scarce { INITIAL_BYTES } else { KEEP_BYTES };
+        }
         let frame = self
             .rest()
             .first_chunk::<HEADER_SIZE>()
@@ -128,6 +161,9 @@ impl Input {
 
     /// Until when more of the unfinished frame has to come; none while there is no such frame.
     pub(super) fn deadline(&mut self, now: impl FnOnce() -> Instant) -> Option<Instant> {
+        if self.skipped > 0 {
+            return Some(now() + SILENCE_LIMIT);
+        }
         if self.len() == 0 {
             self.unfinished = None;
             return None;
@@ -160,6 +196,7 @@ mod tests {
             let count = rest.len().min(target.remaining_mut());
             assert!(count > 0, "there is always room for some");
             target.put_slice(&rest[..count]);
+            input.arrived();
             rest = &rest[count..];
         }
     }
@@ -213,6 +250,22 @@ mod tests {
             input.target().remaining_mut() <= TURN_BYTES,
             "a read is a turn at most"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_before_it_is_whole_is_not_kept() {
+        let mut input = Input::new();
+        let whole = frame(3_000_000);
+        receive(&mut input, &whole[..300_000]).await;
+        input.skip_begun_frame();
+        receive(&mut input, &[&whole[300_000..], &frame(10)[..]].concat()).await;
+        assert_eq!(input.len(), frame(10).len());
+        assert!(input.capacity() <= KEEP_BYTES);
+        let found = input.first_frame().unwrap().unwrap();
+        assert_eq!(found.body, [7; 10]);
+        let start = Instant::now();
+        receive(&mut input, &whole[..300]).await;
+        assert!(input.deadline(|| start).is_some());
     }
 
     #[tokio::test]
