@@ -77,7 +77,7 @@ impl Input {
         let Some((header, body)) = self.begun_frame() else {
             return;
         };
-        let came = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let came = body.len().fit::<u64>();
         self.skipped = header.size.saturating_sub(came);
         self.start = self.bytes.len();
     }
@@ -85,10 +85,8 @@ impl Input {
     /// New bytes have come.
     pub(super) fn arrived(&mut self) {
         if self.skipped > 0 {
-            let came = usize::try_from(self.skipped)
-                .unwrap_or(usize::MAX)
-                .min(self.len());
-            self.skipped -= u64::try_from(came).unwrap_or(0);
+            let came = self.skipped.at_most::<usize>().min(self.len());
+            self.skipped -= came.fit::<u64>();
             self.start += came;
         }
     }
