@@ -193,9 +193,10 @@ impl<'a> Request<'a> {
         let mut work = Work::until(self.deadline);
         let mut work = FilterWork::new(&mut work, MAX_UNITS);
         let metadata = record.metadata(digest);
-        // What takes too long is unknown, too.
         match filter.holds_within(&metadata, Some(record), now_ms(), &mut work) {
             Ok(Holds::Yes) => Ok(()),
+            Err(TimeIsUp) if Instant::now() >= self.deadline => Err(ResultCode::TIMEOUT),
+            // What takes more work than a filter may is unknown, too.
             Ok(Holds::No | Holds::Unknown) | Err(TimeIsUp) => Err(ResultCode::FILTERED_OUT),
         }
     }

@@ -212,8 +212,13 @@ impl Bench {
 
     /// Sends a body and returns the messages of the reply.
     async fn send(&self, body: &[u8]) -> Vec<Got> {
+        self.send_received(body, Instant::now()).await
+    }
+
+    /// Sends what came at some moment.
+    async fn send_received(&self, body: &[u8], received: Instant) -> Vec<Got> {
         let mut out = BytesMut::new();
-        answer(self, &Session::client(), body, Instant::now(), &mut out)
+        answer(self, &Session::client(), body, received, &mut out)
             .await
             .unwrap();
         let mut rest = &out[..];

@@ -222,3 +222,25 @@ async fn a_read_near_the_end_of_a_life_gives_it_anew() {
         assert_eq!(touched, u64::from(anew), "{what}");
     }
 }
+
+#[tokio::test]
+async fn a_filter_that_the_deadline_stops_is_a_time_out_and_says_nothing_of_the_record() {
+    // Whether the text of a bin of so many bytes matches a pattern: that is work for each of them.
+    let text_of = |bytes: usize| Ask::put("b", text(&"a".repeat(bytes)));
+    let filter = b"\x94\x07\x00\xa1c\x93\x51\x03\xa1b";
+    let bench = stored().await;
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(3600));
+    for (bytes, received, expected) in [
+        (900_000, Some(Instant::now()), 27),
+        (2, long_ago, 27),
+        (900_000, long_ago, 9),
+    ] {
+        assert_eq!(bench.code(&text_of(bytes)).await, 0);
+        let body = Ask::get().filter(filter).body();
+        let answers = bench.send_received(&body, received.unwrap()).await;
+        assert_eq!(answers[0].result, expected, "{bytes} bytes");
+    }
+    let stats = &bench.test().stats;
+    assert_eq!(stats.client_read_timeout.get(), 1);
+    assert_eq!(stats.client_read_filtered_out.get(), 2);
+}
