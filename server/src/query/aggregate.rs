@@ -20,6 +20,7 @@ use super::found::Found;
 use super::job::{self, MIGRATION_LIMIT, QueryKind};
 use super::lookup::Lookup;
 use super::pace::Pace;
+use super::turn::Turn;
 use crate::log::peer;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
@@ -54,7 +55,7 @@ struct Aggregation<'a, S> {
     lookup: Option<Arc<Lookup>>,
     job: &'a Arc<Job>,
     pace: Pace,
-    turn_end: Instant,
+    turn: Turn,
     /// Partitions whose stream an operator's nil has ended, and the place of the last such operator.
     ended_early: (u32, Option<String>),
     /// Partitions that the function ran on.
@@ -103,7 +104,7 @@ pub(crate) async fn answer<S: QueryServices>(
         lookup: lookup.map(Arc::new),
         job: &job,
         pace: Pace::of(&job, begun),
-        turn_end: begun + TURN,
+        turn: Turn::of(TURN),
         ended_early: (0, None),
         ran: 0,
     };
@@ -308,14 +309,7 @@ impl<S: QueryServices> Aggregation<'_, S> {
         }
         let read = self.job.counts.succeeded.get();
         self.pace.hold(self.job, read, output).await?;
-        if Instant::now() >= self.turn_end {
-            if output.is_abandoned() {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
-            tokio::task::yield_now().await;
-            self.turn_end = Instant::now() + TURN;
-        }
-        Ok(())
+        self.turn.pause(output).await
     }
 }
 

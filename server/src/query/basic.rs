@@ -15,6 +15,7 @@ use super::QueryServices;
 use super::job::{self, MIGRATION_LIMIT};
 use super::lookup::{self, Lookup};
 use super::starts::Starts;
+use super::turn::Turn;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::query::pace::Pace;
 use crate::record::Namespace;
@@ -61,24 +62,7 @@ pub(super) struct Sending<'n> {
     begun: Instant,
     /// Records that were sent.
     sent: u64,
-    turn_end: Instant,
-}
-
-impl Sending<'_> {
-    /// Gives other tasks a chance once a turn is over.
-    ///
-    /// # Errors
-    /// The client is gone.
-    pub(super) async fn pause(&mut self, output: &mut impl ReplyStream) -> io::Result<()> {
-        if Instant::now() >= self.turn_end {
-            if output.is_abandoned() {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
-            tokio::task::yield_now().await;
-            self.turn_end = Instant::now() + TURN;
-        }
-        Ok(())
-    }
+    pub(super) turn: Turn,
 }
 
 /// A checked query.
@@ -267,7 +251,7 @@ impl<'a> Query<'a> {
             job,
             begun,
             sent: 0,
-            turn_end: Instant::now() + TURN,
+            turn: Turn::of(TURN),
         };
         match &self.lookup {
             None => {
@@ -322,14 +306,14 @@ impl<'a> Query<'a> {
                 if self.send_page(rows, sending, output).await? {
                     return Ok(ResultCode::OK);
                 }
-                sending.pause(output).await?;
+                sending.turn.pause(output).await?;
             }
             sending.job.counts.partitions.inc();
             if partition.is_multiple_of(64) {
                 if self.is_late() {
                     return Ok(ResultCode::TIMEOUT);
                 }
-                sending.pause(output).await?;
+                sending.turn.pause(output).await?;
             }
         }
         Ok(ResultCode::OK)

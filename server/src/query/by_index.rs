@@ -118,7 +118,7 @@ impl Query<'_> {
                 if self.send_page(rows, sending, output).await? {
                     return Ok(ResultCode::OK);
                 }
-                sending.pause(output).await?;
+                sending.turn.pause(output).await?;
             }
             sending
                 .job
@@ -128,7 +128,7 @@ impl Query<'_> {
             if self.is_late() {
                 return Ok(ResultCode::TIMEOUT);
             }
-            sending.pause(output).await?;
+            sending.turn.pause(output).await?;
         }
         Ok(ResultCode::OK)
     }

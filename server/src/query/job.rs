@@ -1,10 +1,10 @@
 //! What queries have in common: how they are recognised, checked, begun and slowed down.
 
-use protocol::bounds::Fit as _;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use protocol::bounds::Fit as _;
 use protocol::message::{FieldType, Info1, Info2};
 use protocol::result_code::ResultCode;
 

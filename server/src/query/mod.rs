@@ -10,6 +10,7 @@ pub mod jobs;
 pub(crate) mod lookup;
 mod pace;
 mod starts;
+mod turn;
 
 use std::sync::Arc;
 

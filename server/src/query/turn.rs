@@ -1,0 +1,38 @@
+//! The turns of a query on its worker.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::transaction::reply::ReplyStream;
+
+/// How long a query has run without giving way.
+#[derive(Debug)]
+pub(super) struct Turn {
+    length: Duration,
+    end: Instant,
+}
+
+impl Turn {
+    /// A turn that begins now.
+    pub(super) fn of(length: Duration) -> Self {
+        Self {
+            length,
+            end: Instant::now() + length,
+        }
+    }
+
+    /// Gives other tasks of the thread a chance once the turn is over, and looks after the client.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn pause(&mut self, output: &mut impl ReplyStream) -> io::Result<()> {
+        if Instant::now() >= self.end {
+            if output.is_abandoned() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            tokio::task::yield_now().await;
+            self.end = Instant::now() + self.length;
+        }
+        Ok(())
+    }
+}
