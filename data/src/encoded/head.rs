@@ -1,3 +1,5 @@
+use protocol::msgpack::{collection_head, extension_head};
+
 use super::end::end;
 
 /// The head of a list or map, and what is behind it.
@@ -17,23 +19,7 @@ pub(crate) struct Head<'a> {
 impl<'a> Head<'a> {
     /// Reads the head. `bytes` is exactly one value; `None` when it is neither list nor map.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (&lead, rest) = bytes.split_first()?;
-        let number = |width: usize| -> Option<(usize, &'a [u8])> {
-            let (number, rest) = rest.split_at_checked(width)?;
-            let number = number
-                .iter()
-                .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
-            Some((number, rest))
-        };
-        let (is_map, (count, body)) = match lead {
-            0x80..=0x8f => (true, (usize::from(lead & 0x0f), rest)),
-            0x90..=0x9f => (false, (usize::from(lead & 0x0f), rest)),
-            0xdc => (false, number(2)?),
-            0xdd => (false, number(4)?),
-            0xde => (true, number(2)?),
-            0xdf => (true, number(4)?),
-            _ => return None,
-        };
+        let (is_map, count, body) = collection_head(bytes)?;
         let plain = Self {
             is_map,
             flags: 0,
@@ -44,18 +30,7 @@ impl<'a> Head<'a> {
         if count == 0 {
             return Some(plain);
         }
-        let metadata = match *body {
-            [0xc7, size, flags, ref rest @ ..] => Some((usize::from(size), flags, rest)),
-            [0xc8, a, b, flags, ref rest @ ..] => {
-                Some((usize::from(u16::from_be_bytes([a, b])), flags, rest))
-            }
-            [0xc9, a, b, c, d, flags, ref rest @ ..] => {
-                let size = u32::from_be_bytes([a, b, c, d]);
-                Some((usize::try_from(size).ok()?, flags, rest))
-            }
-            _ => None,
-        };
-        let Some((size, flags, rest)) = metadata else {
+        let Some((size, flags, rest)) = extension_head(body) else {
             return Some(plain);
         };
         let (index, body) = rest.split_at_checked(size)?;

@@ -2,11 +2,12 @@
 
 use crate::msgpack::{order, write_list_header, write_map_header, write_nil, write_order};
 
-/// The head that clients see, and the items behind it, of a stored list or map that carries an index; `None` when it
-/// carries none.
+/// What the head of a list or map says, whether it is a map and the number of its elements or pairs, and what is behind
+/// it; `None` of any other value.
+#[inline]
 #[must_use]
-pub fn without_index(stored: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let (&lead, rest) = stored.split_first()?;
+pub fn collection_head(bytes: &[u8]) -> Option<(bool, usize, &[u8])> {
+    let (&lead, rest) = bytes.split_first()?;
     let number = |width: usize| {
         let (number, rest) = rest.split_at_checked(width)?;
         let number = number
@@ -23,18 +24,31 @@ pub fn without_index(stored: &[u8]) -> Option<(Vec<u8>, &[u8])> {
         0xdf => (true, number(4)?),
         _ => return None,
     };
-    let (size, flags, rest) = match *rest {
-        [0xc7, size, flags, ref rest @ ..] => (usize::from(size), flags, rest),
-        [0xc8, a, b, flags, ref rest @ ..] => {
-            (usize::from(u16::from_be_bytes([a, b])), flags, rest)
+    Some((is_map, count, rest))
+}
+
+/// The size and the type of an extension that may stand here, and what is behind its head; `None` where none does, or one
+/// of the fixed sizes, which order metadata never has.
+#[inline]
+#[must_use]
+pub fn extension_head(bytes: &[u8]) -> Option<(usize, u8, &[u8])> {
+    Some(match *bytes {
+        [0xc7, size, kind, ref rest @ ..] => (usize::from(size), kind, rest),
+        [0xc8, a, b, kind, ref rest @ ..] => (u16::from_be_bytes([a, b]).into(), kind, rest),
+        [0xc9, a, b, c, d, kind, ref rest @ ..] => {
+            let size = u32::from_be_bytes([a, b, c, d]);
+            (usize::try_from(size).ok()?, kind, rest)
         }
-        [0xc9, a, b, c, d, flags, ref rest @ ..] => (
-            usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?,
-            flags,
-            rest,
-        ),
         _ => return None,
-    };
+    })
+}
+
+/// The head that clients see, and the items behind it, of a stored list or map that carries an index; `None` when it
+/// carries none.
+#[must_use]
+pub fn without_index(stored: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let (is_map, count, rest) = collection_head(stored)?;
+    let (size, flags, rest) = extension_head(rest)?;
     // Above these bits there are types of other extensions.
     if flags & order::PERSIST_INDEX == 0 || flags >= 2 * order::PERSIST_INDEX {
         return None;

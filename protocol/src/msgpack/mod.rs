@@ -23,7 +23,7 @@ mod write;
 use thiserror::Error;
 
 pub use compare::{Rank, compare};
-pub use index::without_index;
+pub use index::{collection_head, extension_head, without_index};
 pub use normalize::{Collection, normalize, normalize_value};
 pub use read::{Reader, Token, first_value, skip_value};
 pub use write::{
