@@ -1,11 +1,11 @@
 //! The section `[aql]` of `astools.conf`, and the mistakes of files in this program's words. The section `[cluster]` is read
 //! by the tools' own reader.
 
-use protocol::bounds::Within as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use protocol::bounds::Within as _;
 use tools::config::{CLUSTER, KeyKind, Sources};
 
 use crate::settings::{Mode, Settings};

@@ -1,8 +1,8 @@
 //! Names of bins, and what reads bins by name.
 
-use protocol::bounds::Within as _;
 use std::fmt;
 
+use protocol::bounds::Within as _;
 use protocol::limits::MAX_BIN_NAME;
 use protocol::particle::ParticleRef;
 

@@ -1,9 +1,10 @@
 //! Comments that let findings pass: `-- asudf: allow ID REASON`.
 
+use protocol::bounds::Within as _;
+
 use crate::finding::{Finding, Findings, Level};
 use crate::rules::table;
 use crate::syntax::tree::{Span, Tree};
-use protocol::bounds::Within as _;
 
 /// What such a comment begins with, after the dashes.
 const MARK: &str = "asudf:";

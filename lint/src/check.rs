@@ -1,7 +1,8 @@
 //! Modules in, report out.
 
-use protocol::bounds::Within as _;
 use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::bounds::Within as _;
 
 use crate::allow;
 use crate::compile::Compiler;

@@ -1,8 +1,9 @@
 //! Mends what can be mended without changing anything else.
 
+use protocol::bounds::Within as _;
+
 use crate::report::Checked;
 use crate::syntax::tree::Span;
-use protocol::bounds::Within as _;
 
 /// The text with the fixes of all findings done; and how many. Fixes that touch each other are left for the next time.
 #[must_use]

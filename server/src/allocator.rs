@@ -1,11 +1,11 @@
 //! The allocator of the program: `mimalloc`, with books of what is allocated.
 
-use protocol::bounds::Fit as _;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mimalloc::MiMalloc;
+use protocol::bounds::Fit as _;
 
 /// Bytes by which a thread's own count may differ from what all see: the books cost no shared write for each allocation.
 const UNSEEN_BYTES: i64 = 16 << 10;

@@ -2,10 +2,11 @@
 //!
 //! Aerospike counts record times from 2010-01-01 00:00:00 UTC, not from 1970.
 
-use protocol::bounds::Fit as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocol::bounds::Fit as _;
 
 /// Seconds between the Unix epoch and 2010-01-01 00:00:00 UTC.
 pub const EPOCH_UNIX_SECONDS: u64 = 1_262_304_000;

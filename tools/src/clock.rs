@@ -1,11 +1,11 @@
 //! Time of day as text, and back. The only reader of the clock.
 
-use protocol::bounds::Fit as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
+use protocol::bounds::Fit as _;
 
 /// Seconds since 1970 and the nanoseconds of the second.
 pub fn now() -> (i64, u32) {

@@ -1,7 +1,8 @@
 //! From a statement's text to tokens, one at a time: what stands behind the first mistake is never looked at.
 
-use protocol::bounds::Within as _;
 use std::ops::Range;
+
+use protocol::bounds::Within as _;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@
 //!
 //! Words may be written in any case. A number without fraction and exponent is an integer, if one holds it.
 
-use protocol::bounds::Within as _;
 use std::fmt::Write as _;
 
+use protocol::bounds::Within as _;
 use protocol::limits::MAX_DEPTH;
 use protocol::msgpack::order;
 use protocol::particle::ParticleType;

@@ -2,9 +2,10 @@
 //!
 //! Nothing is read ahead: a mistake is told where the original tells it, and what stands behind it does not matter.
 
+use protocol::bounds::Within as _;
+
 use super::lexer::{Lexer, Stop, Token, TokenKind};
 use super::statement::Place;
-use protocol::bounds::Within as _;
 
 /// Bytes of a namespace's name at most.
 const NAMESPACE_BYTES_MAX: usize = 31;

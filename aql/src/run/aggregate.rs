@@ -2,7 +2,6 @@
 //!
 //! The module is taken from the module directory, the working directory, or else from the cluster.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use protocol::bounds::Fit as _;
 use protocol::message::{Info1, MessageHeader};
 use protocol::particle::Particle;
 use protocol::value::Value;

@@ -1,9 +1,9 @@
 //! Statements about one record: INSERT, DELETE, SELECT and EXECUTE by key, EXPLAIN.
 
-use protocol::bounds::Fit as _;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use protocol::bounds::Fit as _;
 use protocol::client::Record;
 use protocol::key::Key;
 use protocol::message::{FieldType, Info1, Info2, Message, MessageHeader, MessageWriter, OpCode};

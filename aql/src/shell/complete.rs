@@ -1,9 +1,9 @@
 //! What can be typed: words, and names of the cluster where they fit.
 
-use protocol::bounds::Within as _;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use protocol::bounds::Within as _;
 use tools::terminal::line::{Completion, Language};
 
 use crate::help;

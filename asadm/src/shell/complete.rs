@@ -1,11 +1,11 @@
 //! Completion: command words and modifiers from the table of commands, names from the cluster.
 
-use protocol::bounds::Within as _;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use protocol::bounds::Within as _;
 use tools::suggest;
 use tools::terminal::line::{Completion, Language};
 

@@ -1,11 +1,11 @@
 //! The Lua files of a folder, compiled when they are asked for first.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use protocol::bounds::Fit as _;
 use runtime::context::{Limits, LuaFactory};
 use runtime::host::Host;
 use runtime::module::{Chunk, Modules, callable};

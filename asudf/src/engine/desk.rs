@@ -1,10 +1,10 @@
 //! Who runs the scripts: keeps the clock and the lines that they write.
 
-use protocol::bounds::Fit as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use protocol::bounds::Fit as _;
 use runtime::host::{Host, Lane, Level, ScriptLine};
 use rustix::time::{ClockId, clock_gettime};
 

@@ -2,7 +2,6 @@
 
 mod flame;
 
-use protocol::bounds::Fit as _;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
@@ -11,6 +10,7 @@ use std::sync::Mutex;
 use std::thread::ThreadId;
 use std::time::Instant;
 
+use protocol::bounds::Fit as _;
 use runtime::host::{LineSeen, Observer, StackSeen, Wants};
 
 use crate::engine::Watcher;

@@ -1,9 +1,9 @@
 //! What a call does, line by line, on stderr.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use protocol::bounds::Fit as _;
 use protocol::particle::Particle;
 use runtime::host::{BinAccess, LineSeen, Observer, Wants};
 

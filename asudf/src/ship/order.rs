@@ -3,8 +3,9 @@
 //! A source is read as tokens, not as a grammar, so that one that does not compile still has its place: the server is who
 //! tells what is wrong with it.
 
-use protocol::bounds::Within as _;
 use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::bounds::Within as _;
 
 use super::content::Module;
 

@@ -67,6 +67,7 @@ pub(super) fn wire_ttl(ttl: i64) -> Result<u32, String> {
 pub(super) fn policy_of(told: &mut Told) -> Result<Policy, String> {
     let time = told.take_integer("time_ms")?;
     Ok(Policy {
+        // Without one the record lives as long as the namespace says.
         ttl: wire_ttl(told.take_integer("ttl")?.unwrap_or(0))?,
         sends_key: told.take_flag("send_key")?,
         durable_delete: told.take_flag("durable_delete")?,

@@ -18,13 +18,13 @@ pub(crate) mod session;
 pub(crate) mod suite;
 mod words;
 
-use protocol::bounds::Fit as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
+use protocol::bounds::Fit as _;
 
 use crate::coverage::Coverage;
 use crate::engine::Watcher;

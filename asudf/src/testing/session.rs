@@ -1,11 +1,11 @@
 //! One test file in a Lua state of its own, and what its library `t` asks.
 
-use protocol::bounds::Fit as _;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use protocol::bounds::Fit as _;
 use protocol::particle::{Particle, ParticleType};
 use protocol::value::Value;
 use runtime::call::EXECUTION_ERROR;

@@ -3,9 +3,9 @@
 //! see it. Requests cannot bring one: it is made when a value is stored. What comes from a disk or another node may, and
 //! is checked ([`is_right`]).
 
-use protocol::bounds::Within as _;
 use std::cmp::Ordering;
 
+use protocol::bounds::Within as _;
 use protocol::msgpack::order;
 
 use super::compare::compare;

@@ -1,5 +1,6 @@
-use super::head::Head;
 use protocol::bounds::Within as _;
+
+use super::head::Head;
 
 /// Items that are walked from one landmark to the next, when landmarks are made.
 const STRIDE: usize = 16;

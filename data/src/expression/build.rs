@@ -2,10 +2,10 @@
 //!
 //! Expressions that are open stand on a list of [`Frame`]s, so nothing recurses.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use protocol::bounds::{Fit as _, Within as _};
 use protocol::msgpack::{MsgpackError, Reader, Token};
 use protocol::particle::ParticleType;
 

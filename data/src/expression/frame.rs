@@ -1,11 +1,12 @@
 //! Operations that are open while an expression is built: which arguments they take, and what they become.
 
+use protocol::bounds::{Fit as _, Within as _};
+
 use super::build::{Builder, Built, comparison};
 use super::number::{Arithmetic, Shape};
 use super::program::{CallTemplate, Instruction, Piece, Span};
 use super::{Cause, ExpressionError, ExpressionType};
 use crate::operation::System;
-use protocol::bounds::{Fit as _, Within as _};
 
 /// Most arguments of a call that are expressions.
 const MAX_CALL_ARGUMENTS: usize = 16;

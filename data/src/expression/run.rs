@@ -1,8 +1,8 @@
 //! Running a program for one record.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::cmp::Ordering;
 
+use protocol::bounds::{Fit as _, Within as _};
 use protocol::msgpack::{self, Reader, Token};
 use protocol::particle::{ParticleRef, ParticleType};
 

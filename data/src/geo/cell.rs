@@ -4,8 +4,9 @@
 //! zeros. So the cells inside a cell are a range of numbers. The numbers are those of the S2 library, because clients
 //! and tools know them and stored values carry them.
 
-use super::Point;
 use protocol::bounds::Fit as _;
+
+use super::Point;
 
 /// Level of the smallest cells, the leaves.
 pub const MAX_LEVEL: u32 = 30;

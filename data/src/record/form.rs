@@ -358,7 +358,9 @@ impl BinRef<'_> {
 /// The bins of bytes that are a record.
 pub(super) fn bins_of(bytes: &[u8]) -> impl Iterator<Item = BinRef<'_>> {
     let mut walk = Walk { bytes, offset: 0 };
-    let bins = walk.go_to_bins().unwrap_or(0);
+    let bins = walk.go_to_bins();
+    debug_assert!(bins.is_ok(), "a form was checked when it came");
+    let bins = bins.unwrap_or(0);
     (0..bins).map_while(move |_| walk.bin().ok())
 }
 

@@ -1,7 +1,7 @@
-use protocol::bounds::{Fit as _, Within as _};
 use std::fmt;
 
 use bytes::Bytes;
+use protocol::bounds::{Fit as _, Within as _};
 use protocol::key::{DIGEST_SIZE, Digest};
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use triomphe::ThinArc;
@@ -141,7 +141,8 @@ impl StoredRecord {
     }
 
     fn mark(&self) -> u8 {
-        self.all().first().copied().unwrap_or(0)
+        let [mark] = self.fixed(0, 1);
+        mark
     }
 
     /// A part of fixed place, little-endian, with zeros behind it. Every form is that long: it was checked, or made here.
@@ -158,8 +159,7 @@ impl StoredRecord {
     /// Whether this is a version of the record of this digest, and if not, which way it lies in the order of digests.
     #[must_use]
     pub fn compare(&self, digest: &Digest) -> std::cmp::Ordering {
-        let own = self.all().get(at::DIGEST..at::TOKEN);
-        own.unwrap_or_default().cmp(&digest.0)
+        self.all().within(at::DIGEST..at::TOKEN).cmp(&digest.0)
     }
 
     /// The digest.

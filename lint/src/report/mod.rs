@@ -5,8 +5,9 @@ mod json;
 mod pretty;
 mod sarif;
 
-use crate::finding::{Finding, Level};
 use protocol::bounds::Within as _;
+
+use crate::finding::{Finding, Level};
 
 pub use json::{Document, VERSION};
 pub use pretty::Style;

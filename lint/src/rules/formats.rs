@@ -1,11 +1,12 @@
 //! Formats of `info()`, its siblings and `string.format`, against what is passed to them.
 
+use protocol::bounds::Within as _;
+
 use super::Module;
 use super::calls::is_open;
 use crate::finding::Findings;
 use crate::model::kinds::Kinds;
 use crate::syntax::tree::{ExpressionId, Shape};
-use protocol::bounds::Within as _;
 
 const WITH_FORMAT: [&str; 5] = ["trace", "debug", "info", "warn", "string.format"];
 

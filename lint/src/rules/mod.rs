@@ -14,9 +14,10 @@ pub(crate) mod table;
 mod updates;
 mod values;
 
-use protocol::bounds::Within as _;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::bounds::Within as _;
 
 use crate::finding::Findings;
 use crate::infer::Facts;

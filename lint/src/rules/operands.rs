@@ -212,11 +212,12 @@ fn called_bin(module: &Module<'_, '_>, callee: ExpressionId, found: &mut Finding
     let shown = module.quote(callee);
     let text = format!("`{shown}` {what} cannot be called");
     found.add("wrong-operand", facts.tree.span(callee), text);
-    let key = facts.tree.text(*key).unwrap_or_default();
-    let function = format!("{library}.{}", String::from_utf8_lossy(key));
+    let function = facts.tree.text(*key).map(String::from_utf8_lossy);
+    let function = function.map(|name| format!("{library}.{name}"));
     found.help(
-        crate::model::signature(&function)
-            .map(|_| format!("write `{function}({}, …)`", module.quote(*object))),
+        function
+            .filter(|function| crate::model::signature(function).is_some())
+            .map(|function| format!("write `{function}({}, …)`", module.quote(*object))),
     );
     true
 }

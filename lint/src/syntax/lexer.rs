@@ -1,10 +1,11 @@
 //! Lua 5.4 in words.
 
+use protocol::bounds::Within as _;
+
 use super::number;
 use super::text;
 use super::tree::{Comment, Span};
 use super::{Refusal, Why};
-use protocol::bounds::Within as _;
 
 /// A word of Lua.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,8 @@
 //! Strings as Lua 5.4 writes them.
 
-use super::Why;
 use protocol::bounds::Within as _;
+
+use super::Why;
 
 /// The number of equals signs if a long bracket opens here.
 pub(super) fn long_level(text: &[u8]) -> Option<usize> {

@@ -1,7 +1,8 @@
 //! The object `aerospike` and its method table `Aerospike`.
 
-use protocol::bounds::Fit as _;
 use std::ffi::c_int;
+
+use protocol::bounds::Fit as _;
 
 use super::log;
 use crate::machine::frame::{Body, Frame, Raise};

@@ -3,9 +3,10 @@
 //! Positions count from 1. Setters answer true or false and change nothing when they answer false; getters give no value
 //! outside of the buffer. Reads never reach beyond the size.
 
-use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 use std::rc::Rc;
+
+use protocol::bounds::Fit as _;
 
 use super::text;
 use crate::machine::frame::{Body, Frame, Raise};

@@ -2,9 +2,10 @@
 //!
 //! Positions count from 1 and are cut to 32 bits, as in the real server. Elements may be nil.
 
-use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 use std::rc::Rc;
+
+use protocol::bounds::Fit as _;
 
 use super::iterator::push_loop;
 use super::text;

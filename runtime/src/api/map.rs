@@ -3,10 +3,11 @@
 //! Keys are integers, strings and blobs; everything else is ignored on write and reads nil. Storage and iteration order
 //! is Aerospike's: integers, strings, blobs, each ascending.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::rc::Rc;
+
+use protocol::bounds::Fit as _;
 
 use super::iterator::push_loop;
 use super::text;

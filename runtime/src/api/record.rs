@@ -4,7 +4,6 @@
 //! takes them into the record's image; the image is what the transaction stores after the call. A handle is good for
 //! its own call only.
 
-use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 
 use crate::call::RecordView;
@@ -15,6 +14,7 @@ use crate::machine::object::{Class, Converted, Metamethods, Object};
 use crate::machine::record_call::{Pending, RecordCall};
 use crate::machine::value::{Bytes, Value};
 use data::record::{BinName, StoredRecord};
+use protocol::bounds::Fit as _;
 
 const FUNCTIONS: [(&str, Body); 13] = [
     ("bin_names", bin_names),

@@ -3,11 +3,11 @@
 //! Each wrapper here looks at the arguments and then runs the original in its own place, so that error texts stay what they
 //! are. What is limited: work that one call of a C function does where no hook can stop it.
 
-use protocol::bounds::Within as _;
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::MaybeUninit;
 
 use mlua::ffi::{self, lua_State};
+use protocol::bounds::Within as _;
 
 use crate::machine::frame::Frame;
 use crate::machine::memory::MAX_TEXT_BYTES;

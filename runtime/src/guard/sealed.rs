@@ -5,10 +5,10 @@
 //! noticed where it happens, at no cost elsewhere, and the context is not used again. `rawset`, `rawget` and `next` know
 //! sealed tables.
 
-use protocol::bounds::Fit as _;
 use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
+use protocol::bounds::Fit as _;
 
 use crate::machine::frame::{Frame, LuaType, Raise};
 use crate::machine::protect::shared;

@@ -1,7 +1,8 @@
 //! The functions of `string` that could run without bound: patterns, under the call's budget, and `rep`.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::ffi::c_int;
+
+use protocol::bounds::{Fit as _, Within as _};
 
 use crate::guard::pattern::{Capture, Matcher, PatternError, find_plain, is_plain};
 use crate::machine::frame::{Body, Frame, LuaType, Raise};

@@ -3,12 +3,12 @@
 //! No hook is called while Lua compiles, and there are texts for which each word takes time by the length of all before it.
 //! So the text is handed over in small pieces, with a look at the time before each: past it, the text ends.
 
-use protocol::bounds::Within as _;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::time::Instant;
 
 use mlua::ffi;
+use protocol::bounds::Within as _;
 
 use super::budget::Budget;
 use super::common::ScriptMemory;

@@ -4,13 +4,13 @@
 //! raises where it stands: its body returns a [`Raise`], the trampoline drops every Rust value, and raises last.
 //! In bodies allocation does not fail (see [`super::memory`]), and only such calls of Lua's API are used as do not raise.
 
-use protocol::bounds::Fit as _;
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use mlua::ffi;
+use protocol::bounds::Fit as _;
 
 use super::object::{self, Class, Object};
 use super::place;

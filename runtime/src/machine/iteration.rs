@@ -1,8 +1,9 @@
 //! Where an iteration over a list or a map stands.
 
-use protocol::bounds::Fit as _;
 use std::ops::Bound;
 use std::rc::Rc;
+
+use protocol::bounds::Fit as _;
 
 use super::value::{Key, List, Map, Value};
 

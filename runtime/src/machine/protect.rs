@@ -4,10 +4,10 @@
 //! go on; these pass it on. They are written like C functions, on purpose: nothing in them has a destructor, so errors
 //! may pass through, and they can be continued after a yield.
 
-use protocol::bounds::Fit as _;
 use std::ffi::{CStr, c_int, c_void};
 
 use mlua::ffi;
+use protocol::bounds::Fit as _;
 
 use super::frame::Frame;
 use super::shared::{Abort, Shared};

@@ -3,12 +3,13 @@
 //! A list element that is a list is the same list for everybody who holds it, as in the real server. Reference counts
 //! are not atomic: all values of a state move between threads together with it.
 
-use protocol::bounds::Within as _;
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::rc::{Rc, Weak};
+
+use protocol::bounds::Within as _;
 
 use crate::machine::memory::Memory;
 

@@ -1,10 +1,10 @@
 //! The rule of ownership with a clock and a lock, and what commands ask of it without the lock.
 
-use protocol::bounds::Fit as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use protocol::bounds::Fit as _;
 use tokio::sync::Notify;
 
 use super::ownership::{Ownership, Run, Ticket, Times};

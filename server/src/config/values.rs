@@ -1,10 +1,10 @@
 //! The values of one section: a cell for each row of its table.
 
-use protocol::bounds::Fit as _;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+use protocol::bounds::Fit as _;
 
 use super::setting::{Setting, SettingKind, SettingValue, ValueError};
 

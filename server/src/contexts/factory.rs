@@ -1,10 +1,10 @@
 //! How the pools get contexts: the seam between registry and pools on one side, and Lua on the other.
 
-use protocol::bounds::Fit as _;
 use std::sync::Arc;
 
 use crate::modules::compiler::Compiler;
 use crate::modules::module::Module;
+use protocol::bounds::Fit as _;
 use runtime::context::{Context, LoadFailure, LuaFactory, Retirement};
 use runtime::module::Modules;
 

@@ -8,7 +8,6 @@
 //! work of some milliseconds does not queue behind all that spins; now and then who has waited longest goes first, so that
 //! nobody waits for ever. Work for which no client waits goes last.
 
-use protocol::bounds::Fit as _;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use protocol::bounds::Fit as _;
 use runtime::host::Lane;
 use rustix::time::{ClockId, clock_gettime};
 

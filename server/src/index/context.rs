@@ -1,8 +1,8 @@
 //! The path from a bin to the element that is indexed.
 
-use protocol::bounds::Within as _;
 use std::fmt::Write as _;
 
+use protocol::bounds::Within as _;
 use protocol::msgpack::{self, Reader, Token};
 
 /// Why bytes are no path.

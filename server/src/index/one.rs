@@ -1,12 +1,12 @@
 //! One index: its name, its definition, its entries.
 
-use protocol::bounds::Fit as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use data::record::{Handle, StoredRecord};
 use parking_lot::Mutex;
+use protocol::bounds::Fit as _;
 use protocol::key::Digest;
 use protocol::limits::PARTITIONS;
 

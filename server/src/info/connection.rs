@@ -1,6 +1,5 @@
 //! What a connection has told about itself.
 
-use protocol::bounds::Fit as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 use parking_lot::Mutex;
+use protocol::bounds::Fit as _;
 use protocol::info::InfoError;
 
 use crate::access::Session;

@@ -29,13 +29,13 @@ mod truncate;
 pub mod udf;
 mod udf_status;
 
-use protocol::bounds::Fit as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use data::work::Meter;
+use protocol::bounds::Fit as _;
 use protocol::info::{Command, InfoError, Params, ReplyWriter, SUMMARY_COMMANDS};
 use protocol::result_code::ResultCode;
 

@@ -7,7 +7,6 @@ pub(crate) mod ready;
 pub(crate) mod storage;
 pub(crate) mod throw_away;
 
-use protocol::bounds::Fit as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::bounds::Fit as _;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 

@@ -1,8 +1,8 @@
 //! What a client has sent and nobody has handled yet.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::time::{Duration, Instant};
 
+use protocol::bounds::{Fit as _, Within as _};
 use protocol::codec::{FrameRef, first_frame};
 use protocol::header::{HEADER_SIZE, Header, HeaderError};
 

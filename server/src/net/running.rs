@@ -1,8 +1,9 @@
 //! A node with its modules, as the transactions use it.
 
-use protocol::bounds::Fit as _;
 use std::sync::Arc;
 use std::time::Duration;
+
+use protocol::bounds::Fit as _;
 
 use crate::cluster::records::ClusterPlacement;
 use crate::node::Node;

@@ -4,12 +4,12 @@
 //! this time so far, so that one that asks for much delays those who ask for little by no more than a few turns. Waiting
 //! takes no thread, and who goes away does not get his turn.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use protocol::bounds::Fit as _;
 use tokio::sync::oneshot;
 
 /// Commands that run at a time at least. More wait for disks and other nodes than for processors.

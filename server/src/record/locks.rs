@@ -1,9 +1,9 @@
-use protocol::bounds::Fit as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
+use protocol::bounds::Fit as _;
 use protocol::key::Digest;
 use protocol::result_code::ResultCode;
 use tokio::sync::oneshot;

@@ -3,11 +3,11 @@
 //! Two scales are kept side by side, milliseconds and microseconds, because `microsecond-histograms` decides at the time
 //! of the answer. A threshold `2^n` counts what took longer than `2^n` units, `n` = 0..=16, as `latencies:` prints them.
 
-use protocol::bounds::Fit as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use protocol::bounds::Fit as _;
 
 /// Thresholds in an answer: 1, 2, 4 … 65536 units.
 pub const THRESHOLDS: usize = 17;

@@ -1,10 +1,10 @@
 //! Commands that do not just run on the node that got them.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use protocol::bounds::{Fit as _, Within as _};
 use protocol::header::HEADER_SIZE;
 use protocol::key::Digest;
 use protocol::message::{

@@ -1,6 +1,6 @@
-use protocol::bounds::Fit as _;
 use std::time::Instant;
 
+use protocol::bounds::Fit as _;
 use protocol::message::{FieldType, Info1, Info2, Info4, Op, OpCode};
 use protocol::particle::ParticleType;
 use protocol::result_code::ResultCode;

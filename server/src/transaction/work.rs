@@ -8,11 +8,11 @@
 //! Stepping aside may block for long: it must not happen under a lock that others block on, as that of a whole partition
 //! is. Work that may be more than [`SHORT_UNITS`] therefore locks its record alone.
 
-use protocol::bounds::Fit as _;
 use std::time::{Duration, Instant};
 
 use data::operation::{self, Checked, OperationError};
 use data::work::{Meter, TimeIsUp};
+use protocol::bounds::Fit as _;
 use protocol::message::{Op, OpCode};
 use protocol::particle::ParticleType;
 

@@ -147,7 +147,7 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The allocator of `asd`, with a count of what a thread asks of it.
+/// The system's allocator, with a count of what a thread asks of it.
 struct Counting;
 
 fn count() {

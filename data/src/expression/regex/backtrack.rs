@@ -1,9 +1,10 @@
 //! Patterns with references to groups, tried out one way after the other.
 
+use protocol::bounds::Within as _;
+
 use super::set::{ByteSet, is_word};
 use super::{Assertion, Node, PatternError};
 use crate::work::{Meter, TimeIsUp};
-use protocol::bounds::Within as _;
 
 /// Most steps of a pattern with its repeats written out.
 const MAX_CODE: usize = 1 << 15;

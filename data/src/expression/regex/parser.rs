@@ -1,8 +1,9 @@
 //! The syntax of `regcomp`, as the GNU C library has it.
 
+use protocol::bounds::Within as _;
+
 use super::set::{ByteSet, is_space, is_word};
 use super::{Assertion, Node, PatternError};
-use protocol::bounds::Within as _;
 
 /// Deepest nesting of groups: parsing recurses.
 const MAX_DEPTH: usize = 100;

@@ -1,3 +1,4 @@
+use protocol::bounds::Within as _;
 use protocol::result_code::ResultCode;
 
 use super::MAX_BYTES;
@@ -5,7 +6,6 @@ use super::arguments::{Action, BitCall};
 use super::field;
 use crate::operation::arguments::malformed;
 use crate::operation::{Environment, OperationError};
-use protocol::bounds::Within as _;
 
 /// How many bits are moved at once.
 const STEP: usize = 64;

@@ -1,8 +1,8 @@
 //! What an operation answers: return types, and the values that they make.
 
-use protocol::bounds::Fit as _;
 use std::ops::Range;
 
+use protocol::bounds::Fit as _;
 use protocol::msgpack::{order, write_integer, write_list_header};
 use protocol::particle::{Particle, ParticleType};
 use protocol::result_code::ResultCode;

@@ -1,9 +1,9 @@
 //! Operations on a list or map inside of others: the way to it, making what is missing on it, and back.
 
-use protocol::bounds::Within as _;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use protocol::bounds::Within as _;
 use protocol::msgpack::{Reader, Token, order};
 use protocol::particle::{ParticleRef, ParticleType};
 

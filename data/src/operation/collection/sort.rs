@@ -1,8 +1,9 @@
 //! Sorting of places by what stands there, with comparisons that may fail and that need not be transitive (NaN), and with
 //! counted work.
 
-use protocol::bounds::Fit as _;
 use std::cmp::Ordering;
+
+use protocol::bounds::Fit as _;
 
 use super::stored::Items;
 use crate::operation::{OperationError, element};

@@ -1,11 +1,11 @@
 //! A list or map as it is stored, read in place: by its index, by landmarks beside it, or by a walk over its items.
 
-use protocol::bounds::Within as _;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use protocol::bounds::Within as _;
 use protocol::msgpack::{
     order, without_index, write_list_header, write_map_header, write_nil, write_order,
 };

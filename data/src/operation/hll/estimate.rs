@@ -1,9 +1,10 @@
 //! From registers to numbers.
 
+use protocol::bounds::Fit as _;
+
 use super::sketch::{Shape, Sketch, SketchBuilder};
 use crate::operation::OperationError;
 use crate::work::Meter;
-use protocol::bounds::Fit as _;
 
 /// 2^63: no set has so many elements.
 const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;

@@ -1,8 +1,9 @@
 //! The particle: flags, bits of the index, bits of the minhash, a cached count, registers.
 
+use protocol::bounds::{Fit as _, Within as _};
+
 use super::hash::murmur3;
 use crate::operation::bit::field;
-use protocol::bounds::{Fit as _, Within as _};
 
 /// Bytes before the registers.
 const HEAD: usize = 11;

@@ -1,10 +1,11 @@
 //! The copies of modules for people and tools.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use protocol::bounds::Fit as _;
 
 use super::error::{StoreError, io_error};
 use super::files;

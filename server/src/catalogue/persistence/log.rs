@@ -9,11 +9,12 @@
 //! the file ends in, or whose end is all zeros up to the end of the file, was being written when the machine stopped:
 //! nobody was told of it. Anything else that is not whole is damage, which is named and not passed over.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use protocol::bounds::{Fit as _, Within as _};
 
 use super::super::item::Item;
 use super::super::kind::CatalogueKind;

@@ -15,11 +15,11 @@
 //! *word* is for the receiver, who shows it as *echo* from then on: a beat counts only if it shows the word that was sent to
 //! the very address that its sender names.
 
-use protocol::bounds::Fit as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut};
+use protocol::bounds::Fit as _;
 
 use super::super::ownership::{Beat, MemberState, Run};
 use super::super::secret::{Secret, TAG_BYTES};

@@ -1,7 +1,8 @@
 //! Taking, giving and dropping copies of partitions.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeMap;
+
+use protocol::bounds::Fit as _;
 
 use super::super::NodeId;
 use super::bent::Bent;

@@ -1,8 +1,9 @@
 //! What nodes say to each other, who is there, and who is missing.
 
-use protocol::bounds::Fit as _;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+use protocol::bounds::Fit as _;
 
 use super::super::NodeId;
 use super::bent::Bent;

@@ -1,8 +1,9 @@
 //! The thread that gives room back: what still counts of a segment moves on, then the segment is free.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::sync::Arc;
 use std::time::Duration;
+
+use protocol::bounds::{Fit as _, Within as _};
 
 use super::Shared;
 use super::frame::{Frame, SEGMENT_HEADER};

@@ -1,10 +1,10 @@
 //! What a file says when it is opened.
 
-use protocol::bounds::{Fit as _, Within as _};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use data::record::StoredRecord;
+use protocol::bounds::{Fit as _, Within as _};
 use protocol::key::Digest;
 
 use super::disk::Disk;

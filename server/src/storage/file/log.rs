@@ -1,8 +1,9 @@
 //! Where the next frame goes, and what is not written yet. Memory only: the writer's thread does the rest.
 
-use protocol::bounds::Fit as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+use protocol::bounds::Fit as _;
 
 use super::frame::{Frame, SEGMENT_HEADER, segment_header};
 use crate::storage::StorageError;

@@ -1,9 +1,9 @@
-use protocol::bounds::Fit as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
+use protocol::bounds::Fit as _;
 use tokio::sync::{Notify, watch};
 
 use super::disk::{Disk, RealFile};

@@ -1,8 +1,8 @@
 //! Operations that change a list.
 
-use protocol::bounds::Within as _;
 use std::borrow::Cow;
 
+use protocol::bounds::Within as _;
 use protocol::msgpack::order;
 
 use super::super::super::arguments::Arguments;

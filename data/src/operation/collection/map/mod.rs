@@ -4,6 +4,8 @@ mod lists;
 mod modify;
 mod select;
 
+use protocol::bounds::Within as _;
+
 use super::super::arguments::{Arguments, malformed};
 use super::answer::Reply;
 use super::list::number;
@@ -11,7 +13,6 @@ use super::stored::{Items, Stored};
 use super::{Done, unchanged};
 use crate::operation::{OperationError, element};
 use crate::work::Meter;
-use protocol::bounds::Within as _;
 
 pub(super) use modify::{order_flags, pair_inserted, value_order};
 

@@ -1,8 +1,8 @@
 //! Operations that change a map.
 
-use protocol::bounds::Within as _;
 use std::borrow::Cow;
 
+use protocol::bounds::Within as _;
 use protocol::msgpack::order;
 use protocol::result_code::ResultCode;
 

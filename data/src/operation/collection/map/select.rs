@@ -1,9 +1,10 @@
 //! Pairs by key, index, value and rank: what is answered of them, and which they are for removal.
 
-use protocol::bounds::Within as _;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
+
+use protocol::bounds::Within as _;
 
 use super::super::super::arguments::Arguments;
 use super::super::answer::{
