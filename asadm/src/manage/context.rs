@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use protocol::bounds::Fit as _;
 
 /// Names of items and their numbers on the wire.
 const ITEMS: &[(&str, u8)] = &[
@@ -26,7 +27,7 @@ pub(super) fn encode(items: &[String]) -> Result<String, String> {
     if items.len() > ITEMS_MAX {
         return Err(format!("a context has at most {ITEMS_MAX} items"));
     }
-    let mut packed = vec![0x90 | u8::try_from(items.len() * 2).unwrap_or_default()];
+    let mut packed = vec![0x90 | (items.len() * 2).fit::<u8>()];
     for item in items {
         let wrong = || format!("cannot read the context item `{item}`, expected name(value)");
         let (name, value) = item

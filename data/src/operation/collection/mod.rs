@@ -13,6 +13,7 @@ mod number;
 mod sort;
 mod stored;
 mod table;
+mod wanted;
 
 use std::borrow::Cow;
 

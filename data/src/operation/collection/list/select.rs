@@ -1,7 +1,6 @@
 //! Elements by index, value and rank: what is answered of them, and which they are for removal.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::super::super::arguments::Arguments;
@@ -11,12 +10,10 @@ use super::super::answer::{
 };
 use super::super::sort;
 use super::super::stored::{Items, Rebuilt, Stored};
+use super::super::wanted::Wanted;
 use super::{number, out_of_range, rebuilt, value_list};
 use crate::operation::{OperationError, element};
 use crate::work::Meter;
-
-/// How many elements are compared between two counts of the work.
-const BLOCK: usize = 256;
 
 /// Which elements are meant.
 #[derive(Clone, Debug)]
@@ -173,7 +170,7 @@ impl<'a> Selection<'_, 'a> {
                     let equal = (self.bound(value, true)? > smaller).then_some(smaller);
                     (smaller, equal)
                 } else {
-                    let (smaller, places) = self.compared(|item| element::compare(item, value))?;
+                    let (smaller, places) = self.find(Wanted::Equal(value))?;
                     (smaller, places.first().map(|place| *place as usize))
                 };
                 // An ordered list says 0 where it has no such value.
@@ -197,15 +194,11 @@ impl<'a> Selection<'_, 'a> {
                     };
                     return self.index_range(start..end.max(start));
                 }
-                let (start, places) = self.compared(|item| {
-                    let order = element::compare(item, begin)?;
-                    Ok(match end {
-                        _ if order.is_lt() || one_value => order,
-                        Some(end) if element::compare(item, end)?.is_lt() => Ordering::Equal,
-                        Some(_) => Ordering::Greater,
-                        None => Ordering::Equal,
-                    })
-                })?;
+                let wanted = match one_value {
+                    true => Wanted::Equal(begin),
+                    false => Wanted::Interval(begin, end),
+                };
+                let (start, places) = self.find(wanted)?;
                 let count = places.len();
                 self.ranked(start..start + count, places.clone(), places)
             }
@@ -223,7 +216,7 @@ impl<'a> Selection<'_, 'a> {
                 let smaller = if ordered {
                     self.bound(value, false)?
                 } else {
-                    self.compared(|item| element::compare(item, value))?.0
+                    self.find(Wanted::Equal(value))?.0
                 };
                 let first = arguments.integer(2)?;
                 self.rank_range(relative_range(smaller, first, number(arguments, 3)?, count))
@@ -237,31 +230,17 @@ impl<'a> Selection<'_, 'a> {
         items.bound(value, or_equal, |place| items.get(place))
     }
 
-    /// How many elements come out as less, and the places of those that come out as equal.
-    fn compared(
-        &mut self,
-        order: impl Fn(&[u8]) -> Result<Ordering, OperationError>,
-    ) -> Result<(usize, Vec<u32>), OperationError> {
-        let mut less = 0;
-        let mut equal = Vec::new();
-        for place in 0..self.items.count {
-            if place % BLOCK == 0 {
-                self.work.steps(BLOCK.min(self.items.count - place))?;
-            }
-            match order(self.items.get(place))? {
-                Ordering::Less => less += 1,
-                Ordering::Equal => equal.push(sort::place(place)),
-                Ordering::Greater => {}
-            }
-        }
-        Ok((less, equal))
+    /// How many elements stand before what is wanted, and the places of those that are wanted.
+    fn find(&mut self, wanted: Wanted<'_>) -> Result<(usize, Vec<u32>), OperationError> {
+        let items = &self.items;
+        wanted.find(items.count, |place| items.get(place), self.work)
     }
 
     /// One element that was asked for by its place.
     fn one_by_place(mut self, place: usize) -> Result<Selected<'a>, OperationError> {
         let rank = if self.ret.what.is_rank() && !self.list.is_ordered() {
             let value = self.items.get(place);
-            self.compared(|item| element::compare(item, value))?.0
+            self.find(Wanted::Equal(value))?.0
         } else {
             place
         };

@@ -12,8 +12,8 @@ use super::super::answer::{
     signed, single, start_and_count, wrong_return,
 };
 use super::super::list::out_of_range;
-use super::super::sort;
 use super::super::stored::{Items, Rebuilt, Stored};
+use super::super::wanted::Wanted;
 use super::modify::value_order;
 use super::{BLOCK, find, lists, number};
 use crate::operation::{OperationError, element};
@@ -231,7 +231,7 @@ impl<'a> Selection<'_, 'a> {
         match operation {
             99 => {
                 let value = arguments.get(1).unwrap_or_default();
-                let (smaller, places) = self.compared(|item| element::compare(item, value))?;
+                let (smaller, places) = self.find(Wanted::Equal(value))?;
                 let place = places.first().map(|place| *place as usize);
                 let pair = place.map_or(&[][..], |place| self.items.get(place));
                 let missing = if count == 0 { -1 } else { signed(smaller) };
@@ -256,15 +256,11 @@ impl<'a> Selection<'_, 'a> {
                 let begin = arguments.get(1).unwrap_or_default();
                 let end = arguments.get(2);
                 let one_value = operation == 102;
-                let (smaller, places) = self.compared(|item| {
-                    let order = element::compare(item, begin)?;
-                    Ok(match end {
-                        _ if order.is_lt() || one_value => order,
-                        Some(end) if element::compare(item, end)?.is_lt() => Ordering::Equal,
-                        Some(_) => Ordering::Greater,
-                        None => Ordering::Equal,
-                    })
-                })?;
+                let wanted = match one_value {
+                    true => Wanted::Equal(begin),
+                    false => Wanted::Interval(begin, end),
+                };
+                let (smaller, places) = self.find(wanted)?;
                 self.value_range(smaller..smaller + places.len(), places)
             }
             103 => {
@@ -294,7 +290,7 @@ impl<'a> Selection<'_, 'a> {
             }
             _ => {
                 let value = arguments.get(1).unwrap_or_default();
-                let (smaller, _) = self.compared(|item| element::compare(item, value))?;
+                let (smaller, _) = self.find(Wanted::Equal(value))?;
                 let first = arguments.integer(2)?;
                 let number = number(arguments, 3)?;
                 self.rank_range(relative_range(smaller, first, number, count))
@@ -308,24 +304,10 @@ impl<'a> Selection<'_, 'a> {
         items.bound(key, false, |place| items.key(place))
     }
 
-    /// How many values come out as less, and the places of those that come out as equal.
-    fn compared(
-        &mut self,
-        order: impl Fn(&[u8]) -> Result<Ordering, OperationError>,
-    ) -> Result<(usize, Vec<u32>), OperationError> {
-        let mut less = 0;
-        let mut equal = Vec::new();
-        for place in 0..self.items.count {
-            if place % BLOCK == 0 {
-                self.work.steps(BLOCK.min(self.items.count - place))?;
-            }
-            match order(self.items.value(place))? {
-                Ordering::Less => less += 1,
-                Ordering::Equal => equal.push(sort::place(place)),
-                Ordering::Greater => {}
-            }
-        }
-        Ok((less, equal))
+    /// How many values stand before what is wanted, and the places of those that are wanted.
+    fn find(&mut self, wanted: Wanted<'_>) -> Result<(usize, Vec<u32>), OperationError> {
+        let items = &self.items;
+        wanted.find(items.count, |place| items.value(place), self.work)
     }
 
     /// For every place the rank.
