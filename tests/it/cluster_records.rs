@@ -34,7 +34,7 @@ fn key(number: usize) -> RecordKey {
 }
 
 /// Sends until it is not refused: nodes that are slow to hear of each other refuse for a while, and then nothing was done.
-fn answered(connection: &mut Connection, frame: &BytesMut) -> Reply {
+pub(crate) fn answered(connection: &mut Connection, frame: &BytesMut) -> Reply {
     let started = Instant::now();
     loop {
         let reply = connection.message(frame).unwrap();
@@ -63,7 +63,7 @@ fn objects(node: &RunningAsd) -> usize {
 }
 
 /// Waits until nothing moves any more.
-fn wait_until_settled(nodes: &[RunningAsd]) {
+pub(crate) fn wait_until_settled(nodes: &[RunningAsd]) {
     let command = format!("cluster-stable:size={}", nodes.len());
     wait_until("all records are where they belong", DEADLINE, || {
         Ok(nodes

@@ -20,6 +20,7 @@ mod durability;
 mod failures;
 mod golden;
 mod lasting;
+mod lasting_cluster;
 mod launchers;
 mod lifecycle;
 mod load;

@@ -31,6 +31,7 @@ pub struct ClusterPlan {
     interval_ms: u32,
     timeout: u32,
     linked: bool,
+    storage: Option<String>,
 }
 
 impl ClusterPlan {
@@ -50,7 +51,25 @@ impl ClusterPlan {
             interval_ms: 50,
             timeout: 10,
             linked: false,
+            storage: None,
         }
+    }
+
+    /// Keeps the records of namespace `test` in [`ClusterPlan::file`] of each node, with an engine of this name and such keys.
+    pub fn lasting(mut self, engine: &str, keys: &str) -> Self {
+        self.storage = Some(format!(
+            "storage-engine {engine} {{\n        file FILE\n        filesize 64M\n        {keys}\n    }}"
+        ));
+        self
+    }
+
+    /// Where a node keeps its records, if it keeps them.
+    pub fn file(&self, node: u8) -> PathBuf {
+        self.node_directory(node).join("records.dat")
+    }
+
+    fn node_directory(&self, node: u8) -> PathBuf {
+        self.directory.join(format!("node-{node}"))
     }
 
     /// Silent nodes count as dead after so many intervals.
@@ -119,11 +138,17 @@ impl ClusterPlan {
              access-address {outside}\n{seeds}        interval {interval}\n        timeout {timeout}\n    }}\n    \
              fabric {{\n        address {address}\n        port {FABRIC_PORT}\n        access-address {outside}\n    }}\n"
         );
-        let directory = self.directory.join(format!("node-{node}"));
-        Asd::new(&self.program, directory)
+        let asd = Asd::new(&self.program, self.node_directory(node))
             .address(address)
             .port(SERVICE_PORT)
             .service(&format!("node-id A{node}"))
-            .network(&network)
+            .network(&network);
+        match &self.storage {
+            Some(block) => {
+                let file = self.file(node).display().to_string();
+                asd.storage(&block.replace("FILE", &file))
+            }
+            None => asd,
+        }
     }
 }

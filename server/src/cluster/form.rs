@@ -10,7 +10,8 @@
 //!
 //! A node that finds nobody who knows what the cluster holds founds it, with whom it has found; but not before every seed is
 //! accounted for: it is here, nobody listens there, or it was silent for as long as the dead are. Else a slow node could
-//! hold the records that this one would found anew.
+//! hold the records that this one would found anew. Where records outlive nodes, that nobody listens does not count: the
+//! records are there all the same.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -80,6 +81,10 @@ impl Seeds {
 
     /// Whether nobody else may be there.
     async fn are_accounted(&self, cluster: &Arc<Cluster>) -> bool {
+        if cluster.keeps {
+            let mut seeds = self.addresses.iter();
+            return self.unresolved == 0 && seeds.all(|seed| cluster.membership.is_here(*seed));
+        }
         let mut looking = JoinSet::new();
         for seed in self.addresses.iter().copied() {
             let cluster = Arc::clone(cluster);

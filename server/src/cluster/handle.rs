@@ -37,6 +37,8 @@ pub struct Cluster {
     pub patience: Duration,
     /// Time after which what a silent node holds is given up.
     pub dead_after: Duration,
+    /// Its records outlive the process.
+    pub keeps: bool,
     /// Heartbeat addresses to begin with.
     pub seeds: Vec<String>,
     secret: Option<Secret>,
@@ -44,8 +46,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts to send heartbeats as a node that is joining. Gives back the bound fabric port, which has to be served at
-    /// once.
+    /// Starts to send heartbeats as a node that is joining. `keeps` says that its records outlive the process. Gives back
+    /// the bound fabric port, which has to be served at once.
     ///
     /// # Errors
     /// The heartbeat cannot be started.
@@ -54,6 +56,7 @@ impl Cluster {
         sockets: ClusterSockets,
         service: Vec<String>,
         alternate: Vec<String>,
+        keeps: bool,
     ) -> Result<(Arc<Self>, TcpListener), MembershipError> {
         let incarnation = clock::unix_ms();
         let run: Run = (me, incarnation);
@@ -78,7 +81,7 @@ impl Cluster {
             silent,
             dead: silent + silent.max(LEAST_WAIT),
         };
-        let rule = Arc::new(Rule::new(run, times));
+        let rule = Arc::new(Rule::new(run, times, keeps));
         let settings = MembershipSettings {
             run,
             cluster_name: cluster_name.clone(),
@@ -105,6 +108,7 @@ impl Cluster {
             rule,
             patience: silent,
             dead_after: times.dead,
+            keeps,
             seeds,
             secret,
             state: watch::Sender::new(MemberState::Joining),

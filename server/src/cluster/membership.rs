@@ -163,6 +163,11 @@ impl Membership {
         self.heartbeat.remove_seed(address);
     }
 
+    /// Whether a seed is a live node, or belongs to another cluster.
+    pub fn is_here(&self, seed: SocketAddr) -> bool {
+        self.heartbeat.is_accounted(seed)
+    }
+
     /// Whether a seed needs no waiting for: it is a live node, belongs to another cluster, or nobody listens there.
     pub async fn is_accounted(&self, seed: SocketAddr) -> bool {
         self.heartbeat.is_accounted(seed) || nobody_listens(seed).await

@@ -35,12 +35,12 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 impl Rule {
-    /// The rule of a node that is joining.
+    /// The rule of a node that is joining. `keeps` says that its records outlive the process.
     #[must_use]
-    pub fn new(me: Run, times: Times) -> Self {
+    pub fn new(me: Run, times: Times, keeps: bool) -> Self {
         Self {
             started: Instant::now(),
-            ownership: Mutex::new(Ownership::new(me, times, PARTITIONS)),
+            ownership: Mutex::new(Ownership::new(me, times, PARTITIONS, keeps)),
             gate: Gate {
                 revision: AtomicU64::new(u64::MAX),
                 key: AtomicU64::new(0),

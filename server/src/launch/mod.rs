@@ -21,7 +21,7 @@ use tracing::warn;
 use crate::catalogue::{Catalogued, KEEP_ALIVE_MS};
 use crate::cluster::Mesh;
 use crate::cluster::catalogue::{Catalogues, converge, publish};
-use crate::cluster::records::{ClusterPlacement, Records, hand_over};
+use crate::cluster::records::{ClusterPlacement, Records, forget_copies, hand_over};
 use crate::cluster::{
     Answers, Cluster, ClusterIndexes, ClusterSockets, LocalNode, fabric, form, modules,
 };
@@ -123,7 +123,9 @@ impl Prepared {
             Some(sockets) => {
                 let service = standard_addresses(&config.network);
                 let alternate = alternate_addresses(&config.network);
-                Some(Cluster::start(id, sockets, service, alternate)?)
+                let mut namespaces = config.namespaces.iter();
+                let keeps = namespaces.any(|namespace| !namespace.files().is_empty());
+                Some(Cluster::start(id, sockets, service, alternate, keeps)?)
             }
             None => None,
         };
@@ -158,9 +160,13 @@ impl Prepared {
             namespaces: node.namespaces.clone(),
             cluster: Arc::clone(&node.cluster),
         });
-        let records = cluster
-            .as_ref()
-            .map(|(cluster, _)| Records::new(&local, cluster));
+        let records = match &cluster {
+            Some((cluster, _)) => Some(Records::open(&local, cluster)),
+            None => {
+                forget_copies(&node.namespaces).await?;
+                None
+            }
+        };
         let running = Arc::new(Running {
             node: Arc::clone(&node),
             functions: functions.clone(),

@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -170,6 +171,11 @@ impl Namespace {
             .is_none_or(|Ownership(owns)| owns(partition))
     }
 
+    /// Whether this node is one of several.
+    pub(super) fn is_clustered(&self) -> bool {
+        self.ownership.get().is_some()
+    }
+
     /// Name, 1 to 31 bytes.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -242,6 +248,62 @@ impl Namespace {
             }
         }
         Ok(())
+    }
+
+    /// Remembers a note of this number for as long as the engine keeps records, in place of the one before. It outlives a
+    /// crash once [`Namespace::flush`] has returned, and never without what was stored before it.
+    ///
+    /// # Errors
+    /// The engine cannot.
+    pub async fn note(&self, number: u16, note: Vec<u8>) -> Result<(), StorageError> {
+        self.engine.note(number, note).await
+    }
+
+    /// The notes that were there when the namespace was opened, by number. They are given once.
+    #[must_use]
+    pub fn take_notes(&self) -> BTreeMap<u16, Vec<u8>> {
+        self.engine.take_notes()
+    }
+
+    /// Has everything that is stored outlive the process from now on, as far as the engine keeps records.
+    ///
+    /// # Errors
+    /// Not all of it could be written.
+    pub async fn flush(&self) -> Result<(), StorageError> {
+        self.engine.flush().await
+    }
+
+    /// The truncations that hold.
+    #[must_use]
+    pub fn truncations(&self) -> Vec<Truncation> {
+        let whole = Truncation {
+            set: String::new(),
+            before_ms: self.truncate_lut_ms(),
+        };
+        let of_sets = self.sets.all().into_iter().map(|set| Truncation {
+            set: set.name().to_owned(),
+            before_ms: set.truncate_lut_ms(),
+        });
+        let all = std::iter::once(whole).chain(of_sets);
+        all.filter(|truncation| truncation.before_ms != 0).collect()
+    }
+
+    /// Has a truncation hold of which another node has told. What it makes vanish is removed by the next sweep; nobody sees
+    /// it until then. False when it, or a later one, held already.
+    ///
+    /// # Errors
+    /// The engine cannot remember it, or there are too many sets.
+    pub async fn hear_of_truncation(&self, truncation: &Truncation) -> Result<bool, StoreError> {
+        let known = match self.set(&truncation.set)? {
+            None => self.truncate_lut_ms(),
+            Some(set) => set.truncate_lut_ms(),
+        };
+        if known >= truncation.before_ms {
+            return Ok(false);
+        }
+        self.engine.truncated(truncation).await?;
+        self.raise_lut(truncation)?;
+        Ok(true)
     }
 
     /// The sets.

@@ -58,7 +58,9 @@ impl Namespace {
         if lut_ms > self.now_ms() {
             return Err(TruncateError::Future);
         }
-        if set.is_some_and(|name| self.sets().get(name).is_none()) {
+        // One that comes back may have records of a set that is unknown here.
+        let nobody_else_has_it = !self.is_clustered() || !self.keeps().persisted;
+        if nobody_else_has_it && set.is_some_and(|name| self.sets().get(name).is_none()) {
             return Ok(Swept::default());
         }
         let truncation = Truncation {

@@ -1,5 +1,6 @@
 //! The seam to engines, and what they are held to.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use data::record::{Handle, StoredRecord};
@@ -141,6 +142,17 @@ pub trait StorageEngine: Send + Sync + Debug {
     /// What was remembered when the engine was opened: truncations, and the highest token that was ever given.
     fn opened_with(&self) -> (Vec<Truncation>, u64) {
         (Vec::new(), 0)
+    }
+
+    /// Remembers a note of this number, in place of the one before, for as long as it remembers records. It outlives a
+    /// crash once [`StorageEngine::flush`] has returned, and never without all that was stored before it.
+    fn note(&self, _number: u16, _note: Vec<u8>) -> Answer<'_, ()> {
+        Answer::ready(())
+    }
+
+    /// The notes that were remembered when the engine was opened, by number. They are given once.
+    fn take_notes(&self) -> BTreeMap<u16, Vec<u8>> {
+        BTreeMap::new()
     }
 
     /// Has everything that is stored outlive the process from now on.

@@ -36,6 +36,7 @@ const VERSION: u8 = 1;
 
 const SETTLED: u8 = 1;
 const ASKS: u8 = 2;
+const KEEPS: u8 = 4;
 
 /// States in the order of their numbers.
 const STATES: [MemberState; 4] = [
@@ -245,7 +246,8 @@ fn put_beat(beat: &Beat, news: &News, out: &mut Vec<u8>) {
     let state = STATES.iter().position(|state| *state == beat.state);
     out.put_u8(state.map_or(u8::MAX, |at| at.fit()));
     let flag = |is_set, flag| if is_set { flag } else { 0 };
-    out.put_u8(flag(beat.settled, SETTLED) | flag(beat.asks, ASKS));
+    let flags = flag(beat.settled, SETTLED) | flag(beat.asks, ASKS);
+    out.put_u8(flags | flag(beat.keeps, KEEPS));
     out.put_u64(news.clock_ms);
     let few = beat.missing.len().min(255);
     out.put_u8(few.fit::<u8>());
@@ -343,6 +345,7 @@ fn beat(run_of_sender: Run, rest: &mut &[u8]) -> Option<(Beat, News)> {
         key,
         settled: flags & SETTLED != 0,
         asks: flags & ASKS != 0,
+        keeps: flags & KEEPS != 0,
         missing,
     };
     let news = News {
@@ -382,6 +385,7 @@ mod tests {
             key: 4,
             settled: true,
             asks: false,
+            keeps: true,
             missing: vec![((NodeId::new(5).unwrap(), 6), Duration::from_millis(7))],
         };
         let news = News {

@@ -41,7 +41,7 @@ fn node(number: u64, seeds: &[SocketAddr], secret: Option<&str>) -> Node {
         silent: Duration::from_secs(2),
         dead: Duration::from_secs(10),
     };
-    let rule = Arc::new(Rule::new(run, times));
+    let rule = Arc::new(Rule::new(run, times, false));
     rule.with(|ownership, _| ownership.set_state(MemberState::Ready));
     let settings = HeartbeatSettings {
         run,
@@ -106,6 +106,7 @@ fn forged(
         key: large(random),
         settled: random.percent(50),
         asks: random.percent(50),
+        keeps: random.percent(50),
         missing: vec![((id(0xA1), 1), Duration::from_secs(100))],
     };
     let news = News {
@@ -266,7 +267,7 @@ fn the_heartbeat_goes_on_after_it_died() {
         silent: Duration::from_secs(2),
         dead: Duration::from_secs(10),
     };
-    let rule = Arc::new(Rule::new(run, times));
+    let rule = Arc::new(Rule::new(run, times, false));
     let settings = HeartbeatSettings {
         run,
         cluster: "bars".to_owned(),

@@ -23,6 +23,14 @@ pub(super) enum Bent {
     NoFence,
     /// A node leaves although it has something to hand over.
     LeavesEarly,
+    /// What a node held before it began anew is no copy that others have taken.
+    KeptIsForgotten,
+    /// Others are told to drop their copies before what was taken outlives a crash.
+    #[cfg(test)]
+    DroppedBeforeKept,
+    /// A change is acknowledged before it outlives a crash.
+    #[cfg(test)]
+    AcknowledgedBeforeSync,
 }
 
 impl Ownership {

@@ -9,15 +9,22 @@ use super::bent::Bent;
 use super::{Holding, Holdings, MemberState, Ownership, Peer, Refusal, Take};
 
 impl Ownership {
-    /// Members that have the same view and have not said yet what they hold. One that is joining holds nothing.
+    /// Members that have the same view and have not said yet what they hold.
     #[must_use]
     pub fn unreported(&self) -> Vec<NodeId> {
         self.peers
             .values()
-            .filter(|peer| peer.state != MemberState::Joining && peer.report.is_none())
+            .filter(|peer| !self.has_reported(peer))
             .filter(|peer| peer.key == self.view.key)
             .map(|peer| peer.run.0)
             .collect()
+    }
+
+    /// One that is joining holds nothing but what has outlived its earlier run.
+    fn has_reported(&self, peer: &Peer) -> bool {
+        let joins = peer.state == MemberState::Joining;
+        let holds_nothing = joins && (!peer.keeps || self.is_bent(Bent::KeptIsForgotten));
+        holds_nothing || peer.report.is_some()
     }
 
     /// What this node holds, for one that has the same view.
@@ -55,9 +62,8 @@ impl Ownership {
     /// Finds out what is to be done for the partitions that this node owns and cannot serve; what needs nothing but
     /// knowledge is done.
     pub fn plan(&mut self) -> Vec<Take> {
-        let has_reported =
-            |peer: &Peer| peer.state == MemberState::Joining || peer.report.is_some();
-        let agreed = self.lease().is_some() && self.peers.values().all(has_reported);
+        let mut peers = self.peers.values();
+        let agreed = self.lease().is_some() && peers.all(|peer| self.has_reported(peer));
         if !agreed || (!self.missing.is_empty() && !self.is_bent(Bent::MissingIgnored)) {
             return Vec::new();
         }
@@ -79,7 +85,7 @@ impl Ownership {
             let own = place.holding.as_ref();
             let copies = reports.get(&partition).map_or(&[][..], Vec::as_slice);
             let replaces_all = |own: &Holding| copies.iter().all(|(_, other)| own.replaces(other));
-            if self.serves(partition) && own.is_some_and(replaces_all) {
+            if self.has_newest(partition) && own.is_some_and(replaces_all) {
                 continue;
             }
             let newest = |holding: &Holding| {
@@ -117,6 +123,7 @@ impl Ownership {
                 result,
             });
         }
+        let keeps = self.keeps;
         for take in &mut takes {
             if take.sources.len() != 1 || take.keep_own {
                 take.result.lineage = self.new_lineage();
@@ -128,7 +135,7 @@ impl Ownership {
                 place.given.insert(self.me);
                 if !take.keep_own {
                     // What is here is of no use any more, and is cleared.
-                    place.holding = None;
+                    place.hold(None, keeps);
                 }
                 // A plan that says the same again is no change.
                 self.revision += u64::from(was_served);
@@ -138,9 +145,16 @@ impl Ownership {
             self.revision += 1;
         }
         for partition in verified {
+            let lineage = self.new_lineage();
             if let Some(place) = self.places.get_mut(usize::from(partition)) {
                 place.verified = true;
                 place.given.clear();
+                if place.is_of_earlier_run
+                    && let Some(holding) = place.holding.take()
+                {
+                    // Who has taken it, and is not here, must not be thought to know what is done from now on.
+                    place.hold(Some(Holding::first(lineage, [&holding])), keeps);
+                }
             }
         }
         takes
@@ -150,6 +164,7 @@ impl Ownership {
     #[must_use]
     pub fn took(&mut self, take: &Take) -> bool {
         let in_time = self.check_key(take.key).is_ok();
+        let keeps = self.keeps;
         let Some(place) = self
             .places
             .get_mut(usize::from(take.partition))
@@ -158,23 +173,51 @@ impl Ownership {
             return false;
         };
         self.revision += 1;
-        place.holding = Some(take.result.clone());
+        place.hold(Some(take.result.clone()), keeps);
         place.verified = true;
         place.given.clear();
         true
     }
 
-    /// Holds partitions of which records were here before this run began.
-    pub fn hold_stored(&mut self, partitions: &[u16]) {
-        for partition in partitions {
+    /// Holds what was here before this run began: partitions with the copies that were noted of them, none where none ever
+    /// were. `is_noted` says that these notes are the ones that would be found again.
+    pub fn hold_stored(&mut self, stored: Vec<(u16, Option<Holding>)>, is_noted: bool) {
+        for (partition, holding) in stored {
             let lineage = self.new_lineage();
-            if let Some(place) = self.places.get_mut(usize::from(*partition)) {
-                place.holding = Some(Holding::first(lineage, []));
+            if let Some(place) = self.places.get_mut(usize::from(partition)) {
+                let was_noted = holding.is_some() && is_noted;
+                let holding = holding.unwrap_or_else(|| Holding::first(lineage, []));
+                place.hold(Some(holding), true);
+                place.unnoted = !was_noted;
+                place.is_of_earlier_run = true;
                 // Others may have gone on since.
                 place.given.insert(self.me);
             }
         }
         self.revision += 1;
+    }
+
+    /// What is to be noted: partitions with the copies that are here, none where there is none any more.
+    #[must_use]
+    pub fn unnoted(&self) -> Vec<(u16, Option<Holding>)> {
+        (0..)
+            .zip(&self.places)
+            .filter(|(_, place)| place.unnoted)
+            .map(|(partition, place)| (partition, place.holding.clone()))
+            .collect()
+    }
+
+    /// This has been noted, and outlives a crash.
+    pub fn noted(&mut self, notes: &[(u16, Option<Holding>)]) {
+        for (partition, noted) in notes {
+            if let Some(place) = self.places.get_mut(usize::from(*partition))
+                && place.unnoted
+                && place.holding == *noted
+            {
+                place.unnoted = false;
+                self.revision += 1;
+            }
+        }
     }
 
     /// Lets the owner of a partition take the copy that is here. From now on this node does not rely on it. Commands that
@@ -256,6 +299,7 @@ impl Ownership {
         by: &Holding,
     ) -> Result<(), Refusal> {
         self.check_key(key)?;
+        let keeps = self.keeps;
         if !self.view.is_owner(owner, partition) {
             return Err(Refusal::NotOwner);
         }
@@ -265,7 +309,7 @@ impl Ownership {
         match &place.holding {
             None => Ok(()),
             Some(holding) if by.replaces(holding) => {
-                place.holding = None;
+                place.hold(None, keeps);
                 place.given.clear();
                 self.revision += 1;
                 Ok(())

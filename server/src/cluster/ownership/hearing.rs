@@ -41,6 +41,7 @@ impl Ownership {
                         .settled_sequence
                         .is_some_and(|sequence| peer.confirmed_sequence < sequence)
             }),
+            keeps: self.keeps,
             missing: self
                 .missing
                 .iter()
@@ -81,7 +82,13 @@ impl Ownership {
         }
         if beat.state == MemberState::Left {
             self.peers.remove(&node);
-            remember(&mut self.left, beat.run);
+            if beat.keeps && !beat.settled && !self.is_bent(Bent::KeptIsForgotten) {
+                // It has ended with copies that nobody could take. It may be back with them.
+                self.note_past(beat.run, beat.sequence);
+                self.missing.insert(beat.run, now);
+            } else {
+                remember(&mut self.left, beat.run);
+            }
         }
         self.look();
         self.view.key != before
@@ -96,9 +103,16 @@ impl Ownership {
             .map(|(run, _)| *run)
             .collect();
         // A node runs once at a time.
-        earlier.into_iter().for_each(|run| self.give_up(run));
+        for run in earlier {
+            if beat.keeps && !self.is_bent(Bent::KeptIsForgotten) {
+                self.goes_on(run, beat.run);
+            } else {
+                self.give_up(run);
+            }
+        }
         self.past.remove(&beat.run);
         self.missing.remove(&beat.run);
+        self.fleeting.remove(&beat.run);
         self.dead.remove(&beat.run);
         if beat.state != MemberState::Joining {
             // It may have served where this node was not counted.
@@ -114,6 +128,7 @@ impl Ownership {
             confirmed: None,
             confirmed_sequence: 0,
             settled: false,
+            keeps: beat.keeps,
             report: None,
         };
         self.peers.insert(node, peer);
@@ -190,38 +205,62 @@ impl Ownership {
         self.view.key != before
     }
 
+    fn note_past(&mut self, run: Run, sequence: u64) {
+        self.past.insert(run, sequence);
+        if self.past.len() > REMEMBERED {
+            self.past.pop_first();
+        }
+    }
+
     /// A member is no member any more.
     fn vanished(&mut self, now: Duration, node: NodeId) {
         let Some(peer) = self.peers.remove(&node) else {
             return;
         };
         self.epoch += 1;
-        self.past.insert(peer.run, peer.sequence);
-        if self.past.len() > REMEMBERED {
-            self.past.pop_first();
-        }
+        self.note_past(peer.run, peer.sequence);
         let holds_nothing = match peer.state {
-            MemberState::Joining | MemberState::Left => true,
+            MemberState::Joining => !peer.keeps,
+            MemberState::Left => true,
             // What it has handed over it does not get back.
             MemberState::Leaving => peer.settled,
             MemberState::Ready => self.is_bent(Bent::AbsenceSettles),
         };
         if !holds_nothing {
             self.missing.insert(peer.run, peer.last_heard.min(now));
+            if !peer.keeps {
+                self.fleeting.insert(peer.run);
+            }
         }
     }
 
-    /// A missing run is certainly over, for example as nobody listens at its address any more.
+    /// A missing run is certainly over, for example as nobody listens at its address any more. What one holds that outlives
+    /// its process is waited for nevertheless.
     pub fn is_over(&mut self, run: Run) {
-        if self.missing.contains_key(&run) {
+        if self.missing.contains_key(&run) && self.fleeting.contains(&run) {
             self.give_up(run);
             self.look();
+        }
+    }
+
+    /// The next run of a node has what the one before held.
+    fn goes_on(&mut self, before: Run, now: Run) {
+        self.missing.remove(&before);
+        self.fleeting.remove(&before);
+        remember(&mut self.dead, before);
+        self.epoch += 1;
+        self.revision += 1;
+        for place in &mut self.places {
+            if place.given.remove(&before) {
+                place.given.insert(now);
+            }
         }
     }
 
     /// Goes on without a missing run and what it held.
     fn give_up(&mut self, run: Run) {
         self.missing.remove(&run);
+        self.fleeting.remove(&run);
         remember(&mut self.dead, run);
         self.deaths += 1;
         self.epoch += 1;
@@ -236,11 +275,11 @@ impl Ownership {
         for at in lost {
             // It may have gone on from the copy that is here, and so will others now.
             let lineage = self.new_lineage();
-            if let Some(place) = self.places.get_mut(at) {
-                place.holding = place
-                    .holding
-                    .take()
-                    .map(|holding| Holding::first(lineage, [&holding]));
+            let keeps = self.keeps;
+            if let Some(place) = self.places.get_mut(at)
+                && let Some(holding) = place.holding.take()
+            {
+                place.hold(Some(Holding::first(lineage, [&holding])), keeps);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Copies of a partition, and which of them follows from which.
 
-/// Ancestors that a copy remembers.
-const ANCESTORS: usize = 16;
+/// Ancestors that a copy remembers. Each start of a node with lasting records adds one.
+const ANCESTORS: usize = 32;
 
 /// A copy of a partition. Copies of one lineage follow from each other in the order of their numbers; the first of a
 /// lineage was founded empty, or put together from others.

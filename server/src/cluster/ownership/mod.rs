@@ -9,6 +9,10 @@
 //!           and has a lease: every other member has said the same key in answer to a beat that is younger than the lease
 //! take      an owner that does not hold asks every member of its view what it holds, waits until nobody is missing, takes
 //!           the newest copy whole, and holds it as a newer one. Only then do the others drop theirs
+//! keep      where records outlive the process, so does what is said here of copies: a partition is served, and others are
+//!           told to drop theirs, once the copy is noted beside its records. A node that is back shows what it has kept
+//!           under the name that it had, so that copies which were taken from it replace it; before it goes on from it
+//!           itself, it gives it a new one
 //! missing   a member that fell silent may hold what nobody else has: nobody takes or founds a partition until it is back,
 //!           has left, or counts as dead
 //! ```
@@ -89,6 +93,8 @@ pub struct Beat {
     pub settled: bool,
     /// It waits for an answer that confirms what it says here.
     pub asks: bool,
+    /// What it holds outlives its process.
+    pub keeps: bool,
     /// Runs that it misses, and for how long they are silent.
     pub missing: Vec<(Run, Duration)>,
 }
@@ -107,6 +113,7 @@ struct Peer {
     /// The latest beat that it confirmed at all.
     confirmed_sequence: u64,
     settled: bool,
+    keeps: bool,
     /// What it said that it holds, under the present key.
     report: Option<Holdings>,
 }
@@ -119,6 +126,19 @@ struct Place {
     given: BTreeSet<Run>,
     /// Under the present key it is known that no newer copy is anywhere.
     verified: bool,
+    /// The copy is another than what would be found after a crash.
+    unnoted: bool,
+    /// The copy is from an earlier run: somebody may have taken it in the meantime.
+    is_of_earlier_run: bool,
+}
+
+impl Place {
+    /// Holds another copy, or none. `keeps` says that records outlive the process.
+    fn hold(&mut self, holding: Option<Holding>, keeps: bool) {
+        self.holding = holding;
+        self.unnoted = keeps;
+        self.is_of_earlier_run = false;
+    }
 }
 
 /// Something to do for a partition that this node owns and cannot serve yet.
@@ -178,6 +198,8 @@ pub struct Ownership {
     me: Run,
     times: Times,
     state: MemberState,
+    /// Records outlive the process.
+    keeps: bool,
     epoch: u64,
     sequence: u64,
     /// When beats were sent.
@@ -187,6 +209,8 @@ pub struct Ownership {
     peers: BTreeMap<NodeId, Peer>,
     /// Runs that may hold records and are silent; since when.
     missing: BTreeMap<Run, Duration>,
+    /// Those of them of which it is known that what they hold ends with their processes.
+    fleeting: BTreeSet<Run>,
     /// The latest beats of runs that are no peers any more: earlier ones may still be on their way.
     past: BTreeMap<Run, u64>,
     /// Runs that have left: they do not come back.
@@ -208,19 +232,21 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// A node that is joining, and holds nothing of so many partitions.
+    /// A node that is joining, and holds nothing of so many partitions. `keeps` says that records outlive the process.
     #[must_use]
-    pub fn new(me: Run, times: Times, partitions: u16) -> Self {
+    pub fn new(me: Run, times: Times, partitions: u16, keeps: bool) -> Self {
         let mut ownership = Self {
             me,
             times,
             state: MemberState::Joining,
+            keeps,
             epoch: 1,
             sequence: 0,
             sent: VecDeque::new(),
             ticked: Duration::ZERO,
             peers: BTreeMap::new(),
             missing: BTreeMap::new(),
+            fleeting: BTreeSet::new(),
             past: BTreeMap::new(),
             left: BTreeSet::new(),
             dead: BTreeSet::new(),

@@ -34,6 +34,15 @@ impl Ownership {
     /// Whether this node runs commands on a partition as long as it has a lease.
     #[must_use]
     pub fn serves(&self, partition: u16) -> bool {
+        self.has_newest(partition)
+            && self
+                .places
+                .get(usize::from(partition))
+                .is_some_and(|place| !place.unnoted)
+    }
+
+    /// Whether a partition is this node's, and its copy is the one to go on from.
+    pub(super) fn has_newest(&self, partition: u16) -> bool {
         self.view.is_owner(self.me.0, partition)
             && self
                 .places

@@ -28,6 +28,11 @@ impl Records {
             .map_err(|refusal| refusal.to_string())?;
         let mut answer = Vec::new();
         wire::put_holdings(&holdings, &mut answer);
+        let truncations = self.node.namespaces.iter().flat_map(|namespace| {
+            let truncations = namespace.truncations().into_iter();
+            truncations.map(|truncation| (namespace.name(), truncation))
+        });
+        wire::put_truncations(truncations, &mut answer);
         Ok(answer)
     }
 
@@ -147,6 +152,8 @@ impl Records {
                 .map(|(partition, _)| *partition)
                 .collect()
         });
+        // After a crash none of it is taken for a copy, however much of it is there still.
+        self.note_copies().await?;
         for partition in &dropped {
             self.clear(*partition).await?;
         }

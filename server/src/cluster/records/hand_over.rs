@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use super::super::ownership::{Holdings, Run, Take};
 use super::Records;
 use super::wire::{self, After};
 use crate::config::node_id::NodeId;
+use crate::storage::Truncation;
 use crate::storage::engine::PARTITIONS;
 
 /// What is left over is looked for this often.
@@ -90,6 +92,13 @@ pub async fn hand_over(records: Arc<Records>) {
                 continue;
             }
         };
+        if records.is_back.load(Ordering::Acquire)
+            && records
+                .rule
+                .with(|ownership, _| (0..PARTITIONS).any(|partition| ownership.serves(partition)))
+        {
+            records.is_back.store(false, Ordering::Release);
+        }
         let (unreported, drops, missing) = records.rule.with(|ownership, _| {
             let missing: Vec<Run> = ownership.missing().collect();
             match ownership.view().key == key {
@@ -162,12 +171,44 @@ impl Records {
         let answer = self
             .ask(node, QuestionKind::Holdings, &wire::key_only(key))
             .await?;
-        let holdings = wire::read_holdings(&mut answer.as_slice())
-            .ok_or_else(|| format!("{node} gave holdings that cannot be read"))?;
+        let unreadable = || format!("{node} gave holdings that cannot be read");
+        let mut rest = answer.as_slice();
+        let holdings = wire::read_holdings(&mut rest).ok_or_else(unreadable)?;
+        if self.is_back.load(Ordering::Acquire) {
+            let truncations = wire::read_truncations(rest).ok_or_else(unreadable)?;
+            self.hear_of_truncations(node, truncations).await?;
+        }
         self.rule
             .with(|ownership, _| ownership.reported(key, node, holdings));
         // Perhaps it was the last that was waited for.
         self.rule.wake();
+        Ok(())
+    }
+
+    /// What was truncated while this node was away is gone here, too.
+    async fn hear_of_truncations(
+        &self,
+        node: NodeId,
+        truncations: Vec<(String, Truncation)>,
+    ) -> Result<(), String> {
+        let mut heard = BTreeSet::new();
+        for (name, truncation) in truncations {
+            if let Some(namespace) = self.node.namespace(&name)
+                && namespace
+                    .hear_of_truncation(&truncation)
+                    .await
+                    .map_err(|error| error.to_string())?
+            {
+                heard.insert(name);
+            }
+        }
+        for name in heard {
+            if let Some(namespace) = self.node.namespace(&name) {
+                let swept = namespace.sweep().await.map_err(|error| error.to_string())?;
+                let truncated = swept.truncated;
+                info!(target: "truncate", "{{{name}}} {truncated} records went that were truncated while this node was away, as {node} says");
+            }
+        }
         Ok(())
     }
 
@@ -187,6 +228,8 @@ impl Records {
                 .filter(|take| !known.contains_key(&take.partition))
                 .collect()
         };
+        // What is cleared is no copy any more, whatever a crash leaves of it.
+        self.note_copies().await?;
         if new.is_empty() {
             return Ok(key);
         }
@@ -201,6 +244,7 @@ impl Records {
             // A view that has changed meanwhile founds them again.
             founded.iter().filter(|take| ownership.took(take)).count()
         });
+        self.note_copies().await?;
         let mut takings = takings.lock();
         for take in taken {
             let lacking = take.sources.iter().copied().collect();
@@ -298,9 +342,14 @@ impl Records {
             }
             done
         };
+        if !done.is_empty() {
+            // Others drop theirs once this node has said that it is here.
+            self.flush().await?;
+        }
         let taken = self
             .rule
             .with(|ownership, _| done.iter().filter(|take| ownership.took(take)).count());
+        self.note_copies().await?;
         if taken != 0 {
             info!(target: "migrate", "{taken} partitions of {node} are here");
             self.count();

@@ -6,6 +6,7 @@
 
 mod give;
 mod hand_over;
+mod kept;
 mod merge;
 mod place;
 mod placement;
@@ -13,15 +14,14 @@ mod portable;
 mod wire;
 
 pub use hand_over::hand_over;
+pub use kept::forget_copies;
 pub use placement::ClusterPlacement;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::rule::Rule;
 use super::{Cluster, LocalNode};
-use crate::record::Namespace;
-use crate::storage::engine::PARTITIONS;
 
 /// The records of a node of a cluster.
 pub struct Records {
@@ -30,31 +30,33 @@ pub struct Records {
     rule: Arc<Rule>,
     /// Held while copies are stored or dropped: one must not undo the other.
     copying: tokio::sync::Mutex<()>,
+    /// What is said of copies is noted in every namespace.
+    is_complete: AtomicBool,
+    /// Nobody was served yet: what others have truncated meanwhile is heard of.
+    is_back: AtomicBool,
 }
 
 impl Records {
-    /// The records of a node that has none yet.
+    /// The records of a node that begins: what its engines have kept over a restart is a copy like any other.
     #[must_use]
-    pub fn new(node: &Arc<LocalNode>, cluster: &Arc<Cluster>) -> Arc<Self> {
+    pub fn open(node: &Arc<LocalNode>, cluster: &Arc<Cluster>) -> Arc<Self> {
         let rule = Arc::clone(&cluster.rule);
         for namespace in &node.namespaces {
             let rule = Arc::clone(&rule);
             namespace.set_ownership(move |partition| rule.ticket(partition).is_some());
         }
-        // What an engine has kept over a restart is a copy like any other, which nothing here follows from.
-        let stored: Vec<u16> = (0..PARTITIONS)
-            .filter(|partition| {
-                let has_records =
-                    |namespace: &Arc<Namespace>| namespace.partition_objects(*partition) != 0;
-                node.namespaces.iter().any(has_records)
-            })
-            .collect();
-        rule.with(|ownership, _| ownership.hold_stored(&stored));
+        let kept::Found {
+            stored,
+            is_complete,
+        } = kept::found(&node.namespaces);
+        rule.with(|ownership, _| ownership.hold_stored(stored, is_complete));
         Arc::new(Self {
             node: Arc::clone(node),
             cluster: Arc::clone(cluster),
             rule,
             copying: tokio::sync::Mutex::new(()),
+            is_complete: AtomicBool::new(is_complete),
+            is_back: AtomicBool::new(true),
         })
     }
 

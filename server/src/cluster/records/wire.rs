@@ -4,9 +4,10 @@
 //! holding:    lineage u64 │ number u32 │ ancestors: u8 × (u64, u32)
 //! holdings:   u16 × (partition u16, holding)
 //!
-//! Holdings:   key u64                                     answer: holdings
+//! Holdings:   key u64                                     answer: holdings, truncations
 //! Take:       key u64 │ after │ u16 × partition u16       answer: blocks, until their end or about a mebibyte
 //! after:      namespace: u8 + text │ digest 20            where the first partition goes on; no digest without a namespace
+//! truncations: of namespace: u8 + text, set: u8 + text, before ms u64; as many as follow
 //! block:      partition u16 │ whole u8 │ namespace: u8 + text │ records: u32 + bytes
 //! Drop:       key u64 │ holdings                          answer: u16 × partition u16, those that were dropped
 //! ```
@@ -18,6 +19,7 @@ use protocol::bounds::Fit as _;
 use protocol::key::Digest;
 
 use super::super::ownership::{Holding, Holdings};
+use crate::storage::Truncation;
 
 /// Where a partition goes on: a namespace, and the record before.
 pub(super) type After = Option<(String, Digest)>;
@@ -41,7 +43,7 @@ fn put_count(count: usize, out: &mut Vec<u8>) {
     out.put_u16(count.fit::<u16>());
 }
 
-/// Names of namespaces have at most 31 bytes.
+/// Names of namespaces have at most 31 bytes, of sets 63.
 fn put_name(name: &str, out: &mut Vec<u8>) {
     out.put_u8(name.len().fit::<u8>());
     out.put_slice(name.as_bytes());
@@ -65,16 +67,20 @@ pub(super) fn read_key(rest: &mut &[u8]) -> Option<u64> {
 pub(super) fn put_holdings(holdings: &Holdings, out: &mut Vec<u8>) {
     put_count(holdings.len(), out);
     for (partition, holding) in holdings {
-        let (lineage, number, ancestors) = holding.parts();
         out.put_u16(*partition);
-        out.put_u64(lineage);
-        out.put_u32(number);
-        // There are few.
-        out.put_u8(ancestors.len().fit::<u8>());
-        for (lineage, number) in ancestors {
-            out.put_u64(*lineage);
-            out.put_u32(*number);
-        }
+        put_holding(holding, out);
+    }
+}
+
+pub(super) fn put_holding(holding: &Holding, out: &mut Vec<u8>) {
+    let (lineage, number, ancestors) = holding.parts();
+    out.put_u64(lineage);
+    out.put_u32(number);
+    // There are few.
+    out.put_u8(ancestors.len().fit::<u8>());
+    for (lineage, number) in ancestors {
+        out.put_u64(*lineage);
+        out.put_u32(*number);
     }
 }
 
@@ -82,14 +88,42 @@ pub(super) fn read_holdings(rest: &mut &[u8]) -> Option<Holdings> {
     let mut holdings = Holdings::new();
     for _ in 0..rest.try_get_u16().ok()? {
         let partition = rest.try_get_u16().ok()?;
-        let (lineage, number) = (rest.try_get_u64().ok()?, rest.try_get_u32().ok()?);
-        let mut ancestors = Vec::new();
-        for _ in 0..rest.try_get_u8().ok()? {
-            ancestors.push((rest.try_get_u64().ok()?, rest.try_get_u32().ok()?));
-        }
-        holdings.push((partition, Holding::from_parts(lineage, number, ancestors)));
+        holdings.push((partition, read_holding(rest)?));
     }
     Some(holdings)
+}
+
+pub(super) fn read_holding(rest: &mut &[u8]) -> Option<Holding> {
+    let (lineage, number) = (rest.try_get_u64().ok()?, rest.try_get_u32().ok()?);
+    let mut ancestors = Vec::new();
+    for _ in 0..rest.try_get_u8().ok()? {
+        ancestors.push((rest.try_get_u64().ok()?, rest.try_get_u32().ok()?));
+    }
+    Some(Holding::from_parts(lineage, number, ancestors))
+}
+
+/// Appends the truncations of namespaces.
+pub(super) fn put_truncations<'t>(
+    truncations: impl Iterator<Item = (&'t str, Truncation)>,
+    out: &mut Vec<u8>,
+) {
+    for (namespace, Truncation { set, before_ms }) in truncations {
+        put_name(namespace, out);
+        put_name(&set, out);
+        out.put_u64(before_ms);
+    }
+}
+
+/// Truncations with their namespaces, to the end.
+pub(super) fn read_truncations(mut rest: &[u8]) -> Option<Vec<(String, Truncation)>> {
+    let mut truncations = Vec::new();
+    while !rest.is_empty() {
+        let namespace = name(&mut rest)?.to_owned();
+        let set = name(&mut rest)?.to_owned();
+        let before_ms = rest.try_get_u64().ok()?;
+        truncations.push((namespace, Truncation { set, before_ms }));
+    }
+    Some(truncations)
 }
 
 pub(super) fn put_partitions(partitions: &[u16], out: &mut Vec<u8>) {
@@ -182,6 +216,18 @@ mod tests {
                 (7, after, vec![1, 2])
             );
         }
+        let truncations = [("test", ""), ("test", "demo"), ("bar", "demo")].map(|(name, set)| {
+            let (set, before_ms) = (set.to_owned(), 1 << 40);
+            (name, Truncation { set, before_ms })
+        });
+        let mut bytes = Vec::new();
+        put_truncations(truncations.iter().cloned(), &mut bytes);
+        let read = read_truncations(&bytes).unwrap();
+        let read = read
+            .iter()
+            .map(|(name, truncation)| (name.as_str(), truncation.clone()));
+        assert!(read.eq(truncations));
+        assert!(read_truncations(&bytes[..bytes.len() - 1]).is_none());
         let mut bytes = Vec::new();
         let block = Block {
             partition: 3,

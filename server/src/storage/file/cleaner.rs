@@ -115,6 +115,7 @@ fn clean(shared: &Shared, segment: u32, sequence: u64) -> bool {
                 move_removal(shared, &frame, place)
             }
             Frame::Truncation { .. } => move_truncation(shared, &frame, place),
+            Frame::Note { number, .. } => move_note(shared, number, &frame, place),
         };
         if !moved {
             return false;
@@ -223,6 +224,20 @@ fn move_truncation(shared: &Shared, frame: &Frame, from: Place) -> bool {
     if let Some(known) = log.truncations.get_mut(set) {
         known.1 = place;
     }
+    true
+}
+
+fn move_note(shared: &Shared, number: u16, frame: &Frame, from: Place) -> bool {
+    // In one hold: what is noted meanwhile must stand behind this one.
+    let mut log = shared.log.lock();
+    if log.notes.get(&number) != Some(&from) {
+        return true;
+    }
+    let Ok((place, _)) = log.append(frame, true) else {
+        return false;
+    };
+    log.add_live(from, false);
+    log.notes.insert(number, place);
     true
 }
 

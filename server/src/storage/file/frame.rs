@@ -15,8 +15,10 @@ use data::record::StoredRecord;
 use protocol::bounds::{Fit as _, Within as _};
 use protocol::key::Digest;
 
-/// Version of the file's form. A reader refuses others.
-pub(super) const FILE_VERSION: u32 = 1;
+/// Version of the file's form. A file of an earlier one is read, and is of this one from then on; later ones are refused.
+///
+/// Version 2 has notes beside what version 1 has.
+pub(super) const FILE_VERSION: u32 = 2;
 /// Bytes in front of the first segment.
 pub(super) const HEADER: usize = 4096;
 /// Bytes in front of a segment's first frame.
@@ -65,9 +67,9 @@ impl Header {
         }
         let cut = || "its header is damaged".to_owned();
         let version = number(&mut rest).ok_or_else(cut)?;
-        if version != FILE_VERSION {
+        if !(1..=FILE_VERSION).contains(&version) {
             return Err(format!(
-                "its version is {version}, this program reads and writes version {FILE_VERSION}"
+                "its version is {version}, this program reads versions up to {FILE_VERSION}"
             ));
         }
         let segment_bytes = number(&mut rest).ok_or_else(cut)?;
@@ -149,6 +151,8 @@ pub(super) enum Frame {
     },
     /// Records of a set, or all, that are older are gone.
     Truncation { set: String, before_ms: u64 },
+    /// What the server remembers beside records, by number; of several the one that was written last counts.
+    Note { number: u16, note: Vec<u8> },
     /// The segment ends here, and goes on in no other write.
     Sealed,
     /// What stands in front of this byte of the segment outlives a crash.
@@ -160,6 +164,7 @@ const REMOVAL: u8 = 2;
 const TRUNCATION: u8 = 3;
 const SEALED: u8 = 4;
 const SYNCED: u8 = 5;
+const NOTE: u8 = 6;
 
 fn checksum(sequence: u64, kind: u8, payload: &[u8]) -> u32 {
     let mut hash = crc32fast::Hasher::new();
@@ -197,6 +202,7 @@ impl Frame {
                 Self::Record(record) => record.as_bytes().len(),
                 Self::Removal { .. } => 36,
                 Self::Truncation { set, .. } => 8 + set.len(),
+                Self::Note { note, .. } => 2 + note.len(),
                 Self::Sealed => 0,
                 Self::Synced(_) => 4,
             }
@@ -219,6 +225,11 @@ impl Frame {
                 let mut payload = before_ms.to_le_bytes().to_vec();
                 payload.extend(set.as_bytes());
                 write(sequence, TRUNCATION, &payload, out)
+            }
+            Self::Note { number, note } => {
+                let mut payload = number.to_le_bytes().to_vec();
+                payload.extend(note);
+                write(sequence, NOTE, &payload, out)
             }
             Self::Sealed => write(sequence, SEALED, &[], out),
             Self::Synced(offset) => write(sequence, SYNCED, &offset.to_le_bytes(), out),
@@ -256,6 +267,10 @@ impl Frame {
             TRUNCATION => Some(Self::Truncation {
                 before_ms: long(&mut payload)?,
                 set: std::str::from_utf8(payload).ok()?.to_owned(),
+            }),
+            NOTE => Some(Self::Note {
+                number: u16::from_le_bytes(take(&mut payload, 2)?.try_into().ok()?),
+                note: payload.to_vec(),
             }),
             SEALED => Some(Self::Sealed),
             SYNCED => Some(Self::Synced(number(&mut payload)?)),
@@ -299,6 +314,10 @@ mod tests {
             Frame::Truncation {
                 set: "demo".to_owned(),
                 before_ms: 77,
+            },
+            Frame::Note {
+                number: 4_095,
+                note: b"a copy".to_vec(),
             },
             Frame::Sealed,
             Frame::Synced(4),

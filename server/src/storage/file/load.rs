@@ -30,6 +30,8 @@ pub(super) struct Found {
     /// Removed records: the highest token that went.
     removed: HashMap<Digest, u64>,
     pub(super) truncations: BTreeMap<String, (u64, Place)>,
+    /// Notes with their places.
+    pub(super) notes: BTreeMap<u16, (Vec<u8>, Place)>,
     pub(super) segments: Vec<Segment>,
     /// Where the newest segment ends: segment and offset.
     pub(super) end: Option<(u32, u32)>,
@@ -210,6 +212,9 @@ impl Found {
                     self.truncations.insert(set, (before_ms, place));
                 }
             }
+            Frame::Note { number, note } => {
+                self.notes.insert(number, (note, place));
+            }
             Frame::Sealed | Frame::Synced(_) => {}
         }
     }
@@ -232,7 +237,8 @@ impl Found {
         });
         let places: Vec<_> = self.records.values().map(|(_, place)| *place).collect();
         let marks: Vec<_> = self.truncations.values().map(|(_, place)| *place).collect();
-        for place in places.into_iter().chain(marks) {
+        let notes: Vec<_> = self.notes.values().map(|(_, place)| *place).collect();
+        for place in places.into_iter().chain(marks).chain(notes) {
             self.count(place);
         }
     }

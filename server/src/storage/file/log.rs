@@ -87,6 +87,8 @@ pub(super) struct Log {
     pub(super) broken: Option<StorageError>,
     /// Truncations that hold, with their places.
     pub(super) truncations: BTreeMap<String, (u64, Place)>,
+    /// Where the notes that count stand.
+    pub(super) notes: BTreeMap<u16, Place>,
     /// Bytes of frames that still count, in all segments.
     live: u64,
     /// Bytes of removals that still count.
@@ -121,6 +123,7 @@ impl Log {
             no_room: false,
             broken: None,
             truncations: BTreeMap::new(),
+            notes: BTreeMap::new(),
             removal_bytes: 0,
             max_token: 0,
             name,

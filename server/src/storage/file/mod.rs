@@ -24,6 +24,7 @@ mod simulated;
 mod tests;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub struct FileEngine {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     opened_with: (Vec<Truncation>, u64),
+    /// Notes that were found, until somebody takes them.
+    notes: Mutex<BTreeMap<u16, Vec<u8>>>,
 }
 
 /// A record as the table knows it.
@@ -461,6 +464,31 @@ impl StorageEngine for FileEngine {
 
     fn opened_with(&self) -> (Vec<Truncation>, u64) {
         self.opened_with.clone()
+    }
+
+    fn note(&self, number: u16, note: Vec<u8>) -> Answer<'_, ()> {
+        Answer::later(async move {
+            let frame = Frame::Note { number, note };
+            let (mut taken, _) = self.shared.take(&frame, true).await?;
+            let mut log = self.shared.log.lock();
+            let order = |place: Place| (log.sequence(place.segment), place.offset);
+            let known = log.notes.get(&number).copied();
+            // Somebody else's may have been taken since.
+            let is_last = known.is_none_or(|known| order(known) < order(taken.place));
+            if is_last {
+                log.notes.insert(number, taken.place);
+                if let Some(known) = known {
+                    log.add_live(known, false);
+                }
+            }
+            drop(log);
+            taken.counts = is_last;
+            Ok(())
+        })
+    }
+
+    fn take_notes(&self) -> BTreeMap<u16, Vec<u8>> {
+        std::mem::take(&mut *self.notes.lock())
     }
 
     fn flush(&self) -> Answer<'_, ()> {

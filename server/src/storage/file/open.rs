@@ -177,6 +177,15 @@ impl FileEngine {
         });
         let opened_with = (truncations.collect(), found.max_token);
         log.truncations = found.truncations;
+        let places = found
+            .notes
+            .iter()
+            .map(|(number, (_, place))| (*number, *place));
+        log.notes = places.collect();
+        let notes = found
+            .notes
+            .into_iter()
+            .map(|(number, (note, _))| (number, note));
         let partitions = empty_partitions();
         for (digest, (record, place)) in found.records {
             if let Some(partition) = partitions.get(usize::from(digest.partition_id())) {
@@ -199,6 +208,7 @@ impl FileEngine {
             shared: Arc::clone(&shared),
             threads: Mutex::default(),
             opened_with,
+            notes: Mutex::new(notes.collect()),
         };
         for (name, run) in [
             ("file writer", writer::run as fn(&Arc<Shared>)),

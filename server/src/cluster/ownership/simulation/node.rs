@@ -71,17 +71,98 @@ pub(super) struct Up {
     /// Keys of commands at work, by partition.
     pub(super) busy: Vec<BTreeSet<u64>>,
     pub(super) taking: BTreeMap<u16, Taking>,
+    /// What was written of copies, and is to be synced next.
+    pub(super) noting: Vec<(u16, Option<Holding>)>,
 }
 
 impl Up {
-    pub(super) fn new(run: Run, started: u64) -> Self {
+    pub(super) fn new(run: Run, started: u64, disk: Option<&Disk>) -> Self {
+        let mut ownership = Ownership::new(run, TIMES, PARTITIONS, disk.is_some());
+        let mut records = vec![Records::new(); usize::from(PARTITIONS)];
+        if let Some(disk) = disk {
+            let copies;
+            (records, copies) = disk.found();
+            ownership.hold_stored(copies, true);
+        }
         Self {
-            ownership: Ownership::new(run, TIMES, PARTITIONS),
+            ownership,
             started,
-            records: vec![Records::new(); usize::from(PARTITIONS)],
+            records,
             busy: vec![BTreeSet::new(); usize::from(PARTITIONS)],
             taking: BTreeMap::new(),
+            noting: Vec::new(),
         }
+    }
+}
+
+/// A change that a disk remembers.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Put(u64, Version),
+    Remove(u64),
+    Note(u16, Option<Holding>),
+}
+
+/// What outlives a node: changes in their order. Of what was not synced a crash leaves the beginning.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk {
+    entries: Vec<Entry>,
+    synced: usize,
+}
+
+impl Disk {
+    pub(super) fn write(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    pub(super) fn clear(&mut self, records: &mut Records) {
+        let keys = std::mem::take(records).into_keys();
+        self.entries.extend(keys.map(Entry::Remove));
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.synced = self.entries.len();
+    }
+
+    /// Bytes, as it were, that a crash may take.
+    pub(super) fn unsynced(&self) -> u64 {
+        (self.entries.len() - self.synced) as u64
+    }
+
+    /// Power goes: so many of the changes that were not synced are there still.
+    pub(super) fn crash(&mut self, kept: u64) -> Vec<Entry> {
+        let lost = self.entries.split_off(self.synced + kept as usize);
+        self.sync();
+        lost
+    }
+
+    /// Records by partition, and the copies that were noted.
+    fn found(&self) -> (Vec<Records>, Vec<(u16, Option<Holding>)>) {
+        let mut records = vec![Records::new(); usize::from(PARTITIONS)];
+        let mut copies = BTreeMap::new();
+        for entry in &self.entries {
+            match entry {
+                Entry::Put(key, version) => {
+                    records[usize::from(partition_of(*key))].insert(*key, *version);
+                }
+                Entry::Remove(key) => {
+                    records[usize::from(partition_of(*key))].remove(key);
+                }
+                Entry::Note(partition, None) => {
+                    copies.remove(partition);
+                }
+                Entry::Note(partition, Some(copy)) => {
+                    copies.insert(*partition, Some(copy.clone()));
+                }
+            }
+        }
+        for (partition, records) in (0..).zip(&mut records) {
+            if !copies.contains_key(&partition) {
+                // Left over.
+                records.clear();
+            }
+        }
+        (records, copies.into_iter().collect())
     }
 }
 
@@ -92,6 +173,10 @@ pub(super) struct Node {
     pub(super) starts: u64,
     pub(super) paused_until: u64,
     pub(super) up: Option<Up>,
+    /// What outlives it, where records do.
+    pub(super) disk: Option<Disk>,
+    /// Until when it was killed, or paused, last.
+    pub(super) away_until: u64,
     /// It was told to leave.
     pub(super) leaving: bool,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::super::{Bent, MemberState, Run};
 use super::Totals;
 use super::node::{
-    ActionKind, Command, INTERVAL, Message, Node, PARTITIONS, TIMES, Taking, Up, Version,
-    partition_of,
+    ActionKind, Command, Disk, Entry, INTERVAL, Message, Node, PARTITIONS, TIMES, Taking, Up,
+    Version, partition_of,
 };
 use crate::catalogue::simulation::random::Random;
 use crate::cluster::NodeId;
@@ -34,6 +34,8 @@ pub(super) enum Happening {
     Start(usize),
     Leave(usize),
     Kill(usize),
+    /// It is killed, and starts again after this time.
+    Crash(usize, u64),
     Pause(usize, u64),
     Command,
 }
@@ -53,6 +55,10 @@ pub(super) struct World {
     pub(super) random: Random,
     /// Nodes may be away for longer than the dead are.
     pub(super) deadly: bool,
+    /// Records outlive nodes.
+    pub(super) lasting: bool,
+    /// Changes are acknowledged when they outlive a crash.
+    commit: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) totals: Totals,
     pub(super) violation: Option<String>,
@@ -74,6 +80,7 @@ impl World {
     pub(super) fn new(seed: u64, bend: Option<Bent>) -> Self {
         let mut random = Random::new(seed);
         let count = random.between(2, 5);
+        let lasting = random.percent(50);
         let nodes = (1..=count)
             .map(|number| Node {
                 id: NodeId::new(0xA0 + number).expect("not 0"),
@@ -81,11 +88,15 @@ impl World {
                 starts: 0,
                 paused_until: 0,
                 up: None,
+                disk: lasting.then(Disk::default),
+                away_until: 0,
                 leaving: false,
             })
             .collect();
         Self {
             deadly: random.percent(50),
+            lasting,
+            commit: random.percent(60),
             nodes,
             totals: Totals::default(),
             violation: None,
@@ -200,24 +211,55 @@ impl World {
                 }
             }
             Happening::Kill(node) => {
-                if self.nodes[node].up.take().is_some() {
+                if self.nodes[node].up.is_some() {
                     self.died = true;
                     self.excuse();
+                    self.crash(node);
                 }
-                self.nodes[node].paused_until = 0;
+            }
+            Happening::Crash(node, time) => {
+                let until = self.now + time;
+                let place = &mut self.nodes[node];
+                if place.up.is_some() && place.away_until + 700 < self.now {
+                    place.away_until = until;
+                    self.crash(node);
+                    self.happens_in(time, Happening::Start(node));
+                }
             }
             Happening::Pause(node, time) => {
                 let until = self.now + time;
                 let place = &mut self.nodes[node];
                 // One pause at a time, or the node is away for longer.
-                if place.paused_until + 700 < self.now {
+                if place.away_until + 700 < self.now {
                     place.paused_until = until;
+                    place.away_until = until;
                     if Duration::from_millis(time) + Duration::from_millis(700) >= TIMES.dead {
                         self.died = true;
                     }
                 }
             }
             Happening::Command => self.begin(),
+        }
+    }
+
+    /// The process ends, and of what was written and not synced the end is lost.
+    fn crash(&mut self, node: usize) {
+        self.totals.crashes += u64::from(self.lasting);
+        let place = &mut self.nodes[node];
+        place.up = None;
+        place.paused_until = 0;
+        let Some(disk) = &mut place.disk else {
+            return;
+        };
+        let kept = match self.random.percent(50) {
+            true => 0,
+            false => self.random.between(0, disk.unsynced()),
+        };
+        for entry in disk.crash(kept) {
+            if let (Entry::Put(key, _) | Entry::Remove(key), false) = (entry, self.commit) {
+                let known = &mut self.known[key as usize];
+                known.excused = known.excused.max(known.acknowledged);
+            }
         }
     }
 
@@ -236,7 +278,7 @@ impl World {
         place.starts += 1;
         place.leaving = false;
         let run = (place.id, place.starts);
-        let mut up = Up::new(run, self.now);
+        let mut up = Up::new(run, self.now, place.disk.as_ref());
         up.ownership.bend = self.bend;
         place.up = Some(up);
         self.schedule(0, Some(node), Event::Tick(run));
@@ -261,10 +303,16 @@ impl World {
 
     fn tick(&mut self, node: usize, run: Run) {
         let clock = self.clock(node);
-        let others: Vec<Run> = (0..self.nodes.len())
+        // Who holds something that outlives it is waited for although nobody listens.
+        let others: Vec<NodeId> = (0..self.nodes.len())
             .filter(|other| *other != node)
-            .filter_map(|other| Some(self.nodes[other].up.as_ref()?.ownership.me()))
+            .filter(|other| self.lasting || self.nodes[*other].up.is_some())
+            .map(|other| self.nodes[other].id)
             .collect();
+        let syncs = self.random.percent(10);
+        if let Some(disk) = self.nodes[node].disk.as_mut().filter(|_| syncs) {
+            disk.sync();
+        }
         let leaving = self.nodes[node].leaving;
         let now = self.now;
         let Some(up) = self.up(node, run) else {
@@ -276,7 +324,7 @@ impl World {
             MemberState::Joining => {
                 // Where nobody listens, nobody is waited for.
                 let listened = Duration::from_millis(now - up.started);
-                let known = |run: &Run| ownership.peers().any(|(peer, _)| peer == *run);
+                let known = |id: &NodeId| ownership.peers().any(|(peer, _)| peer.0 == *id);
                 let alone = ownership.peers().next().is_none() && listened < TIMES.silent;
                 let all_seeds_known = others.iter().all(known) || listened > TIMES.dead;
                 if !alone && ownership.may_serve(clock, all_seeds_known) {
@@ -291,7 +339,16 @@ impl World {
                 let knows_heir = up.ownership.peers().any(|(_, state)| heir(state));
                 self.beat_all(node);
                 self.nodes[node].up = None;
-                if holds && !knows_heir {
+                if self.lasting {
+                    // It ends in order.
+                    let disk = self.nodes[node].disk.as_mut();
+                    disk.into_iter().for_each(Disk::sync);
+                    if holds {
+                        let again = self.random.between(0, 1_500);
+                        self.nodes[node].away_until = self.now + again;
+                        self.happens_in(again, Happening::Start(node));
+                    }
+                } else if holds && !knows_heir {
                     self.excuse();
                 }
                 return;
@@ -322,9 +379,20 @@ impl World {
 
     fn work(&mut self, node: usize, run: Run) {
         let clock = self.clock(node);
-        let Some(up) = self.up(node, run) else {
+        let bend = self.bend;
+        let place = &mut self.nodes[node];
+        let (Some(up), disk) = (&mut place.up, &mut place.disk) else {
             return;
         };
+        if up.ownership.me() != run {
+            return;
+        }
+        if let Some(disk) = disk {
+            if !up.noting.is_empty() && bend != Some(Bent::DroppedBeforeKept) {
+                disk.sync();
+            }
+            up.ownership.noted(&std::mem::take(&mut up.noting));
+        }
         let key = up.ownership.view().key;
         let mut messages: Vec<(NodeId, Message)> = Vec::new();
         for peer in up.ownership.unreported() {
@@ -337,7 +405,14 @@ impl World {
                 continue;
             }
             if !take.keep_own {
-                up.records[usize::from(take.partition)].clear();
+                let records = &mut up.records[usize::from(take.partition)];
+                match disk {
+                    Some(disk) => {
+                        disk.write(Entry::Note(take.partition, None));
+                        disk.clear(records);
+                    }
+                    None => records.clear(),
+                }
             }
             merges += u64::from(take.is_merge());
             let lacking = take.sources.iter().copied().collect();
@@ -360,10 +435,26 @@ impl World {
             }
         }
         let ownership = &mut up.ownership;
+        let mut takings = up.taking.values();
+        if let Some(disk) = disk
+            .as_mut()
+            .filter(|_| bend != Some(Bent::DroppedBeforeKept))
+            && takings.any(|taking| taking.lacking.is_empty())
+        {
+            disk.sync();
+        }
+        let before = up.taking.len();
         up.taking.retain(|_, taking| {
             let whole = taking.lacking.is_empty();
             !(whole && ownership.took(&taking.take))
         });
+        let has_taken = up.taking.len() != before;
+        if let Some(disk) = disk {
+            // It is synced when this node works next; until then it may crash.
+            up.noting = ownership.unnoted();
+            let notes = up.noting.iter().cloned();
+            notes.for_each(|(partition, copy)| disk.write(Entry::Note(partition, copy)));
+        }
         for (peer, drops) in up.ownership.replaced() {
             messages.push((peer, Message::AskDrop(key, drops)));
         }
@@ -374,12 +465,20 @@ impl World {
         }
         let again = self.random.between(5, 25);
         self.schedule(again, Some(node), Event::Work(run));
+        let may_crash = has_taken && self.lasting && !self.deadly && !self.is_calm;
+        if may_crash && self.random.percent(5) {
+            // While others drop what was taken.
+            let at = self.random.between(0, 100);
+            let time = self.random.between(20, 1_500);
+            self.happens_in(at, Happening::Crash(node, time));
+        }
     }
 
     fn deliver(&mut self, node: usize, from: NodeId, message: Message) {
         let clock = self.clock(node);
         let sender = self.index(from);
-        let Some(up) = &mut self.nodes[node].up else {
+        let place = &mut self.nodes[node];
+        let (Some(up), disk) = (&mut place.up, &mut place.disk) else {
             return;
         };
         let ownership = &mut up.ownership;
@@ -420,6 +519,9 @@ impl World {
                         if (version.generation, version.stamp) > (known.generation, known.stamp) {
                             *known = version;
                         }
+                        if let Some(disk) = disk {
+                            disk.write(Entry::Put(key, *known));
+                        }
                     }
                 }
             }
@@ -428,7 +530,14 @@ impl World {
                 for (partition, by) in drops {
                     if ownership.drop_copy(key, from, partition, &by).is_ok() {
                         dropped.push(partition);
-                        up.records[usize::from(partition)].clear();
+                        let records = &mut up.records[usize::from(partition)];
+                        match disk {
+                            Some(disk) => {
+                                disk.write(Entry::Note(partition, None));
+                                disk.clear(records);
+                            }
+                            None => records.clear(),
+                        }
                     }
                 }
                 answer = Some(Message::Dropped(key, dropped));
@@ -530,19 +639,30 @@ impl World {
             return;
         };
         let at = usize::from(partition_of(command.key));
-        let Some(up) = self.up(node, run) else {
+        let place = &mut self.nodes[node];
+        let (Some(up), disk) = (&mut place.up, &mut place.disk) else {
             return;
         };
+        if up.ownership.me() != run {
+            return;
+        }
         let records = &mut up.records[at];
         let found = records.get(&command.key).copied();
         match command.kind {
             ActionKind::Read => {}
             ActionKind::Add => {
                 let generation = found.map_or(0, |found| found.generation) + 1;
-                records.insert(command.key, Version { stamp, generation });
+                let version = Version { stamp, generation };
+                records.insert(command.key, version);
+                if let Some(disk) = disk {
+                    disk.write(Entry::Put(command.key, version));
+                }
             }
             ActionKind::Delete => {
                 records.remove(&command.key);
+                if let Some(disk) = disk {
+                    disk.write(Entry::Remove(command.key));
+                }
             }
         }
         up.busy[at].remove(&command.key);
@@ -576,6 +696,10 @@ impl World {
         if !up.ownership.stands(clock, ticket) {
             self.totals.doubtful += 1;
             return;
+        }
+        let commits = self.commit && self.bend != Some(Bent::AcknowledgedBeforeSync);
+        if let Some(disk) = self.nodes[node].disk.as_mut().filter(|_| commits) {
+            disk.sync();
         }
         self.totals.acknowledged += 1;
         self.alone(node, command.key);
@@ -686,7 +810,7 @@ impl World {
                             .any(|delete| *delete >= known.acknowledged)
                 }
             };
-            if !kept && known.excused == 0 && !self.died {
+            if !kept && known.excused < known.acknowledged && !self.died {
                 let acknowledged = known.acknowledged;
                 self.violated(format!(
                     "record {key} is {found:?}, {acknowledged} was acknowledged"
