@@ -109,7 +109,8 @@ impl<F: ContextFactory> Service<F> {
                 .name("udf-warm".to_owned())
                 .spawn(move || {
                     after_what_answers();
-                    shared.visits.run(|name| shared.warm_one(name));
+                    let rest = || shared.factory.prepare_to_validate();
+                    shared.visits.run(|name| shared.warm_one(name), rest);
                 });
             Some(spawned.map_err(OpenError::Thread)?)
         } else {
@@ -316,9 +317,8 @@ impl<F: ContextFactory> Shared<F> {
             }
         }
         if self.settings.cache_enabled {
-            for pool in live.pools.values() {
-                self.visits.ask(pool.name());
-            }
+            let pools = live.pools.values();
+            self.visits.ask_after_change(pools.map(|pool| pool.name()));
         }
     }
 
