@@ -76,6 +76,10 @@ struct Options {
     #[arg(long, value_name = "FILE", requires = "salvage")]
     into: Option<PathBuf>,
 
+    /// The namespace of the file of --salvage, where its header is lost
+    #[arg(long, value_name = "NAME", requires = "salvage")]
+    namespace: Option<String>,
+
     /// Print a script that completes this program's options in a shell, and leave
     #[arg(long, value_name = "SHELL")]
     completions: Option<clap_complete::Shell>,
@@ -162,7 +166,7 @@ pub fn run() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let done = match (&options.salvage, &options.into) {
-        (Some(from), Some(to)) => salvage(from, to),
+        (Some(from), Some(to)) => salvage(from, to, options.namespace.as_deref()),
         _ => start(&options),
     };
     match done {
@@ -175,8 +179,8 @@ pub fn run() -> ExitCode {
 }
 
 /// Saves what is whole of a file of records, and says what is not.
-fn salvage(from: &Path, to: &Path) -> Result<(), StartError> {
-    let saved = crate::storage::file::salvage(from, to)?;
+fn salvage(from: &Path, to: &Path, namespace: Option<&str>) -> Result<(), StartError> {
+    let saved = crate::storage::file::salvage(from, to, namespace)?;
     let mut out = io::stdout();
     for damage in &saved.damage {
         writeln!(out, "damaged at byte {}: {}", damage.at, damage.what)?;

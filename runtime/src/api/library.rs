@@ -135,8 +135,7 @@ fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         return Ok(1);
     }
     let shared = frame.shared();
-    let found = shared.modules.borrow().find(name);
-    let Some(module) = found else {
+    let Some(module) = shared.modules.find(name) else {
         let mut text = b"module '".to_vec();
         text.extend(name);
         text.extend(b"' not found:\n\tno registered module '");

@@ -98,6 +98,30 @@ const TABLE: &[Row] = &[
     (Section::ModLua, &["system-path"], "the server's own Lua is built in"),
 ];
 
+/// Keys of a storage engine that mean something only with a file, or only without one, and what becomes of them.
+const OF_ENGINES: &[(&str, bool, &str)] = &[
+    (
+        "data-size",
+        false,
+        "`filesize` is the limit of what is kept in a file",
+    ),
+    ("defrag-lwm-pct", true, NO_FILE),
+    ("filesize", true, NO_FILE),
+    ("flush-max-ms", true, NO_FILE),
+    ("max-write-cache", true, NO_FILE),
+    ("stop-writes-avail-pct", true, NO_FILE),
+];
+
+const NO_FILE: &str = "no `file` is named that records are kept in";
+
+/// What becomes of a key of a storage engine that has a file, or has none, where the key is for the other kind.
+pub(super) fn of_engine(key: &str, has_file: bool) -> Option<&'static str> {
+    OF_ENGINES
+        .iter()
+        .find(|(name, needs_file, _)| *name == key && *needs_file != has_file)
+        .map(|(_, _, sentence)| *sentence)
+}
+
 /// What becomes of a setting that is accepted without effect. None: the table lacks a row.
 pub fn of(section: Section, name: &str) -> Option<&'static str> {
     let fits = |pattern: &str| {

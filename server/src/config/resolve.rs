@@ -336,6 +336,13 @@ impl SectionReader<'_> {
             if let Some((statement, reason)) = refused::unkept(statement, &word) {
                 return Err(self.refuse(statement, &format!("{full} {word}"), reason));
             }
+            let inside = statement.block.as_deref().unwrap_or_default();
+            let has_file = inside.iter().any(|inner| inner.key == "file");
+            for inner in inside {
+                if let Some(consequence) = consequence::of_engine(&inner.key, has_file) {
+                    self.note(&format!("{full}.{}", inner.key), inner, consequence);
+                }
+            }
             if word == "pmem" {
                 // What is reported is what is done: records are read from memory and kept in the file.
                 values

@@ -256,6 +256,117 @@ fn what_is_asked_for_and_cannot_be_served_refuses_the_start() {
     assert!(Config::parse("c", harmless).unwrap().ineffective.is_empty());
 }
 
+/// The keys of `storage-engine` in stock files of the reference 8.1, and some that older ones have.
+const ENGINE_KEYS: &[(&str, &str)] = &[
+    ("cache-replica-writes", "true"),
+    ("cold-start-empty", "true"),
+    ("commit-min-size", "4K"),
+    ("commit-to-device", "true"),
+    ("compression", "lz4"),
+    ("compression-acceleration", "9"),
+    ("compression-level", "9"),
+    ("data-size", "2G"),
+    ("defrag-lwm-pct", "40"),
+    ("defrag-queue-min", "9"),
+    ("defrag-sleep", "9"),
+    ("defrag-startup-minimum", "9"),
+    ("direct-files", "true"),
+    ("disable-odsync", "true"),
+    ("enable-benchmarks-storage", "true"),
+    ("encryption", "aes-256"),
+    ("encryption-key-file", "/etc/key"),
+    ("encryption-old-key-file", "/etc/old"),
+    ("evict-used-pct", "60"),
+    ("filesize", "4G"),
+    ("flush-max-ms", "9"),
+    ("flush-size", "128K"),
+    ("max-write-cache", "128M"),
+    ("post-write-cache", "1G"),
+    ("post-write-queue", "99"),
+    ("read-page-cache", "true"),
+    ("serialize-tomb-raider", "true"),
+    ("sindex-startup-device-scan", "true"),
+    ("stop-writes-avail-pct", "9"),
+    ("stop-writes-used-pct", "80"),
+    ("tomb-raider-sleep", "9"),
+    ("max-used-pct", "70"),
+    ("min-avail-pct", "9"),
+    ("data-in-memory", "true"),
+    ("scheduler-mode", "noop"),
+    ("write-block-size", "128K"),
+    ("fsync-max-sec", "9"),
+];
+
+/// Of those the ones that are obeyed: with a file, and without.
+const OBEYED: [&[&str]; 2] = [
+    &[
+        "commit-to-device",
+        "defrag-lwm-pct",
+        "filesize",
+        "flush-max-ms",
+        "max-write-cache",
+        "stop-writes-avail-pct",
+        "stop-writes-used-pct",
+    ],
+    &["data-size", "stop-writes-used-pct"],
+];
+
+#[test]
+fn every_key_of_a_stock_storage_engine_is_obeyed_or_named_as_without_effect() {
+    for (engine, file) in [("memory", "file /f"), ("device", "file /f"), ("memory", "")] {
+        let obeyed = if file.is_empty() {
+            OBEYED[1]
+        } else {
+            OBEYED[0]
+        };
+        for (key, value) in ENGINE_KEYS {
+            // Without a file it refuses the start.
+            if file.is_empty() && *key == "commit-to-device" {
+                continue;
+            }
+            let text = format!(
+                "namespace n {{\nstorage-engine {engine} {{\n{file}\n{key} {value}\n}}\n}}"
+            );
+            let config = Config::parse("c", &with(&text));
+            let config = config.unwrap_or_else(|error| panic!("{engine} {file}: {key}: {error}"));
+            let line = format!("namespace n: storage-engine.{key}: without effect: ");
+            let named = config.ineffective.iter().any(|said| said.contains(&line));
+            assert_eq!(
+                named,
+                !obeyed.contains(key),
+                "{engine} {file}: {key}: {:?}",
+                config.ineffective
+            );
+        }
+    }
+    // What is obeyed is what the engine is opened with.
+    let text = "namespace n {\nstorage-engine device {\nfile /f\ncommit-to-device true\ndefrag-lwm-pct 40\nfilesize 4G\nflush-max-ms 9\n\
+                max-write-cache 128M\nstop-writes-avail-pct 9\nstop-writes-used-pct 80\n}\n}";
+    let config = Config::parse("c", &with(text)).unwrap();
+    let namespace = config
+        .namespaces
+        .iter()
+        .find(|found| found.name() == "n")
+        .unwrap();
+    assert_eq!(namespace.files(), ["/f"]);
+    assert!(namespace.commit_to_device());
+    assert_eq!(
+        (namespace.filesize(), namespace.max_write_cache()),
+        (4 << 30, 128 << 20)
+    );
+    assert_eq!(
+        (namespace.defrag_lwm_pct(), namespace.flush_max_ms()),
+        (40, 9)
+    );
+    assert_eq!(
+        (
+            namespace.stop_writes_avail_pct(),
+            namespace.stop_writes_used_pct()
+        ),
+        (9, 80)
+    );
+}
+
 #[test]
 fn keys_are_found_again_in_messages() {
     let text = "service { work-directory /w\nuser me }\nnetwork { service {\naddress a.invalid\n} }\nnamespace n {}";

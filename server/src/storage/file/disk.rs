@@ -14,13 +14,13 @@ pub(super) trait Disk: Send + Sync + Debug {
     /// What messages call it.
     fn name(&self) -> String;
 
-    /// Whether nothing was ever written.
-    fn is_empty(&self) -> io::Result<bool>;
+    /// Bytes of the file.
+    fn length(&self) -> io::Result<u64>;
 
     /// Makes it so large, if it is smaller.
     fn grow(&self, size: u64) -> io::Result<()>;
 
-    /// Reads so many bytes; what was never written is zero.
+    /// Reads so many bytes; what was never written, or stands behind the end, is zero.
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()>;
 
     /// Reads if that needs no wait; false if it does, or cannot be told.
@@ -86,8 +86,8 @@ impl Disk for RealFile {
         self.path.display().to_string()
     }
 
-    fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.len() == 0)
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
     }
 
     fn grow(&self, size: u64) -> io::Result<()> {
@@ -98,7 +98,22 @@ impl Disk for RealFile {
     }
 
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, at)
+        let (mut at, mut rest) = (at, buffer);
+        while !rest.is_empty() {
+            match self.file.read_at(rest, at) {
+                Ok(0) => {
+                    rest.fill(0);
+                    break;
+                }
+                Ok(read) => {
+                    at += read as u64;
+                    rest = rest.split_at_mut(read).1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn read_at_hand(&self, at: u64, buffer: &mut [u8]) -> bool {

@@ -4,6 +4,8 @@
 //! file:     header 4096 │ segment │ segment │ …
 //! header:   "ASDSTORE" │ version u32 │ segment bytes u32 │ segments u32 │ end: sequence u64, offset u32 (0: not closed)
 //!           │ namespace u8 + text │ CRC-32 of all before
+//! mark:     at byte 2048 of the header: sequence u64 │ offset u32 │ CRC-32 of both: what stands in front of it outlives a
+//!           crash; written when nothing else is to be
 //! segment:  "SEGM" │ sequence u64 │ CRC-32 of both │ frame │ frame │ …
 //! frame:    length u32 of what follows the checksum │ CRC-32 of sequence, kind and payload │ kind u8 │ payload
 //! ```
@@ -17,10 +19,16 @@ use protocol::key::Digest;
 
 /// Version of the file's form. A file of an earlier one is read, and is of this one from then on; later ones are refused.
 ///
-/// Version 2 has notes beside what version 1 has.
+/// Version 2 has notes and a mark beside what version 1 has.
 pub(super) const FILE_VERSION: u32 = 2;
 /// Bytes in front of the first segment.
 pub(super) const HEADER: usize = 4096;
+/// Where the mark of what outlives a crash stands.
+pub(super) const MARK: u64 = 2048;
+/// Bytes of it.
+pub(super) const MARK_BYTES: usize = 16;
+/// Smallest and largest segment; all are whole numbers of the smallest.
+pub(super) const SEGMENT_BYTES: (u64, u64) = (2 << 20, 16 << 20);
 /// Bytes in front of a segment's first frame.
 pub(super) const SEGMENT_HEADER: usize = 16;
 /// Bytes of a frame besides its payload.
@@ -94,6 +102,12 @@ impl Header {
     }
 }
 
+/// The version that a header says, if it is one.
+pub(super) fn version_of(header: &[u8]) -> Option<u32> {
+    let mut rest = header.strip_prefix(MAGIC)?;
+    number(&mut rest)
+}
+
 fn take<'b>(bytes: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
     let (head, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
@@ -106,6 +120,22 @@ fn number(bytes: &mut &[u8]) -> Option<u32> {
 
 fn long(bytes: &mut &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(take(bytes, 8)?.try_into().ok()?))
+}
+
+/// The mark of a place: sequence and offset.
+pub(super) fn mark((sequence, offset): (u64, u32)) -> [u8; MARK_BYTES] {
+    let mut bytes = [0; MARK_BYTES];
+    bytes[..8].copy_from_slice(&sequence.to_le_bytes());
+    bytes[8..12].copy_from_slice(&offset.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..12]);
+    bytes[12..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// The place that a mark says; none where none was written, or half of one.
+pub(super) fn read_mark(mut bytes: &[u8]) -> Option<(u64, u32)> {
+    let place = (long(&mut bytes)?, number(&mut bytes)?);
+    (place.0 != 0 && mark(place).get(12..) == Some(bytes)).then_some(place)
 }
 
 /// What stands in front of a segment's frames.

@@ -8,8 +8,12 @@ use protocol::bounds::{Fit as _, Within as _};
 use protocol::key::Digest;
 
 use super::disk::Disk;
-use super::frame::{FRAME_HEADER, Frame, HEADER, Header, SEGMENT_HEADER, read_segment_header};
+use super::frame::{
+    FRAME_HEADER, Frame, HEADER, Header, MARK, MARK_BYTES, SEGMENT_HEADER, read_mark,
+    read_segment_header,
+};
 use super::log::{Place, Segment, SegmentState};
+use super::repair;
 
 /// Time between two lines that say how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -40,6 +44,8 @@ pub(super) struct Found {
     pub(super) damage: Vec<Damage>,
     /// Bytes of a write that a crash cut off.
     pub(super) torn: u64,
+    /// Something stands behind the end that means nothing.
+    pub(super) has_rest: bool,
 }
 
 /// Reads all segments. With `outlines` key and bins are left where they are. Damage is noted and passed over: the caller
@@ -49,6 +55,7 @@ pub(super) fn read(disk: &dyn Disk, header: &Header, outlines: bool) -> std::io:
     let segment_bytes = u64::from(header.segment_bytes);
     let start = |segment: u32| HEADER as u64 + u64::from(segment) * segment_bytes;
     let mut order = Vec::new();
+    let mut headless = Vec::new();
     for segment in 0..header.segments {
         let mut bytes = [0; SEGMENT_HEADER];
         disk.read(start(segment), &mut bytes)?;
@@ -59,7 +66,7 @@ pub(super) fn read(disk: &dyn Disk, header: &Header, outlines: bool) -> std::io:
                     at: start(segment),
                     what: "the header of a segment".to_owned(),
                 });
-                // With the right sequence its frames may be read still; without, they are lost.
+                headless.push(segment);
                 None
             }
         };
@@ -76,22 +83,30 @@ pub(super) fn read(disk: &dyn Disk, header: &Header, outlines: bool) -> std::io:
         });
         order.extend(sequence.map(|sequence| (sequence, segment)));
     }
+    let (mut said, mut buffer) = (Instant::now(), vec![0; header.segment_bytes as usize]);
+    let highest = order.iter().map(|(sequence, _)| *sequence).max();
+    for segment in headless {
+        disk.read(start(segment), &mut buffer)?;
+        let sequence = repair::sequence(&buffer, highest.unwrap_or(0));
+        order.extend(sequence.map(|sequence| (sequence, segment)));
+    }
     order.sort_unstable();
     let newest = order.last().copied();
-    let (mut said, mut buffer) = (Instant::now(), vec![0; header.segment_bytes as usize]);
+    let mut bytes = [0; MARK_BYTES];
+    disk.read(MARK, &mut bytes)?;
+    let mark = read_mark(&bytes);
     let count = order.len();
     for (done, (sequence, segment)) in order.into_iter().enumerate() {
         disk.read(start(segment), &mut buffer)?;
         let is_newest = newest == Some((sequence, segment));
-        let closed_at = header.closed_at.filter(|_| is_newest);
-        found.segment(
-            &buffer,
-            (sequence, segment),
+        let end = End {
             is_newest,
-            closed_at,
-            start(segment),
-            outlines,
-        );
+            closed_at: header.closed_at.filter(|_| is_newest),
+            synced: mark
+                .filter(|mark| mark.0 == sequence)
+                .map_or(0, |mark| mark.1),
+        };
+        found.segment(&buffer, (sequence, segment), end, start(segment), outlines);
         if said.elapsed() >= PROGRESS {
             said = Instant::now();
             tracing::info!(
@@ -103,18 +118,27 @@ pub(super) fn read(disk: &dyn Disk, header: &Header, outlines: bool) -> std::io:
             );
         }
     }
-    if let Some((sequence, _)) = header.closed_at
-        && newest.is_none_or(|(newest, _)| newest != sequence)
-    {
+    let last = header
+        .closed_at
+        .max(mark)
+        .map_or(0, |(sequence, _)| sequence);
+    if newest.map_or(0, |(newest, _)| newest) < last {
         found.damage.push(Damage {
             at: 0,
-            what: format!(
-                "segment {sequence}, which was the last when the file was closed, is missing"
-            ),
+            what: format!("segment {last}, which was the last, is missing"),
         });
     }
     found.settle();
     Ok(found)
+}
+
+/// What is known of the end of a segment.
+struct End {
+    is_newest: bool,
+    /// Where it ended when the file was closed.
+    closed_at: Option<(u64, u32)>,
+    /// What stands in front of this byte outlived a crash once.
+    synced: u32,
 }
 
 impl Found {
@@ -122,25 +146,39 @@ impl Found {
         &mut self,
         bytes: &[u8],
         (sequence, segment): (u64, u32),
-        is_newest: bool,
-        closed_at: Option<(u64, u32)>,
+        said: End,
         start: u64,
         outlines: bool,
     ) {
+        // Behind the end of a closed file stands at most what a segment held in an earlier life.
+        let End {
+            is_newest,
+            closed_at,
+            synced,
+        } = said;
+        let closed = closed_at.and_then(|(_, end)| bytes.split_at_checked(end as usize));
+        let (bytes, behind) = closed.unwrap_or((bytes, &[]));
+        self.has_rest |= behind.iter().any(|byte| *byte != 0);
         let survey = Survey::of(bytes, sequence);
-        let torn = survey.broken.filter(|_| is_newest && !survey.is_damaged);
+        // What a crash cut off is the end of a file that was not closed.
+        let may_be_torn = is_newest && !survey.is_damaged && closed_at.is_none();
+        let torn = survey
+            .broken
+            .filter(|at| may_be_torn && *at >= synced as usize);
         if let Some(at) = torn {
             // Nothing of it was acknowledged, and what stands behind it neither.
             self.torn = (bytes.len() - at) as u64;
+            self.has_rest = true;
         } else if let Some(at) = survey.broken {
             self.broken_at(start, at);
         }
         let end = torn.unwrap_or(survey.end);
         let cut = match closed_at {
             Some((_, closed)) => closed as usize != end,
-            None => !is_newest && !survey.is_sealed,
+            None if is_newest => end < synced as usize,
+            None => !survey.is_sealed,
         };
-        if cut && survey.broken.is_none_or(|_| torn.is_some()) {
+        if cut && survey.broken.is_none() {
             self.broken_at(start, end);
         }
         let mut offset = SEGMENT_HEADER;

@@ -81,6 +81,8 @@ pub(super) struct Log {
     pub(super) batch: u64,
     /// The end of what outlives a crash, in the active segment.
     pub(super) synced: (u64, u32),
+    /// The same, as the file's mark says it.
+    pub(super) marked: (u64, u32),
     /// The file system has no room for the next segment.
     pub(super) no_room: bool,
     /// Nothing can be written any more.
@@ -120,6 +122,7 @@ impl Log {
             writing: Batch::default(),
             batch: 1,
             synced: (0, 0),
+            marked: (0, 0),
             no_room: false,
             broken: None,
             truncations: BTreeMap::new(),

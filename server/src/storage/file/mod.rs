@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod open;
 mod reading;
+mod repair;
 mod salvage;
 #[cfg(test)]
 mod simulated;
@@ -150,10 +151,18 @@ impl Shared {
         frame: &Frame,
         reserved: bool,
     ) -> Result<(Unsettled<'_>, u64), StorageError> {
+        self.with_room(|| self.try_take(frame, reserved)).await
+    }
+
+    /// Does something as soon as there is room for it in the buffers.
+    async fn with_room<T>(
+        &self,
+        mut act: impl FnMut() -> Result<T, Refusal>,
+    ) -> Result<T, StorageError> {
         loop {
             let room = self.room.notified();
-            match self.try_take(frame, reserved) {
-                Ok(taken) => return Ok(taken),
+            match act() {
+                Ok(done) => return Ok(done),
                 Err(Refusal::Never(error)) => return Err(error),
                 // The writer makes room at least that often.
                 Err(Refusal::Later) => {
@@ -469,21 +478,18 @@ impl StorageEngine for FileEngine {
     fn note(&self, number: u16, note: Vec<u8>) -> Answer<'_, ()> {
         Answer::later(async move {
             let frame = Frame::Note { number, note };
-            let (mut taken, _) = self.shared.take(&frame, true).await?;
-            let mut log = self.shared.log.lock();
-            let order = |place: Place| (log.sequence(place.segment), place.offset);
-            let known = log.notes.get(&number).copied();
-            // Somebody else's may have been taken since.
-            let is_last = known.is_none_or(|known| order(known) < order(taken.place));
-            if is_last {
-                log.notes.insert(number, taken.place);
-                if let Some(known) = known {
-                    log.add_live(known, false);
-                }
-            }
-            drop(log);
-            taken.counts = is_last;
-            Ok(())
+            let shared = &self.shared;
+            shared
+                .with_room(|| {
+                    // In one hold: the cleaner must not move the note before to behind this one.
+                    let mut log = shared.log.lock();
+                    let (place, _) = shared.append(&mut log, &frame, true)?;
+                    if let Some(old) = log.notes.insert(number, place) {
+                        log.add_live(old, false);
+                    }
+                    Ok(())
+                })
+                .await
         })
     }
 

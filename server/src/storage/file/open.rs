@@ -7,17 +7,14 @@ use protocol::bounds::Fit as _;
 use tokio::sync::{Notify, watch};
 
 use super::disk::{Disk, RealFile};
-use super::frame::{HEADER, Header};
+use super::frame::{HEADER, Header, SEGMENT_BYTES};
 use super::load::{self, Damage};
 use super::log::Log;
 use super::{
     Control, FileEngine, FileEntry, FileOptions, Progress, Shared, cleaner, empty_partitions,
-    writer,
+    repair, writer,
 };
 use crate::storage::Truncation;
-
-/// Smallest and largest segment.
-const SEGMENT_BYTES: (u64, u64) = (2 << 20, 16 << 20);
 
 /// A file has about so many segments.
 const SEGMENTS: u64 = 64;
@@ -113,10 +110,24 @@ impl FileEngine {
             path: path.to_owned(),
             reason,
         };
+        let damaged = |at, what, count| OpenError::Damaged {
+            path: path.to_owned(),
+            at,
+            what,
+            count,
+        };
         let found = read_header(&*disk).map_err(io)?.map_err(refused)?;
+        let length = disk.length().map_err(io)?;
         let mut header = match found {
             None => {
-                disk.grow(size(&wanted)).map_err(io)?;
+                if length != 0 && repair::has_segments(&*disk).map_err(io)? {
+                    return Err(damaged(
+                        0,
+                        "its header is empty, and records stand behind it".to_owned(),
+                        1,
+                    ));
+                }
+                tracing::info!(target: "drv", "{}: is new", disk.name());
                 wanted.clone()
             }
             Some(header) if header.namespace != wanted.namespace => {
@@ -125,24 +136,23 @@ impl FileEngine {
                     header.namespace, wanted.namespace
                 )));
             }
+            Some(header) if length < size(&header) => {
+                let what = format!("the file ends here, it had {} bytes", size(&header));
+                return Err(damaged(length, what, 1));
+            }
             Some(mut header) => {
                 // A larger file gets more segments; a smaller one keeps those that it has.
                 let more =
                     size(&wanted).saturating_sub(HEADER as u64) / u64::from(header.segment_bytes);
                 header.segments = header.segments.max(more.at_most());
-                disk.grow(size(&header)).map_err(io)?;
                 header
             }
         };
         let found = load::read(&*disk, &header, !options.in_memory).map_err(io)?;
         if let Some(Damage { at, what }) = found.damage.first() {
-            return Err(OpenError::Damaged {
-                path: path.to_owned(),
-                at: *at,
-                what: what.clone(),
-                count: found.damage.len(),
-            });
+            return Err(damaged(*at, what.clone(), found.damage.len()));
         }
+        disk.grow(size(&header)).map_err(io)?;
         if found.torn != 0 {
             tracing::warn!(
                 target: "drv",
@@ -158,7 +168,7 @@ impl FileEngine {
             // What a crash left behind the end must not be taken for a frame, or for damage, ever.
             let segment_bytes = header.segment_bytes;
             let rest = vec![0; segment_bytes.saturating_sub(end) as usize];
-            if found.torn != 0 {
+            if found.has_rest {
                 let position = HEADER as u64 + u64::from(segment) * u64::from(segment_bytes);
                 disk.write(position + u64::from(end), &rest).map_err(io)?;
             }
@@ -233,16 +243,6 @@ pub(super) fn size(header: &Header) -> u64 {
 /// The header of a file; none of one that is empty.
 pub(super) fn read_header(disk: &dyn Disk) -> io::Result<Result<Option<Header>, String>> {
     let mut bytes = vec![0; HEADER];
-    match disk.read(0, &mut bytes) {
-        Ok(()) => Ok(Header::read(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            // It is new, or something else that is short.
-            if disk.is_empty()? {
-                Ok(Ok(None))
-            } else {
-                Ok(Err("it is not a file of records".to_owned()))
-            }
-        }
-        Err(error) => Err(error),
-    }
+    disk.read(0, &mut bytes)?;
+    Ok(Header::read(&bytes))
 }

@@ -3,7 +3,8 @@ use std::path::Path;
 use super::disk::{Disk, RealFile};
 use super::frame::{Frame, Header, SEGMENT_HEADER, segment_header};
 use super::load::{self, Damage};
-use super::open::{OpenError, read_header, size};
+use super::open::{OpenError, size};
+use super::repair;
 
 /// What was saved of a damaged file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +17,12 @@ pub struct Salvaged {
 
 /// Copies what is whole of a file of records to a new one, which has the same size. The old one is only read.
 ///
-/// Of a record whose last version was damaged an earlier one is saved, if that still stands in the file.
+/// Of a record whose last version was damaged an earlier one is saved, if that still stands in the file. `namespace` is
+/// needed only where the header is lost.
 ///
 /// # Errors
-/// The old file is none of records, or its header is damaged; the new one is there already, or cannot be written.
-pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, OpenError> {
+/// The old file is none of records, or nothing can be told of it without a header; the new one is there already, or cannot be written.
+pub fn salvage(from: &Path, to: &Path, namespace: Option<&str>) -> Result<Salvaged, OpenError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |error| OpenError::Io { path, error }
@@ -32,8 +34,7 @@ pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, OpenError> {
         });
     }
     let old = RealFile::open_to_read(from).map_err(io(from))?;
-    let header = read_header(&old).map_err(io(from))?;
-    let header = header.and_then(|header| header.ok_or_else(|| "it is empty".to_owned()));
+    let header = repair::header(&old, namespace).map_err(io(from))?;
     let header = header.map_err(|reason| OpenError::Refused {
         path: from.to_owned(),
         reason,

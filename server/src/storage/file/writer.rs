@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::frame::{MARK, mark};
 use super::log::{Batch, READY, SegmentState};
 use crate::storage::StorageError;
 
@@ -19,7 +20,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut asked_for_room = Instant::now();
     loop {
-        let stopping = wait_for_work(shared);
+        let work = wait_for_work(shared);
+        if work == Work::Mark {
+            if let Err(error) = write_mark(shared) {
+                fail(shared, error);
+                return;
+            }
+            continue;
+        }
         if asked_for_room.elapsed() >= ASK_AGAIN || !shared.log.lock().no_room {
             make_ready(shared);
             asked_for_room = Instant::now();
@@ -41,7 +49,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
                 shared.written.notify_all();
                 shared.room.notify_waiters();
             }
-            None if stopping => return,
+            None if work == Work::Stop => return,
             None => {}
         }
     }
@@ -62,8 +70,25 @@ pub(super) fn write_rest(shared: &Shared) -> std::io::Result<()> {
     }
 }
 
-/// Waits until a batch is worth writing or has waited long enough; true when the engine is to stop.
-fn wait_for_work(shared: &Shared) -> bool {
+/// What the writer is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Write,
+    /// Nothing is written for a while: the file is to say what outlives a crash.
+    Mark,
+    Stop,
+}
+
+fn write_mark(shared: &Shared) -> std::io::Result<()> {
+    let synced = shared.log.lock().synced;
+    shared.disk.write(MARK, &mark(synced))?;
+    shared.disk.sync()?;
+    shared.log.lock().marked = synced;
+    Ok(())
+}
+
+/// Waits until a batch is worth writing or has waited long enough.
+fn wait_for_work(shared: &Shared) -> Work {
     let flush_after = shared.options.flush_after;
     let mut pending_since = None;
     let mut log = shared.log.lock();
@@ -72,14 +97,17 @@ fn wait_for_work(shared: &Shared) -> bool {
             let mut control = shared.control.lock();
             (control.stop, std::mem::take(&mut control.flush))
         };
-        if stop || flush || log.pending_bytes >= WORTH_WRITING {
-            return stop;
+        if stop {
+            return Work::Stop;
+        }
+        if flush || log.pending_bytes >= WORTH_WRITING {
+            return Work::Write;
         }
         if log.has_pending() {
             let since = *pending_since.get_or_insert_with(Instant::now);
             let waited = since.elapsed();
             if shared.options.commit || (!flush_after.is_zero() && waited >= flush_after) {
-                return false;
+                return Work::Write;
             }
             let rest = flush_after.saturating_sub(waited);
             let wait = if flush_after.is_zero() {
@@ -91,12 +119,15 @@ fn wait_for_work(shared: &Shared) -> bool {
         } else {
             pending_since = None;
             if log.ready.len() < READY && !log.free.is_empty() {
-                return false;
+                return Work::Write;
             }
-            shared.work.wait_for(&mut log, LOOK_AGAIN);
+            let waited = shared.work.wait_for(&mut log, LOOK_AGAIN);
+            if waited.timed_out() && !log.has_pending() && log.marked != log.synced {
+                return Work::Mark;
+            }
         }
         if log.ready.len() < READY && !log.free.is_empty() && !log.no_room {
-            return false;
+            return Work::Write;
         }
     }
 }

@@ -136,7 +136,7 @@ impl Disk {
         lost
     }
 
-    /// Records by partition, and the copies that were noted.
+    /// Records by partition, those that are left over of copies that went among them, and the copies that were noted.
     fn found(&self) -> (Vec<Records>, Vec<(u16, Option<Holding>)>) {
         let mut records = vec![Records::new(); usize::from(PARTITIONS)];
         let mut copies = BTreeMap::new();
@@ -154,12 +154,6 @@ impl Disk {
                 Entry::Note(partition, Some(copy)) => {
                     copies.insert(*partition, Some(copy.clone()));
                 }
-            }
-        }
-        for (partition, records) in (0..).zip(&mut records) {
-            if !copies.contains_key(&partition) {
-                // Left over.
-                records.clear();
             }
         }
         (records, copies.into_iter().collect())
