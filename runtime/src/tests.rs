@@ -851,3 +851,26 @@ fn what_a_body_leaves_has_to_fit_into_a_context() {
         Ok(())
     );
 }
+
+#[test]
+fn a_state_that_was_made_ahead_validates_like_a_new_one() {
+    let limits = Limits {
+        all_memory: ScriptMemory::new(64 * MIB),
+        ..Limits::default()
+    };
+    let factory = LuaFactory::new("/udf", false, false, limits, Arc::new(Deaf));
+    let modules = || Arc::new(One(module("m.lua", "shared = 1"))) as Arc<dyn Modules>;
+    factory.prepare_to_validate();
+    assert_eq!(factory.memory().held(), 0, "nobody has validated yet");
+    let source = b"assert(leaked == nil) require 'm' leaked = shared";
+    let wrong = b"leaked = 1\nnothing.here = 1";
+    let first = factory.validate("a.lua", wrong, modules(), None);
+    assert!(first.is_err());
+    for _ in 0..3 {
+        factory.prepare_to_validate();
+        assert!(factory.memory().held() > 0, "one is ready");
+        assert_eq!(factory.validate("a.lua", wrong, modules(), None), first);
+        factory.prepare_to_validate();
+        assert_eq!(factory.validate("a.lua", source, modules(), None), Ok(()));
+    }
+}

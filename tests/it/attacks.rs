@@ -11,6 +11,7 @@
 //! | memory of scripts, over all contexts and calls | `scripts_together_…` |
 //! | validations by the hundred, clients that leave | `validations_…` |
 //! | lines that a peer causes | `lines_that_a_peer_causes_…` |
+//! | requests without a pause | `who_never_pauses_…` |
 //! | links in the way of files | `links_in_the_way_…` |
 //! | random frames and random programs | `random_…`, `FUZZ_SEED` repeats one run |
 
@@ -296,6 +297,52 @@ fn lines_that_a_peer_causes_are_limited_and_counted() {
         });
     }
     assert_eq!(statistic(&server, "log_lines_dropped"), 0);
+}
+
+/// Whether the server has threads of this name.
+fn has_threads(server: &Server, name: &str) -> bool {
+    let path = format!("/proc/{}/task", server.running.pid());
+    std::fs::read_dir(path).unwrap().any(|thread| {
+        // It may have ended meanwhile.
+        std::fs::read_to_string(thread.unwrap().path().join("comm"))
+            .is_ok_and(|comm| comm.trim_end() == name)
+    })
+}
+
+#[test]
+fn who_never_pauses_is_served_by_other_threads_and_in_order() {
+    let server = server::start();
+    let mut connection = server.connect().unwrap();
+    let key = RecordKey::new("test", "demo", "k");
+    let get = key.get().unwrap();
+    let mut number = 0;
+    let mut exchange = |connection: &mut Connection, count: i64| {
+        let mut sent = BytesMut::new();
+        for next in number..number + count {
+            let bin = Particle::integer(next);
+            sent.put_slice(&key.put([("a", &bin)], WriteOptions::default()).unwrap());
+            sent.put_slice(&get);
+        }
+        connection.send(&sent).unwrap();
+        for next in number..number + count {
+            assert_eq!(connection.reply().unwrap().code(), ResultCode::OK);
+            let reply = connection.reply().unwrap();
+            assert_eq!(reply.bin("a"), Some(&Particle::integer(next)));
+        }
+        number += count;
+    };
+    exchange(&mut connection, 1);
+    assert!(!has_threads(&server, "asd-busy"), "nobody is busy");
+    until("it is busy", || {
+        exchange(&mut connection, 300);
+        has_threads(&server, "asd-busy")
+    });
+    for _ in 0..3 {
+        exchange(&mut connection, 300);
+    }
+    // Those who come now, and those who wait, are not behind it.
+    assert_eq!(server.connect().unwrap().info("status").unwrap(), "ok");
+    assert_eq!(connection.info("status").unwrap(), "ok");
 }
 
 #[test]

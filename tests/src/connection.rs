@@ -65,6 +65,29 @@ impl Connection {
             .map_err(Error::io("set a deadline"))
     }
 
+    /// The same connection once more, for a thread that reads while another writes.
+    pub fn second(&self) -> Result<Self> {
+        let stream = self
+            .stream
+            .try_clone()
+            .map_err(Error::io("share a connection"))?;
+        Ok(Self { stream })
+    }
+
+    /// Reads and forgets what is there, waits for it if nothing is; says how much it was, 0 at the end.
+    pub fn skip(&mut self) -> Result<usize> {
+        let mut bytes = vec![0; 64 << 10];
+        self.stream
+            .read(&mut bytes)
+            .map_err(Error::io("read what comes"))
+    }
+
+    /// Ends it in both directions, for all who share it.
+    pub fn close(&self) {
+        // It may have ended already.
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream

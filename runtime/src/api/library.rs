@@ -135,7 +135,8 @@ fn require(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         return Ok(1);
     }
     let shared = frame.shared();
-    let Some(module) = shared.modules.find(name) else {
+    let found = shared.modules.borrow().find(name);
+    let Some(module) = found else {
         let mut text = b"module '".to_vec();
         text.extend(name);
         text.extend(b"' not found:\n\tno registered module '");

@@ -1,5 +1,6 @@
 //! Contexts: Lua states with one module loaded, ready to run its functions.
 
+mod blank;
 mod missing;
 pub(crate) mod state;
 mod stream;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use missing::likely;
 
+use self::blank::Blank;
 use crate::call::stream::{StreamCall, StreamNil, StreamStep};
 use crate::call::{Call, Cause, Outcome, Reply};
 use crate::context::state::{LuaState, StateOptions};
@@ -92,6 +94,8 @@ pub enum CallEnd {
 pub struct LuaFactory {
     options: StateOptions,
     limits: Limits,
+    /// For the next chunk that is validated.
+    blank: Blank,
 }
 
 impl LuaFactory {
@@ -118,7 +122,11 @@ impl LuaFactory {
             call_memory: limits.call_memory,
             all_memory: Arc::clone(&limits.all_memory),
         };
-        Self { options, limits }
+        Self {
+            options,
+            limits,
+            blank: Blank::default(),
+        }
     }
 
     /// The same with another answer to operators of streams that give nil.
@@ -184,6 +192,12 @@ impl LuaFactory {
         }
     }
 
+    /// After a validation: makes the state for the next one, and closes that of the last, which takes most of the time of a
+    /// validation. To be called where nobody waits.
+    pub fn prepare_to_validate(&self) {
+        self.blank.make(&self.options);
+    }
+
     /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory. `patience` is
     /// processor time, where that is to be less than the limit.
     ///
@@ -200,8 +214,10 @@ impl LuaFactory {
             failure: compile_failure(error),
             ran_out,
         };
-        let mut state =
-            LuaState::new(modules, &self.options).ok_or_else(|| invalid(&no_memory(), false))?;
+        let mut state = self
+            .blank
+            .take(modules, &self.options)
+            .ok_or_else(|| invalid(&no_memory(), false))?;
         let limit = self.limits.load_time;
         let time = match patience {
             Some(patience) if patience < limit.processor => BodyTime {
@@ -210,20 +226,22 @@ impl LuaFactory {
             },
             _ => limit,
         };
-        if let Err(error) = state.run_source(file_name, source, time) {
-            return Err(invalid(&error, time != limit && state.ran_out_of_time()));
-        }
-        match self.oversized(&mut state) {
-            None => Ok(()),
-            Some(text) => Err(Invalid {
-                failure: CompileFailure {
-                    file: file_name.as_bytes().to_vec(),
-                    line: 0,
-                    message: text.into_bytes(),
-                },
-                ran_out: false,
-            }),
-        }
+        let valid = match state.run_source(file_name, source, time) {
+            Err(error) => Err(invalid(&error, time != limit && state.ran_out_of_time())),
+            Ok(()) => match self.oversized(&mut state) {
+                None => Ok(()),
+                Some(text) => Err(Invalid {
+                    failure: CompileFailure {
+                        file: file_name.as_bytes().to_vec(),
+                        line: 0,
+                        message: text.into_bytes(),
+                    },
+                    ran_out: false,
+                }),
+            },
+        };
+        self.blank.served(state);
+        valid
     }
 
     /// Builds a context of the module of this name (without extension), ready to run. It asks `modules` whenever a script

@@ -151,6 +151,12 @@ impl LuaState {
         Some(state)
     }
 
+    /// The same state for scripts that find other modules. Before any has run.
+    pub(crate) fn with_modules(self, modules: Arc<dyn Modules>) -> Self {
+        self.shared.modules.replace(modules);
+        self
+    }
+
     /// Works on the bare stack; leaves it empty.
     pub(crate) fn with_frame<R>(&mut self, work: impl FnOnce(&mut Frame<'_>) -> R) -> R {
         // SAFETY: the state is live and has its Shared; `work` raises nothing.

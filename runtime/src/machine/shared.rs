@@ -100,7 +100,7 @@ pub(crate) struct Shared {
     pub(crate) memory: Rc<Memory>,
     pub(crate) classes: Classes,
     /// What `require` finds.
-    pub(crate) modules: Arc<dyn Modules>,
+    pub(crate) modules: RefCell<Arc<dyn Modules>>,
     /// Who runs the script.
     pub(crate) host: Arc<dyn Host>,
     /// Who sees what the scripts of a program do.
@@ -171,7 +171,7 @@ impl Shared {
         all: Arc<ScriptMemory>,
     ) -> Self {
         Self {
-            modules,
+            modules: RefCell::new(modules),
             observer: RefCell::default(),
             oracle: RefCell::default(),
             user_path: user_path.into(),

@@ -115,7 +115,7 @@ pub(crate) const SERVICE: &[Setting] = &[
     row("secrets-address-port", SettingKind::Text, "null", STATIC, REPORTED),
     row("secrets-tls-context", SettingKind::Text, "null", STATIC, REPORTED),
     row("secrets-uds-path", SettingKind::Text, "null", STATIC, REPORTED),
-    row("service-threads", SettingKind::Number { min: 1, max: 4096 }, "1", STATIC, works("threads that serve requests; by default twice as many as there are processors, and one")),
+    row("service-threads", SettingKind::Number { min: 1, max: 4096 }, "1", STATIC, works("threads that serve requests, 2 at least; by default as many as there are processors. Connections that take much of a thread have as many others")),
     row("sindex-builder-threads", NUMBER, "4", DYNAMIC, REPORTED),
     row("sindex-gc-period", SECONDS, "10", DYNAMIC, REPORTED),
     row("stay-quiesced", FLAG, "false", STATIC, REPORTED),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -71,6 +72,9 @@ struct Shared<F: ContextFactory> {
     visits: Visits,
     /// Held while a set is replaced: the next one is made from it. Never held while a file is written.
     publishing: Mutex<()>,
+    /// A context may have been built from the set in force: set before that is looked at. To clear what nobody has built
+    /// would only cost.
+    may_be_cleared: AtomicBool,
     /// Counters of pools that are gone.
     retired: Mutex<PoolCounts>,
 }
@@ -109,7 +113,8 @@ impl<F: ContextFactory> Service<F> {
                 .name("udf-warm".to_owned())
                 .spawn(move || {
                     after_what_answers();
-                    shared.visits.run(|name| shared.warm_one(name));
+                    let rest = || shared.factory.prepare_to_validate();
+                    shared.visits.run(|name| shared.warm_one(name), rest);
                 });
             Some(spawned.map_err(OpenError::Thread)?)
         } else {
@@ -123,8 +128,11 @@ impl<F: ContextFactory> Service<F> {
     }
 
     /// Has every context of every module built anew; does not block. No call that begins from now on runs in an older one.
+    /// Costs next to nothing when none was built since the last time, however often it is asked for.
     pub fn clear_cache(&self) {
-        self.shared.publish(ModuleSet::cleared);
+        if self.shared.may_be_cleared.swap(false, Ordering::SeqCst) {
+            self.shared.publish(ModuleSet::cleared);
+        }
     }
 
     /// A context for one call of this module, by the name without extension.
@@ -286,6 +294,7 @@ impl<F: ContextFactory> Shared<F> {
             }),
             visits: Visits::default(),
             publishing: Mutex::default(),
+            may_be_cleared: AtomicBool::new(true),
             retired: Mutex::default(),
         }
     }
@@ -316,9 +325,8 @@ impl<F: ContextFactory> Shared<F> {
             }
         }
         if self.settings.cache_enabled {
-            for pool in live.pools.values() {
-                self.visits.ask(pool.name());
-            }
+            let pools = live.pools.values();
+            self.visits.ask_after_change(pools.map(|pool| pool.name()));
         }
     }
 
@@ -336,10 +344,16 @@ impl<F: ContextFactory> Shared<F> {
         }
     }
 
+    /// What is in force, for a context that is to be built from it.
+    fn to_build_from(&self) -> Arc<Live<F::Context>> {
+        self.may_be_cleared.store(true, Ordering::SeqCst);
+        self.live.load_full()
+    }
+
     fn build_for_call(self: &Arc<Self>, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
         let mut attempt = 1;
         loop {
-            let live = self.live.load_full();
+            let live = self.to_build_from();
             let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
             let built = self.build(&live.set, pool, name);
             let current = self.live.load();
@@ -375,7 +389,7 @@ impl<F: ContextFactory> Shared<F> {
         {
             return false;
         }
-        match self.build(&live.set, pool, name.as_bytes()) {
+        match self.build(&self.to_build_from().set, pool, name.as_bytes()) {
             Ok(held) => {
                 pool.add_idle(held);
                 true

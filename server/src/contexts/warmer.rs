@@ -1,12 +1,20 @@
 //! The thread that builds contexts ahead of need.
 //!
 //! After every change it visits the pools in turn, closes old contexts and builds one new one at a visit, so a module
-//! that is slow to load does not keep the others waiting for all of its contexts.
+//! that is slow to load does not keep the others waiting for all of its contexts. It begins when no further change has come
+//! for a moment: what a change makes old again need not be built, and other nodes may have the change still before them.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+
+/// Time without a change after which pools are visited.
+const QUIET: Duration = Duration::from_millis(10);
+
+/// Changes keep visits waiting for so long at most.
+const LONGEST_WAIT: Duration = Duration::from_millis(200);
 
 /// Pools to visit, each at most once.
 #[derive(Debug, Default)]
@@ -21,19 +29,60 @@ struct WarmerState {
     queued: HashSet<Arc<str>>,
     /// A visit is going on.
     visiting: bool,
+    quiet: Quiet,
     stopped: bool,
+}
+
+/// When changes have ended for long enough.
+#[derive(Debug, Default)]
+struct Quiet {
+    /// No visit before this moment.
+    not_before: Option<Instant>,
+    /// When the first of the changes came that visits wait behind.
+    since: Option<Instant>,
+}
+
+impl Quiet {
+    /// Something has changed.
+    fn disturbed(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        self.not_before = Some((now + QUIET).min(since + LONGEST_WAIT));
+    }
+
+    /// Until when to wait; none when it is quiet, which ends the wait.
+    fn wait(&mut self, now: Instant) -> Option<Instant> {
+        let moment = self.not_before.filter(|moment| now < *moment);
+        if moment.is_none() {
+            *self = Self::default();
+        }
+        moment
+    }
 }
 
 impl Visits {
     /// Asks for a visit.
     pub(crate) fn ask(&self, name: &Arc<str>) {
         let mut state = self.state.lock();
-        if state.stopped || !state.queued.insert(Arc::clone(name)) {
-            return;
+        if state.ask(name) {
+            drop(state);
+            self.changed.notify_all();
         }
-        state.queue.push_back(Arc::clone(name));
+    }
+
+    /// Asks for visits because something has changed: they begin when nothing more does.
+    pub(crate) fn ask_after_change<'n>(&self, names: impl IntoIterator<Item = &'n Arc<str>>) {
+        let mut state = self.state.lock();
+        state.quiet.disturbed(Instant::now());
+        let was_empty = state.queue.is_empty();
+        let mut any = false;
+        for name in names {
+            any |= state.ask(name);
+        }
         drop(state);
-        self.changed.notify_all();
+        // A thread that waits for its moment finds out by itself that this is later.
+        if any && was_empty {
+            self.changed.notify_all();
+        }
     }
 
     /// The next pool; waits for one. None once stopped.
@@ -44,21 +93,30 @@ impl Visits {
             if state.stopped {
                 return None;
             }
+            if state.queue.is_empty() {
+                self.changed.notify_all();
+                self.changed.wait(&mut state);
+                continue;
+            }
+            if let Some(moment) = state.quiet.wait(Instant::now()) {
+                self.changed.wait_until(&mut state, moment);
+                continue;
+            }
             if let Some(name) = state.queue.pop_front() {
                 state.queued.remove(&name);
                 state.visiting = true;
                 return Some(name);
             }
-            self.changed.notify_all();
-            self.changed.wait(&mut state);
         }
     }
 
-    /// Visits until stopped. `visit` says whether the pool wants another visit.
-    pub(crate) fn run(&self, mut visit: impl FnMut(&Arc<str>) -> bool) {
+    /// Visits until stopped. `visit` says whether the pool wants another visit. `rest` is called when no more visits are due.
+    pub(crate) fn run(&self, mut visit: impl FnMut(&Arc<str>) -> bool, mut rest: impl FnMut()) {
         while let Some(name) = self.next() {
             if visit(&name) {
                 self.ask(&name);
+            } else if self.state.lock().queue.is_empty() {
+                rest();
             }
         }
     }
@@ -70,8 +128,8 @@ impl Visits {
     }
 
     /// Waits until no visit is due or going on. False if that takes longer than `timeout`.
-    pub(crate) fn wait_until_idle(&self, timeout: std::time::Duration) -> bool {
-        let deadline = std::time::Instant::now() + timeout;
+    pub(crate) fn wait_until_idle(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         let mut state = self.state.lock();
         while !state.stopped && (state.visiting || !state.queue.is_empty()) {
             if self.changed.wait_until(&mut state, deadline).timed_out() {
@@ -79,5 +137,42 @@ impl Visits {
             }
         }
         true
+    }
+}
+
+impl WarmerState {
+    /// Whether the visit is new.
+    fn ask(&mut self, name: &Arc<str>) -> bool {
+        if self.stopped || !self.queued.insert(Arc::clone(name)) {
+            return false;
+        }
+        self.queue.push_back(Arc::clone(name));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visits_wait_until_changes_have_ended_but_not_for_ever() {
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
+        let mut quiet = Quiet::default();
+        assert_eq!(quiet.wait(at(0)), None);
+        quiet.disturbed(at(0));
+        assert_eq!(quiet.wait(at(9)), Some(at(10)));
+        quiet.disturbed(at(9));
+        assert_eq!(quiet.wait(at(10)), Some(at(19)));
+        assert_eq!(quiet.wait(at(19)), None);
+        // Changes that do not end.
+        for ms in 20..300 {
+            quiet.disturbed(at(ms));
+        }
+        assert_eq!(quiet.wait(at(219)), Some(at(220)));
+        assert_eq!(quiet.wait(at(220)), None);
+        quiet.disturbed(at(300));
+        assert_eq!(quiet.wait(at(300)), Some(at(310)));
     }
 }

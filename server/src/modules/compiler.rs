@@ -26,6 +26,9 @@ pub trait Compiler: Send + Sync + 'static {
         source: &[u8],
         modules: Arc<dyn Modules>,
     ) -> Result<(), CompileFailure>;
+
+    /// Makes ready what the next validation needs, where nobody waits.
+    fn prepare_to_validate(&self) {}
 }
 
 impl Compiler for LuaFactory {
@@ -46,5 +49,9 @@ impl Compiler for LuaFactory {
                 }
                 invalid.failure
             })
+    }
+
+    fn prepare_to_validate(&self) {
+        self.prepare_to_validate();
     }
 }

@@ -80,10 +80,15 @@ pub(crate) fn checked(item: &Item) -> Result<Option<Vec<u8>>, ItemError> {
         return Err(ItemError::Content);
     }
     item.check(&MODULES)?;
-    let source = content.map(|content| decode_content(content.as_bytes()));
-    source
-        .map(|source| source.ok_or(ItemError::Content))
-        .transpose()
+    content.map(source_of).transpose()
+}
+
+/// The source that a content encodes.
+///
+/// # Errors
+/// It is empty or no base64.
+pub(crate) fn source_of(content: &str) -> Result<Vec<u8>, ItemError> {
+    decode_content(content.as_bytes()).ok_or(ItemError::Content)
 }
 
 #[cfg(test)]

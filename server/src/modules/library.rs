@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::compiler::Compiler;
 use super::content::decode_content;
-use super::kind::{MODULES, checked};
+use super::kind::{MODULES, checked, source_of};
 use super::module::{Module, ModuleSet, ModuleView};
 use super::names;
 use super::registry::{Prepared, PutError, Registry, Versions, build_module};
@@ -61,7 +61,7 @@ impl Library {
         served: Arc<dyn Serving>,
     ) -> Result<Self, StoreError> {
         let versions = Versions::default();
-        let registry = Registry::open(&settings, &*compiler, &versions)?;
+        let registry = Registry::open(&settings, &compiler, &versions)?;
         served.serve(registry.modules());
         let mut tidying = Tidying::default();
         tidying.changed(registry.keeper().behind());
@@ -193,18 +193,23 @@ impl Library {
         waiting.stored().unwrap_or_else(|| Ok(Vec::new()))
     }
 
-    fn module_of(&self, item: &Item) -> Result<Option<Arc<Module>>, ItemError> {
-        let source = checked(item)?;
+    /// What an item of another node is made into. One of this node was checked before it was proposed.
+    fn module_of(&self, item: &Item, origin: Origin) -> Result<Option<Arc<Module>>, ItemError> {
         let content64 = item.content.as_deref();
-        Ok(source.zip(content64).map(|(source, content64)| {
-            let module = build_module(
-                &*self.compiler,
+        let source = match origin {
+            Origin::Here => content64.map(source_of).transpose()?,
+            Origin::Peer => checked(item)?,
+        };
+        let parts = source.zip(content64).zip(item.summary.hash);
+        Ok(parts.map(|((source, content64), hash)| {
+            Arc::new(build_module(
+                &self.compiler,
                 &self.versions,
                 &item.name,
                 content64,
+                &hash,
                 source,
-            );
-            Arc::new(module)
+            ))
         }))
     }
 
@@ -279,7 +284,7 @@ impl Catalogued for Library {
             .collect();
         let stored = self.shown.take(
             items,
-            |item| self.module_of(item),
+            |item| self.module_of(item, origin),
             |newer, modules| self.stored_together(&self.together.join(newer, modules)),
         );
         if origin == Origin::Peer {

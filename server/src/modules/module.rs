@@ -1,7 +1,8 @@
 //! A registered module, and the sets of modules that contexts are built from.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt::{self, Debug, Formatter};
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,54 +10,68 @@ use parking_lot::Mutex;
 
 use runtime::module::{Bytecode, Chunk, Modules};
 
-use super::kind::MODULES;
+use super::compiler::Compiler;
 use super::names;
+use crate::catalogue::version::ContentHash;
 
 /// One version of a registered module. Never changes; a new registration makes a new one.
-#[derive(Debug)]
 pub struct Module {
-    chunk: Chunk,
+    file_name: Arc<str>,
     version: u64,
     source: Arc<[u8]>,
     content64: Arc<str>,
     hash: Box<str>,
+    compiler: Arc<dyn Compiler>,
+    /// There from the first use on.
+    compiled: OnceLock<Result<Bytecode, Arc<str>>>,
+}
+
+impl Debug for Module {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Module")
+            .field("file_name", &self.file_name)
+            .field("version", &self.version)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Module {
-    /// A module of this content.
+    /// A module of this content, to be compiled when it is used first.
     ///
     /// `version` tells it from every other version of any module of this process. `content64` is the base64 text that
-    /// the client sent; `source` is what it encodes. `compiled` is the reason when there is no chunk to load.
+    /// the client sent, `hash` that of its name and content; `source` is what it encodes.
     #[must_use]
     pub fn new(
         file_name: &str,
         version: u64,
         content64: &str,
+        hash: &ContentHash,
         source: Arc<[u8]>,
-        compiled: Result<Bytecode, Arc<str>>,
+        compiler: Arc<dyn Compiler>,
     ) -> Self {
         Self {
-            chunk: Chunk {
-                file_name: file_name.into(),
-                compiled,
-            },
+            file_name: file_name.into(),
             version,
-            hash: MODULES.hash(file_name, content64).to_string().into(),
+            hash: hash.to_string().into(),
             source,
             content64: content64.into(),
+            compiler,
+            compiled: OnceLock::new(),
         }
     }
 
     /// File name, with its extension.
     #[must_use]
     pub fn file_name(&self) -> &str {
-        &self.chunk.file_name
+        &self.file_name
     }
 
     /// Name for callers and `require`; see [`names::callable`].
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        names::callable(&self.chunk.file_name)
+        names::callable(&self.file_name)
     }
 
     /// Differs from that of any other version of any module in this process.
@@ -89,12 +104,36 @@ impl Module {
         &self.hash
     }
 
-    /// The compiled main chunk, or why there is none.
+    /// The compiled main chunk, or why there is none; compiled now if nobody has asked so far.
     ///
     /// # Errors
     /// The text of the compile error, for a module that was stored by another release or is no Lua.
     pub fn bytecode(&self) -> Result<&Bytecode, &str> {
-        self.chunk.compiled.as_ref().map_err(|reason| &**reason)
+        let compiled = match self.compiled.get() {
+            Some(compiled) => compiled,
+            None => {
+                // Two that ask at the same time compile twice: nobody waits for a thread that stands back behind others.
+                let compiled = self.compile();
+                self.compiled.get_or_init(|| compiled)
+            }
+        };
+        compiled.as_ref().map_err(|reason| &**reason)
+    }
+
+    fn compile(&self) -> Result<Bytecode, Arc<str>> {
+        if names::is_native_library(self.file_name.as_bytes()) {
+            return Err("a native library has no chunk".into());
+        }
+        let compiled = self.compiler.compile(&self.file_name, &self.source);
+        compiled.map_err(|failure| String::from_utf8_lossy(&failure.message).into())
+    }
+
+    /// What contexts load.
+    fn chunk(&self) -> Chunk {
+        Chunk {
+            file_name: Arc::clone(&self.file_name),
+            compiled: self.bytecode().cloned().map_err(Arc::from),
+        }
     }
 }
 
@@ -246,22 +285,61 @@ impl Modules for ModuleView {
                 view.used.push((require_name.into(), version));
             }
         }
-        found.map(|module| module.chunk.clone())
+        drop(view);
+        found.map(|module| module.chunk())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use runtime::module::compile_failure::CompileFailure;
+
+    use super::super::kind::MODULES;
     use super::*;
 
-    fn module(file_name: &str, version: u64) -> Arc<Module> {
+    /// Compiles to what it is given, and counts how often.
+    #[derive(Default)]
+    struct Copying(AtomicUsize);
+
+    impl Compiler for Copying {
+        fn compile(&self, _: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(Bytecode(source.into()))
+        }
+
+        fn validate(&self, _: &str, _: &[u8], _: Arc<dyn Modules>) -> Result<(), CompileFailure> {
+            Ok(())
+        }
+    }
+
+    fn compiled_by(file_name: &str, version: u64, compiler: Arc<dyn Compiler>) -> Arc<Module> {
         Arc::new(Module::new(
             file_name,
             version,
             "LS0g",
+            &MODULES.hash(file_name, "LS0g"),
             Arc::from(&b"-- "[..]),
-            Ok(Bytecode(Arc::from(&b""[..]))),
+            compiler,
         ))
+    }
+
+    fn module(file_name: &str, version: u64) -> Arc<Module> {
+        compiled_by(file_name, version, Arc::<Copying>::default())
+    }
+
+    #[test]
+    fn a_module_is_compiled_once_and_when_it_is_used_first() {
+        let compiler = Arc::<Copying>::default();
+        let module = compiled_by("a.lua", 1, Arc::clone(&compiler) as _);
+        let library = compiled_by("a.so", 2, Arc::clone(&compiler) as _);
+        assert_eq!(compiler.0.load(Ordering::Relaxed), 0);
+        for _ in 0..2 {
+            assert_eq!(&*module.bytecode().unwrap().0, b"-- ");
+            assert!(library.bytecode().is_err());
+        }
+        assert_eq!(compiler.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use super::compiler::Compiler;
 use super::content::decode_content;
 use super::kind::MODULES;
 use super::module::Module;
-use super::names;
 use super::settings::UdfSettings;
+use crate::catalogue::version::ContentHash;
 use crate::catalogue::{
     Before, Item, Keeper, Proposal, Store, StoreError, Stored, StoredItem, Superseded,
 };
@@ -64,27 +64,22 @@ impl Versions {
     }
 }
 
-/// A module of this content, compiled unless it is a native library. It is not validated.
+/// A module of this content. It is not validated.
 pub(crate) fn build_module(
-    compiler: &dyn Compiler,
+    compiler: &Arc<dyn Compiler>,
     versions: &Versions,
     file_name: &str,
     content64: &str,
+    hash: &ContentHash,
     source: Vec<u8>,
 ) -> Module {
-    let compiled = if names::is_native_library(file_name.as_bytes()) {
-        Err("a native library has no chunk".into())
-    } else {
-        compiler
-            .compile(file_name, &source)
-            .map_err(|failure| String::from_utf8_lossy(&failure.message).into())
-    };
     Module::new(
         file_name,
         versions.next(),
         content64,
+        hash,
         source.into(),
-        compiled,
+        Arc::clone(compiler),
     )
 }
 
@@ -92,7 +87,7 @@ impl Registry {
     /// Reads the registry and brings the copies in the module directory up to it.
     pub(crate) fn open(
         settings: &UdfSettings,
-        compiler: &dyn Compiler,
+        compiler: &Arc<dyn Compiler>,
         versions: &Versions,
     ) -> Result<Self, StoreError> {
         let (keeper, superseded) = Keeper::open(
@@ -116,7 +111,8 @@ impl Registry {
                 );
                 continue;
             };
-            let module = build_module(compiler, versions, file_name, content64, source);
+            let hash = MODULES.hash(file_name, content64);
+            let module = build_module(compiler, versions, file_name, content64, &hash, source);
             modules.insert(Arc::clone(file_name), Arc::new(module));
         }
         let mut registry = Self {

@@ -10,48 +10,45 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use protocol::header::{HeaderError, MessageType};
 use protocol::result_code::ResultCode;
 use protocol::security;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::inflate::{Inflated, inflate};
-use super::input::{INITIAL_BYTES, Input, KEEP_BYTES, TURN_BYTES};
+use super::input::{Input, TURN_BYTES};
+use super::load::{self, Counted, Load};
+use super::replies::Replies;
 use crate::access::Session;
 use crate::dispatch;
 use crate::info::{self, ConnectionState};
+use crate::log;
 use crate::net::running::Running;
 use crate::net::shutdown::{PortKind, Shutdown};
-use crate::node::buffers::{NoRoom, Share};
+use crate::node::buffers::NoRoom;
 use crate::transaction::ReplyStream;
 
 /// Replies waiting beyond this are written before the next frame is handled.
 const OUTPUT_FLUSH_BYTES: usize = 256 * 1024;
 
-/// Frames that are handled before other tasks get a chance.
-const FRAMES_PER_TURN: u32 = 32;
+/// Bytes of a refused frame that are passed over before the connection rests.
+const PASSED_OVER_BYTES: usize = 256 * 1024;
+
+/// How long it rests: passing over costs a peer more than this node.
+const PASSED_OVER_REST: Duration = Duration::from_millis(1);
 
 /// Bytes of an unfinished info request in which it is looked whether it is refused.
 const LOOKED_AT_BYTES: usize = 256 * 1024;
 
 /// Buffers beyond this are given back on a thread of their own.
 const LARGE_BUFFER: usize = 1 << 20;
-
-/// How often it is looked whether a client has gone that has sent more than is handled.
-const GONE_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How long a client may leave replies unread when `proto-fd-idle-ms` sets no limit. Longer than the thirty seconds after
-/// which clients give up; one that reads now and then is served however slow it is.
-const UNREAD_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long a client may leave replies unread once the server is stopping.
-const UNREAD_LIMIT_WHEN_STOPPING: Duration = Duration::from_secs(1);
 
 /// Why a connection ended. All of these are ordinary; they are logged at debug level.
 #[derive(Debug, thiserror::Error)]
@@ -80,192 +77,198 @@ pub(crate) enum Closed {
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// An info command that ran on another thread has died there.
-    #[error("an info command has failed: {0}")]
-    Info(#[from] tokio::task::JoinError),
+    /// What ran on another thread has died there.
+    #[error("an info command, or all that it asked for, has failed: {0}")]
+    Died(#[from] JoinError),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
 }
 
-/// Where replies go: collected, and written when there is nothing more to handle or when they become long.
-struct Replies<'s> {
-    stream: &'s mut TcpStream,
-    buffer: BytesMut,
-    /// The connection's part of the memory of all buffers.
-    share: Share,
-    /// What its input holds.
-    input_bytes: usize,
-    running: &'s Running,
+/// A connection, between two requests or in the middle of a frame.
+pub(crate) struct Connection {
+    running: Arc<Running>,
+    port: PortKind,
+    state: Arc<ConnectionState>,
+    input: Input,
+    replies: Replies,
     shutdown: Shutdown,
+    load: Arc<Load>,
+    /// Bytes that were read since others had their turn, or since it rested.
+    taken: usize,
+    /// It is served among the busy ones.
+    is_busy: bool,
 }
 
-impl Replies<'_> {
-    /// Says what the buffers hold now.
-    fn hold(&mut self) -> Result<(), NoRoom> {
-        self.share.hold(self.input_bytes + self.buffer.capacity())
-    }
-
-    /// Returns once the peer has closed its side, whatever it has sent before.
-    async fn gone(&self) {
-        loop {
-            match self.stream.ready(Interest::READABLE).await {
-                Ok(ready) if !ready.is_read_closed() => tokio::time::sleep(GONE_INTERVAL).await,
-                _ => return,
-            }
-        }
-    }
-
-    /// Waits until the peer has read something, but not for ever.
-    async fn writable(&mut self) -> io::Result<()> {
-        let service = &self.running.node.config.service;
-        let limit = match service.proto_fd_idle_ms() {
-            0 => UNREAD_LIMIT,
-            idle => Duration::from_millis(idle.into()),
-        };
-        let stopping = async {
-            self.shutdown.wait().await;
-            tokio::time::sleep(UNREAD_LIMIT_WHEN_STOPPING).await;
-        };
-        tokio::select! {
-            biased;
-            ready = self.stream.writable() => ready,
-            () = stopping => Err(unread("and the server is stopping")),
-            () = tokio::time::sleep(limit) => {
-                self.running.node.stats.reaped_fds.inc();
-                Err(unread(&format!("for {} ms", limit.as_millis())))
-            }
-        }
-    }
-}
-
-fn unread(more: &str) -> io::Error {
-    let text = format!("the peer has not read its replies, {more}");
-    io::Error::new(io::ErrorKind::TimedOut, text)
-}
-
-impl ReplyStream for Replies<'_> {
-    fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.buffer
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
-    }
-
-    fn is_abandoned(&self) -> bool {
-        let mut byte = [0];
-        let look = std::pin::pin!(self.stream.peek(&mut byte));
-        // A request that was sent ahead is no end: the byte stays where it is.
-        match look.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(count)) => count == 0,
-            Poll::Ready(Err(_)) => true,
-            Poll::Pending => false,
-        }
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.hold().map_err(io::Error::other)?;
-        let (mut written, mut in_turn) = (0, 0);
-        while let Some(rest) = self.buffer.get(written..).filter(|rest| !rest.is_empty()) {
-            // A client that reads as fast as it is written to would have the worker for itself.
-            if in_turn >= TURN_BYTES {
-                in_turn = 0;
-                tokio::task::yield_now().await;
-            }
-            match self
-                .stream
-                .try_write(rest.get(..TURN_BYTES).unwrap_or(rest))
-            {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    written += count;
-                    in_turn += count;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.buffer.capacity() > KEEP_BYTES {
-            self.buffer = BytesMut::with_capacity(INITIAL_BYTES);
-        } else {
-            self.buffer.clear();
-        }
-        self.hold().map_err(io::Error::other)
-    }
+/// What becomes of a connection that is no longer served where it was.
+enum Leaves {
+    /// It has ended.
+    Ended(Closed),
+    /// It goes on in the other runtime.
+    Moves(Box<Connection>),
 }
 
 /// Serves one connection until it ends; the returned value says why it ended.
 pub(crate) async fn serve(
     running: Arc<Running>,
-    mut stream: TcpStream,
+    stream: TcpStream,
+    peer: SocketAddr,
     port: PortKind,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) -> Closed {
-    let session = match port {
-        PortKind::Admin => Session::admin(),
-        PortKind::Service => Session::client(),
+    let here = async {
+        Connection::new(running, stream, port, shutdown)
+            .serve()
+            .await
     };
-    let state = Arc::new(ConnectionState::new(session));
-    let buffers = Arc::clone(&running.node.buffers);
-    let mut input = Input::new();
-    let mut replies = Replies {
-        stream: &mut stream,
-        buffer: BytesMut::with_capacity(INITIAL_BYTES),
-        share: buffers.share(),
-        input_bytes: input.capacity(),
-        running: &running,
-        shutdown: shutdown.clone(),
-    };
-    let stopping = shutdown.wait();
-    tokio::pin!(stopping);
-    let mut taken = 0;
+    let mut leaves = log::peer::asked_by(peer, here).await;
     loop {
-        if let Err(reason) = answer_frames(&running, port, &state, &mut input, &mut replies).await {
-            // Frames before the bad one have been handled: their answers are owed.
-            let _ = replies.flush().await;
-            return reason;
-        }
-        if let Err(error) = replies.flush().await {
-            return closed_by(error);
-        }
-        if let Err(error) = make_room(&mut input, &mut replies, buffers.is_scarce()).await {
-            return error.into();
-        }
-        let service = &running.node.config.service;
-        let idle = Duration::from_millis(service.proto_fd_idle_ms().into());
-        let unfinished = input.deadline(Instant::now);
-        let waiting = input.len();
-        let mut target = input.target();
-        let arrived = tokio::select! {
-            biased;
-            arrived = replies.stream.read_buf(&mut target) => arrived,
-            () = &mut stopping => return Closed::Stopping,
-            () = async { tokio::time::sleep(idle).await }, if !idle.is_zero() => {
-                running.node.stats.reaped_fds.inc();
-                return Closed::Idle(idle);
+        leaves = match leaves {
+            Leaves::Ended(reason) => return reason,
+            Leaves::Moves(connection) if connection.is_busy => {
+                log::peer::asked_by(peer, connection.enter_and_serve()).await
             }
-            () = until(unfinished), if unfinished.is_some() => {
-                running.node.stats.reaped_fds.inc();
-                return Closed::Unfinished(waiting);
+            Leaves::Moves(connection) => {
+                let there = log::peer::asked_by(peer, connection.enter_and_serve());
+                match load::busy_runtime() {
+                    Some(runtime) => match Elsewhere(runtime.spawn(there)).await {
+                        Ok(leaves) => leaves,
+                        Err(error) => return error.into(),
+                    },
+                    None => there.await,
+                }
             }
+        }
+    }
+}
+
+/// A task of another runtime, which ends when nobody waits for it any more.
+struct Elsewhere<T>(JoinHandle<T>);
+
+impl<T> Future for Elsewhere<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl<T> Drop for Elsewhere<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Connection {
+    fn new(running: Arc<Running>, stream: TcpStream, port: PortKind, shutdown: Shutdown) -> Self {
+        let session = match port {
+            PortKind::Admin => Session::admin(),
+            PortKind::Service => Session::client(),
         };
-        match arrived {
-            Ok(0) if waiting == 0 => return Closed::ByPeer,
-            Ok(0) => return Closed::InsideFrame(waiting),
-            Ok(count) => {
-                taken += count;
-                input.arrived();
-            }
-            Err(error) => return error.into(),
+        let input = Input::new();
+        Self {
+            port,
+            state: Arc::new(ConnectionState::new(session)),
+            replies: Replies::new(
+                Arc::clone(&running),
+                stream,
+                input.capacity(),
+                shutdown.clone(),
+            ),
+            running,
+            input,
+            shutdown,
+            load: Load::new(),
+            taken: 0,
+            is_busy: false,
         }
-        // A client that sends as fast as it is read would have the worker for itself.
-        if taken >= TURN_BYTES {
-            taken = 0;
+    }
+
+    /// Goes on in the runtime of the caller, which is not the one that it comes from.
+    async fn enter_and_serve(mut self) -> Leaves {
+        self.is_busy = !self.is_busy;
+        let entered = self.replies.stream.into_std().and_then(TcpStream::from_std);
+        match entered {
+            Ok(stream) => self.replies.stream = stream,
+            Err(error) => return Leaves::Ended(error.into()),
+        }
+        self.serve().await
+    }
+
+    async fn serve(self) -> Leaves {
+        let load = Arc::clone(&self.load);
+        Counted::new(load, self.serve_here()).await
+    }
+
+    async fn serve_here(mut self) -> Leaves {
+        match self.until_it_leaves().await {
+            Some(reason) => Leaves::Ended(reason),
+            None => Leaves::Moves(Box::new(self)),
+        }
+    }
+
+    /// Serves until it ends, and says why; none when it is to go on in the other runtime.
+    async fn until_it_leaves(&mut self) -> Option<Closed> {
+        let running = Arc::clone(&self.running);
+        let service = &running.node.config.service;
+        let mut shutdown = self.shutdown.clone();
+        let stopping = shutdown.wait();
+        tokio::pin!(stopping);
+        loop {
+            if let Err(reason) = self.answer_frames().await {
+                // Frames before the bad one have been handled: their answers are owed.
+                let _ = self.replies.flush().await;
+                return Some(reason);
+            }
+            if let Err(error) = self.replies.flush().await {
+                return Some(closed_by(error));
+            }
+            let (input, replies) = (&mut self.input, &mut self.replies);
+            if let Err(error) = make_room(input, replies, running.node.buffers.is_scarce()).await {
+                return Some(error.into());
+            }
+            if self.load.is_busy(self.is_busy) != self.is_busy {
+                return None;
+            }
+            let idle = Duration::from_millis(service.proto_fd_idle_ms().into());
+            let unfinished = input.deadline(Instant::now);
+            let waiting = input.len();
+            let mut target = input.target();
+            let arrived = tokio::select! {
+                biased;
+                arrived = replies.stream.read_buf(&mut target) => arrived,
+                () = &mut stopping => return Some(Closed::Stopping),
+                () = async { tokio::time::sleep(idle).await }, if !idle.is_zero() => {
+                    running.node.stats.reaped_fds.inc();
+                    return Some(Closed::Idle(idle));
+                }
+                () = until(unfinished), if unfinished.is_some() => {
+                    running.node.stats.reaped_fds.inc();
+                    return Some(Closed::Unfinished(waiting));
+                }
+            };
+            match arrived {
+                Ok(0) if waiting == 0 => return Some(Closed::ByPeer),
+                Ok(0) => return Some(Closed::InsideFrame(waiting)),
+                Ok(count) => {
+                    self.taken += count;
+                    input.arrived();
+                }
+                Err(error) => return Some(error.into()),
+            }
+            self.rest().await;
+        }
+    }
+
+    /// Lets others have their turn. A client that sends as fast as it is read would have the worker for itself.
+    async fn rest(&mut self) {
+        if self.input.is_passing_over() {
+            if self.taken >= PASSED_OVER_BYTES {
+                self.taken = 0;
+                tokio::time::sleep(PASSED_OVER_REST).await;
+            }
+        } else if self.taken >= TURN_BYTES {
+            self.taken = 0;
             tokio::task::yield_now().await;
         }
     }
@@ -274,7 +277,7 @@ pub(crate) async fn serve(
 /// Gives the input the room that it needs for the next read.
 async fn make_room(
     input: &mut Input,
-    replies: &mut Replies<'_>,
+    replies: &mut Replies,
     is_scarce: bool,
 ) -> Result<(), NoRoom> {
     let wanted = input.wanted_capacity(is_scarce);
@@ -316,54 +319,64 @@ fn closed_by(error: io::Error) -> Closed {
     }
 }
 
-/// Handles every complete frame at the front of `input`.
-async fn answer_frames(
-    running: &Running,
-    port: PortKind,
-    state: &Arc<ConnectionState>,
-    input: &mut Input,
-    replies: &mut Replies<'_>,
-) -> Result<(), Closed> {
-    if input.len() == 0 {
-        return Ok(());
-    }
-    let received = Instant::now();
-    let mut frames = 0;
-    while let Some(frame) = input.first_frame()? {
-        let consumed = frame.len();
-        match frame.kind {
-            MessageType::Info => answer_info(running, state, frame.body, replies).await?,
-            MessageType::Security => {
-                security::write_reply(&mut replies.buffer, ResultCode::SEC_NOT_SUPPORTED)
+impl Connection {
+    /// Handles every complete frame at the front of the input.
+    async fn answer_frames(&mut self) -> Result<(), Closed> {
+        let Self {
+            running,
+            port,
+            state,
+            input,
+            replies,
+            load,
+            ..
+        } = self;
+        if input.len() == 0 {
+            return Ok(());
+        }
+        let running = &**running;
+        let received = Instant::now();
+        let mut now = received;
+        while let Some(frame) = input.first_frame()? {
+            if load.is_turn_over(now) {
+                tokio::task::yield_now().await;
             }
-            other if port == PortKind::Admin => return Err(Closed::NotServedHere(other)),
-            MessageType::Message | MessageType::Internal => {
-                answered(
-                    dispatch::answer(running, state.session(), frame.body, received, replies).await,
-                )?;
+            let consumed = frame.len();
+            match frame.kind {
+                MessageType::Info => answer_info(running, state, frame.body, replies).await?,
+                MessageType::Security => {
+                    security::write_reply(&mut replies.buffer, ResultCode::SEC_NOT_SUPPORTED)
+                }
+                other if *port == PortKind::Admin => return Err(Closed::NotServedHere(other)),
+                MessageType::Message | MessageType::Internal => {
+                    answered(
+                        dispatch::answer(running, state.session(), frame.body, received, replies)
+                            .await,
+                    )?;
+                }
+                MessageType::Compressed => {
+                    answer_compressed(running, state.session(), frame.body, received, replies)
+                        .await?
+                }
             }
-            MessageType::Compressed => {
-                answer_compressed(running, state.session(), frame.body, received, replies).await?
+            input.handled(consumed);
+            if replies.buffer.len() > OUTPUT_FLUSH_BYTES {
+                answered(replies.flush().await)?;
+            }
+            if input.len() > 0 {
+                now = Instant::now();
             }
         }
-        input.handled(consumed);
-        if replies.buffer.len() > OUTPUT_FLUSH_BYTES {
-            answered(replies.flush().await)?;
+        // What is refused in any case is not kept until it is whole.
+        if let Some((header, begun)) = input.begun_frame()
+            && header.kind == MessageType::Info
+            && begun.len() <= LOOKED_AT_BYTES
+            && info::refuse_begun(header.size, begun, &mut replies.buffer)
+        {
+            input.skip_begun_frame();
         }
-        frames += 1;
-        if frames % FRAMES_PER_TURN == 0 {
-            tokio::task::yield_now().await;
-        }
+        Ok(())
     }
-    // What is refused in any case is not kept until it is whole.
-    if let Some((header, begun)) = input.begun_frame()
-        && header.kind == MessageType::Info
-        && begun.len() <= LOOKED_AT_BYTES
-        && info::refuse_begun(header.size, begun, &mut replies.buffer)
-    {
-        input.skip_begun_frame();
-    }
-    Ok(())
 }
 
 fn answered(result: io::Result<()>) -> Result<(), Closed> {
@@ -376,7 +389,7 @@ async fn answer_info(
     running: &Running,
     state: &Arc<ConnectionState>,
     body: &[u8],
-    replies: &mut Replies<'_>,
+    replies: &mut Replies,
 ) -> Result<(), Closed> {
     let mut answer = std::mem::take(&mut replies.buffer);
     let result = {
@@ -396,7 +409,7 @@ async fn answer_compressed(
     session: &Session,
     body: &[u8],
     received: Instant,
-    replies: &mut Replies<'_>,
+    replies: &mut Replies,
 ) -> Result<(), Closed> {
     let others = replies.input_bytes + replies.buffer.capacity();
     let result = match inflate(body, others, &mut replies.share)? {

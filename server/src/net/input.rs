@@ -82,6 +82,11 @@ impl Input {
         self.start = self.bytes.len();
     }
 
+    /// Whether what comes next belongs to a frame that is answered already.
+    pub(super) fn is_passing_over(&self) -> bool {
+        self.skipped > 0
+    }
+
     /// New bytes have come.
     pub(super) fn arrived(&mut self) {
         if self.skipped > 0 {

@@ -3,6 +3,8 @@
 mod connection;
 mod inflate;
 mod input;
+mod load;
+mod replies;
 pub mod running;
 pub mod server;
 pub mod shutdown;

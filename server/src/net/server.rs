@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::shutdown::{PortKind, Shutdown};
-use crate::log;
 use crate::net::connection;
 use crate::net::connection::Closed;
 use crate::net::running::Running;
@@ -164,8 +163,7 @@ async fn run(
         debug!(target: "service", "connection {peer}: {error}");
         return;
     }
-    let serving = connection::serve(running, stream, kind, shutdown);
-    let reason = log::peer::asked_by(peer, serving).await;
+    let reason = connection::serve(running, stream, peer, kind, shutdown).await;
     drop(guard);
     match reason {
         Closed::ByPeer | Closed::Stopping => {}

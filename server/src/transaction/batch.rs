@@ -16,7 +16,7 @@ use super::target::Target;
 use super::work::Work;
 use super::{Sender, Services};
 use data::filter::Filter;
-use data::work::Meter;
+use data::work::{Meter, TimeIsUp};
 
 /// Time limit of a batch that states none.
 const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -55,14 +55,28 @@ pub(crate) async fn answer(
     let result = match begin(services, message) {
         Ok((rows, filter)) => {
             let clock = Clock::of(message, received, services.transaction_max());
-            let elsewhere = match sender {
-                Sender::Client => {
-                    let rows = (0..).zip(rows.clone().map_while(Result::ok));
-                    forward::batch(services, message, rows, clock.deadline).await
+            let mut work = Work::until(clock.deadline);
+            match Survey::of(services, &rows, &mut work).await {
+                Ok(survey) => {
+                    let elsewhere = match (sender, survey.all_are_here) {
+                        (Sender::Client, false) => {
+                            let rows = (0..).zip(rows.clone().map_while(Result::ok));
+                            forward::batch(services, message, rows, clock.deadline).await
+                        }
+                        _ => Elsewhere::default(),
+                    };
+                    let batch = Batch {
+                        services,
+                        message,
+                        filter,
+                        clock,
+                        work,
+                    };
+                    let answers = Answers::of(&rows, &survey);
+                    batch.run(rows, elsewhere, answers, output).await?
                 }
-                Sender::Node => Elsewhere::default(),
-            };
-            run(services, message, rows, elsewhere, filter, clock, output).await?
+                Err(TimeIsUp) => ResultCode::TIMEOUT,
+            }
         }
         Err(code) => code,
     };
@@ -135,14 +149,49 @@ enum Answers {
     Forgotten,
 }
 
-impl Answers {
-    fn of(services: &impl Services, rows: &BatchRows<'_>) -> Self {
-        let sound = |row: Result<BatchRow<'_>, _>| {
-            let row = row.ok()?;
-            let name = row.fields.namespace().ok().flatten()?;
-            services.namespace(name)
+/// What is known of the rows before the first one runs.
+#[derive(Clone, Copy, Debug)]
+struct Survey {
+    /// No row is malformed or names no namespace of this node.
+    all_are_sound: bool,
+    /// No record is known to be elsewhere.
+    all_are_here: bool,
+}
+
+impl Survey {
+    /// Reads all rows once. That alone may take long: a row has up to 65,535 fields, and as many ops.
+    async fn of(
+        services: &impl Services,
+        rows: &BatchRows<'_>,
+        work: &mut Work,
+    ) -> Result<Self, TimeIsUp> {
+        let mut survey = Self {
+            all_are_sound: true,
+            all_are_here: true,
         };
-        if !rows.clone().all(|row| sound(row).is_some()) {
+        for row in rows.clone() {
+            let Ok(row) = row else {
+                survey.all_are_sound = false;
+                break;
+            };
+            work.steps(steps_to_read(&row))?;
+            work.rest().await?;
+            let name = row.fields.namespace().ok().flatten();
+            survey.all_are_sound &= name.is_some_and(|name| services.namespace(name).is_some());
+            survey.all_are_here &= services.placement().is_here(&row.digest);
+        }
+        Ok(survey)
+    }
+}
+
+/// Work of a row besides that of its ops. One that repeats another has fields too.
+fn steps_to_read(row: &BatchRow<'_>) -> usize {
+    ROW_STEPS + usize::from(row.header.n_fields) + usize::from(row.header.n_ops)
+}
+
+impl Answers {
+    fn of(rows: &BatchRows<'_>, survey: &Survey) -> Self {
+        if !survey.all_are_sound {
             Self::Forgotten
         } else if rows
             .flags
@@ -155,85 +204,99 @@ impl Answers {
     }
 }
 
-/// Runs the rows; the code is that of the whole batch.
-async fn run(
-    services: &impl Services,
-    message: &Message<'_>,
-    rows: BatchRows<'_>,
-    mut elsewhere: Elsewhere,
+/// A batch that runs.
+struct Batch<'b, S> {
+    services: &'b S,
+    message: &'b Message<'b>,
     filter: Option<SharedFilter>,
     clock: Clock,
-    output: &mut impl ReplyStream,
-) -> io::Result<ResultCode> {
-    let flags = rows.flags;
-    let mut answers = Answers::of(services, &rows);
-    let begin = output.buffer().len();
-    let mut frame = None;
-    let mut result = ResultCode::OK;
-    let mut work = Work::until(clock.deadline);
-    for (number, row) in (0_u32..).zip(rows) {
-        let now = Instant::now();
-        if now > clock.deadline || work.rest().await.is_err() {
-            result = ResultCode::TIMEOUT;
-            break;
+    work: Work,
+}
+
+impl<S: Services> Batch<'_, S> {
+    /// Runs the rows; the code is that of the whole batch.
+    async fn run(
+        self,
+        rows: BatchRows<'_>,
+        mut elsewhere: Elsewhere,
+        mut answers: Answers,
+        output: &mut impl ReplyStream,
+    ) -> io::Result<ResultCode> {
+        let Self {
+            services,
+            message,
+            filter,
+            clock,
+            mut work,
+        } = self;
+        let flags = rows.flags;
+        let begin = output.buffer().len();
+        let mut frame = None;
+        let mut result = ResultCode::OK;
+        for (number, row) in (0_u32..).zip(rows) {
+            let now = Instant::now();
+            if now > clock.deadline || work.rest().await.is_err() {
+                result = ResultCode::TIMEOUT;
+                break;
+            }
+            let out = output.buffer();
+            let open = frame.get_or_insert_with(|| OpenFrame::begin(out, MessageType::Message));
+            let before = out.len();
+            let Some(row) = row.ok() else {
+                result = ResultCode::PARAMETER;
+                break;
+            };
+            let code = loop {
+                let done = match elsewhere.take(number) {
+                    Some(answered) => Some(write_row(answered, row.index, out).into()),
+                    None => {
+                        let deadline = clock.row_deadline(now);
+                        answer_row(services, &row, filter.as_ref(), now, deadline, out).await
+                    }
+                };
+                match done {
+                    Some(Done::Answered(code)) => break Some(code),
+                    None => break None,
+                    Some(Done::Moved) => {}
+                    Some(Done::Doubtful) => {
+                        out.truncate(before);
+                        break Some(ReplyTo::row(out, row.index).plain(ResultCode::TIMEOUT.into()));
+                    }
+                }
+                out.truncate(before);
+                let row = std::iter::once((number, row));
+                elsewhere = forward::batch(services, message, row, clock.deadline).await;
+            };
+            let Some(code) = code else {
+                result = ResultCode::PARAMETER;
+                break;
+            };
+            // The clock is looked at before the next row.
+            let _ = work.steps(steps_to_read(&row));
+            if is_failure(code) && !flags.contains(BatchFlags::RESPOND_ALL) {
+                result = code;
+                if answers == Answers::Kept {
+                    answers = Answers::Forgotten;
+                }
+            }
+            match answers {
+                Answers::Forgotten => out.truncate(before),
+                Answers::Sent if open.body_len(out) >= FLUSH_BYTES => {
+                    close(frame.take(), out);
+                    output.flush().await?;
+                }
+                // So much is not kept: whoever asks for it gets it, and hears of a failure at the end.
+                Answers::Kept if open.body_len(out) >= MAX_KEPT_BYTES => answers = Answers::Sent,
+                Answers::Sent | Answers::Kept => {}
+            }
         }
         let out = output.buffer();
-        let open = frame.get_or_insert_with(|| OpenFrame::begin(out, MessageType::Message));
-        let before = out.len();
-        let Some(row) = row.ok() else {
-            result = ResultCode::PARAMETER;
-            break;
-        };
-        let code = loop {
-            let done = match elsewhere.take(number) {
-                Some(answered) => Some(write_row(answered, row.index, out).into()),
-                None => {
-                    let deadline = clock.row_deadline(now);
-                    answer_row(services, &row, filter.as_ref(), now, deadline, out).await
-                }
-            };
-            match done {
-                Some(Done::Answered(code)) => break Some(code),
-                None => break None,
-                Some(Done::Moved) => {}
-                Some(Done::Doubtful) => {
-                    out.truncate(before);
-                    break Some(ReplyTo::row(out, row.index).plain(ResultCode::TIMEOUT.into()));
-                }
-            }
-            out.truncate(before);
-            let row = std::iter::once((number, row));
-            elsewhere = forward::batch(services, message, row, clock.deadline).await;
-        };
-        let Some(code) = code else {
-            result = ResultCode::PARAMETER;
-            break;
-        };
-        // What a row takes at least, and for each of its ops. The clock is looked at before the next row.
-        let _ = work.steps(ROW_STEPS + row.ops.len());
-        if is_failure(code) && !flags.contains(BatchFlags::RESPOND_ALL) {
-            result = code;
-            if answers == Answers::Kept {
-                answers = Answers::Forgotten;
-            }
+        close(frame, out);
+        if answers == Answers::Forgotten {
+            out.truncate(begin);
         }
-        match answers {
-            Answers::Forgotten => out.truncate(before),
-            Answers::Sent if open.body_len(out) >= FLUSH_BYTES => {
-                close(frame.take(), out);
-                output.flush().await?;
-            }
-            // So much is not kept: whoever asks for it gets it, and hears of a failure at the end.
-            Answers::Kept if open.body_len(out) >= MAX_KEPT_BYTES => answers = Answers::Sent,
-            Answers::Sent | Answers::Kept => {}
-        }
+        Ok(result)
     }
-    let out = output.buffer();
-    close(frame, out);
-    if answers == Answers::Forgotten {
-        out.truncate(begin);
-    }
-    Ok(result)
 }
 
 /// Answers one row; `None` when it names no namespace of this node, which ends the batch.

@@ -192,6 +192,28 @@ fn cleared_cache_fills_itself_again() {
 }
 
 #[test]
+fn clearing_what_nobody_has_built_since_changes_nothing() {
+    let fixture = Fixture::new();
+    fixture.put("a.lua", "one");
+    fixture.warm();
+    let epoch = || fixture.service.modules().epoch();
+    let before = epoch();
+    fixture.factory.close_gate("a.lua");
+    fixture.service.clear_cache();
+    fixture.factory.wait_for_builds_at_gates(1);
+    assert_eq!(epoch(), before + 1);
+    // One context is being built: that is cleared once.
+    for _ in 0..1_000 {
+        fixture.service.clear_cache();
+    }
+    assert_eq!(epoch(), before + 2);
+    let old = fixture.factory.attempts();
+    fixture.factory.open_gate("a.lua");
+    fixture.warm();
+    assert!(context(&mut fixture.acquire("a")).id > old);
+}
+
+#[test]
 fn calls_right_after_a_clear_build_one_context_each_at_most() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "one");

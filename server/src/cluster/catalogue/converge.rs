@@ -18,6 +18,10 @@ use crate::config::node_id::NodeId;
 /// Pause before a fetch that failed is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// Changes within so much time are published together. Nobody waits for it: who made a change has told every live node, and
+/// what is published is for those that it did not reach.
+const TOGETHER: Duration = Duration::from_millis(100);
+
 /// Names asked for at once, most.
 const FETCH_NAMES: usize = 1_000;
 
@@ -26,7 +30,7 @@ fn prefix(catalogue: &dyn Catalogued) -> String {
     format!("{}/", catalogue.kind().name)
 }
 
-/// Publishes what this node has, at first and after every change, once it counts.
+/// Publishes what this node has, at first and soon after every change, once it counts.
 pub async fn publish(cluster: Arc<Cluster>, catalogue: Arc<dyn Catalogued>) {
     let shown = catalogue.shown();
     let prefix = prefix(&*catalogue);
@@ -54,6 +58,7 @@ pub async fn publish(cluster: Arc<Cluster>, catalogue: Arc<dyn Catalogued>) {
         if changes.changed().await.is_err() {
             return;
         }
+        tokio::time::sleep(TOGETHER).await;
     }
 }
 

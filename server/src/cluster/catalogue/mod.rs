@@ -80,20 +80,29 @@ pub(super) async fn store(
     items: Vec<Item>,
     origin: Origin,
 ) -> Result<Pushed, StoreError> {
-    let offered: Vec<Summary> = items.iter().map(|item| item.summary).collect();
+    in_background(catalogue, items, origin).await
+}
+
+/// The same, begun at once; it goes on when nobody waits for it any more.
+fn in_background(
+    catalogue: &Arc<dyn Catalogued>,
+    items: Vec<Item>,
+    origin: Origin,
+) -> impl Future<Output = Result<Pushed, StoreError>> + use<> {
     let catalogue = Arc::clone(catalogue);
-    let stored = tokio::task::spawn_blocking(move || catalogue.store(items, origin)).await;
+    let storing = tokio::task::spawn_blocking(move || -> Result<Pushed, StoreError> {
+        let offered: Vec<Summary> = items.iter().map(|item| item.summary).collect();
+        let stored = catalogue.store(items, origin)?.into_iter().zip(offered);
+        Ok(stored
+            .map(|(stored, offered)| {
+                stored
+                    .map(|stored: Stored| stored.has(&offered))
+                    .map_err(|error| error.to_string())
+            })
+            .collect())
+    });
     // The runtime drops blocking work only at its end, when nobody waits for this any more.
-    let stored = stored.unwrap_or_else(|_| Ok(Vec::new()))?;
-    Ok(stored
-        .into_iter()
-        .zip(offered)
-        .map(|(stored, offered)| {
-            stored
-                .map(|stored: Stored| stored.has(&offered))
-                .map_err(|error| error.to_string())
-        })
-        .collect())
+    async { storing.await.unwrap_or_else(|_| Ok(Vec::new())) }
 }
 
 /// What this node says of itself to one that asks.

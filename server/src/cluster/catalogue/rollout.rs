@@ -1,17 +1,18 @@
 //! One change, on its way to every live node.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::super::Cluster;
 use super::super::fabric::QuestionKind;
-use super::{About, Pushed, Run, runs, store};
+use super::{About, Pushed, Run, in_background, runs};
 use crate::catalogue::rollout::{RESEND, Rollout, TIMEOUT};
 use crate::catalogue::version::Summary;
-use crate::catalogue::{Catalogued, Item, Origin, Proposal, StoreError};
+use crate::catalogue::{Catalogued, Origin, Proposal, StoreError};
 
 /// Why a change was not acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ struct Told {
 /// Brings a change to every live node; returns when all of them, this one included, have it on disk and in force, or
 /// a newer one.
 ///
-/// The others write it while this node does. If this node cannot write it, the others may have it all the same: the
+/// The others write it while this node does: it is sent to them before a thread is asked for that writes it here. If this node cannot write it, the others may have it all the same: the
 /// error says what this node did, and what is spread is spread.
 ///
 /// # Errors
@@ -48,28 +49,29 @@ pub(in super::super) async fn roll_out(
     let mut members = cluster.membership.subscribe();
     let mut rollout = Rollout::new(item.summary, [me]);
     let deadline = Instant::now() + TIMEOUT;
-    let offered = item.summary;
-    // Its writing goes on when this rollout is given up.
-    let own = tokio::spawn({
-        let (catalogue, item) = (Arc::clone(catalogue), item.clone());
-        async move {
-            if is_known {
-                return Ok(offered);
-            }
-            stored_here(&catalogue, item).await
-        }
-    });
-    tokio::pin!(own);
-    let mut own_ended = false;
     // Only what cannot be said as JSON fails, and an item can.
     let body = About::encode(catalogue.kind().name, [&item]).map_err(|_| RollOutError::Timeout)?;
     let mut pushes = Pushes {
         cluster: Arc::clone(cluster),
-        body: Arc::new(body),
+        body: body.into(),
         deadline,
-        running: JoinSet::new(),
+        running: Vec::new(),
         started: Vec::new(),
     };
+    pushes.start(runs(&members.borrow_and_update()));
+    // What can be written now is; most of the work of the others is done while this node writes too.
+    pushes.begin().await;
+    let (name, offered) = (item.name.clone(), item.summary);
+    // Its writing goes on when this rollout is given up.
+    let own = (!is_known).then(|| in_background(catalogue, vec![item], Origin::Here));
+    let own = async {
+        match own {
+            Some(own) => own_summary(own.await, &name),
+            None => Ok(offered),
+        }
+    };
+    tokio::pin!(own);
+    let mut own_ended = false;
     let out_of_time = tokio::time::sleep_until(deadline.into());
     tokio::pin!(out_of_time);
     loop {
@@ -81,17 +83,12 @@ pub(in super::super) async fn roll_out(
         tokio::select! {
             stored = &mut own, if !own_ended => {
                 own_ended = true;
-                match stored {
-                    Ok(has) => rollout.acknowledged(me, &has?),
-                    Err(_) => return Err(RollOutError::Timeout),
-                }
+                rollout.acknowledged(me, &stored?);
             }
-            Some(told) = pushes.running.join_next() => {
-                if let Ok(Told { run, has }) = told {
-                    rollout.acknowledged(run, &has);
-                    // It may leave and come back, and is asked anew then.
-                    pushes.started.retain(|started| *started != run);
-                }
+            Told { run, has } = pushes.next() => {
+                rollout.acknowledged(run, &has);
+                // It may leave and come back, and is asked anew then.
+                pushes.started.retain(|started| *started != run);
             }
             _ = members.changed() => {}
             () = &mut out_of_time => {
@@ -103,7 +100,7 @@ pub(in super::super) async fn roll_out(
                     target: "clustering",
                     "{} `{}` is not yet on {}; it is still being spread",
                     catalogue.kind().name,
-                    item.name,
+                    name,
                     missing.join(", ")
                 );
                 return Err(RollOutError::Timeout);
@@ -112,10 +109,9 @@ pub(in super::super) async fn roll_out(
     }
 }
 
-async fn stored_here(catalogue: &Arc<dyn Catalogued>, item: Item) -> Result<Summary, StoreError> {
-    let name = item.name.clone();
-    let stored = store(catalogue, vec![item], Origin::Here).await?;
-    match stored.into_iter().next() {
+/// What this node has now.
+fn own_summary(stored: Result<Pushed, StoreError>, name: &str) -> Result<Summary, StoreError> {
+    match stored?.into_iter().next() {
         Some(Ok(has)) => Ok(has),
         // What is proposed here is what this node takes: it was ended meanwhile.
         Some(Err(_)) | None => Err(StoreError::Io {
@@ -126,12 +122,13 @@ async fn stored_here(catalogue: &Arc<dyn Catalogued>, item: Item) -> Result<Summ
     }
 }
 
-/// The pushes of one change, one for each run of a node.
+/// The pushes of one change, one for each run of a node. They run where the rollout does: to hand them to other threads
+/// costs more than they do.
 struct Pushes {
     cluster: Arc<Cluster>,
-    body: Arc<Vec<u8>>,
+    body: Arc<[u8]>,
     deadline: Instant,
-    running: JoinSet<Told>,
+    running: Vec<Pin<Box<dyn Future<Output = Told> + Send>>>,
     started: Vec<Run>,
 }
 
@@ -144,13 +141,53 @@ impl Pushes {
             self.started.push(run);
             let cluster = Arc::clone(&self.cluster);
             let (body, deadline) = (Arc::clone(&self.body), self.deadline);
-            self.running.spawn(push(cluster, run, body, deadline));
+            self.running
+                .push(Box::pin(push(cluster, run, body, deadline)));
         }
+    }
+
+    /// Goes as far as it goes without waiting. No push ends in that: each waits for an answer.
+    async fn begin(&mut self) {
+        let mut ended = Vec::new();
+        std::future::poll_fn(|context| {
+            self.running
+                .retain_mut(|push| match push.as_mut().poll(context) {
+                    Poll::Ready(told) => {
+                        ended.push(told);
+                        false
+                    }
+                    Poll::Pending => true,
+                });
+            Poll::Ready(())
+        })
+        .await;
+        for told in ended {
+            self.running.push(Box::pin(std::future::ready(told)));
+        }
+    }
+
+    /// The next answer; none comes when nothing is being pushed.
+    async fn next(&mut self) -> Told {
+        std::future::poll_fn(|context: &mut Context<'_>| {
+            let mut pushes = self.running.iter_mut().enumerate();
+            let told = pushes.find_map(|(at, push)| match push.as_mut().poll(context) {
+                Poll::Ready(told) => Some((at, told)),
+                Poll::Pending => None,
+            });
+            match told {
+                Some((at, told)) => {
+                    drop(self.running.swap_remove(at));
+                    Poll::Ready(told)
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
 }
 
 /// Pushes until the node has answered; the rollout ends it.
-async fn push(cluster: Arc<Cluster>, run: Run, body: Arc<Vec<u8>>, deadline: Instant) -> Told {
+async fn push(cluster: Arc<Cluster>, run: Run, body: Arc<[u8]>, deadline: Instant) -> Told {
     loop {
         let asked = cluster
             .fabric

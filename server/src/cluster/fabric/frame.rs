@@ -2,6 +2,7 @@
 
 use std::io;
 
+use protocol::bounds::Fit as _;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -12,6 +13,9 @@ const LENGTH_BYTES: usize = 4;
 
 /// Bodies up to this size are copied behind their head and written at once.
 const COPY_MAX: usize = 64 << 10;
+
+/// Room that is made for a body before any of it has come, most.
+const AT_ONCE: usize = 4 << 10;
 
 /// Writes one frame: its tag (kind or status) and its body.
 pub(super) async fn write(
@@ -56,11 +60,16 @@ pub(super) async fn read_within<'b>(
     small: usize,
     budget: &'b Semaphore,
 ) -> io::Result<Option<(u8, Vec<u8>, Option<SemaphorePermit<'b>>)>> {
-    let mut length = [0_u8; LENGTH_BYTES];
-    if stream.read(&mut length[..1]).await? == 0 {
+    // Every frame has its length and its tag at least.
+    let mut head = [0_u8; LENGTH_BYTES + 1];
+    let first = stream.read(&mut head).await?;
+    if first == 0 {
         return Ok(None);
     }
-    stream.read_exact(&mut length[1..]).await?;
+    if let Some(rest) = head.get_mut(first..) {
+        stream.read_exact(rest).await?;
+    }
+    let [length @ .., tag] = head;
     let out_of_range = || {
         io::Error::new(
             io::ErrorKind::InvalidData,
@@ -79,10 +88,10 @@ pub(super) async fn read_within<'b>(
         }
         false => None,
     };
-    let tag = stream.read_u8().await?;
-    let length = length as u64 - 1;
-    let mut body = Vec::new();
-    if stream.take(length).read_to_end(&mut body).await? as u64 != length {
+    let length = length - 1;
+    let mut body = Vec::with_capacity(length.min(AT_ONCE));
+    let mut rest = stream.take(length.fit::<u64>());
+    if rest.read_to_end(&mut body).await? != length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(Some((tag, body, permit)))

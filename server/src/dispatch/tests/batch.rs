@@ -229,3 +229,44 @@ async fn long_batches_come_in_several_frames() {
     }
     assert_eq!(frames, 4, "three of rows, one that ends");
 }
+
+/// Rows of so many fields each, of which only the first means anything.
+fn rows_of_many_fields(rows: u32, fields: u16) -> Vec<u8> {
+    let mut data = rows.to_be_bytes().to_vec();
+    data.push(4);
+    for index in 0..rows {
+        data.extend_from_slice(&index.to_be_bytes());
+        data.extend_from_slice(&digest(1).0);
+        data.extend_from_slice(&[0, 1]);
+        data.extend_from_slice(&fields.to_be_bytes());
+        data.extend_from_slice(b"\0\0\0\0\0\x05\0test");
+        for _ in 1..fields {
+            data.extend_from_slice(&[0, 0, 0, 1, 200]);
+        }
+    }
+    data
+}
+
+#[tokio::test]
+async fn others_have_their_turns_while_rows_are_read() {
+    const ROWS: u32 = 20;
+    for (fields, turns_at_least) in [(2, 0), (20_000, 2 * (ROWS - 1))] {
+        let bench = Bench::new();
+        let ask = outer(&rows_of_many_fields(ROWS, fields));
+        let turns = std::cell::Cell::new(0);
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let (answered, last) = tokio::select! {
+            biased;
+            answered = rows(&bench, &ask) => answered,
+            () = others => unreachable!("it never ends"),
+        };
+        assert_eq!((answered.len(), last), (ROWS as usize, 0));
+        assert!(turns.get() >= turns_at_least, "{} of {fields}", turns.get());
+        assert!(turns.get() <= 3 * ROWS, "{} of {fields}", turns.get());
+    }
+}

@@ -5,16 +5,17 @@
 //! and over. What is to hold on two cores: no percentile beside an attack is more than three times that beside the
 //! processes, and no answer takes longer than 300 ms.
 
+mod kinds;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use clap::Parser;
-use protocol::compress;
-use protocol::header::{Header, MessageType};
-use protocol::particle::{Particle, ParticleType};
+use kinds::{Answer, Kind, MODULE};
+use protocol::message::{Info3, MESSAGE_HEADER_SIZE};
+use protocol::particle::Particle;
 use tests::asd::{Asd, RunningAsd};
 use tests::connection::Connection;
 use tests::error::{Error, Result};
@@ -29,102 +30,42 @@ struct Arguments {
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Only attacks whose name holds this.
+    /// Only attacks whose name holds this, or one of these with commas between.
     #[arg(long, default_value = "")]
     only: String,
+    /// The server's `service-threads`.
+    #[arg(long)]
+    service_threads: Option<u32>,
 }
 
 /// Connections that attack, and processes that spin.
 const ATTACKERS: usize = 4;
 
+/// Kinds after which it is measured anew what the client notices of four processes.
+const BASE_EVERY: usize = 4;
+
 /// What the client calls.
 const VICTIM: &str = "function answer(rec) return 42 end";
-
-/// A module whose functions take what they can get.
-const MODULE: &str = "
-function spin(rec) while true do end end
-function memory(rec) local t = {} for i = 1, 110 do t[i] = string.rep('x', 1000000) .. i end while true do end end
-function zeros(rec) local a, b = string.rep('\\0', 15000000), string.rep('\\0', 15000000) while true do local _ = a < b end end
-function weak(rec)
-  local keys = {} for i = 1, 80001 do keys[i] = {} end
-  local t = setmetatable({}, { __mode = 'k' }) for i = 1, 80000 do t[keys[i]] = keys[i + 1] end
-  keys = nil collectgarbage()
-end
-";
-
-fn frame(kind: MessageType, body: &[u8]) -> Vec<u8> {
-    let header = Header::new(kind, body.len() as u64).to_bytes();
-    [&header[..], body].concat()
-}
-
-fn put_frame(chunk: &str) -> Vec<u8> {
-    use base64::Engine as _;
-    let content = base64::engine::general_purpose::STANDARD.encode(chunk);
-    let line = format!(
-        "udf-put:filename=body.lua;content={content};content-len={};udf-type=LUA;\n",
-        content.len()
-    );
-    frame(MessageType::Info, line.as_bytes())
-}
-
-/// The kinds: a name, and the frame that is sent over and over.
-fn attacks() -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let call = |function: &str, timeout_ms| {
-        let options = CallOptions {
-            timeout_ms,
-            ..CallOptions::default()
-        };
-        RecordKey::new("test", "attack", function)
-            .apply(b"attack", function.as_bytes(), &[0x90], options)
-            .map(|frame| frame.to_vec())
-    };
-    let mut bomb = BytesMut::new();
-    compress::encode(&mut bomb, &vec![0; (128 << 20) - 64])
-        .map_err(|error| Error::Unexpected(error.to_string()))?;
-    let text = Particle::new(ParticleType::STRING, vec![b'x'; 1_000]);
-    let bins: Vec<String> = (0..800).map(|number| format!("b{number}")).collect();
-    let wide = RecordKey::new("test", "attack", "wide").put(
-        bins.iter().map(|name| (name.as_str(), &text)),
-        WriteOptions::default(),
-    )?;
-    Ok(vec![
-        ("frames that inflate", bomb.to_vec()),
-        ("wide writes", wide.to_vec()),
-        (
-            "info names",
-            frame(MessageType::Info, &b"x\n".repeat(10_000_000)),
-        ),
-        ("spinning calls", call("spin", 1_000)?),
-        ("memory of calls", call("memory", 2_000)?),
-        ("long comparisons", call("zeros", 500)?),
-        ("weak keys", call("weak", 500)?),
-        ("endless bodies", put_frame("while true do end")),
-        (
-            "compile time",
-            put_frame(&format!("if a then {}end", "elseif a then ".repeat(70_000))),
-        ),
-        (
-            "large bodies",
-            put_frame("local t = {} for i = 1, 115 do t[i] = string.rep('x', 1000000) .. i end"),
-        ),
-    ])
-}
 
 /// Latencies of one kind of request, µs.
 struct Latencies(Vec<u64>);
 
 impl Latencies {
-    fn text(mut self) -> String {
+    /// What so many of a thousand take at most, µs.
+    fn at(&mut self, thousandth: usize) -> u64 {
         self.0.sort_unstable();
-        let at = |share: f64| {
-            let place = (self.0.len() as f64 * share) as usize;
-            self.0
-                .get(place.min(self.0.len().saturating_sub(1)))
-                .copied()
-                .unwrap_or_default() as f64
-                / 1_000.0
-        };
-        format!("{:7.2} {:7.2} {:7.2}", at(0.5), at(0.99), at(1.0))
+        let place = self.0.len() * thousandth / 1_000;
+        let place = place.min(self.0.len().saturating_sub(1));
+        self.0.get(place).copied().unwrap_or_default()
+    }
+
+    fn p99(&mut self) -> u64 {
+        self.at(990)
+    }
+
+    fn text(mut self) -> String {
+        let [half, most, all] = [500, 990, 1_000].map(|share| self.at(share) as f64 / 1_000.0);
+        format!("{half:7.2} {most:7.2} {all:7.2}")
     }
 }
 
@@ -207,23 +148,75 @@ fn resident(server: &RunningAsd) -> u64 {
     kib.unwrap_or_default() / 1_024
 }
 
-fn attack(server: &RunningAsd, frame: &[u8], stop: &AtomicBool, sent: &AtomicU64) -> Result<()> {
+fn attack(server: &RunningAsd, kind: &Kind, stop: &AtomicBool, sent: &AtomicU64) -> Result<()> {
     let open = || -> Result<Connection> {
         let connection = server.connect()?;
-        connection.set_deadline(Duration::from_secs(60))?;
+        connection.set_deadline(Duration::from_secs(10))?;
         Ok(connection)
     };
+    if kind.answer == Answer::Pumped {
+        return pump(open()?, kind, stop, sent);
+    }
     let mut connection = open()?;
     while !stop.load(Ordering::Relaxed) {
-        let answered = connection
-            .send(frame)
-            .and_then(|()| connection.receive().map(drop));
-        match answered {
+        match once(&mut connection, kind) {
             Ok(()) => drop(sent.fetch_add(1, Ordering::Relaxed)),
             // It was closed, as those are who want too much.
             Err(_) => connection = open()?,
         }
+        if kind.answer == Answer::Left {
+            connection = open()?;
+        }
     }
+    Ok(())
+}
+
+/// Sends once, and waits until it is answered.
+fn once(connection: &mut Connection, kind: &Kind) -> Result<()> {
+    if kind.answer == Answer::Dribbled {
+        kind.sent
+            .chunks(1)
+            .try_for_each(|byte| connection.send(byte))?;
+        return connection.receive().map(drop);
+    }
+    connection.send(&kind.sent)?;
+    match kind.answer {
+        Answer::Frames(count) => (0..count).try_for_each(|_| connection.receive().map(drop)),
+        Answer::Last => loop {
+            let (_, body) = connection.receive()?;
+            if has_last(&body) {
+                return Ok(());
+            }
+        },
+        Answer::Pumped | Answer::Left | Answer::Dribbled => Ok(()),
+    }
+}
+
+/// Whether a frame holds the message that ends a reply: that has a header and nothing else.
+fn has_last(body: &[u8]) -> bool {
+    let header = body.last_chunk::<{ MESSAGE_HEADER_SIZE }>();
+    header.is_some_and(|header| {
+        usize::from(header[0]) == MESSAGE_HEADER_SIZE && header[3] & Info3::LAST.bits() != 0
+    })
+}
+
+/// Writes as fast as it may; another thread reads what comes.
+fn pump(connection: Connection, kind: &Kind, stop: &AtomicBool, sent: &AtomicU64) -> Result<()> {
+    let mut reader = connection.second()?;
+    let mut writer = connection;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Until the other end is closed.
+            while reader.skip().is_ok_and(|bytes| bytes > 0) {}
+        });
+        while !stop.load(Ordering::Relaxed) {
+            if writer.send(&kind.sent).is_err() {
+                break;
+            }
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+        writer.close();
+    });
     Ok(())
 }
 
@@ -236,9 +229,38 @@ fn row(name: &str, [get, call, info]: [Latencies; 3], more: &str) {
     );
 }
 
+/// The client beside one kind, and what the server holds.
+fn beside(server: &RunningAsd, kind: &Kind, time: Duration) -> Result<([Latencies; 3], u64, u64)> {
+    let mut connection = server.connect()?;
+    for frame in &kind.before {
+        connection.send(frame)?;
+        connection.receive()?;
+    }
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let attackers: Vec<_> = (0..ATTACKERS)
+            .map(|_| scope.spawn(|| attack(server, kind, &stop, &sent)))
+            .collect();
+        let found = measure(server, time);
+        let held = resident(server);
+        stop.store(true, Ordering::Relaxed);
+        for attacker in attackers {
+            match attacker.join() {
+                Ok(done) => done?,
+                Err(_) => return Err(Error::Unexpected("an attacker has failed".to_owned())),
+            }
+        }
+        Ok((found?, sent.load(Ordering::Relaxed), held))
+    })
+}
+
 fn run(arguments: &Arguments) -> Result<()> {
     let directory = std::env::temp_dir().join(format!("asd-attacks-{}", std::process::id()));
-    let server = Asd::new(&arguments.asd, &directory).start()?;
+    let mut server = Asd::new(&arguments.asd, &directory);
+    if let Some(threads) = arguments.service_threads {
+        server = server.service(&format!("service-threads {threads}"));
+    }
+    let server = server.start()?;
     let mut connection = server.connect()?;
     put_module(&mut connection, "attack.lua", MODULE.as_bytes())?;
     put_module(&mut connection, "victim.lua", VICTIM.as_bytes())?;
@@ -247,38 +269,34 @@ fn run(arguments: &Arguments) -> Result<()> {
     connection.message(&put)?;
     let time = Duration::from_secs(arguments.seconds);
     println!(
-        "ms: p50, p99, most       | get                     | call                    | info                    | requests, MiB"
+        "ms: p50, p99, most       | get                     | call                    | info                    | most of the three p99 / that beside four processes; requests; MiB"
     );
     row("alone", measure(&server, time)?, "");
-    {
-        let _spinners = Spinners::start()?;
-        row("beside four processes", measure(&server, time)?, "");
-    }
-    for (name, frame) in attacks()? {
-        if !name.contains(&arguments.only) {
-            continue;
+    let mut base = [1; 3];
+    let chosen = |kind: &&Kind| {
+        let mut only = arguments.only.split(',');
+        only.any(|part| kind.name.contains(part))
+    };
+    for (number, kind) in kinds::all()?.iter().filter(chosen).enumerate() {
+        if number % BASE_EVERY == 0 {
+            let _spinners = Spinners::start()?;
+            let mut found = measure(&server, time)?;
+            base = found.each_mut().map(Latencies::p99);
+            row("beside four processes", found, "");
         }
-        let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
-        let found = std::thread::scope(|scope| {
-            let attackers: Vec<_> = (0..ATTACKERS)
-                .map(|_| scope.spawn(|| attack(&server, &frame, &stop, &sent)))
-                .collect();
-            let found = measure(&server, time);
-            let held = resident(&server);
-            stop.store(true, Ordering::Relaxed);
-            for attacker in attackers {
-                match attacker.join() {
-                    Ok(done) => done?,
-                    Err(_) => return Err(Error::Unexpected("an attacker has failed".to_owned())),
-                }
-            }
-            Ok((found?, held))
-        });
-        let (found, held) = found?;
+        let (mut found, sent, held) = beside(&server, kind, time)?;
+        let ratios = found.each_mut().map(Latencies::p99).into_iter().zip(base);
+        let most = ratios
+            .map(|(p99, base)| p99 as f64 / base.max(1) as f64)
+            .fold(0.0, f64::max);
+        let judged = match most > 3.0 {
+            true => "  <<<",
+            false => "",
+        };
         row(
-            name,
+            kind.name,
             found,
-            &format!("{} {held}", sent.load(Ordering::Relaxed)),
+            &format!("{most:5.1}; {sent}; {held}{judged}"),
         );
     }
     Ok(())
