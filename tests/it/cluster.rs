@@ -19,6 +19,7 @@ use crate::server::program;
 /// Whatever is waited for takes far less.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Nodes that live on when the machine is busy.
 pub(crate) fn plan(size: u8) -> (TempDir, ClusterPlan) {
     let directory = tempfile::Builder::new()
         .prefix("asd-cluster-")
@@ -26,6 +27,12 @@ pub(crate) fn plan(size: u8) -> (TempDir, ClusterPlan) {
         .unwrap();
     let plan = ClusterPlan::new(program(), directory.path(), size);
     (directory, plan)
+}
+
+/// Nodes that count as dead half a second after they fell silent.
+pub(crate) fn mortal_plan(size: u8) -> (TempDir, ClusterPlan) {
+    let (directory, plan) = plan(size);
+    (directory, plan.mortal())
 }
 
 pub(crate) fn ask(node: &RunningAsd, command: &str) -> String {
@@ -77,8 +84,17 @@ pub(crate) async fn restart_each(
 
 /// Registers on a node; every live node has it afterwards, on a busy machine and disk at a later attempt.
 pub(crate) fn put(node: &RunningAsd, file: &str, source: &str) {
-    wait_until("a module is on all nodes", DEADLINE, || {
-        match try_put(node, file, source).as_str() {
+    change(file, || try_put(node, file, source));
+}
+
+/// Removes on a node; no live node has it afterwards.
+fn remove(node: &RunningAsd, file: &str) {
+    change(file, || ask(node, &format!("udf-remove:filename={file}")));
+}
+
+fn change(file: &str, mut make: impl FnMut() -> String) {
+    wait_until("all nodes have changed", DEADLINE, || {
+        match make().as_str() {
             "ok" => Ok(true),
             "error=timeout" => Ok(false),
             answer => panic!("{file}: {answer}"),
@@ -167,13 +183,13 @@ fn nodes_form_one_cluster_that_clients_see_as_one_item_18() {
     let lists: Vec<_> = nodes.iter().map(list).collect();
     assert!(lists[0][0].starts_with("filename=m.lua,hash="), "{lists:?}");
     assert!(lists.iter().all(|list| *list == lists[0]), "{lists:?}");
-    assert_eq!(ask(&nodes[2], "udf-remove:filename=m.lua"), "ok");
+    remove(&nodes[2], "m.lua");
     assert!(nodes.iter().all(|node| list(node).is_empty()));
 }
 
 #[test]
 fn generations_move_when_members_do() {
-    let (_directory, plan) = plan(3);
+    let (_directory, plan) = mortal_plan(3);
     let mut nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
     let generations = |node: &RunningAsd| {
@@ -201,7 +217,7 @@ fn generations_move_when_members_do() {
 
 #[test]
 fn a_node_of_another_cluster_is_refused() {
-    let (_directory, plan) = plan(2);
+    let (_directory, plan) = mortal_plan(2);
     let foreign = plan.node(1).cluster_name("other").start().unwrap();
     let node = plan.node(0).start().unwrap();
     wait_until("the refusal is in the log", DEADLINE, || {
@@ -220,7 +236,7 @@ fn a_node_of_another_cluster_is_refused() {
 
 #[test]
 fn a_killed_node_has_every_module_before_it_serves_again() {
-    let (_directory, plan) = plan(3);
+    let (_directory, plan) = mortal_plan(3);
     let mut nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
     put(&nodes[0], "kept.lua", &source(1));
@@ -230,7 +246,7 @@ fn a_killed_node_has_every_module_before_it_serves_again() {
     gone.kill().unwrap();
     // The others notice while the first put waits.
     put(&nodes[1], "changed.lua", &source(2));
-    assert_eq!(ask(&nodes[0], "udf-remove:filename=removed.lua"), "ok");
+    remove(&nodes[0], "removed.lua");
     put(&nodes[0], "new.lua", &source(2));
     let expected = list(&nodes[0]);
 
@@ -242,7 +258,7 @@ fn a_killed_node_has_every_module_before_it_serves_again() {
 
 #[test]
 fn a_node_that_was_away_for_long_takes_the_modules_of_the_others() {
-    let (directory, plan) = plan(2);
+    let (directory, plan) = mortal_plan(2);
     // Each alone, one after the other.
     let register = |node: u8, file: &str| {
         let mut alone = plan.node(node).start().unwrap();
@@ -283,8 +299,6 @@ fn find(directory: PathBuf, name: &str) -> PathBuf {
 #[test]
 fn a_frozen_node_is_waited_for_and_catches_up() {
     let (_directory, plan) = plan(3);
-    // It counts as dead only after a minute.
-    let plan = plan.heartbeat(50, 1_000);
     let nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
     nodes[2].freeze().unwrap();
@@ -315,7 +329,7 @@ fn a_frozen_node_is_waited_for_and_catches_up() {
 
 #[test]
 fn a_frozen_node_that_is_given_up_does_not_hold_up_a_put() {
-    let (_directory, plan) = plan(3);
+    let (_directory, plan) = mortal_plan(3);
     let nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
     nodes[2].freeze().unwrap();
@@ -328,7 +342,7 @@ fn a_frozen_node_that_is_given_up_does_not_hold_up_a_put() {
 
 #[test]
 fn both_sides_of_a_split_agree_when_it_heals_item_19() {
-    let (_directory, plan) = plan(3);
+    let (_directory, plan) = mortal_plan(3);
     let plan = plan.linked();
     let links: Vec<_> = (0..3).map(|node| plan.link(node).unwrap()).collect();
     let nodes = plan.start().unwrap();
@@ -362,8 +376,7 @@ fn both_sides_of_a_split_agree_when_it_heals_item_19() {
 #[test]
 fn nodes_that_are_told_to_end_at_the_same_time_do_not_wait_for_each_other() {
     let (_directory, plan) = plan(3);
-    // A node that waited for one that is gone would wait for a minute.
-    let plan = plan.heartbeat(50, 1_000);
+    // A node that waited for one that is gone would wait until that counts as dead, which takes most of a minute.
     let rounds = std::env::var("STOPS").map_or(5, |rounds| rounds.parse().unwrap());
     for _ in 0..rounds {
         let mut nodes = plan.start().unwrap();
@@ -382,7 +395,6 @@ fn nodes_that_are_told_to_end_at_the_same_time_do_not_wait_for_each_other() {
 #[test]
 fn a_second_signal_ends_the_wait_of_a_node_that_hands_over() {
     let (_directory, plan) = plan(2);
-    let plan = plan.heartbeat(50, 1_000);
     let mut nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
     // The one that would take over does not answer.

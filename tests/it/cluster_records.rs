@@ -122,8 +122,7 @@ fn a_truncation_reaches_every_node() {
             let key = RecordKey::new("test", set, &format!("key {number}"));
             let bins = [("n", &Particle::integer(1))];
             let frame = key.put(bins, WriteOptions::default()).unwrap();
-            let reply = connection.message(&frame).unwrap();
-            assert_eq!(reply.code(), ResultCode::OK);
+            assert_eq!(answered(connection, &frame).code(), ResultCode::OK);
         }
     };
     // What is on its way between two nodes is counted where it arrives.

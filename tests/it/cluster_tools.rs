@@ -5,7 +5,7 @@ use std::process::Command;
 use tests::asd::RunningAsd;
 use tests::link::Link;
 
-use crate::cluster::{ask, plan, put, wait_until_formed};
+use crate::cluster::{ask, mortal_plan, plan, put, wait_until_formed};
 
 /// What a run of `asadm` printed to stdout and stderr; it has to end with status 0.
 fn asadm(seeds: &[&RunningAsd], commands: &str) -> (String, String) {
@@ -59,7 +59,7 @@ fn one_line_clears_the_cache_of_every_node() {
 
 #[test]
 fn modules_that_differ_are_shown_node_by_node() {
-    let (_directory, plan) = plan(3);
+    let (_directory, plan) = mortal_plan(3);
     let plan = plan.linked();
     let links: Vec<Link> = (0..3).map(|node| plan.link(node).unwrap()).collect();
     let nodes = plan.start().unwrap();

@@ -326,6 +326,8 @@ fn failures_are_told_and_end_an_aggregation_item_100() {
     let text = &answer.failures[0];
     assert!(text.starts_with("UDF: Execution Error 2 : "), "{text}");
     assert!(text.ends_with(".lua:15: oops"), "{text}");
+    let limit = "set-config:context=service;transaction-max-ms=500";
+    assert_eq!(connection.info(limit).unwrap(), "ok");
     let answer = Query::aggregation("spin").run(&mut connection);
     assert!(
         answer.failures[0].ends_with("UDF Execution Timeout"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tests::process::wait_until;
 
-use crate::cluster::{plan, wait_until_formed};
+use crate::cluster::{mortal_plan, wait_until_formed};
 use crate::person::{CTRL_C, CTRL_D, ENTER, LIMIT, RIGHT, Shell, TAB, UP, plain};
 use crate::server;
 
@@ -162,7 +162,7 @@ fn colour_is_there_unless_it_is_not_wanted() {
 
 #[test]
 fn a_node_that_goes_is_told_of() {
-    let (_directory, plan) = plan(2);
+    let (_directory, plan) = mortal_plan(2);
     let mut nodes = plan.start().unwrap();
     wait_until_formed(&nodes);
     let home = tempfile::tempdir().unwrap();

@@ -9,6 +9,10 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::process::{self, Ended, Process};
 
+/// How long a request may take that states no time of its own, ms: tests that are not about time do not depend on how fast
+/// the machine is.
+const REQUEST_LIMIT_MS: u32 = 60_000;
+
 /// What a server is to be started with. The directory outlives the process, so that a test can start another one in it.
 #[derive(Clone, Debug)]
 pub struct Asd {
@@ -117,7 +121,7 @@ impl Asd {
             )
         };
         format!(
-            "service {{\n    cluster-name {}\n    work-directory {directory}\n{}}}\n\
+            "service {{\n    cluster-name {}\n    work-directory {directory}\n    transaction-max-ms {REQUEST_LIMIT_MS}\n{}}}\n\
              logging {{\n    file {directory}/asd.log {{\n        context any info\n    }}\n}}\n\
              network {{\n    service {{\n        address {}\n        port {}\n    }}\n{}}}\n\
              {}{}mod-lua {{\n    user-path {}\n{}}}\n",

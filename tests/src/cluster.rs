@@ -15,6 +15,12 @@ const SERVICE_PORT: u16 = 3_000;
 const FABRIC_PORT: u16 = 3_001;
 const HEARTBEAT_PORT: u16 = 3_002;
 
+/// Milliseconds between two heartbeats.
+const INTERVAL_MS: u32 = 50;
+
+/// Intervals after which a silent node counts as dead.
+const PATIENCE: u32 = 1_000;
+
 /// The last byte of a node's link follows that of the node itself at this distance.
 const LINK_OFFSET: u8 = 100;
 
@@ -36,7 +42,7 @@ pub struct ClusterPlan {
 
 impl ClusterPlan {
     /// A cluster of so many servers of this program, with directories in this one. Silent nodes count as dead after
-    /// half a second.
+    /// [`PATIENCE`] intervals only: a busy machine keeps a living one silent for seconds, and what it owns is refused then.
     pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>, size: u8) -> Self {
         // Processes that run at the same time have other numbers.
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed) % 64;
@@ -48,8 +54,8 @@ impl ClusterPlan {
             directory: directory.into(),
             network: [high, low],
             size,
-            interval_ms: 50,
-            timeout: 10,
+            interval_ms: INTERVAL_MS,
+            timeout: PATIENCE,
             linked: false,
             storage: None,
         }
@@ -70,6 +76,11 @@ impl ClusterPlan {
 
     fn node_directory(&self, node: u8) -> PathBuf {
         self.directory.join(format!("node-{node}"))
+    }
+
+    /// Silent nodes count as dead after half a second: for nodes that are killed, cut off, or start while others do not run.
+    pub fn mortal(self) -> Self {
+        self.heartbeat(INTERVAL_MS, 10)
     }
 
     /// Silent nodes count as dead after so many intervals.

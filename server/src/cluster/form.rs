@@ -35,6 +35,9 @@ const LOG_AGAIN: Duration = Duration::from_secs(5);
 /// Names of seeds are resolved this often while a node is alone.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
 
+/// Whether all agree is looked at this often, where patience with silent nodes is no shorter.
+const LOOK_AGAIN: Duration = Duration::from_millis(150);
+
 /// Time for a node that leaves to hand over its records.
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(60);
 
@@ -192,7 +195,7 @@ pub fn follow(
                 changed = members.changed() => if changed.is_err() { return },
                 changed = state.changed() => if changed.is_err() { return },
                 // Whether all agree is told by nobody.
-                () = tokio::time::sleep(cluster.patience / 10) => {}
+                () = tokio::time::sleep(LOOK_AGAIN.min(cluster.patience / 10)) => {}
             }
             let now = Arc::clone(&members.borrow_and_update());
             state.borrow_and_update();

@@ -36,7 +36,7 @@ fn replay(topic: &str) {
             continue;
         }
         let name = case["case"].as_str().unwrap();
-        let difference = match runner.run(&case) {
+        let difference = match runner.run(case) {
             Ok(difference) => difference,
             Err(error) => {
                 // The connection may be gone or out of step; the next case begins anew.

@@ -73,9 +73,9 @@ fn every_row_names_one_recorded_case_and_a_reason() {
     .iter()
     .flat_map(|file| {
         super::cases(file)
-            .into_iter()
+            .iter()
             .filter(|case| case.get("dataset").is_none())
-            .map(move |case| ((*file).to_owned(), name(&case)))
+            .map(move |case| ((*file).to_owned(), name(case)))
     })
     .collect();
     let mut seen = HashSet::new();

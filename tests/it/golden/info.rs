@@ -21,7 +21,7 @@ fn replay(topic: &str) {
             continue;
         }
         let name = scenario["scenario"].as_str().unwrap();
-        let difference = run(&target, &scenario).unwrap_or_else(|error| format!("    {error}\n"));
+        let difference = run(&target, scenario).unwrap_or_else(|error| format!("    {error}\n"));
         findings.add(FILE, name, difference);
     }
     findings.check(FILE, topic, &target.log());

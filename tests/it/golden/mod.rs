@@ -13,10 +13,11 @@ mod operate;
 mod records;
 mod value;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -29,14 +30,23 @@ pub(crate) fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The cases of a file, one JSON object a line.
-fn cases(file: &str) -> Vec<Value> {
-    std::fs::read_to_string(path(file))
+/// The cases of a file, one JSON object a line. A file is read once, for all the tests of its topics: megabytes of JSON
+/// take a debug build seconds.
+fn cases(file: &str) -> &'static [Value] {
+    static READ: Mutex<BTreeMap<String, &'static [Value]>> = Mutex::new(BTreeMap::new());
+    let mut read = READ.lock().unwrap();
+    if let Some(cases) = read.get(file) {
+        return cases;
+    }
+    let cases: Vec<Value> = std::fs::read_to_string(path(file))
         .unwrap()
         .lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        .collect()
+        .collect();
+    let cases: &'static [Value] = cases.leak();
+    read.insert(file.to_owned(), cases);
+    cases
 }
 
 /// What cases are replayed against.
@@ -55,8 +65,7 @@ impl Target {
             ),
             // Recorded answers do not depend on how fast the machine is: cases that are to time out say so themselves.
             Err(_) => Self::Own(Box::new(server::start_with(|asd| {
-                asd.service("transaction-max-ms 60000")
-                    .mod_lua("body-time-limit-ms 20000")
+                asd.mod_lua("body-time-limit-ms 20000")
             }))),
         }
     }

@@ -34,7 +34,7 @@ macro_rules! groups {
         #[test]
         fn every_group_of_the_file_has_a_test() {
             for case in super::cases(FILE) {
-                assert!([$(stringify!($group)),*].contains(&group(&case)), "{}", case["topic"]);
+                assert!([$(stringify!($group)),*].contains(&group(case)), "{}", case["topic"]);
             }
         }
     };
@@ -58,11 +58,11 @@ pub(super) fn replay_where(file: &str, wanted: &str, holds: impl Fn(&Value) -> b
     let mut findings = Findings::default();
     let mut connection = Connection::open(target.address()).unwrap();
     for case in super::cases(file) {
-        if !holds(&case) {
+        if !holds(case) {
             continue;
         }
         let name = case["case"].as_str().unwrap();
-        let difference = match run(&mut connection, &case) {
+        let difference = match run(&mut connection, case) {
             Ok(difference) => difference,
             Err(error) => {
                 // The connection may be gone or out of step; the next case begins anew.

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
 
 use regex::Regex;
 use serde_json::Value;
@@ -34,10 +35,15 @@ impl Places {
 }
 
 fn replaced(pattern: &'static str, text: &str, with: &str) -> String {
-    Regex::new(pattern)
-        .unwrap()
-        .replace_all(text, with)
-        .into_owned()
+    // Compiling one takes a debug build longer than a case.
+    static COMPILED: LazyLock<Mutex<HashMap<&str, Regex>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap();
+    let pattern = compiled
+        .entry(pattern)
+        .or_insert_with(|| Regex::new(pattern).unwrap())
+        .clone();
+    drop(compiled);
+    pattern.replace_all(text, with).into_owned()
 }
 
 /// A text with bytes that are no UTF-8 as the recordings have them: JSON cannot hold these, so they are one sign each.

@@ -32,7 +32,7 @@ super::topics!("aql/cases.jsonl", replay:
 
 fn replay(topic: &str) {
     let server = server::start();
-    let fixture = Fixture::read();
+    let mut fixture = Fixture::read();
     let mut findings = Findings::default();
     let mut has_indexes = None;
     let mut clean = false;
@@ -50,7 +50,7 @@ fn replay(topic: &str) {
             continue;
         }
         let name = case["name"].as_str().unwrap();
-        findings.add(FILE, name, difference(&server, &case));
+        findings.add(FILE, name, difference(&server, case));
         clean = case["changes"] != true && case["prepare"].is_null();
     }
     findings.check(FILE, topic, &server.log());

@@ -36,7 +36,7 @@ fn definitions_are_checked_and_listed_as_recorded() {
     for scenario in cases(DEFINITIONS) {
         let name = scenario["scenario"].as_str().unwrap();
         let difference =
-            define(&target, &scenario).unwrap_or_else(|error| format!("    {error}\n"));
+            define(&target, scenario).unwrap_or_else(|error| format!("    {error}\n"));
         findings.add(DEFINITIONS, name, difference);
     }
     findings.check(DEFINITIONS, "all", &target.log());
