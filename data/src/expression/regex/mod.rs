@@ -2,19 +2,21 @@
 //! the "C" locale, over bytes.
 //!
 //! Patterns are read by our own parser, because only that refuses and understands what the C library does. What it reads is
-//! matched by the crate `regex`, whose time grows with the text and never explodes. Only whether there is a match is
-//! asked, so leftmost-longest or leftmost-first makes no difference. References to groups (`\1`) are beyond it: patterns
-//! with them are matched by backtracking, with bounded steps.
+//! matched by the automata below the crate `regex`, whose time grows with the text and never explodes. Only whether there
+//! is a match is asked, so leftmost-longest or leftmost-first makes no difference. References to groups (`\1`) are beyond
+//! them: patterns with these are matched by backtracking, with bounded steps.
 
+mod automaton;
 mod backtrack;
 mod parser;
 mod set;
 #[cfg(test)]
 mod tests;
 
-use regex::bytes::{Regex, RegexBuilder};
+use std::sync::Arc;
 
 use crate::work::{Meter, TimeIsUp};
+use automaton::Automaton;
 use set::ByteSet;
 
 /// Flags on the wire, which go to the C library as they are; so 4 and 8 mean what they mean there.
@@ -22,8 +24,8 @@ const EXTENDED: i64 = 1;
 const IGNORE_CASE: i64 = 2;
 const NEWLINE: i64 = 4;
 
-/// Most bytes that a compiled pattern may take.
-const MAX_COMPILED_BYTES: usize = 1 << 18;
+/// Deepest nesting of what a pattern is made of: compiling recurses.
+const MAX_NESTING: usize = 250;
 
 /// Most work of one match, in steps of one state over one byte. Beyond, the answer is unknown.
 const MAX_STEPS: usize = 1 << 30;
@@ -97,7 +99,7 @@ pub struct Pattern {
 
 #[derive(Clone, Debug)]
 enum Engine {
-    Linear(Regex),
+    Linear(Arc<Automaton>),
     /// The text's case is taken off first, if it is ignored.
     Backtracking(backtrack::Program, bool),
 }
@@ -115,22 +117,16 @@ impl Pattern {
             newline: flags & NEWLINE != 0,
         };
         let parsed = parser::parse(until_zero(pattern), options)?;
-        let states = parsed.states()?;
+        let states = parsed.states(0)?;
         if parsed.has_references() {
             return Ok(Self {
                 engine: Engine::Backtracking(backtrack::compile(&parsed)?, options.ignore_case),
                 states,
             });
         }
-        let mut text = String::new();
-        parsed.write(&mut text);
-        let regex = RegexBuilder::new(&text)
-            .unicode(false)
-            .size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map_err(|_| PatternError::TooLarge)?;
+        let automaton = Automaton::new(&parsed).ok_or(PatternError::TooLarge)?;
         Ok(Self {
-            engine: Engine::Linear(regex),
+            engine: Engine::Linear(Arc::new(automaton)),
             states,
         })
     }
@@ -147,12 +143,12 @@ impl Pattern {
     pub fn is_match(&self, text: &[u8], work: &mut dyn Meter) -> Result<Option<bool>, TimeIsUp> {
         let text = until_zero(text);
         match &self.engine {
-            Engine::Linear(regex) => {
+            Engine::Linear(automaton) => {
                 work.spend(text.len())?;
                 if text.len().saturating_mul(self.states) > MAX_STEPS {
                     return Ok(None);
                 }
-                Ok(Some(regex.is_match(text)))
+                Ok(Some(automaton.is_match(text)))
             }
             Engine::Backtracking(program, false) => program.is_match(text, work),
             Engine::Backtracking(program, true) => {
@@ -177,75 +173,28 @@ impl Node {
     }
 
     /// States of an automaton for it, repeats written out.
-    fn states(&self) -> Result<usize, PatternError> {
+    fn states(&self, depth: usize) -> Result<usize, PatternError> {
+        if depth > MAX_NESTING {
+            return Err(PatternError::TooLarge);
+        }
         let states = match self {
             Self::Empty | Self::Set(_) | Self::Assert(_) | Self::Reference(_) => 1,
-            Self::Group(_, inner) => inner.states()?,
+            Self::Group(_, inner) => inner.states(depth + 1)?,
             Self::Sequence(nodes) | Self::Either(nodes) => {
                 let mut sum = 1_usize;
                 for node in nodes {
-                    sum = sum.saturating_add(node.states()?);
+                    sum = sum.saturating_add(node.states(depth + 1)?);
                 }
                 sum
             }
             Self::Repeat(inner, least, most) => {
                 let times = most.unwrap_or(*least).max(1) as usize;
-                inner.states()?.saturating_mul(times)
+                inner.states(depth + 1)?.saturating_mul(times)
             }
         };
         match states {
             0..=0x8000 => Ok(states),
             _ => Err(PatternError::TooLarge),
-        }
-    }
-
-    /// Writes it in the syntax of the crate `regex`.
-    fn write(&self, out: &mut String) {
-        match self {
-            Self::Empty => out.push_str("(?:)"),
-            Self::Set(set) => set.write(out),
-            Self::Assert(assertion) => out.push_str(match assertion {
-                Assertion::LineStart => "(?m:^)",
-                Assertion::LineEnd => "(?m:$)",
-                Assertion::Start => r"\A",
-                Assertion::End => r"\z",
-                Assertion::WordStart => r"\b{start}",
-                Assertion::WordEnd => r"\b{end}",
-                Assertion::WordEdge => r"\b",
-                Assertion::NotWordEdge => r"\B",
-            }),
-            Self::Group(_, inner) => inner.write(out),
-            Self::Sequence(nodes) => {
-                out.push_str("(?:");
-                for node in nodes {
-                    node.write(out);
-                }
-                out.push(')');
-            }
-            Self::Either(nodes) => {
-                out.push_str("(?:");
-                for (place, node) in nodes.iter().enumerate() {
-                    if place > 0 {
-                        out.push('|');
-                    }
-                    node.write(out);
-                }
-                out.push(')');
-            }
-            Self::Repeat(inner, least, most) => {
-                out.push_str("(?:");
-                inner.write(out);
-                out.push(')');
-                match (least, most) {
-                    (0, None) => out.push('*'),
-                    (1, None) => out.push('+'),
-                    (0, Some(1)) => out.push('?'),
-                    (least, None) => out.push_str(&format!("{{{least},}}")),
-                    (least, Some(most)) => out.push_str(&format!("{{{least},{most}}}")),
-                }
-            }
-            // Patterns with references are not written.
-            Self::Reference(_) => {}
         }
     }
 }

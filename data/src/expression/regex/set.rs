@@ -48,8 +48,8 @@ impl ByteSet {
         Some(Self::of(holds))
     }
 
-    /// Writes it as a class of the crate `regex`.
-    pub(super) fn write(&self, out: &mut String) {
+    /// Its bytes as ranges, first and last of each.
+    pub(super) fn ranges(&self) -> Vec<(u8, u8)> {
         let mut ranges = Vec::new();
         let mut open: Option<u8> = None;
         for byte in 0..=u8::MAX {
@@ -62,18 +62,8 @@ impl ByteSet {
                 _ => {}
             }
         }
-        if let Some(first) = open {
-            ranges.push((first, u8::MAX));
-        }
-        if ranges.is_empty() {
-            out.push_str(r"[^\x00-\xff]");
-            return;
-        }
-        out.push('[');
-        for (first, last) in ranges {
-            out.push_str(&format!(r"\x{first:02x}-\x{last:02x}"));
-        }
-        out.push(']');
+        ranges.extend(open.map(|first| (first, u8::MAX)));
+        ranges
     }
 }
 
