@@ -8,6 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures, pikevm};
 use regex_automata::util::pool::Pool;
+use regex_automata::util::prefilter::Prefilter;
 use regex_automata::{Input, MatchKind};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 
@@ -42,16 +43,22 @@ impl fmt::Debug for Automaton {
 impl Automaton {
     /// `None`: it takes more than [`MAX_COMPILED_BYTES`].
     pub(super) fn new(pattern: &Node) -> Option<Self> {
+        let form = form(pattern);
         let config = NFA::config()
             .utf8(false)
             .which_captures(WhichCaptures::None)
             .nfa_size_limit(Some(MAX_COMPILED_BYTES));
         let nfa = thompson::Compiler::new()
             .configure(config)
-            .build_from_hir(&form(pattern))
+            .build_from_hir(&form)
             .ok()?;
+        // What every match begins with is looked for first, many bytes at once.
+        let beginning = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &form)
+            .filter(Prefilter::is_fast);
         let config = DFA::config()
             .match_kind(MatchKind::LeftmostFirst)
+            .specialize_start_states(beginning.is_some())
+            .prefilter(beginning)
             .skip_cache_capacity_check(true)
             .minimum_cache_clear_count(Some(CLEARED_AT_LEAST))
             .minimum_bytes_per_state(Some(BYTES_PER_STATE));
