@@ -155,7 +155,7 @@ fn nodes_form_one_cluster_that_clients_see_as_one_item_18() {
     for (number, node) in nodes.iter().enumerate() {
         let peers = ask(node, "peers-clear-std");
         for other in (0..3_u8).filter(|other| usize::from(*other) != number) {
-            let expected = format!("[A{other},,[{}]]", plan.address(other));
+            let expected = format!("[A{other},,[{}]]", plan.service(other));
             assert!(peers.contains(&expected), "{expected} in {peers}");
         }
         assert_eq!(statistic(node, "cluster_size"), "3");
@@ -222,8 +222,9 @@ fn a_node_of_another_cluster_is_refused() {
     let node = plan.node(0).start().unwrap();
     wait_until("the refusal is in the log", DEADLINE, || {
         let refused = format!(
-            "refused {}:3002: it belongs to cluster `other`",
-            plan.address(1)
+            "refused {}:{}: it belongs to cluster `other`",
+            plan.address(1),
+            plan.heartbeat_port()
         );
         Ok(node.log().contains(&refused))
     })

@@ -42,7 +42,10 @@ const SORTS: &[&str] = &[
 
 /// Defines on a node; every live node has it afterwards, on a busy machine and disk at a later attempt.
 fn create(node: &RunningAsd, rest: &str) {
-    change(node, &format!("sindex-create:namespace=test;indexname={rest}"));
+    change(
+        node,
+        &format!("sindex-create:namespace=test;indexname={rest}"),
+    );
 }
 
 fn change(node: &RunningAsd, command: &str) {

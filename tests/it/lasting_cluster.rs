@@ -9,7 +9,7 @@ use tests::cluster::ClusterPlan;
 use tests::connection::Connection;
 use tests::records::{RecordKey, WriteOptions};
 
-use crate::cluster::{ask, plan, wait_until_formed};
+use crate::cluster::{ask, mortal_plan, wait_until_formed};
 use crate::cluster_records::{answered, wait_until_settled};
 
 const RECORDS: i64 = 120;
@@ -76,7 +76,7 @@ fn what_another_node_has_by_now_does_not_come_back_from_a_file() {
         ("memory", "commit-to-device true"),
         ("device", "flush-max-ms 20"),
     ] {
-        let (directory, plan) = plan(2);
+        let (directory, plan) = mortal_plan(2);
         let plan = plan.lasting(engine, keys);
         let mut nodes = plan.start().unwrap();
         wait_until_formed(&nodes);

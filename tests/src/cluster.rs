@@ -1,7 +1,7 @@
 //! Several servers that form one cluster, each with a loopback address of its own, so that ports never clash and a node
 //! that starts again is where it was.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -10,10 +10,11 @@ use crate::asd::{Asd, RunningAsd};
 use crate::error::{Error, Result};
 use crate::link::Link;
 
-/// Ports of every node, on its own address.
-const SERVICE_PORT: u16 = 3_000;
-const FABRIC_PORT: u16 = 3_001;
-const HEARTBEAT_PORT: u16 = 3_002;
+/// The first port of the range from which a cluster takes three; ports that the kernel gives away begin above the last.
+const FIRST_PORT: u16 = 20_000;
+
+/// So many times three ports are in that range.
+const PORT_TRIPLES: u32 = 4_000;
 
 /// Milliseconds between two heartbeats.
 const INTERVAL_MS: u32 = 50;
@@ -33,6 +34,8 @@ pub struct ClusterPlan {
     program: PathBuf,
     directory: PathBuf,
     network: [u8; 2],
+    /// The same on every node: clients', and after it fabric's and heartbeat's.
+    port: u16,
     size: u8,
     interval_ms: u32,
     timeout: u32,
@@ -49,10 +52,12 @@ impl ClusterPlan {
         let place = (std::process::id() % 1_000) * 64 + number;
         let high = u8::try_from(1 + place / 256).unwrap_or(u8::MAX);
         let low = u8::try_from(place % 256).unwrap_or(u8::MAX);
+        let network = [high, low];
         Self {
             program: program.into(),
             directory: directory.into(),
-            network: [high, low],
+            network,
+            port: free_port(network, std::process::id() / 1_000),
             size,
             interval_ms: INTERVAL_MS,
             timeout: PATIENCE,
@@ -102,7 +107,7 @@ impl ClusterPlan {
 
     /// Where clients reach a node.
     pub fn service(&self, node: u8) -> SocketAddr {
-        (self.address(node), SERVICE_PORT).into()
+        (self.address(node), self.port).into()
     }
 
     /// Where the others reach a node.
@@ -111,10 +116,19 @@ impl ClusterPlan {
         Ipv4Addr::new(127, self.network[0], self.network[1], node + 1 + offset)
     }
 
+    fn fabric_port(&self) -> u16 {
+        self.port + 1
+    }
+
+    /// Where every node hears heartbeats, on its address.
+    pub fn heartbeat_port(&self) -> u16 {
+        self.port + 2
+    }
+
     /// What lies between a node and the others.
     pub fn link(&self, node: u8) -> std::io::Result<Link> {
         let (outside, inside) = (self.outside(node), self.address(node));
-        Link::open(outside, inside, HEARTBEAT_PORT, FABRIC_PORT)
+        Link::open(outside, inside, self.heartbeat_port(), self.fabric_port())
     }
 
     /// Starts all nodes at the same time, and waits until each serves.
@@ -138,20 +152,21 @@ impl ClusterPlan {
         let seeds: String = (0..self.size)
             .filter(|other| *other != node)
             .map(|other| {
-                let seed = self.outside(other);
-                format!("        mesh-seed-address-port {seed} {HEARTBEAT_PORT}\n")
+                let (seed, port) = (self.outside(other), self.heartbeat_port());
+                format!("        mesh-seed-address-port {seed} {port}\n")
             })
             .collect();
         let (address, outside) = (self.address(node), self.outside(node));
+        let (heartbeat_port, fabric_port) = (self.heartbeat_port(), self.fabric_port());
         let (interval, timeout) = (self.interval_ms, self.timeout);
         let network = format!(
-            "    heartbeat {{\n        mode mesh\n        address {address}\n        port {HEARTBEAT_PORT}\n        \
+            "    heartbeat {{\n        mode mesh\n        address {address}\n        port {heartbeat_port}\n        \
              access-address {outside}\n{seeds}        interval {interval}\n        timeout {timeout}\n    }}\n    \
-             fabric {{\n        address {address}\n        port {FABRIC_PORT}\n        access-address {outside}\n    }}\n"
+             fabric {{\n        address {address}\n        port {fabric_port}\n        access-address {outside}\n    }}\n"
         );
         let asd = Asd::new(&self.program, self.node_directory(node))
             .address(address)
-            .port(SERVICE_PORT)
+            .port(self.port)
             .service(&format!("node-id A{node}"))
             .network(&network);
         match &self.storage {
@@ -162,4 +177,17 @@ impl ClusterPlan {
             None => asd,
         }
     }
+}
+
+/// The first of three ports that nobody listens on, neither on the nodes' addresses nor on all. `start` differs between
+/// processes whose clusters have the same addresses.
+fn free_port([high, low]: [u8; 2], start: u32) -> u16 {
+    let triples = (0..PORT_TRIPLES).map(|step| (start + step) % PORT_TRIPLES);
+    let ports = triples.filter_map(|triple| Some(FIRST_PORT + 3 * u16::try_from(triple).ok()?));
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::new(127, high, low, 1), port)).is_ok();
+    // Where none is free, starting a node says so.
+    ports
+        .into_iter()
+        .find(|port| (*port..*port + 3).all(is_free))
+        .unwrap_or(FIRST_PORT)
 }

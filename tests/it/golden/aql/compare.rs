@@ -1,8 +1,8 @@
 //! What differs from run to run is taken out of both sides; where the order of rows does not count, it is taken out too.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 
 use regex::Regex;

@@ -35,8 +35,7 @@ fn definitions_are_checked_and_listed_as_recorded() {
     let mut findings = Findings::default();
     for scenario in cases(DEFINITIONS) {
         let name = scenario["scenario"].as_str().unwrap();
-        let difference =
-            define(&target, scenario).unwrap_or_else(|error| format!("    {error}\n"));
+        let difference = define(&target, scenario).unwrap_or_else(|error| format!("    {error}\n"));
         findings.add(DEFINITIONS, name, difference);
     }
     findings.check(DEFINITIONS, "all", &target.log());
