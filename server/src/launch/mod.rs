@@ -11,6 +11,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,14 @@ use runtime::machine::shared::BodyTime;
 
 /// Pause between two looks whether the indexes are built.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// What goes on for as long as a node runs.
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A future as a task of the one type: what tokio makes for each type of task is there once.
+fn task(work: impl Future<Output = ()> + Send + 'static) -> Task {
+    Box::pin(work)
+}
 
 /// Whatever keeps a node from starting.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -180,9 +189,9 @@ impl Prepared {
                     "records have no copies: those of a node that dies are lost"
                 );
                 let handler = Arc::new(Answers::new(&cluster, &catalogues, &running, &records));
-                background.spawn(fabric::serve(listener, Arc::clone(&cluster), handler));
+                background.spawn(task(fabric::serve(listener, Arc::clone(&cluster), handler)));
                 for catalogue in catalogues.iter() {
-                    background.spawn(publish(Arc::clone(&cluster), Arc::clone(catalogue)));
+                    background.spawn(task(publish(Arc::clone(&cluster), Arc::clone(catalogue))));
                 }
                 form::join(&cluster, &catalogues).await?;
                 let following = form::follow(
@@ -190,10 +199,10 @@ impl Prepared {
                     Arc::clone(&local),
                     Arc::clone(&records),
                 );
-                background.spawn(following);
-                background.spawn(hand_over(Arc::clone(&records)));
+                background.spawn(task(following));
+                background.spawn(task(hand_over(Arc::clone(&records))));
                 for catalogue in catalogues.iter() {
-                    background.spawn(converge(Arc::clone(&cluster), Arc::clone(catalogue)));
+                    background.spawn(task(converge(Arc::clone(&cluster), Arc::clone(catalogue))));
                 }
                 Some((cluster, records))
             }
@@ -202,11 +211,11 @@ impl Prepared {
         while !definitions.is_usable() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        background.spawn(run_keep_alive(catalogues));
-        background.spawn(run_tidying(functions.clone()));
-        background.spawn(run_ticker(Arc::clone(&node)));
+        background.spawn(task(run_keep_alive(catalogues)));
+        background.spawn(task(run_tidying(functions.clone())));
+        background.spawn(task(run_ticker(Arc::clone(&node))));
         for namespace in &node.namespaces {
-            background.spawn(run_nsup(Arc::clone(namespace)));
+            background.spawn(task(run_nsup(Arc::clone(namespace))));
         }
         let (stop, shutdown) = Shutdown::pair();
         let serving = tokio::spawn(server::serve(running, listeners, shutdown));

@@ -48,7 +48,9 @@ macro_rules! counters {
         impl $name {
             /// Calls `visit` with the name and the value of each counter, in the order of the table.
             pub fn each(&self, mut visit: impl FnMut(&'static str, u64)) {
-                $( visit(stringify!($field), self.$field.get()); )*
+                // In a loop: `visit` is not there once for each counter.
+                let counters = [$( (stringify!($field), &self.$field) ),*];
+                counters.into_iter().for_each(|(name, counter)| visit(name, counter.get()));
             }
         }
     };

@@ -53,8 +53,8 @@ impl Automaton {
             .build_from_hir(&form)
             .ok()?;
         // What every match begins with is looked for first, many bytes at once.
-        let beginning = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &form)
-            .filter(Prefilter::is_fast);
+        let beginning =
+            Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &form).filter(Prefilter::is_fast);
         let config = DFA::config()
             .match_kind(MatchKind::LeftmostFirst)
             .specialize_start_states(beginning.is_some())
