@@ -21,6 +21,7 @@ mod failures;
 mod golden;
 mod lasting;
 mod lasting_cluster;
+mod lasting_full;
 mod launchers;
 mod lifecycle;
 mod load;

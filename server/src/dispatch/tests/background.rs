@@ -38,7 +38,7 @@ async fn start(bench: &Bench, ask: &Ask) -> Got {
     messages.remove(0)
 }
 
-async fn ended(bench: &Bench, id: u64) -> (Arc<Job>, JobEnd) {
+pub(crate) async fn ended(bench: &Bench, id: u64) -> (Arc<Job>, JobEnd) {
     let job = bench.jobs.find(id).unwrap();
     let limit = Instant::now() + Duration::from_secs(60);
     loop {

@@ -4,6 +4,7 @@ mod access;
 mod background;
 mod batch;
 mod by_index;
+mod device;
 mod dispatch;
 mod function;
 mod interleaving;

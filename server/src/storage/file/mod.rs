@@ -20,7 +20,7 @@ mod reading;
 mod repair;
 mod salvage;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -2,14 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::disk::Disk;
+use super::open::layout;
+use super::{FileEngine, FileOptions, OpenError};
 
 /// Bytes that a crash keeps or drops as a whole.
 const SECTOR: u64 = 512;
+
+/// Opens the file of a namespace on such a disk, of so many segments.
+pub(crate) fn open(
+    disk: &SimulatedDisk,
+    namespace: &str,
+    segments: u64,
+    segment_bytes: u64,
+    options: FileOptions,
+) -> Result<FileEngine, OpenError> {
+    let layout = layout(namespace, segments * segment_bytes, Some(segment_bytes));
+    FileEngine::open_disk(
+        Box::new(disk.clone()),
+        Path::new("simulated"),
+        layout,
+        options,
+    )
+}
 
 #[derive(Debug, Default)]
 struct Content {
@@ -25,9 +45,16 @@ struct Content {
     syncs: u64,
 }
 
+/// Reads that wait until a test lets them go on.
+#[derive(Debug, Default)]
+struct Reads {
+    are_held: bool,
+    waiting: usize,
+}
+
 /// A handle of the disk; a clone is the same one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SimulatedDisk(Arc<Mutex<Content>>);
+pub(crate) struct SimulatedDisk(Arc<Mutex<Content>>, Arc<(Mutex<Reads>, Condvar)>);
 
 impl Content {
     fn put(&mut self, at: u64, bytes: &[u8]) {
@@ -92,7 +119,7 @@ impl SimulatedDisk {
                 offset += length;
             }
         }
-        Self(Arc::new(Mutex::new(after)))
+        Self(Arc::new(Mutex::new(after)), Arc::default())
     }
 
     pub(super) fn fail_sync_after(&self, syncs: u64) {
@@ -162,6 +189,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let (reads, changed) = &*self.1;
+        let mut held = reads.lock();
+        held.waiting += 1;
+        while held.are_held {
+            changed.wait(&mut held);
+        }
+        held.waiting -= 1;
+        drop(held);
         let content = self.0.lock();
         if content.crashed {
             return Err(failure("the power is off"));
@@ -204,13 +239,25 @@ impl Disk for SimulatedDisk {
 }
 
 impl SimulatedDisk {
+    /// Has reads wait, their threads with them, or lets them go on.
+    pub(crate) fn hold_reads(&self, are_held: bool) {
+        self.1.0.lock().are_held = are_held;
+        self.1.1.notify_all();
+    }
+
+    /// Reads that wait now.
+    pub(crate) fn waiting_reads(&self) -> usize {
+        self.1.0.lock().waiting
+    }
+
     /// Another disk with the same on it.
     pub(super) fn copy(&self) -> Self {
         let content = self.0.lock();
-        Self(Arc::new(Mutex::new(Content {
+        let content = Content {
             durable: content.durable.clone(),
             size: content.size,
             ..Content::default()
-        })))
+        };
+        Self(Arc::new(Mutex::new(content)), Arc::default())
     }
 }

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use data::record::Parts;
 use protocol::particle::Particle;
 
-use super::open::layout;
-use super::simulated::SimulatedDisk;
+use super::simulated::{self, SimulatedDisk};
 use super::*;
 
 const SEGMENT: u64 = 16 << 10;
@@ -25,13 +24,7 @@ fn options(in_memory: bool, commit: bool) -> FileOptions {
 }
 
 fn open(disk: &SimulatedDisk, options: FileOptions) -> Result<FileEngine, OpenError> {
-    let layout = layout("test", 40 * SEGMENT, Some(SEGMENT));
-    FileEngine::open_disk(
-        Box::new(disk.clone()),
-        Path::new("simulated"),
-        layout,
-        options,
-    )
+    simulated::open(disk, "test", 40, SEGMENT, options)
 }
 
 fn digest(number: u64) -> Digest {
