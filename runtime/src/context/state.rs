@@ -139,7 +139,8 @@ impl LuaState {
             ffi::lua_getextraspace(raw)
                 .cast::<*const c_void>()
                 .write(state.shared.as_extra());
-            ffi::lua_gc(raw, ffi::LUA_GCGEN, 0 as c_int, 0 as c_int);
+            // What is made now stays: to look for garbage in it again and again takes as long as to make it.
+            ffi::lua_gc(raw, ffi::LUA_GCSTOP);
             state.shared.memory.pace.enter(raw);
         }
         let own = Own {
@@ -147,6 +148,11 @@ impl LuaState {
             host_clock: options.host_clock,
         };
         state.with_frame(|frame| library::open(frame, options.allow_unsafe, own));
+        // SAFETY: a live state at rest, in which no script has run.
+        unsafe {
+            ffi::lua_gc(raw, ffi::LUA_GCGEN, 0 as c_int, 0 as c_int);
+            ffi::lua_gc(raw, ffi::LUA_GCRESTART);
+        }
         state.shared.memory.end_overdraft();
         Some(state)
     }

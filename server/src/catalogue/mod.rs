@@ -25,6 +25,6 @@ pub use item::{Item, ItemError};
 pub(crate) use keeper::{KEEP_ALIVE_MS, Keeper};
 pub use kind::CatalogueKind;
 pub use persistence::StoreError;
-pub(crate) use persistence::{Before, Store, StoredItem, Superseded};
+pub(crate) use persistence::{Before, Store, StoredItem, Superseded, tell_of_no_copy};
 pub use shown::{Catalogued, Origin, Shown};
 pub use state::{Proposal, Stored};

@@ -92,15 +92,25 @@ impl Shown {
         }
     }
 
-    /// Shows what the registry has; it is in force here.
+    /// Shows what the registry has, which is in force here, and tells those who wait for changes.
     pub(crate) fn publish(&self, keeper: &Keeper) {
-        self.known.store(Arc::new(keeper.known()));
-        self.changes.send_modify(|changes| *changes += 1);
+        self.show(keeper);
+        self.tell();
         if keeper.is_settled() && !self.is_settled() {
             // Whoever sees this sees what is published, and who asks at every change asks once more.
             self.settled.store(true, Ordering::Release);
             self.changes.send_modify(|changes| *changes += 1);
         }
+    }
+
+    /// Shows what the registry has; those who wait for changes are to be [told](Self::tell) before long.
+    pub(crate) fn show(&self, keeper: &Keeper) {
+        self.known.store(Arc::new(keeper.known()));
+    }
+
+    /// Tells those who wait for changes that there were some.
+    pub(crate) fn tell(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Takes those items that are newer than what is here: `make` checks each of them and makes of it what is to be in

@@ -82,6 +82,15 @@ impl Member {
             .map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 
+    /// The same run in the same state at the same places, whatever else it publishes.
+    fn is_as(&self, other: &Self) -> bool {
+        let places = |member: &Self| (member.fabric, member.word, member.state);
+        (self.id, self.incarnation) == (other.id, other.incarnation)
+            && places(self) == places(other)
+            && self.service == other.service
+            && self.alternate == other.alternate
+    }
+
     /// Grows with every text that changes.
     #[must_use]
     pub fn texts_version(&self) -> u64 {
@@ -91,6 +100,15 @@ impl Member {
 
 /// The live nodes other than this one, by their identity.
 pub type Members = BTreeMap<NodeId, Member>;
+
+/// Nothing differs but what members publish.
+pub(super) fn are_as(old: &Members, new: &Members) -> bool {
+    old.len() == new.len()
+        && old
+            .values()
+            .zip(new.values())
+            .all(|(old, new)| old.is_as(new))
+}
 
 pub(super) fn log_changes(old: &Members, new: &Members) {
     for (id, member) in new {

@@ -132,6 +132,7 @@ impl<F: ContextFactory> Service<F> {
     pub fn clear_cache(&self) {
         if self.shared.may_be_cleared.swap(false, Ordering::SeqCst) {
             self.shared.publish(ModuleSet::cleared);
+            self.shared.visits.begin();
         }
     }
 
@@ -267,6 +268,10 @@ impl<F: ContextFactory> Serving for Shared<F> {
 
     fn serve(&self, modules: Vec<Arc<Module>>) {
         self.publish(|set| set.followed_by(modules));
+    }
+
+    fn make_ready(&self) {
+        self.visits.begin();
     }
 
     fn ensure_loaded(&self, file_name: &str) {

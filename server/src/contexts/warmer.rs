@@ -10,11 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// Time without a change after which pools are visited.
-const QUIET: Duration = Duration::from_millis(10);
-
-/// Changes keep visits waiting for so long at most.
-const LONGEST_WAIT: Duration = Duration::from_millis(200);
+use crate::modules::quiet::Quiet;
 
 /// Pools to visit, each at most once.
 #[derive(Debug, Default)]
@@ -33,32 +29,6 @@ struct WarmerState {
     stopped: bool,
 }
 
-/// When changes have ended for long enough.
-#[derive(Debug, Default)]
-struct Quiet {
-    /// No visit before this moment.
-    not_before: Option<Instant>,
-    /// When the first of the changes came that visits wait behind.
-    since: Option<Instant>,
-}
-
-impl Quiet {
-    /// Something has changed.
-    fn disturbed(&mut self, now: Instant) {
-        let since = *self.since.get_or_insert(now);
-        self.not_before = Some((now + QUIET).min(since + LONGEST_WAIT));
-    }
-
-    /// Until when to wait; none when it is quiet, which ends the wait.
-    fn wait(&mut self, now: Instant) -> Option<Instant> {
-        let moment = self.not_before.filter(|moment| now < *moment);
-        if moment.is_none() {
-            *self = Self::default();
-        }
-        moment
-    }
-}
-
 impl Visits {
     /// Asks for a visit.
     pub(crate) fn ask(&self, name: &Arc<str>) {
@@ -69,20 +39,19 @@ impl Visits {
         }
     }
 
-    /// Asks for visits because something has changed: they begin when nothing more does.
+    /// Asks for visits because something has changed: they begin when nothing more does, and when somebody
+    /// [says so](Self::begin). Who makes the change wakes nobody.
     pub(crate) fn ask_after_change<'n>(&self, names: impl IntoIterator<Item = &'n Arc<str>>) {
         let mut state = self.state.lock();
         state.quiet.disturbed(Instant::now());
-        let was_empty = state.queue.is_empty();
-        let mut any = false;
         for name in names {
-            any |= state.ask(name);
+            state.ask(name);
         }
-        drop(state);
-        // A thread that waits for its moment finds out by itself that this is later.
-        if any && was_empty {
-            self.changed.notify_all();
-        }
+    }
+
+    /// Has visits begin that were asked for after a change, once it is quiet.
+    pub(crate) fn begin(&self) {
+        self.changed.notify_all();
     }
 
     /// The next pool; waits for one. None once stopped.
@@ -148,31 +117,5 @@ impl WarmerState {
         }
         self.queue.push_back(Arc::clone(name));
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn visits_wait_until_changes_have_ended_but_not_for_ever() {
-        let begun = Instant::now();
-        let at = |ms| begun + Duration::from_millis(ms);
-        let mut quiet = Quiet::default();
-        assert_eq!(quiet.wait(at(0)), None);
-        quiet.disturbed(at(0));
-        assert_eq!(quiet.wait(at(9)), Some(at(10)));
-        quiet.disturbed(at(9));
-        assert_eq!(quiet.wait(at(10)), Some(at(19)));
-        assert_eq!(quiet.wait(at(19)), None);
-        // Changes that do not end.
-        for ms in 20..300 {
-            quiet.disturbed(at(ms));
-        }
-        assert_eq!(quiet.wait(at(219)), Some(at(220)));
-        assert_eq!(quiet.wait(at(220)), None);
-        quiet.disturbed(at(300));
-        assert_eq!(quiet.wait(at(300)), Some(at(310)));
     }
 }

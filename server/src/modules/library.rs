@@ -1,10 +1,12 @@
 //! The modules of a node: on disk, served to calls, shown to other nodes.
 
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::afterwards::Afterwards;
 use super::compiler::Compiler;
 use super::content::decode_content;
 use super::kind::{MODULES, checked, source_of};
@@ -24,8 +26,12 @@ pub trait Serving: Send + Sync {
     /// The modules that calls see now.
     fn modules(&self) -> Arc<ModuleSet>;
 
-    /// Has every call that begins from now on see these modules, which stand in the order of `udf-list`.
+    /// Has every call that begins from now on see these modules, which stand in the order of `udf-list`. What else follows
+    /// from that waits for [`make_ready`](Self::make_ready).
     fn serve(&self, modules: Vec<Arc<Module>>);
+
+    /// Does in the background what makes calls of changed modules quick.
+    fn make_ready(&self);
 
     /// Forgets that a module did not load, and has its missing contexts built.
     fn ensure_loaded(&self, file_name: &str);
@@ -39,15 +45,31 @@ const TIDIED_AT_THE_END: usize = 8 << 20;
 /// A change is on disk and visible to every call that begins after it was answered. Nobody who reads waits for one.
 pub struct Library {
     compiler: Arc<dyn Compiler>,
-    served: Arc<dyn Serving>,
     settings: UdfSettings,
-    registry: Mutex<Registry>,
     /// Changes that wait for the registry: whoever gets it next stores all of them by one sync.
     together: Together,
     tidying: Mutex<Tidying>,
+    versions: Versions,
+    kept: Arc<Kept>,
+    afterwards: Option<JoinHandle<()>>,
+}
+
+/// What is on disk and in force.
+struct Kept {
+    served: Arc<dyn Serving>,
+    registry: Mutex<Registry>,
     /// What the registry has on disk and the set in force serves.
     shown: Shown,
-    versions: Versions,
+    afterwards: Afterwards,
+}
+
+impl Kept {
+    /// What a change leaves to do: who is not told of it directly hears of it, contexts and copies are made.
+    fn follow_up(&self) {
+        self.shown.tell();
+        self.served.make_ready();
+        self.registry.lock().bring_copies();
+    }
 }
 
 impl Library {
@@ -65,15 +87,29 @@ impl Library {
         served.serve(registry.modules());
         let mut tidying = Tidying::default();
         tidying.changed(registry.keeper().behind());
+        let kept = Arc::new(Kept {
+            served,
+            shown: Shown::of(registry.keeper()),
+            registry: Mutex::new(registry),
+            afterwards: Afterwards::default(),
+        });
+        let afterwards = thread::Builder::new().name("udf-after".to_owned()).spawn({
+            let kept = Arc::clone(&kept);
+            move || kept.afterwards.run(|| kept.follow_up())
+        });
+        let afterwards = afterwards.map_err(|source| StoreError::Io {
+            action: "start the thread that tends",
+            path: settings.user_path.clone(),
+            source,
+        })?;
         Ok(Self {
             compiler,
-            served,
             settings,
-            shown: Shown::of(registry.keeper()),
             tidying: Mutex::new(tidying),
-            registry: Mutex::new(registry),
             together: Together::default(),
             versions,
+            kept,
+            afterwards: Some(afterwards),
         })
     }
 
@@ -86,7 +122,7 @@ impl Library {
     /// The modules registered now.
     #[must_use]
     pub fn modules(&self) -> Arc<ModuleSet> {
-        self.served.modules()
+        self.kept.served.modules()
     }
 
     /// Validates, stores and publishes a module on this node. Blocks: the body of the chunk runs, and files are synced.
@@ -151,9 +187,9 @@ impl Library {
     /// # Errors
     /// A file that the server did not write is in the way, there are too many names, or the node is not settled.
     pub fn propose_put(&self, prepared: &Prepared) -> Result<Proposal, StoreError> {
-        let proposal = self.registry.lock().propose_put(prepared)?;
+        let proposal = self.kept.registry.lock().propose_put(prepared)?;
         if proposal.is_known {
-            self.served.ensure_loaded(&prepared.file_name);
+            self.kept.served.ensure_loaded(&prepared.file_name);
         }
         Ok(proposal)
     }
@@ -164,7 +200,7 @@ impl Library {
     /// # Errors
     /// The node is not settled.
     pub fn propose_removal(&self, file_name: &str) -> Result<Option<Proposal>, StoreError> {
-        self.registry.lock().propose_removal(file_name)
+        self.kept.registry.lock().propose_removal(file_name)
     }
 
     /// Takes an item that was proposed here.
@@ -178,7 +214,7 @@ impl Library {
 
     /// Stores what waits, unless another thread has stored this part of it meanwhile.
     fn stored_together(&self, waiting: &Waiting) -> Result<Vec<Stored>, StoreError> {
-        let mut registry = self.registry.lock();
+        let mut registry = self.kept.registry.lock();
         if let Some(stored) = waiting.stored() {
             return stored;
         }
@@ -186,7 +222,9 @@ impl Library {
             .together
             .store_all(|items, modules| registry.store(items, modules));
         if any {
-            self.publish(&registry);
+            self.kept.served.serve(registry.modules());
+            self.kept.shown.show(registry.keeper());
+            self.kept.afterwards.changed();
         }
         self.tidying.lock().changed(registry.keeper().behind());
         drop(registry);
@@ -215,8 +253,9 @@ impl Library {
 
     /// Shows what the registry has: first to calls, then to other nodes.
     fn publish(&self, registry: &Registry) {
-        self.served.serve(registry.modules());
-        self.shown.publish(registry.keeper());
+        self.kept.served.serve(registry.modules());
+        self.kept.shown.publish(registry.keeper());
+        self.kept.afterwards.changed();
     }
 
     /// `UDF.smd` should be written now: changes have ended for a while, or the log of them is long.
@@ -231,17 +270,22 @@ impl Library {
     /// The disk refuses; the log still has all changes.
     pub fn tidy(&self) -> Result<(), StoreError> {
         let begun = Instant::now();
-        let mut registry = self.registry.lock();
+        let mut registry = self.kept.registry.lock();
         let snapshot = registry.keeper_mut().snapshot();
         drop(registry);
         let written = snapshot.write().and_then(|()| {
-            let put = self.registry.lock().keeper_mut().put_in_place(&snapshot);
+            let put = self
+                .kept
+                .registry
+                .lock()
+                .keeper_mut()
+                .put_in_place(&snapshot);
             put?;
             snapshot.sync()?;
-            self.registry.lock().keeper_mut().written(&snapshot);
+            self.kept.registry.lock().keeper_mut().written(&snapshot);
             Ok(())
         });
-        let behind = self.registry.lock().keeper().behind();
+        let behind = self.kept.registry.lock().keeper().behind();
         self.tidying.lock().ended(begun.elapsed(), behind);
         written
     }
@@ -249,7 +293,7 @@ impl Library {
     /// To be called when no change can come any more: like [`tidy`](Self::tidy), unless that would take long, which the
     /// next start makes up for.
     pub fn close(&self) {
-        let registry = self.registry.lock();
+        let registry = self.kept.registry.lock();
         let tidies = registry.keeper().behind().is_some() && registry.bytes() <= TIDIED_AT_THE_END;
         drop(registry);
         if tidies && let Err(error) = self.tidy() {
@@ -269,7 +313,7 @@ impl Catalogued for Library {
     }
 
     fn shown(&self) -> &Shown {
-        &self.shown
+        &self.kept.shown
     }
 
     fn store(
@@ -282,28 +326,30 @@ impl Catalogued for Library {
             .iter()
             .map(|item| (item.name.clone(), item.summary.version.node))
             .collect();
-        let stored = self.shown.take(
+        let stored = self.kept.shown.take(
             items,
             |item| self.module_of(item, origin),
             |newer, modules| self.stored_together(&self.together.join(newer, modules)),
         );
-        if origin == Origin::Peer {
-            tell(&before, &self.modules(), &names);
+        match origin {
+            Origin::Peer => tell(&before, &self.modules(), &names),
+            // Who has put a module here finds its copy.
+            Origin::Here => self.kept.registry.lock().bring_copies(),
         }
         stored
     }
 
     fn settle(&self, peers: Vec<u64>) -> Result<(), StoreError> {
-        let mut registry = self.registry.lock();
+        let mut registry = self.kept.registry.lock();
         if !registry.keeper().is_settled() {
-            registry.settle(outdated_counts(self.shown.before_ms(), peers))?;
+            registry.settle(outdated_counts(self.kept.shown.before_ms(), peers))?;
             self.publish(&registry);
         }
         Ok(())
     }
 
     fn keep_alive(&self) -> Result<(), StoreError> {
-        let mut registry = self.registry.lock();
+        let mut registry = self.kept.registry.lock();
         if registry.keeper_mut().keep_alive()? {
             self.publish(&registry);
             self.tidying.lock().changed(registry.keeper().behind());
@@ -340,6 +386,11 @@ fn tell(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) {
 
 impl Drop for Library {
     fn drop(&mut self) {
+        self.kept.afterwards.stop();
+        if let Some(afterwards) = self.afterwards.take() {
+            // The thread has nothing to give; that it ended is what is waited for.
+            let _ = afterwards.join();
+        }
         self.close();
     }
 }

@@ -6,6 +6,7 @@
 //! ModuleSet
 //! ```
 
+mod afterwards;
 pub mod changes;
 pub mod compiler;
 pub(crate) mod content;
@@ -14,6 +15,7 @@ pub mod library;
 pub mod module;
 pub mod names;
 pub mod patience;
+pub(crate) mod quiet;
 pub mod registry;
 pub mod settings;
 pub mod status;

@@ -17,6 +17,7 @@ use super::settings::UdfSettings;
 use crate::catalogue::version::ContentHash;
 use crate::catalogue::{
     Before, Item, Keeper, Proposal, Store, StoreError, Stored, StoredItem, Superseded,
+    tell_of_no_copy,
 };
 use runtime::module::compile_failure::CompileFailure;
 
@@ -31,7 +32,7 @@ pub struct Prepared {
 /// Why a module was not registered.
 #[derive(Debug, Error)]
 pub enum PutError {
-    /// The name is refused; see [`names::may_be_registered`].
+    /// The name is refused; see [`super::names::may_be_registered`].
     #[error("the file name is not allowed")]
     Name,
     /// The content is empty or no base64.
@@ -52,6 +53,8 @@ pub(crate) struct Registry {
     modules: HashMap<Arc<str>, Arc<Module>>,
     /// Bytes of all modules together at most, as base64.
     max_bytes: usize,
+    /// Native libraries are loaded from their copies.
+    copies_at_once: bool,
 }
 
 /// Makes versions: no two modules of this process have the same.
@@ -119,6 +122,7 @@ impl Registry {
             keeper,
             modules,
             max_bytes: settings.max_bytes,
+            copies_at_once: settings.allow_unsafe_lua,
         };
         registry.bring_copies_up(&superseded);
         Ok(registry)
@@ -151,7 +155,9 @@ impl Registry {
         let old = self.modules.get(file_name);
         if proposal.is_known {
             if let Some(module) = old.cloned() {
-                bring_copy(self.keeper.disk(), file_name, NEVER, Some(module.source()));
+                let disk = self.keeper.disk();
+                disk.bring_copies();
+                bring_copy(disk, file_name, NEVER, Some(module.source()));
             }
         } else {
             let ours = old.map(|old| &**old.source());
@@ -218,15 +224,19 @@ impl Registry {
                 Some(module) => current.insert(file_name.into(), Arc::clone(module)),
                 None => current.remove(file_name),
             };
-            let old: Vec<Vec<u8>> = old.iter().map(|old| old.source().to_vec()).collect();
-            let before = Before {
-                contents: &old,
-                may_be_torn: false,
-            };
-            let new = module.as_ref().map(|module| &**module.source());
-            bring_copy(keeper.disk(), file_name, before, new);
+            let source = |module: &Arc<Module>| Arc::clone(module.source());
+            let (held, content) = (old.as_ref().map(source), module.as_ref().map(source));
+            keeper.disk().owe_copy(file_name, held, content);
+            if self.copies_at_once {
+                keeper.disk().bring_copies();
+            }
         }
         Ok(outcomes)
+    }
+
+    /// Writes the copies that are owed.
+    pub(crate) fn bring_copies(&mut self) {
+        self.keeper.disk().bring_copies();
     }
 
     /// Bytes of all modules together, as base64.
@@ -237,6 +247,7 @@ impl Registry {
 
     /// Decides whether what was found on disk counts, or is dropped.
     pub(crate) fn settle(&mut self, counts: bool) -> Result<(), StoreError> {
+        self.keeper.disk().bring_copies();
         if self.keeper.settle(counts)? {
             for (file_name, module) in self.modules.drain() {
                 let contents = [module.source().to_vec()];
@@ -278,12 +289,8 @@ const NEVER: Before<'static> = Before {
     may_be_torn: false,
 };
 
-/// A copy that cannot be written does no harm to the module: the registry holds it.
 fn bring_copy(store: &mut Store, file_name: &str, before: Before<'_>, content: Option<&[u8]>) {
     if let Err(error) = store.bring_copy(file_name, before, content) {
-        tracing::warn!(
-            target: "udf",
-            "no copy of `{file_name}` for people and tools: {error}; the module itself is registered and served"
-        );
+        tell_of_no_copy(file_name, &error);
     }
 }

@@ -1,9 +1,10 @@
 //! The copies of modules for people and tools.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use protocol::bounds::Fit as _;
 
@@ -30,10 +31,21 @@ enum Copy {
     Foreign,
 }
 
+/// A copy that is still to be written.
+#[derive(Debug)]
+struct Owed {
+    /// What the file holds, unless somebody else wrote it.
+    held: Option<Arc<[u8]>>,
+    /// What it should hold; none if it should not be there.
+    content: Option<Arc<[u8]>>,
+}
+
 /// The module directory.
 #[derive(Debug)]
 pub(super) struct Copies {
     pub(super) user_path: PathBuf,
+    /// By file name.
+    owed: BTreeMap<String, Owed>,
     /// Written or removed, and not synced yet.
     unsynced: BTreeSet<PathBuf>,
 }
@@ -42,6 +54,7 @@ impl Copies {
     pub(super) fn new(user_path: &Path) -> Self {
         Self {
             user_path: user_path.to_owned(),
+            owed: BTreeMap::new(),
             unsynced: BTreeSet::new(),
         }
     }
@@ -53,6 +66,10 @@ impl Copies {
         ours: Option<&[u8]>,
         new: &[u8],
     ) -> Result<(), StoreError> {
+        let ours = match self.owed.get(file_name) {
+            Some(owed) => owed.held.as_deref(),
+            None => ours,
+        };
         let ours: Vec<Vec<u8>> = ours.map(<[u8]>::to_vec).into_iter().collect();
         let before = Before {
             contents: &ours,
@@ -63,6 +80,37 @@ impl Copies {
                 path: self.user_path.join(file_name),
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// The file of this name, which held that, is to be brought to `content`, when there is time.
+    pub(super) fn owe(
+        &mut self,
+        file_name: &str,
+        held: Option<Arc<[u8]>>,
+        content: Option<Arc<[u8]>>,
+    ) {
+        match self.owed.get_mut(file_name) {
+            // The file holds what it held before that.
+            Some(owed) => owed.content = content,
+            None => {
+                self.owed
+                    .insert(file_name.to_owned(), Owed { held, content });
+            }
+        }
+    }
+
+    /// Writes what is owed, as far as that is possible.
+    pub(super) fn bring_owed(&mut self) {
+        for (file_name, owed) in std::mem::take(&mut self.owed) {
+            let contents: Vec<Vec<u8>> = owed.held.iter().map(|held| held.to_vec()).collect();
+            let before = Before {
+                contents: &contents,
+                may_be_torn: false,
+            };
+            if let Err(error) = self.bring(&file_name, before, owed.content.as_deref()) {
+                tell_of_no_copy(&file_name, &error);
+            }
         }
     }
 
@@ -131,6 +179,14 @@ impl Copies {
             || before.may_be_torn && contents().any(|content| is_torn(&found, content));
         Ok(if ours { Copy::Before } else { Copy::Foreign })
     }
+}
+
+/// Says in the log that there is no copy. That does no harm to the thing: the registry holds it.
+pub(crate) fn tell_of_no_copy(file_name: &str, error: &StoreError) {
+    tracing::warn!(
+        target: "udf",
+        "no copy of `{file_name}` for people and tools: {error}; the module itself is registered and served"
+    );
 }
 
 /// This can be left of `content` after a power cut: a beginning, with zeros in the places of what was not written.

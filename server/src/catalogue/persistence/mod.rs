@@ -11,7 +11,8 @@
 //! A change is one record that is appended and synced, and costs its own size. `UDF.smd` is written when the server stops,
 //! when no change came for a while, or when the log is long; it says up to which change it goes.
 //!
-//! Copies are written after the change is on disk, and synced only before the next `UDF.smd`. Whatever moment the process
+//! Copies are written after the change is on disk, on other nodes than the one that was asked some milliseconds later, and
+//! synced only before the next `UDF.smd`. Whatever moment the process
 //! or the machine dies at, the next start knows from the log what a copy may hold, and brings it up. A file that holds
 //! something else was written by somebody else and is left alone.
 
@@ -34,7 +35,7 @@ use self::log::{Change, Log};
 use super::kind::CatalogueKind;
 use crate::clock;
 
-pub(crate) use self::copies::Before;
+pub(crate) use self::copies::{Before, tell_of_no_copy};
 pub use self::error::StoreError;
 pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::stored::{StoredItem, followed_by};
@@ -167,6 +168,8 @@ impl Store {
     /// Replaces all that is known. On return it is on disk; on error nothing changed.
     pub(crate) fn replace(&mut self, items: &[StoredItem]) -> Result<(), StoreError> {
         let number = self.version.1.saturating_add(1);
+        // The log tells what copies may hold; it is emptied.
+        self.copies.bring_owed();
         let copies = self.copies.unsynced();
         if !copies.is_empty() {
             files::sync_files(&self.copies.user_path, &copies)?;
@@ -202,6 +205,7 @@ impl Store {
     /// and [counted](Self::written) once its directory is synced.
     pub(crate) fn snapshot(&mut self, items: &[StoredItem]) -> Snapshot {
         self.forgot = false;
+        self.copies.bring_owed();
         Snapshot {
             kind: self.kind,
             version: self.version,
@@ -270,6 +274,25 @@ impl Store {
         content: Option<&[u8]>,
     ) -> Result<(), StoreError> {
         self.copies.bring(file_name, before, content)
+    }
+
+    /// The copy of this name, which held that, is to be brought to `content` when [somebody has time](Self::bring_copies).
+    /// Until then the log tells a start what the file may hold.
+    pub(crate) fn owe_copy(
+        &mut self,
+        file_name: &str,
+        held: Option<Arc<[u8]>>,
+        content: Option<Arc<[u8]>>,
+    ) {
+        self.copies.owe(file_name, held, content);
+        if self.behind().is_none() {
+            self.copies.bring_owed();
+        }
+    }
+
+    /// Writes the copies that are owed.
+    pub(crate) fn bring_copies(&mut self) {
+        self.copies.bring_owed();
     }
 }
 

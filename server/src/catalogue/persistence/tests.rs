@@ -154,6 +154,41 @@ fn only_files_of_the_registered_content_are_replaced_or_removed() {
 }
 
 #[test]
+fn copies_that_are_owed_are_there_before_the_log_that_tells_of_them_is_emptied() {
+    let directory = tempfile::tempdir().unwrap();
+    let user_path = directory.path().join("lua");
+    let mut store = Store::open(&PLAIN, directory.path(), Some(&user_path))
+        .unwrap()
+        .store;
+    let read = || fs::read_to_string(user_path.join("a.lua")).ok();
+    let text = |text: &str| Some(Arc::<[u8]>::from(text.as_bytes()));
+    let a = [item("a.lua", Some("LS0g"))];
+    store.append(&a, &[]).unwrap();
+    store.owe_copy("a.lua", None, text("one"));
+    assert_eq!(read(), None, "there is time until the log is emptied");
+    store.owe_copy("a.lua", text("one"), text("two"));
+    // The file holds nothing of ours yet: what is there now is somebody's.
+    fs::write(user_path.join("a.lua"), "one").unwrap();
+    assert!(store.check_copy("a.lua", Some(b"two"), b"three").is_err());
+    fs::remove_file(user_path.join("a.lua")).unwrap();
+    store.bring_copies();
+    assert_eq!(read().as_deref(), Some("two"));
+
+    store.append(&a, &a).unwrap();
+    store.owe_copy("a.lua", text("two"), text("three"));
+    store.check_copy("a.lua", Some(b"three"), b"four").unwrap();
+    store.snapshot(&a);
+    assert_eq!(read().as_deref(), Some("three"));
+    store.owe_copy("a.lua", text("three"), None);
+    store.replace(&a).unwrap();
+    assert_eq!(read(), None);
+    // Nothing would tell a start of this one.
+    assert_eq!(store.behind(), None);
+    store.owe_copy("a.lua", None, text("four"));
+    assert_eq!(read().as_deref(), Some("four"));
+}
+
+#[test]
 fn a_copy_that_the_machine_stopped_in_is_known_by_what_is_left() {
     let directory = tempfile::tempdir().unwrap();
     let user_path = directory.path().join("lua");

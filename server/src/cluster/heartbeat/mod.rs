@@ -31,7 +31,7 @@ use self::contacts::{Contacts, is_usable};
 use self::datagram::{Body, Datagram, Head, MAX_DATAGRAM, Malformed, News, Why};
 use self::limit::LogLimit;
 use self::texts::{OwnTexts, Texts};
-use super::member::{Member, Members, log_changes, name};
+use super::member::{Member, Members, are_as, log_changes, name};
 use super::ownership::{MemberState, Run};
 use super::rule::Rule;
 use super::secret::Secret;
@@ -310,7 +310,7 @@ impl Heartbeat {
         self.state.lock().contacts.forget(now);
         self.say_all();
         if changed {
-            self.notice();
+            self.notice(true);
         }
     }
 
@@ -600,8 +600,9 @@ impl Heartbeat {
         } else if answers || lags || has_more != 0 {
             self.say(head.address);
         }
-        if changed || learned || states_before != states {
-            self.notice();
+        let moved = changed || states_before != states;
+        if moved || learned {
+            self.notice(moved);
         }
     }
 
@@ -649,8 +650,8 @@ impl Heartbeat {
         }
     }
 
-    /// Makes the list of members anew, and tells of it.
-    fn notice(&self) {
+    /// Makes the list of members anew, and tells of it. `moved`: what the rule says may be different too.
+    fn notice(&self, moved: bool) {
         let live: Vec<(Run, MemberState)> =
             self.rule.with(|ownership, _| ownership.peers().collect());
         let state = self.state.lock();
@@ -669,10 +670,15 @@ impl Heartbeat {
             })
             .collect();
         // Under the lock: lists come in their order.
-        log_changes(&self.members.borrow(), &members);
+        let before = Arc::clone(&self.members.borrow());
+        let only_texts = are_as(&before, &members);
+        log_changes(&before, &members);
         (self.before_notice)(&members);
         self.members.send_replace(Arc::new(members));
         drop(state);
-        self.rule.wake();
+        // Texts say nothing about who owns what.
+        if moved || !only_texts {
+            self.rule.wake();
+        }
     }
 }
