@@ -20,7 +20,7 @@ pub(super) fn next(cluster: &Cluster, members: &Members, old: &ClusterView) -> C
         .chain(leaving)
         .map(peer)
         .collect();
-    peers.sort_by_key(|peer| peer.id);
+    peers.sort_unstable_by_key(|peer| peer.id);
     let partitions = Arc::clone(&view.partitions);
     let replicas = vec![partitions.owned_by(cluster.me)];
     let serves_here = cluster.state() == MemberState::Ready;

@@ -24,7 +24,7 @@ use protocol::result_code::ResultCode;
 use crate::access::Session;
 use crate::query::{QueryServices, aggregate, background, basic, job};
 use crate::record::Namespace;
-use crate::transaction::reply::{self, ReplyStream, ReplyTo};
+use crate::transaction::reply::{self, AnyStream, ReplyStream, ReplyTo};
 use crate::transaction::request::Request;
 use crate::transaction::single;
 use crate::transaction::target::Target;
@@ -180,7 +180,8 @@ async fn answer_from(
         return Ok(());
     };
     let Some(digest) = request.digest else {
-        return answer_query(services, namespace, &request, body, received, output).await;
+        let mut output = AnyStream::new(output);
+        return answer_query(services, namespace, &request, body, received, &mut output).await;
     };
     let target = Target {
         services,
@@ -222,7 +223,7 @@ async fn answer_query(
     request: &Request<'_>,
     body: &[u8],
     received: Instant,
-    output: &mut impl ReplyStream,
+    output: &mut AnyStream<'_>,
 ) -> std::io::Result<()> {
     match job::kind(request) {
         Ok(job::QueryKind::Basic) => {

@@ -130,7 +130,7 @@ pub(crate) async fn launch(configs: Vec<Config>, log: &Log) -> Result<Vec<Launch
         let (number, node) = started?;
         launched.push((number, node?));
     }
-    launched.sort_by_key(|(number, _)| *number);
+    launched.sort_unstable_by_key(|(number, _)| *number);
     let launched: Vec<Launched> = launched.into_iter().map(|(_, node)| node).collect();
 
     let limit = Instant::now() + FORM_LIMIT;
@@ -174,7 +174,7 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        left.sort();
+        left.sort_unstable();
         let expected = [
             "asd-throw-away-being-made",
             "asd-throw-away-living",

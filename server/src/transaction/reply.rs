@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use bytes::BytesMut;
 use protocol::message::{BodyWriter, Info3, MessageHeader, MessageWriter};
@@ -24,6 +25,60 @@ pub trait ReplyStream: Send {
     /// Whether the peer has closed its side: nobody waits for the reply any more.
     fn is_abandoned(&self) -> bool {
         false
+    }
+}
+
+/// A stream of any type, for long replies: what answers with them is there once, not once for each type of stream.
+pub(crate) struct AnyStream<'s>(&'s mut dyn Stream);
+
+impl<'s> AnyStream<'s> {
+    /// This stream, whatever its type.
+    pub(crate) fn new(stream: &'s mut impl ReplyStream) -> Self {
+        Self(stream)
+    }
+}
+
+impl ReplyStream for AnyStream<'_> {
+    fn buffer(&mut self) -> &mut BytesMut {
+        self.0.any_buffer()
+    }
+
+    fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send {
+        self.0.any_flush()
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.0.any_peer()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.0.any_is_abandoned()
+    }
+}
+
+/// [`ReplyStream`], callable without its type.
+trait Stream: Send {
+    fn any_buffer(&mut self) -> &mut BytesMut;
+    fn any_flush(&mut self) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>>;
+    fn any_peer(&self) -> Option<SocketAddr>;
+    fn any_is_abandoned(&self) -> bool;
+}
+
+impl<S: ReplyStream> Stream for S {
+    fn any_buffer(&mut self) -> &mut BytesMut {
+        self.buffer()
+    }
+
+    fn any_flush(&mut self) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
+        Box::pin(self.flush())
+    }
+
+    fn any_peer(&self) -> Option<SocketAddr> {
+        self.peer()
+    }
+
+    fn any_is_abandoned(&self) -> bool {
+        self.is_abandoned()
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn of_cluster(
     while let Some(answer) = asking.join_next().await {
         answers.extend(answer.ok());
     }
-    answers.sort_by_key(|(id, _)| *id);
+    answers.sort_unstable_by_key(|(id, _)| *id);
     answers
         .into_iter()
         .map(|(id, said)| NodeModules {
