@@ -119,7 +119,11 @@ fn processor_time() -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap())
 }
 
-const LONG: Duration = Duration::from_secs(20);
+/// Time limit of what ends by itself.
+const LONG: Duration = Duration::from_secs(600);
+
+/// Processor time within which what does not is stopped, whose limits are 100 and 300 ms; cleaning up included.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Runs `body` as function `f(rec)` in a context of its own.
 fn run(body: &str, limit: Duration) -> (Outcome, bool) {
@@ -181,24 +185,24 @@ fn nothing_outlives_the_deadline() {
         format!("return setmetatable({{}}, {{ __index = function() {spin} end }}).x"),
     ];
     for body in cases {
-        let began = Instant::now();
+        let began = processor_time();
         let (outcome, reusable) = run(&body, Duration::from_millis(100));
         let text = failure(&outcome);
         assert!(text.ends_with("UDF Execution Timeout"), "{body}: {text}");
         assert!(!reusable, "{body}");
-        assert!(began.elapsed() < Duration::from_secs(10), "{body}");
+        assert!(processor_time() - began < SOON, "{body}");
     }
 }
 
 #[test]
 fn finalizer_that_loops_after_the_call_delays_nobody() {
-    let began = Instant::now();
+    let began = processor_time();
     let (outcome, _) = run(
         "kept = setmetatable({}, { __gc = function() while true do end end }) return 1",
         Duration::from_millis(100),
     );
     assert_eq!(success(&outcome), Value::Integer(1));
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(processor_time() - began < SOON);
 }
 
 #[test]
@@ -597,17 +601,17 @@ fn chunk_that_misbehaves_is_refused() {
         "\u{1b}Lua",
         &labels,
     ] {
-        let began = Instant::now();
+        let began = processor_time();
         let checked = factory.validate("m.lua", source.as_bytes(), Arc::clone(&modules), None);
         assert!(checked.is_err(), "{source}");
-        assert!(began.elapsed() < Duration::from_secs(10), "{source}");
+        assert!(processor_time() - began < SOON, "{source}");
     }
     let quiet = "setmetatable({}, { __gc = function() while true do end end })";
-    let began = Instant::now();
+    let began = processor_time();
     factory
         .validate("m.lua", quiet.as_bytes(), modules, None)
         .unwrap();
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(processor_time() - began < SOON);
 }
 
 #[test]
