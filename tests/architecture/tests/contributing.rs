@@ -19,7 +19,7 @@ fn bare(text: &str) -> String {
 fn examples(document: &str) -> Vec<&str> {
     let blocks = document.split("```rust\n").skip(1);
     blocks
-        .map(|block| block.split("```").next().unwrap())
+        .filter_map(|block| block.split("```").next())
         .collect()
 }
 
