@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
@@ -39,6 +39,11 @@ pub(super) trait Disk: Send + Sync + Debug {
 
     /// Gives room back; it reads as zeros.
     fn discard(&self, at: u64, length: u64) -> io::Result<()>;
+
+    /// Whether a restart would find it: nobody has removed it, or put another in its place.
+    fn is_in_place(&self) -> bool {
+        true
+    }
 }
 
 /// A file of a file system, of mode 0600, that no other process has.
@@ -137,6 +142,13 @@ impl Disk for RealFile {
             Err(Errno::OPNOTSUPP) => Ok(()),
             result => Ok(result?),
         }
+    }
+
+    fn is_in_place(&self) -> bool {
+        let (Ok(here), Ok(there)) = (self.file.metadata(), std::fs::metadata(&self.path)) else {
+            return false;
+        };
+        (here.dev(), here.ino()) == (there.dev(), there.ino())
     }
 
     fn discard(&self, at: u64, length: u64) -> io::Result<()> {

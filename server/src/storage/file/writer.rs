@@ -14,13 +14,25 @@ pub(super) const WORTH_WRITING: usize = 1 << 20;
 /// Pause before a full file system is asked for room again.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
+/// Time between two looks whether the file is where it was.
+const LOOK_WHERE: Duration = Duration::from_secs(1);
+
 /// The longest wait for something to do.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut asked_for_room = Instant::now();
+    let mut looked = Instant::now();
     loop {
         let work = wait_for_work(shared);
+        if looked.elapsed() >= LOOK_WHERE {
+            looked = Instant::now();
+            if !shared.disk.is_in_place() {
+                let what = "somebody has removed or replaced it, and a restart would not find what is written";
+                fail(shared, std::io::Error::other(what));
+                return;
+            }
+        }
         if work == Work::Mark {
             if let Err(error) = write_mark(shared) {
                 fail(shared, error);
@@ -74,6 +86,8 @@ pub(super) fn write_rest(shared: &Shared) -> std::io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Write,
+    /// To look around.
+    Nothing,
     /// Nothing is written for a while: the file is to say what outlives a crash.
     Mark,
     Stop,
@@ -122,8 +136,12 @@ fn wait_for_work(shared: &Shared) -> Work {
                 return Work::Write;
             }
             let waited = shared.work.wait_for(&mut log, LOOK_AGAIN);
-            if waited.timed_out() && !log.has_pending() && log.marked != log.synced {
-                return Work::Mark;
+            if waited.timed_out() && !log.has_pending() {
+                return if log.marked == log.synced {
+                    Work::Nothing
+                } else {
+                    Work::Mark
+                };
             }
         }
         if log.ready.len() < READY && !log.free.is_empty() && !log.no_room {

@@ -702,7 +702,11 @@ impl World {
             disk.sync();
         }
         self.totals.acknowledged += 1;
-        self.alone(node, command.key);
+        // It was alone when this began, and has just heard that others went on, who had given it up.
+        let was_alone = self.died && ticket.until == Duration::MAX;
+        if !was_alone {
+            self.alone(node, command.key);
+        }
         let known = &mut self.known[command.key as usize];
         let lost = match command.found {
             Some(found) => found.stamp < command.begun,
