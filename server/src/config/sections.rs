@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::setting::{Change, Setting, ValueError};
-use super::values::{Values, position};
+use super::values::{Values, is_read_by, position};
 use super::{changes, table};
 
 macro_rules! accessors {
@@ -19,6 +19,7 @@ macro_rules! accessors {
                 #[must_use]
                 pub fn $accessor(&self) -> $type {
                     const AT: usize = position($table, $key);
+                    const { assert!(is_read_by(&$table[AT], stringify!($read)), "it is of another kind") };
                     self.values.$read(AT)
                 }
             )*
@@ -276,7 +277,7 @@ accessors! { NamespaceSettings in table::NAMESPACE {
     /// Requests that may wait on one record; 0 = no limit.
     transaction_pending_limit: number32 -> u32 = "transaction-pending-limit";
     /// `memory` or `device`.
-    storage_engine: text -> Option<String> = "storage-engine";
+    storage_engine: word -> &'static str = "storage-engine";
     /// A change is acknowledged when it is synced.
     commit_to_device: flag -> bool = "storage-engine.commit-to-device";
     /// Share of a segment below which it is cleaned, percent.
@@ -355,7 +356,7 @@ accessors! { ModLuaSettings in table::MOD_LUA {
     /// Replies that do not say why a call failed are followed by the cause.
     error_detail: flag -> bool = "error-detail";
     /// What becomes of a stream whose operator gives nil.
-    stream_nil: text -> Option<String> = "stream-nil";
+    stream_nil: word -> &'static str = "stream-nil";
     /// Memory that one call may take on top of its context, bytes.
     call_memory_limit: number -> u64 = "call-memory-limit";
     /// Memory above which a context is dropped after its call, bytes.

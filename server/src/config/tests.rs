@@ -348,7 +348,12 @@ fn every_key_of_a_stock_storage_engine_is_obeyed_or_named_as_without_effect() {
         .iter()
         .find(|found| found.name() == "n")
         .unwrap();
-    assert_eq!(namespace.files(), ["/f"]);
+    assert_eq!(
+        (namespace.storage_engine(), namespace.files()),
+        ("device", vec!["/f".to_owned()])
+    );
+    let config = Config::parse("c", &with("mod-lua {\nstream-nil skip\n}")).unwrap();
+    assert_eq!(config.mod_lua.stream_nil(), "skip");
     assert!(namespace.commit_to_device());
     assert_eq!(
         (namespace.filesize(), namespace.max_write_cache()),

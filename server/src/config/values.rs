@@ -38,6 +38,24 @@ pub(crate) const fn position(table: &[Setting], name: &str) -> usize {
     }
 }
 
+/// Whether an accessor of this name gives what a setting holds: a word of a choice is no text.
+pub(crate) const fn is_read_by(setting: &Setting, accessor: &str) -> bool {
+    let of = match setting.kind {
+        SettingKind::Text => "text",
+        SettingKind::List => "list",
+        SettingKind::Choice(_) => "word",
+        SettingKind::Flag => "flag",
+        SettingKind::Number { .. } | SettingKind::Bytes { .. } | SettingKind::Seconds { .. } => {
+            let accessor = accessor.as_bytes();
+            return same(accessor, b"number")
+                || same(accessor, b"number32")
+                || same(accessor, b"size")
+                || same(accessor, b"port");
+        }
+    };
+    same(accessor.as_bytes(), of.as_bytes())
+}
+
 const fn same(left: &[u8], right: &[u8]) -> bool {
     match (left, right) {
         ([], []) => true,

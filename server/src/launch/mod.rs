@@ -299,9 +299,9 @@ fn lua_factory(config: &Config, user_path: &str) -> LuaFactory {
         limits,
         Arc::new(ServerHost),
     )
-    .with_stream_nil(match mod_lua.stream_nil().as_deref() {
-        Some("skip") => StreamNil::Skip,
-        Some("error") => StreamNil::Error,
+    .with_stream_nil(match mod_lua.stream_nil() {
+        "skip" => StreamNil::Skip,
+        "error" => StreamNil::Error,
         // The table of settings takes no other.
         _ => StreamNil::End,
     })

@@ -81,7 +81,7 @@ fn engine_of(config: &Config, settings: &NamespaceSettings) -> Result<Option<Ope
         .into());
     }
     let options = FileOptions {
-        in_memory: settings.storage_engine().as_deref() != Some("device"),
+        in_memory: settings.storage_engine() != "device",
         commit: settings.commit_to_device(),
         flush_after: Duration::from_millis(settings.flush_max_ms().into()),
         write_cache: settings.max_write_cache(),
@@ -101,4 +101,38 @@ fn engine_of(config: &Config, settings: &NamespaceSettings) -> Result<Option<Ope
             .map_err(|error| format!("namespace {name}: {error}"))?;
         Ok(Box::new(engine) as Box<dyn StorageEngine>)
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_device_is_read_from_its_file_and_memory_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        for (engine, file, in_memory, persisted) in [
+            ("memory", false, true, false),
+            ("memory", true, true, true),
+            ("pmem", true, true, true),
+            ("device", true, false, true),
+        ] {
+            let path = directory.path().join(format!("{engine}-{file}"));
+            let keys = match file {
+                true => format!("file {}\nfilesize 16M\n", path.display()),
+                false => String::new(),
+            };
+            let text = format!(
+                "service {{ work-directory /w }}\nnamespace test {{\nstorage-engine {engine} {{\n{keys}}}\n}}"
+            );
+            let config = Config::parse("c", &text).unwrap();
+            let namespaces = open(&config).await.unwrap();
+            let keeps = namespaces[0].keeps();
+            assert_eq!(
+                (keeps.in_memory, keeps.persisted),
+                (in_memory, persisted),
+                "{engine}"
+            );
+            namespaces[0].close().await.unwrap();
+        }
+    }
 }

@@ -4,8 +4,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,7 +40,7 @@ enum Kind {
     File,
     /// Read from the file.
     Device,
-    /// The same, while the file is thrown out of the page cache again and again.
+    /// The same, and before each operation the file is thrown out of the page cache.
     Cold,
 }
 
@@ -174,24 +172,19 @@ fn measure(arguments: &Arguments, kind: Kind) -> Result<()> {
     // What waits to be written has been.
     thread::sleep(Duration::from_secs(2));
     let bytes = resident_bytes(server.pid())?.saturating_sub(empty) / arguments.records.max(1);
-    let ends = Arc::new(AtomicBool::new(false));
-    let forgetting = (kind == Kind::Cold).then(|| {
-        let (ends, file) = (Arc::clone(&ends), file.clone());
-        thread::spawn(move || forget(&file, &ends))
-    });
+    let cold = (kind == Kind::Cold).then(|| std::fs::File::open(&file));
+    let cold = cold.transpose().map_err(Error::io("open the file"))?;
     for (at, operation) in OPERATIONS.iter().enumerate() {
-        let row = operate(arguments, &server, &mut connection, at)?;
+        let row = operate(arguments, &server, &mut connection, at, cold.as_ref())?;
         println!("| {name} | {bytes} | {operation} | {row} | |");
     }
-    ends.store(true, Ordering::SeqCst);
-    if let Some(Err(_)) = forgetting.map(thread::JoinHandle::join) {
-        return Err(Error::Unexpected("the file was not thrown out".to_owned()));
-    }
     drop(connection);
+    let begun = Instant::now();
     end(server)?;
+    let ended = begun.elapsed().as_millis();
     let again = asd.start()?;
     let start = cpu_time(again.pid())?.as_secs_f64();
-    println!("| {name} | | | | | | | {start:.2} |");
+    println!("| {name} | | SIGTERM to the end: {ended} ms | | | | | {start:.2} |");
     end(again)
 }
 
@@ -200,22 +193,13 @@ fn end(mut server: RunningAsd) -> Result<()> {
     server.wait().map(drop)
 }
 
-/// Has the system drop what it holds of a file, again and again.
-fn forget(file: &std::path::Path, ends: &AtomicBool) -> std::io::Result<()> {
-    let file = std::fs::File::open(file)?;
-    while !ends.load(Ordering::SeqCst) {
-        rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
 /// Columns of one operation.
 fn operate(
     arguments: &Arguments,
     server: &RunningAsd,
     connection: &mut Connection,
     operation: usize,
+    cold: Option<&std::fs::File>,
 ) -> Result<String> {
     let mut dice = 1_u64;
     let mut times = Vec::new();
@@ -234,6 +218,11 @@ fn operate(
             2 => call(b"add"),
             _ => call(b"item"),
         }?;
+        if let Some(file) = cold {
+            // The system drops what it holds of the file.
+            rustix::fs::fadvise(file, 0, None, Advice::DontNeed)
+                .map_err(|error| Error::Unexpected(error.to_string()))?;
+        }
         let begun = Instant::now();
         expect_ok(connection.message(&frame)?.code())?;
         times.push(begun.elapsed().as_secs_f64() * 1e6);
