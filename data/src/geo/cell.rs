@@ -7,6 +7,7 @@
 use protocol::bounds::Fit as _;
 
 use super::Point;
+use super::point::SURELY_BEYOND;
 
 /// Level of the smallest cells, the leaves.
 pub const MAX_LEVEL: u32 = 30;
@@ -148,11 +149,14 @@ impl CellId {
         let (u, v) = (side(i), side(j));
         let ([u0, u1], [v0, v1]) = (u, v);
         let corners = [(u0, v0), (u1, v0), (u1, v1), (u0, v1)];
+        let corners = corners.map(|(u, v)| point(face, u, v).unit());
+        let [a, b, c, d] = corners;
         Square {
             face,
             u,
             v,
-            corners: corners.map(|(u, v)| point(face, u, v).unit()),
+            corners,
+            inward: [(a, b), (b, c), (c, d), (d, a)].map(|(from, to)| from.cross(to)),
         }
     }
 }
@@ -165,6 +169,8 @@ pub(super) struct Square {
     v: [f64; 2],
     /// Counter-clockwise.
     pub(super) corners: [Point; 4],
+    /// What points away from the plane of each edge, to the side on which the square lies.
+    inward: [Point; 4],
 }
 
 impl Square {
@@ -180,6 +186,13 @@ impl Square {
         let (u, v) = face_uv(self.face, p);
         let within = |[low, high]: [f64; 2], value| low <= value && value <= high;
         ahead > 0.0 && within(self.u, u) && within(self.v, v)
+    }
+
+    /// Whether two points, and so the arc between them, are surely beyond the same side. Not to be so says nothing.
+    pub(super) fn lies_beyond_a_side(&self, a: Point, b: Point) -> bool {
+        self.inward
+            .iter()
+            .any(|inward| inward.dot(a) < -SURELY_BEYOND && inward.dot(b) < -SURELY_BEYOND)
     }
 
     /// The four edges, counter-clockwise.

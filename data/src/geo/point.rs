@@ -70,6 +70,9 @@ impl Point {
     }
 }
 
+/// How far from a plane a point of the sphere must be computed to be, to be on that side whatever the rounding.
+pub(super) const SURELY_BEYOND: f64 = 1e-14;
+
 /// Sign of `a × b · c`: 1 when the three run counter-clockwise, -1 clockwise. 0 only if two of them are the same.
 ///
 /// Exact; three points on one great circle are decided as if each were moved by an amount of its own that is smaller

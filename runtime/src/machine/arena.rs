@@ -3,11 +3,13 @@
 //! A state makes and drops small blocks all the time: strings, tables, closures. They are cut from chunks that belong to
 //! the state alone, and go back to lists by size, so that a block costs a few instructions, a state's blocks lie side by side
 //! whatever else the process has done with its memory, and closing a state frees a few chunks. Larger blocks come from the
-//! process's allocator.
+//! process's allocator, those of a state that has grown large as pages from the system: see [`pages`](super::pages).
 
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::cell::{Cell, RefCell};
 use std::ptr::null_mut;
+
+use super::pages;
 
 /// Blocks are multiples of this size, and lie on multiples of it.
 const GRAIN: usize = 16;
@@ -20,6 +22,13 @@ const CLASSES: usize = MAX_SMALL / GRAIN;
 /// A chunk is as large as a quarter of those before it, within these bounds.
 const MIN_CHUNK: usize = 16 * 1024;
 const MAX_CHUNK: usize = 256 * 1024;
+
+/// Beyond so much in chunks, a state gets pages, [`LARGE_CHUNK`] at a time, bytes.
+const MANY_CHUNKS: usize = 4 << 20;
+const LARGE_CHUNK: usize = 1 << 20;
+
+/// Blocks of this size, and larger ones, are pages of their own: Lua's stack, above all, which doubles as it grows.
+const LARGE_BLOCK: usize = 4 << 20;
 
 /// A block that is not in use: what it holds is where the next one lies.
 struct Free {
@@ -55,9 +64,52 @@ fn class(size: usize) -> usize {
     (size - 1) / GRAIN
 }
 
-/// The layout of a chunk, or of a block from the process's allocator.
+/// The layout of a chunk, or of a block, from the process's allocator.
 fn large(size: usize) -> Layout {
     Layout::from_size_align(size, GRAIN).unwrap_or(Layout::new::<u128>())
+}
+
+/// A block of more than [`MAX_SMALL`] bytes; null when there is no memory.
+fn allocate_large(size: usize) -> *mut u8 {
+    match size >= LARGE_BLOCK {
+        true => pages::map(size),
+        // SAFETY: the size is not zero.
+        false => unsafe { alloc(large(size)) },
+    }
+}
+
+/// # Safety
+/// It was made by [`allocate_large`] with this size.
+unsafe fn release_large(block: *mut u8, size: usize) {
+    // SAFETY: as the caller says, and the size tells how it was made.
+    unsafe {
+        match size >= LARGE_BLOCK {
+            true => pages::unmap(block, size),
+            false => dealloc(block, large(size)),
+        }
+    }
+}
+
+/// Makes a block another size; null, and it stays as it is, when there is no memory.
+///
+/// # Safety
+/// As for [`release_large`]; the new size is more than [`MAX_SMALL`].
+unsafe fn resize_large(block: *mut u8, old: usize, new: usize) -> *mut u8 {
+    // SAFETY: as the caller says; the bytes that are copied are in both blocks, which do not overlap.
+    unsafe {
+        match (old >= LARGE_BLOCK, new >= LARGE_BLOCK) {
+            (false, false) => realloc(block, large(old), new),
+            (true, true) => pages::remap(block, old, new),
+            _ => {
+                let moved = allocate_large(new);
+                if !moved.is_null() {
+                    std::ptr::copy_nonoverlapping(block, moved, old.min(new));
+                    release_large(block, old);
+                }
+                moved
+            }
+        }
+    }
 }
 
 impl Arena {
@@ -70,8 +122,7 @@ impl Arena {
     #[inline]
     pub(crate) fn allocate(&self, size: usize, limit: usize) -> *mut u8 {
         if size > MAX_SMALL {
-            // SAFETY: the size is not zero.
-            return unsafe { alloc(large(size)) };
+            return allocate_large(size);
         }
         let Some(list) = self.free.get(class(size)) else {
             return null_mut();
@@ -92,8 +143,8 @@ impl Arena {
     #[inline]
     pub(crate) unsafe fn release(&self, block: *mut u8, size: usize) {
         if size > MAX_SMALL {
-            // SAFETY: made by `allocate` or `resize` with this layout.
-            return unsafe { dealloc(block, large(size)) };
+            // SAFETY: made by `allocate` or `resize` with this size.
+            return unsafe { release_large(block, size) };
         }
         if let Some(list) = self.free.get(class(size)) {
             let freed = block.cast::<Free>();
@@ -119,8 +170,8 @@ impl Arena {
             return block;
         }
         if small == (false, false) {
-            // SAFETY: made with this layout; the new size is not zero.
-            return unsafe { realloc(block, large(old), new) };
+            // SAFETY: made with this size; the new one is large.
+            return unsafe { resize_large(block, old, new) };
         }
         let moved = self.allocate(new, limit);
         if !moved.is_null() {
@@ -149,13 +200,20 @@ impl Arena {
         let Ok(mut chunks) = self.chunks.try_borrow_mut() else {
             return false;
         };
-        let size = (self.reserved.get() / 4).clamp(MIN_CHUNK, MAX_CHUNK);
+        let is_mapped = self.reserved.get() >= MANY_CHUNKS;
+        let size = match is_mapped {
+            true => LARGE_CHUNK,
+            false => (self.reserved.get() / 4).clamp(MIN_CHUNK, MAX_CHUNK),
+        };
         let reserved = self.reserved.get() + size;
         if reserved > limit {
             return false;
         }
-        // SAFETY: the size is not zero.
-        let chunk = unsafe { alloc(large(size)) };
+        let chunk = match is_mapped {
+            true => pages::map_touched(size),
+            // SAFETY: the size is not zero.
+            false => unsafe { alloc(large(size)) },
+        };
         if chunk.is_null() {
             return false;
         }
@@ -170,8 +228,13 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         for (chunk, size) in self.chunks.get_mut().drain(..) {
-            // SAFETY: made by `add_chunk` with this layout; the state that used its blocks is closed.
-            unsafe { dealloc(chunk, large(size)) };
+            // SAFETY: made by `add_chunk` with this size, which tells how; the state that used its blocks is closed.
+            unsafe {
+                match size == LARGE_CHUNK {
+                    true => pages::unmap(chunk, size),
+                    false => dealloc(chunk, large(size)),
+                }
+            }
         }
     }
 }
@@ -183,10 +246,21 @@ mod tests {
     #[test]
     fn blocks_do_not_overlap_and_are_used_again() {
         let arena = Arena::default();
-        let sizes = [1, 16, 17, 100, 512, 513, 5_000];
+        let sizes = [
+            1,
+            16,
+            17,
+            100,
+            512,
+            513,
+            5_000,
+            LARGE_BLOCK / 64,
+            LARGE_BLOCK - 1,
+        ];
         let mut blocks = Vec::new();
         for round in 0..200_u8 {
-            for size in sizes {
+            // A few of the largest do.
+            for size in sizes.into_iter().filter(|size| round < 4 || *size <= 5_000) {
                 let block = arena.allocate(size, usize::MAX);
                 assert!(!block.is_null() && block.addr().is_multiple_of(GRAIN));
                 // SAFETY: a fresh block of this size.
@@ -215,6 +289,48 @@ mod tests {
             unsafe { arena.release(block, 100) };
         }
         assert_eq!(arena.reserved(), settled);
+    }
+
+    #[test]
+    fn large_blocks_keep_what_is_in_them_whatever_their_size_becomes() {
+        let arena = Arena::default();
+        let mut size = 1_000;
+        let block = arena.allocate(size, usize::MAX);
+        // SAFETY: a fresh block of this size.
+        unsafe { block.write_bytes(7, size) };
+        let mut block = block;
+        for new in [
+            LARGE_BLOCK,
+            4 * LARGE_BLOCK,
+            LARGE_BLOCK + 1,
+            2_000,
+            LARGE_BLOCK * 2,
+            16,
+        ] {
+            // SAFETY: the block is used with the size that it has.
+            unsafe {
+                block = arena.resize(block, size, new, usize::MAX);
+                assert!(!block.is_null());
+                let bytes = std::slice::from_raw_parts(block, new.min(1_000));
+                assert!(bytes.iter().all(|byte| *byte == 7), "{new}");
+            }
+            size = new;
+        }
+        // SAFETY: as above.
+        unsafe { arena.release(block, size) };
+    }
+
+    #[test]
+    fn a_state_that_has_grown_large_gets_large_chunks() {
+        let arena = Arena::default();
+        while arena.reserved() < 2 * MANY_CHUNKS {
+            let block = arena.allocate(MAX_SMALL, usize::MAX);
+            // SAFETY: a fresh block of this size.
+            unsafe { block.write_bytes(7, MAX_SMALL) };
+        }
+        let chunks = arena.chunks.borrow();
+        let large = chunks.iter().filter(|(_, size)| *size == LARGE_CHUNK);
+        assert_eq!(large.count(), MANY_CHUNKS / LARGE_CHUNK);
     }
 
     #[test]

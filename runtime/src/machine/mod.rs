@@ -13,6 +13,7 @@ pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod observe;
 pub(crate) mod pace;
+pub(crate) mod pages;
 pub(crate) mod place;
 pub(crate) mod protect;
 pub(crate) mod record_call;

@@ -101,6 +101,13 @@ impl Query<'_> {
                         Ok(fits) => lookup.count(&sending.namespace.stats, fits),
                         Err(error) => return Ok(error.result_code()),
                     }
+                    // To compare a record with a region of many corners takes a while.
+                    if sending.turn.is_over() {
+                        if self.is_late() {
+                            return Ok(ResultCode::TIMEOUT);
+                        }
+                        sending.turn.pause(output).await?;
+                    }
                 }
                 if looked_at == 0 {
                     break;

@@ -21,12 +21,17 @@ impl Turn {
         }
     }
 
+    /// Whether it is time to give way.
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
     /// Gives other tasks of the thread a chance once the turn is over, and looks after the client.
     ///
     /// # Errors
     /// The client is gone.
     pub(super) async fn pause(&mut self, output: &mut impl ReplyStream) -> io::Result<()> {
-        if Instant::now() >= self.end {
+        if self.is_over() {
             if output.is_abandoned() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
