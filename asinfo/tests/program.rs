@@ -52,8 +52,8 @@ fn answer(mut stream: TcpStream, answers: &[(&str, &str)]) -> Option<()> {
         };
         header = (u64::try_from(reply.len()).unwrap() | 2 << 56 | u64::from(header[1]) << 48)
             .to_be_bytes();
-        stream.write_all(&header).ok()?;
-        stream.write_all(&reply).ok()?;
+        // At once: a second write would wait until the first one is acknowledged, which takes 40 ms.
+        stream.write_all(&[&header, &reply[..]].concat()).ok()?;
     }
 }
 

@@ -188,10 +188,9 @@ fn serve(
             reply.extend(format!("{request}\t{answer}\n").bytes());
         }
         let size = u64::try_from(reply.len()).unwrap();
-        stream
-            .write_all(&(size | 2 << 56 | u64::from(header[1]) << 48).to_be_bytes())
-            .ok()?;
-        stream.write_all(&reply).ok()?;
+        // At once: a second write would wait until the first one is acknowledged, which takes 40 ms.
+        let header = (size | 2 << 56 | u64::from(header[1]) << 48).to_be_bytes();
+        stream.write_all(&[&header, &reply[..]].concat()).ok()?;
     }
 }
 

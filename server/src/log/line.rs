@@ -13,6 +13,11 @@ use super::{CONTEXTS, Level};
 /// Bytes of a line at most, without its line feed.
 const LINE_BYTES_MAX: usize = 4_095;
 
+/// The calendar's names. Its patterns would bring all that it can print into the program.
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
 /// The level of an event by Aerospike's names.
 pub(super) fn level_of(level: EventLevel) -> Level {
     match level {
@@ -27,11 +32,16 @@ pub(super) fn level_of(level: EventLevel) -> Level {
 /// `Nov 25 2026 03:00:00 GMT`, with `.123` behind the seconds on demand.
 pub(super) fn time(out: &mut String, unix_ms: u64, millis: bool) {
     let time = i64::try_from(unix_ms).map(Timestamp::from_millisecond);
+    let time = time.map(|time| time.map(|time| Offset::UTC.to_datetime(time)));
     // Writing to a String cannot fail.
     let _ = match time {
         Ok(Ok(time)) => {
-            let form = "%b %d %Y %H:%M:%S";
-            write!(out, "{}", Offset::UTC.to_datetime(time).strftime(form))
+            let months = (1..).zip(MONTHS);
+            let month = months.filter(|(number, _)| *number == time.month());
+            month.for_each(|(_, name)| out.push_str(name));
+            let (day, year) = (time.day(), time.year());
+            let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+            write!(out, " {day:02} {year:04} {hour:02}:{minute:02}:{second:02}")
         }
         // After the year 9999.
         _ => write!(out, "{}", unix_ms / 1_000),
