@@ -1,6 +1,7 @@
 //! Storing what comes from another node.
 
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use data::record::StoredRecord;
 
@@ -23,16 +24,64 @@ impl Records {
             .node
             .namespace(name)
             .ok_or_else(|| format!("there is no namespace {name} here"))?;
-        let mut thrown_away = 0;
+        let mut all = Vec::new();
         while !records.is_empty() {
-            let offered = portable::read(&mut records).ok_or("a record cannot be read")?;
-            let deadline = self.cluster.deadline();
-            let lock = namespace.locks().lock(&offered.digest(), deadline, 0).await;
-            let _lock = lock.map_err(|error| error.to_string())?;
-            thrown_away += u64::from(merge(namespace, &offered).await?);
+            all.push(portable::read(&mut records).ok_or("a record cannot be read")?);
+        }
+        let mut thrown_away = 0;
+        for some in all.chunks(together(namespace)) {
+            let merging = some
+                .iter()
+                .map(|offered| self.merge_locked(namespace, offered));
+            for is_thrown_away in all_of(merging).await {
+                thrown_away += u64::from(is_thrown_away?);
+            }
         }
         Ok(thrown_away)
     }
+
+    async fn merge_locked(
+        &self,
+        namespace: &Namespace,
+        offered: &StoredRecord,
+    ) -> Result<bool, String> {
+        let deadline = self.cluster.deadline();
+        let lock = namespace.locks().lock(&offered.digest(), deadline, 0).await;
+        let _lock = lock.map_err(|error| error.to_string())?;
+        merge(namespace, offered).await
+    }
+}
+
+/// Changes that wait for one sync together, where each waits for one.
+const TOGETHER: usize = 256;
+
+/// Changes of a namespace to be made at the same time: many where each waits for a sync, else one after the other.
+pub(super) fn together(namespace: &Namespace) -> usize {
+    let waits = namespace.keeps().persisted && namespace.settings.commit_to_device();
+    if waits { TOGETHER } else { 1 }
+}
+
+/// What these futures give, in their order, all of them waiting at the same time.
+pub(super) async fn all_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut are_ready = true;
+        for (future, given) in &mut waiting {
+            if given.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(output) => *given = Some(output),
+                    Poll::Pending => are_ready = false,
+                }
+            }
+        }
+        if are_ready {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, given)| given).collect()
 }
 
 /// Stores a version if it is newer; true if one of two that differ was thrown away. The caller holds the record's lock.

@@ -85,13 +85,18 @@ impl Records {
                 if page.is_empty() {
                     break;
                 }
-                for record in page {
-                    let digest = record.digest();
-                    let deadline = self.cluster.deadline();
-                    let lock = namespace.locks().lock(&digest, deadline, 0).await;
-                    let _lock = lock.map_err(|error| error.to_string())?;
-                    let removed = namespace.remove(&digest).await;
-                    removed.map_err(|error| error.to_string())?;
+                for some in page.chunks(merge::together(namespace)) {
+                    let removing = some.iter().map(async |record| {
+                        let digest = record.digest();
+                        let deadline = self.cluster.deadline();
+                        let lock = namespace.locks().lock(&digest, deadline, 0).await;
+                        let _lock = lock.map_err(|error| error.to_string())?;
+                        let removed = namespace.remove(&digest).await;
+                        removed.map_err(|error| error.to_string())
+                    });
+                    for removed in merge::all_of(removing).await {
+                        removed?;
+                    }
                 }
             }
         }
