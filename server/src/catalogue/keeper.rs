@@ -1,11 +1,10 @@
 //! What a node knows of one kind, changed one at a time: on disk first, then here.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::item::Item;
 use super::kind::CatalogueKind;
+use super::parts::Parts;
 use super::persistence::{Opened, Snapshot, Store, StoreError, StoredItem, Superseded};
 use super::state::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
 use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
@@ -15,7 +14,7 @@ use crate::clock;
 pub(crate) const KEEP_ALIVE_MS: u64 = 60 * 60 * 1_000;
 
 /// What counts on this node, by name, removed things included.
-pub(crate) type Known = BTreeMap<Arc<str>, StoredItem>;
+pub(crate) type Known = Parts<StoredItem>;
 
 /// The registry of one kind.
 #[derive(Debug)]
@@ -84,11 +83,17 @@ impl Keeper {
     /// What counts, by name: nothing until it is settled that it does.
     pub(crate) fn known(&self) -> Known {
         let counting = self.settled.then(|| self.catalogue.items());
-        counting
-            .into_iter()
-            .flatten()
-            .map(|item| (Arc::clone(item.name()), item.clone()))
-            .collect()
+        let items = counting.into_iter().flatten();
+        Known::default().changed(items.map(|item| (item.name().as_bytes(), Some(item.clone()))))
+    }
+
+    /// What counts after a change of these names, before which `known` did.
+    pub(crate) fn known_after<'n>(
+        &self,
+        known: &Known,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Known {
+        known.changed(names.map(|name| (name.as_bytes(), self.catalogue.known(name).cloned())))
     }
 
     /// What a put on this node comes to.
@@ -178,6 +183,11 @@ impl Keeper {
     /// From when on this node forgets what was removed, ms since 2010.
     pub(crate) fn forgets_from_ms(&self) -> u64 {
         self.catalogue.forgets_from_ms()
+    }
+
+    /// How often removed things were forgotten.
+    pub(crate) fn forgot(&self) -> u64 {
+        self.catalogue.forgot()
     }
 
     pub(crate) fn is_settled(&self) -> bool {

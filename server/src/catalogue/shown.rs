@@ -94,7 +94,7 @@ impl Shown {
 
     /// Shows what the registry has, which is in force here, and tells those who wait for changes.
     pub(crate) fn publish(&self, keeper: &Keeper) {
-        self.show(keeper);
+        self.known.store(Arc::new(keeper.known()));
         self.tell();
         if keeper.is_settled() && !self.is_settled() {
             // Whoever sees this sees what is published, and who asks at every change asks once more.
@@ -103,9 +103,11 @@ impl Shown {
         }
     }
 
-    /// Shows what the registry has; those who wait for changes are to be [told](Self::tell) before long.
-    pub(crate) fn show(&self, keeper: &Keeper) {
-        self.known.store(Arc::new(keeper.known()));
+    /// Shows what the registry has under these names, which alone have changed; those who wait for changes are to be
+    /// [told](Self::tell) before long. One change after the other.
+    pub(crate) fn show<'n>(&self, keeper: &Keeper, names: impl Iterator<Item = &'n str>) {
+        let known = keeper.known_after(&self.known.load(), names);
+        self.known.store(Arc::new(known));
     }
 
     /// Tells those who wait for changes that there were some.
@@ -125,7 +127,7 @@ impl Shown {
         let mut outcomes = Vec::with_capacity(items.len());
         let (mut newer, mut made) = (Vec::new(), Vec::new());
         for item in items {
-            let known = known.get(&*item.name).map(StoredItem::summary);
+            let known = known.get(item.name.as_bytes()).map(StoredItem::summary);
             outcomes.push(match (decide(known, &item.summary), known) {
                 (Decision::Same, _) => {
                     self.failures.succeeded(&item.name);
@@ -169,7 +171,7 @@ impl Shown {
         self.known
             .load()
             .iter()
-            .map(|(name, item)| (Arc::clone(name), *item.summary()))
+            .map(|(_, item)| (Arc::clone(item.name()), *item.summary()))
             .collect()
     }
 
@@ -189,7 +191,10 @@ impl Shown {
     /// What this node has under this name, for another node.
     #[must_use]
     pub fn item(&self, name: &str) -> Option<Item> {
-        self.known.load().get(name).map(StoredItem::to_item)
+        self.known
+            .load()
+            .get(name.as_bytes())
+            .map(StoredItem::to_item)
     }
 
     /// Names that could not be stored, each with the last reason.

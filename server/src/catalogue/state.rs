@@ -63,6 +63,8 @@ pub(crate) struct Catalogue {
     proposed: HashMap<Arc<str>, Version>,
     /// Nothing is forgotten before this time, ms since 2010.
     forgets_from_ms: u64,
+    /// How often something was.
+    forgot: u64,
 }
 
 impl Catalogue {
@@ -75,6 +77,7 @@ impl Catalogue {
             positions: HashMap::new(),
             proposed: HashMap::new(),
             forgets_from_ms: 0,
+            forgot: 0,
         };
         catalogue.index();
         catalogue
@@ -215,6 +218,11 @@ impl Catalogue {
         self.forgets_from_ms
     }
 
+    /// How often tombstones were dropped.
+    pub(crate) fn forgot(&self) -> u64 {
+        self.forgot
+    }
+
     /// Drops tombstones whose life, and a day more, is over. True: there were some.
     pub(crate) fn forget_expired(&mut self, now_ms: u64) -> bool {
         if now_ms < self.forgets_from_ms {
@@ -226,6 +234,7 @@ impl Catalogue {
         let forgot = self.items.len() < before;
         if forgot {
             self.index();
+            self.forgot += 1;
         }
         forgot
     }

@@ -1,6 +1,6 @@
 //! The modules of a node with their pools, as one service.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use super::pool::{Held, Pool, Taken};
 use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
 use super::warmer::Visits;
 use crate::catalogue::{
-    CatalogueKind, Catalogued, Item, ItemError, Origin, Shown, StoreError, Stored,
+    CatalogueKind, Catalogued, Item, ItemError, Origin, Parts, Shown, StoreError, Stored,
 };
 use crate::modules::library::{Library, Serving};
-use crate::modules::module::{Module, ModuleSet, ModuleView};
+use crate::modules::module::{Change, ModuleSet, ModuleView};
 use crate::modules::names;
 use crate::modules::settings::UdfSettings;
 
@@ -61,7 +61,7 @@ pub enum AcquireError {
 /// Modules and pools at one moment.
 struct Live<C> {
     set: Arc<ModuleSet>,
-    pools: HashMap<Box<[u8]>, Arc<Pool<C>>>,
+    pools: Parts<Arc<Pool<C>>>,
 }
 
 /// What is common to the service, its guards and the warmer.
@@ -75,6 +75,8 @@ struct Shared<F: ContextFactory> {
     /// A context may have been built from the set in force: set before that is looked at. To clear what nobody has built
     /// would only cost.
     may_be_cleared: AtomicBool,
+    /// A context was built that has looked for another module than its own.
+    any_requires: AtomicBool,
     /// Counters of pools that are gone.
     retired: Mutex<PoolCounts>,
 }
@@ -131,7 +133,7 @@ impl<F: ContextFactory> Service<F> {
     /// Costs next to nothing when none was built since the last time, however often it is asked for.
     pub fn clear_cache(&self) {
         if self.shared.may_be_cleared.swap(false, Ordering::SeqCst) {
-            self.shared.publish(ModuleSet::cleared);
+            self.shared.publish(ModuleSet::cleared, None);
             self.shared.visits.begin();
         }
     }
@@ -201,11 +203,11 @@ impl<F: ContextFactory> Service<F> {
     pub fn totals(&self) -> UdfTotals {
         let live = self.shared.live.load();
         let mut pools = *self.shared.retired.lock();
-        for pool in live.pools.values() {
+        for (_, pool) in live.pools.iter() {
             pools += pool.counts();
         }
         UdfTotals {
-            modules: live.set.in_order().len() as u64,
+            modules: live.set.count() as u64,
             pools,
             memory: self.shared.factory.memory(),
         }
@@ -266,8 +268,12 @@ impl<F: ContextFactory> Serving for Shared<F> {
         Arc::clone(&self.live.load().set)
     }
 
-    fn serve(&self, modules: Vec<Arc<Module>>) {
-        self.publish(|set| set.followed_by(modules));
+    fn serve(&self, changes: &[Change]) {
+        self.publish(|set| set.followed_by(changes), Some(changes));
+    }
+
+    fn serve_only(&self, modules: &[Change]) {
+        self.publish(|set| set.replaced_by(modules), None);
     }
 
     fn make_ready(&self) {
@@ -295,42 +301,74 @@ impl<F: ContextFactory> Shared<F> {
             settings,
             live: ArcSwap::from_pointee(Live {
                 set: Arc::default(),
-                pools: HashMap::new(),
+                pools: Parts::default(),
             }),
             visits: Visits::default(),
             publishing: Mutex::default(),
             may_be_cleared: AtomicBool::new(true),
+            any_requires: AtomicBool::new(false),
             retired: Mutex::default(),
         }
     }
 
-    /// Puts the set after the one in force into its place, with a pool for every name that can be called, and has the
-    /// pools visited.
-    fn publish(&self, next: impl FnOnce(&ModuleSet) -> ModuleSet) {
+    /// Puts the set after the one in force into its place, with a pool for every name that can be called, and asks for visits
+    /// of pools. `changes` is what differs; none: it may be anything.
+    fn publish(&self, next: impl FnOnce(&ModuleSet) -> ModuleSet, changes: Option<&[Change]>) {
         let publishing = self.publishing.lock();
         let old = self.live.load_full();
         let set = next(&old.set);
-        let mut pools = HashMap::new();
-        for name in set.in_order().iter().filter_map(|module| module.name()) {
-            let pool = old.pools.get(name.as_bytes()).map_or_else(
-                || Arc::new(Pool::new(name, self.settings.max_idle_contexts)),
-                Arc::clone,
-            );
-            pools.insert(name.as_bytes().into(), pool);
-        }
-        let set = Arc::new(set);
-        let live = Arc::new(Live { set, pools });
+        let names: BTreeSet<Box<[u8]>> = match changes {
+            Some(changes) => {
+                let names = changes.iter();
+                names
+                    .filter_map(|(_, file_name, _)| {
+                        Some(names::callable(file_name)?.as_bytes().into())
+                    })
+                    .collect()
+            }
+            None => old
+                .pools
+                .iter()
+                .map(|(name, _)| name.into())
+                .chain(set.names().map(Box::from))
+                .collect(),
+        };
+        let wanted = |name: &[u8]| {
+            let module = set.of_name(name)?;
+            let known = old.pools.get(name).map(Arc::clone);
+            let new = || {
+                Pool::new(
+                    module.name().unwrap_or_default(),
+                    self.settings.max_idle_contexts,
+                )
+            };
+            Some(known.unwrap_or_else(|| Arc::new(new())))
+        };
+        let pools = old
+            .pools
+            .changed(names.iter().map(|name| (&**name, wanted(name))));
+        let live = Arc::new(Live {
+            set: Arc::new(set),
+            pools,
+        });
         self.live.store(Arc::clone(&live));
         drop(publishing);
-        for (name, pool) in &old.pools {
-            if !live.pools.contains_key(name) {
-                // Its idle contexts are closed with it, on the thread that made the change.
-                let _ = pool.needs_one(&live.set, 0);
-                *self.retired.lock() += pool.counts().without_gauges();
-            }
+        let gone = names.iter().filter(|name| live.pools.get(name).is_none());
+        for pool in gone.filter_map(|name| old.pools.get(name)) {
+            // Its idle contexts are closed with it, on the thread that made the change.
+            let _ = pool.needs_one(&live.set, 0);
+            *self.retired.lock() += pool.counts().without_gauges();
         }
-        if self.settings.cache_enabled {
-            let pools = live.pools.values();
+        if !self.settings.cache_enabled {
+            return;
+        }
+        // Contexts of modules that require others may be old too.
+        if changes.is_none() || self.any_requires.load(Ordering::Relaxed) {
+            let pools = live.pools.iter();
+            self.visits
+                .ask_after_change(pools.map(|(_, pool)| pool.name()));
+        } else {
+            let pools = names.iter().filter_map(|name| live.pools.get(name));
             self.visits.ask_after_change(pools.map(|pool| pool.name()));
         }
     }
@@ -427,6 +465,9 @@ impl<F: ContextFactory> Shared<F> {
                 transient: true,
             }),
         };
+        if view.uses_others() {
+            self.any_requires.store(true, Ordering::Relaxed);
+        }
         match built {
             Ok(context) => Ok(Held {
                 bytes: context.memory_bytes(),

@@ -1,5 +1,6 @@
 //! The modules of a node: on disk, served to calls, shown to other nodes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use super::afterwards::Afterwards;
 use super::compiler::Compiler;
 use super::content::decode_content;
 use super::kind::{MODULES, checked, source_of};
-use super::module::{Module, ModuleSet, ModuleView};
+use super::module::{Change, Module, ModuleSet, ModuleView};
 use super::names;
 use super::registry::{Prepared, PutError, Registry, Versions, build_module};
 use super::settings::UdfSettings;
@@ -26,9 +27,12 @@ pub trait Serving: Send + Sync {
     /// The modules that calls see now.
     fn modules(&self) -> Arc<ModuleSet>;
 
-    /// Has every call that begins from now on see these modules, which stand in the order of `udf-list`. What else follows
-    /// from that waits for [`make_ready`](Self::make_ready).
-    fn serve(&self, modules: Vec<Arc<Module>>);
+    /// Has every call that begins from now on see these changes. What else follows from that waits for
+    /// [`make_ready`](Self::make_ready).
+    fn serve(&self, changes: &[Change]);
+
+    /// The same, and no other modules than these.
+    fn serve_only(&self, modules: &[Change]);
 
     /// Does in the background what makes calls of changed modules quick.
     fn make_ready(&self);
@@ -84,7 +88,7 @@ impl Library {
     ) -> Result<Self, StoreError> {
         let versions = Versions::default();
         let registry = Registry::open(&settings, &compiler, &versions)?;
-        served.serve(registry.modules());
+        served.serve_only(&registry.modules());
         let mut tidying = Tidying::default();
         tidying.changed(registry.keeper().behind());
         let kept = Arc::new(Kept {
@@ -218,12 +222,20 @@ impl Library {
         if let Some(stored) = waiting.stored() {
             return stored;
         }
-        let any = self
-            .together
-            .store_all(|items, modules| registry.store(items, modules));
+        let (mut names, forgot) = (BTreeSet::new(), registry.keeper().forgot());
+        let any = self.together.store_all(|items, modules| {
+            names.extend(items.iter().map(|item| item.name.clone()));
+            registry.store(items, modules)
+        });
         if any {
-            self.kept.served.serve(registry.modules());
-            self.kept.shown.show(registry.keeper());
+            let changes = names.iter().filter_map(|name| registry.module(name));
+            self.kept.served.serve(&changes.collect::<Vec<_>>());
+            if registry.keeper().forgot() == forgot {
+                let names = names.iter().map(String::as_str);
+                self.kept.shown.show(registry.keeper(), names);
+            } else {
+                self.kept.shown.publish(registry.keeper());
+            }
             self.kept.afterwards.changed();
         }
         self.tidying.lock().changed(registry.keeper().behind());
@@ -253,7 +265,7 @@ impl Library {
 
     /// Shows what the registry has: first to calls, then to other nodes.
     fn publish(&self, registry: &Registry) {
-        self.kept.served.serve(registry.modules());
+        self.kept.served.serve_only(&registry.modules());
         self.kept.shown.publish(registry.keeper());
         self.kept.afterwards.changed();
     }

@@ -1,6 +1,5 @@
 //! A registered module, and the sets of modules that contexts are built from.
 
-use std::collections::HashMap;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +11,7 @@ use runtime::module::{Bytecode, Chunk, Modules};
 
 use super::compiler::Compiler;
 use super::names;
+use crate::catalogue::Parts;
 use crate::catalogue::version::ContentHash;
 
 /// One version of a registered module. Never changes; a new registration makes a new one.
@@ -142,34 +142,55 @@ impl Module {
 pub struct ModuleSet {
     epoch: u64,
     clears: u64,
-    in_order: Vec<Arc<Module>>,
-    by_file_name: HashMap<Box<[u8]>, Arc<Module>>,
-    by_name: HashMap<Box<[u8]>, Arc<Module>>,
+    by_file_name: Parts<Placed>,
+    by_name: Parts<Arc<Module>>,
 }
 
+/// A module and its place in the order of first registrations.
+type Placed = (u64, Arc<Module>);
+
+/// A file name with its place in the order of first registrations, and its module; none once removed.
+pub type Change = (u64, Arc<str>, Option<Arc<Module>>);
+
 impl ModuleSet {
-    /// The set with these modules, in the order of `udf-list`, that follows `self`.
+    /// The set after these changes, that follows `self`. Costs what they are, however many modules there are.
     #[must_use]
-    pub(crate) fn followed_by(&self, modules: Vec<Arc<Module>>) -> Self {
+    pub(crate) fn followed_by(&self, changes: &[Change]) -> Self {
+        let placed = changes.iter().map(|(place, file_name, module)| {
+            let placed = module.as_ref().map(|module| (*place, Arc::clone(module)));
+            (file_name.as_bytes(), placed)
+        });
+        let named = changes.iter().filter_map(|(_, file_name, module)| {
+            Some((names::callable(file_name)?.as_bytes(), module.clone()))
+        });
         Self {
             epoch: self.epoch + 1,
             clears: self.clears,
-            by_file_name: modules
-                .iter()
-                .map(|module| (module.file_name().as_bytes().into(), Arc::clone(module)))
-                .collect(),
-            by_name: modules
-                .iter()
-                .filter_map(|module| Some((module.name()?.as_bytes().into(), Arc::clone(module))))
-                .collect(),
-            in_order: modules,
+            by_file_name: self.by_file_name.changed(placed),
+            by_name: self.by_name.changed(named),
         }
+    }
+
+    /// The set of these modules alone, that follows `self`.
+    #[must_use]
+    pub(crate) fn replaced_by(&self, modules: &[Change]) -> Self {
+        let none = Self {
+            epoch: self.epoch,
+            clears: self.clears,
+            ..Self::default()
+        };
+        none.followed_by(modules)
+    }
+
+    /// Names that can be called, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.by_name.iter().map(|(name, _)| name)
     }
 
     /// The same modules, whose contexts must all be built anew.
     #[must_use]
     pub(crate) fn cleared(&self) -> Self {
-        let mut next = self.followed_by(self.in_order.clone());
+        let mut next = self.followed_by(&[]);
         next.clears += 1;
         next
     }
@@ -180,16 +201,26 @@ impl ModuleSet {
         self.epoch
     }
 
-    /// The modules in the order of their first registration.
+    /// The modules in the order of their first registration, which is worked out now.
     #[must_use]
-    pub fn in_order(&self) -> &[Arc<Module>] {
-        &self.in_order
+    pub fn in_order(&self) -> Vec<Arc<Module>> {
+        let placed = self.by_file_name.iter().map(|(_, placed)| placed);
+        let mut placed: Vec<&Placed> = placed.collect();
+        placed.sort_unstable_by_key(|(place, _)| *place);
+        let modules = placed.into_iter();
+        modules.map(|(_, module)| Arc::clone(module)).collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.by_file_name.len()
     }
 
     /// The module of this file name, extension included.
     #[must_use]
     pub fn of_file(&self, file_name: &[u8]) -> Option<&Arc<Module>> {
-        self.by_file_name.get(file_name)
+        self.by_file_name.get(file_name).map(|(_, module)| module)
     }
 
     /// The module that callers and `require` know by this name.
@@ -244,6 +275,12 @@ impl ModuleView {
                 missed_many: false,
             }),
         }
+    }
+
+    /// Other names were asked for than that of the context's own module.
+    pub(crate) fn uses_others(&self) -> bool {
+        let view = self.inner.lock();
+        view.used.len() > 1 || view.missed_many
     }
 
     /// Goes over to `current` if nothing that was used is different there. False: the context holds old code.
@@ -329,6 +366,13 @@ mod tests {
         compiled_by(file_name, version, Arc::<Copying>::default())
     }
 
+    fn changes<const N: usize>(modules: [Arc<Module>; N]) -> Vec<Change> {
+        let placed = (0..).zip(modules);
+        placed
+            .map(|(place, module)| (place, module.file_name().into(), Some(module)))
+            .collect()
+    }
+
     #[test]
     fn a_module_is_compiled_once_and_when_it_is_used_first() {
         let compiler = Arc::<Copying>::default();
@@ -345,41 +389,43 @@ mod tests {
     #[test]
     fn view_follows_until_something_used_changes() {
         let first = Arc::new(
-            ModuleSet::default().followed_by(vec![module("a.lua", 1), module("b.lua", 2)]),
+            ModuleSet::default().followed_by(&changes([module("a.lua", 1), module("b.lua", 2)])),
         );
         let view = ModuleView::new(Arc::clone(&first), b"a");
-        let unrelated = Arc::new(first.followed_by(vec![module("a.lua", 1), module("b.lua", 3)]));
+        let unrelated =
+            Arc::new(first.followed_by(&changes([module("a.lua", 1), module("b.lua", 3)])));
         assert!(view.follow(&unrelated), "b was not used yet");
         assert!(view.find(b"b").is_some());
         let required =
-            Arc::new(unrelated.followed_by(vec![module("a.lua", 1), module("b.lua", 4)]));
+            Arc::new(unrelated.followed_by(&changes([module("a.lua", 1), module("b.lua", 4)])));
         assert!(!view.follow(&required));
     }
 
     #[test]
     fn view_is_old_when_a_module_that_was_missing_appears() {
-        let first = Arc::new(ModuleSet::default().followed_by(vec![module("a.lua", 1)]));
+        let first = Arc::new(ModuleSet::default().followed_by(&changes([module("a.lua", 1)])));
         let view = ModuleView::new(Arc::clone(&first), b"a");
         assert!(view.find(b"late").is_none());
-        let next = Arc::new(first.followed_by(vec![module("a.lua", 1), module("late.lua", 2)]));
+        let next =
+            Arc::new(first.followed_by(&changes([module("a.lua", 1), module("late.lua", 2)])));
         assert!(!view.follow(&next));
     }
 
     #[test]
     fn view_of_a_script_that_misses_many_names_is_old_after_any_change() {
-        let first = Arc::new(ModuleSet::default().followed_by(vec![module("a.lua", 1)]));
+        let first = Arc::new(ModuleSet::default().followed_by(&changes([module("a.lua", 1)])));
         let view = ModuleView::new(Arc::clone(&first), b"a");
         for index in 0..=MAX_MISSED {
             assert!(view.find(format!("missing{index}").as_bytes()).is_none());
         }
         assert!(view.follow(&first));
-        let next = Arc::new(first.followed_by(vec![module("a.lua", 1), module("b.lua", 2)]));
+        let next = Arc::new(first.followed_by(&changes([module("a.lua", 1), module("b.lua", 2)])));
         assert!(!view.follow(&next));
     }
 
     #[test]
     fn clearing_makes_every_view_old() {
-        let first = Arc::new(ModuleSet::default().followed_by(vec![module("a.lua", 1)]));
+        let first = Arc::new(ModuleSet::default().followed_by(&changes([module("a.lua", 1)])));
         let view = ModuleView::new(Arc::clone(&first), b"a");
         assert!(!view.follow(&Arc::new(first.cleared())));
     }

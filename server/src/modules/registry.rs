@@ -3,16 +3,17 @@
 //! The registry is the list on disk plus the modules made from it. Who runs or lists modules never waits for it: they
 //! read the `ModuleSet` that was published last.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::bounds::Fit as _;
 use thiserror::Error;
 
 use super::compiler::Compiler;
 use super::content::decode_content;
 use super::kind::MODULES;
-use super::module::Module;
+use super::module::{Change, Module};
 use super::settings::UdfSettings;
 use crate::catalogue::version::ContentHash;
 use crate::catalogue::{
@@ -51,6 +52,11 @@ pub(crate) struct Registry {
     keeper: Keeper,
     /// Those of the contents that are modules.
     modules: HashMap<Arc<str>, Arc<Module>>,
+    /// Places in the order of first registrations, of removed ones too.
+    places: HashMap<Arc<str>, u64>,
+    next_place: u64,
+    /// Bytes of all modules together, as base64.
+    bytes: usize,
     /// Bytes of all modules together at most, as base64.
     max_bytes: usize,
     /// Native libraries are loaded from their copies.
@@ -118,7 +124,16 @@ impl Registry {
             let module = build_module(compiler, versions, file_name, content64, &hash, source);
             modules.insert(Arc::clone(file_name), Arc::new(module));
         }
+        let places: HashMap<Arc<str>, u64> = items
+            .iter()
+            .zip(0..)
+            .map(|(item, place)| (Arc::clone(item.name()), place))
+            .collect();
+        let contents = items.iter().filter_map(StoredItem::content);
         let mut registry = Self {
+            next_place: places.len().fit::<u64>(),
+            places,
+            bytes: contents.map(str::len).sum(),
             keeper,
             modules,
             max_bytes: settings.max_bytes,
@@ -138,12 +153,19 @@ impl Registry {
         &mut self.keeper
     }
 
-    /// The modules in the order of their first registration.
-    pub(crate) fn modules(&self) -> Vec<Arc<Module>> {
-        let items = self.keeper.items().iter();
-        items
-            .filter_map(|item| self.modules.get(item.name()).cloned())
+    /// All modules.
+    pub(crate) fn modules(&self) -> Vec<Change> {
+        let modules = self.modules.keys();
+        modules
+            .filter_map(|file_name| self.module(file_name))
             .collect()
+    }
+
+    /// What there is under this name, if it was ever known.
+    pub(crate) fn module(&self, file_name: &str) -> Option<Change> {
+        let (file_name, place) = self.places.get_key_value(file_name)?;
+        let module = self.modules.get(file_name).cloned();
+        Some((*place, Arc::clone(file_name), module))
     }
 
     /// What a put on this node comes to. When nothing changes, a copy that is missing is written again.
@@ -178,14 +200,8 @@ impl Registry {
 
     /// Refuses what would make all modules together too large.
     fn check_size(&self, file_name: &str, bytes: usize) -> Result<(), StoreError> {
-        let others: usize = self
-            .keeper
-            .items()
-            .iter()
-            .filter(|item| **item.name() != *file_name)
-            .filter_map(StoredItem::content)
-            .map(str::len)
-            .sum();
+        let before = self.keeper.content(file_name).map_or(0, str::len);
+        let others = self.bytes.saturating_sub(before);
         let wanted = others.saturating_add(bytes);
         let limit = self.max_bytes;
         if wanted > limit {
@@ -204,13 +220,27 @@ impl Registry {
         let Self {
             keeper,
             modules: current,
+            places,
+            next_place,
+            bytes,
             ..
         } = self;
+        let known = |keeper: &Keeper| -> usize {
+            let names: BTreeSet<&str> = items.iter().map(|item| &*item.name).collect();
+            let contents = names.into_iter().filter_map(|name| keeper.content(name));
+            contents.map(str::len).sum()
+        };
+        let before = known(keeper);
         let outcomes = keeper.store(items)?;
+        *bytes = bytes.saturating_sub(before).saturating_add(known(keeper));
         for ((item, outcome), module) in items.iter().zip(&outcomes).zip(modules) {
             let file_name = &*item.name;
             if *outcome != Stored::Taken {
                 continue;
+            }
+            if !places.contains_key(file_name) {
+                places.insert(file_name.into(), *next_place);
+                *next_place += 1;
             }
             let same = |old: &Arc<Module>| {
                 module
@@ -241,14 +271,15 @@ impl Registry {
 
     /// Bytes of all modules together, as base64.
     pub(crate) fn bytes(&self) -> usize {
-        let items = self.keeper.items().iter();
-        items.filter_map(StoredItem::content).map(str::len).sum()
+        self.bytes
     }
 
     /// Decides whether what was found on disk counts, or is dropped.
     pub(crate) fn settle(&mut self, counts: bool) -> Result<(), StoreError> {
         self.keeper.disk().bring_copies();
         if self.keeper.settle(counts)? {
+            self.bytes = 0;
+            self.places.clear();
             for (file_name, module) in self.modules.drain() {
                 let contents = [module.source().to_vec()];
                 let before = Before {

@@ -37,8 +37,9 @@ fn store(fixture: &Fixture, item: Item) -> Result<Stored, StoreError> {
 /// What a fixture's node serves and has on disk: (name, source).
 fn contents(fixture: &Fixture) -> Vec<(String, String)> {
     let set = fixture.service.modules();
-    let modules = set.in_order().iter();
+    let modules = set.in_order();
     modules
+        .iter()
         .map(|module| {
             let source = String::from_utf8(module.source().to_vec()).expect("it is text");
             let copy = fixture

@@ -4,9 +4,10 @@
 //! All nodes run on this machine, each a process with its own loopback address. A registration is one sync on each node and
 //! two round trips, so the disk under the directory of temporary files counts.
 
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Read as _, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -51,6 +52,12 @@ struct Arguments {
     /// Seconds of silence that are listened to.
     #[arg(long, default_value_t = 10)]
     idle: u64,
+    /// Be one of the bare processes, with this file.
+    #[arg(long, hide = true)]
+    bare_node: Option<PathBuf>,
+    /// The others, that it passes on to.
+    #[arg(long, hide = true)]
+    bare_peer: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +71,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(file) = &arguments.bare_node {
+        return bare_node(file, &arguments.bare_peer).map_err(Error::io("be a bare process"));
+    }
     for size in [1, 3, 7] {
         puts(arguments, size)?;
     }
@@ -124,7 +134,9 @@ impl Disks {
             let ended = ended.clone();
             std::thread::spawn(move || {
                 while next.recv().is_ok() {
-                    let synced = file.write_all(&[b'x'; 300]).and_then(|()| file.sync_data());
+                    let synced = file
+                        .write_all(&[b'x'; MESSAGE])
+                        .and_then(|()| file.sync_data());
                     if ended.send(synced).is_err() {
                         break;
                     }
@@ -144,6 +156,92 @@ impl Disks {
             synced.map_err(Error::io("sync a file"))?;
         }
         Ok(())
+    }
+}
+
+/// Bytes of a message between bare processes, and of what they sync: about as long as a small module is.
+const MESSAGE: usize = 300;
+
+/// A process that passes each message on to its peers, appends it to its file and syncs that, and answers a byte when its
+/// peers have.
+fn bare_node(file: &Path, peers: &[String]) -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    let mut file = std::fs::File::create(file)?;
+    let connect = |peer: &String| {
+        let stream = TcpStream::connect(peer)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    };
+    let peers: std::io::Result<Vec<TcpStream>> = peers.iter().map(connect).collect();
+    let mut peers = peers?;
+    let (mut asker, _) = listener.accept()?;
+    asker.set_nodelay(true)?;
+    let (mut message, mut answer) = ([0; MESSAGE], [0]);
+    while asker.read_exact(&mut message).is_ok() {
+        for peer in &mut peers {
+            peer.write_all(&message)?;
+        }
+        file.write_all(&message).and_then(|()| file.sync_data())?;
+        for peer in &mut peers {
+            peer.read_exact(&mut answer)?;
+        }
+        asker.write_all(&answer)?;
+    }
+    Ok(())
+}
+
+/// What as many processes need for the same messages and syncs, if they do nothing else.
+struct Processes {
+    children: Vec<Child>,
+    first: TcpStream,
+}
+
+impl Processes {
+    fn new(directory: &Path, count: u8) -> Result<Self> {
+        let program = std::env::current_exe().map_err(Error::io("find this program"))?;
+        let (mut children, mut addresses) = (Vec::new(), Vec::<String>::new());
+        for number in (0..count).rev() {
+            let mut command = Command::new(&program);
+            command
+                .arg("--bare-node")
+                .arg(directory.join(format!("process-{number}")));
+            // The last one that is started is the one that is asked.
+            for peer in addresses.iter().filter(|_| number == 0) {
+                command.arg("--bare-peer").arg(peer);
+            }
+            let mut child = command
+                .stdout(Stdio::piped())
+                .spawn()
+                .map_err(Error::io("start a process"))?;
+            let mut line = String::new();
+            if let Some(said) = child.stdout.as_mut() {
+                let read = BufReader::new(said).read_line(&mut line);
+                read.map_err(Error::io("read where it listens"))?;
+            }
+            children.push(child);
+            addresses.push(line.trim().to_owned());
+        }
+        let first = addresses.last().map_or("", String::as_str);
+        let first = TcpStream::connect(first).map_err(Error::io("connect"))?;
+        first.set_nodelay(true).map_err(Error::io("connect"))?;
+        Ok(Self { children, first })
+    }
+
+    fn ask(&mut self) -> Result<()> {
+        let asked = self.first.write_all(&[b'x'; MESSAGE]);
+        let answered = asked.and_then(|()| self.first.read_exact(&mut [0]));
+        answered.map_err(Error::io("ask a process"))
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            // One that has ended already is what is wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -168,7 +266,8 @@ fn print(times: &Histogram<u64>, what: String) {
     println!("{what:46}{median:10.2} ms   p99 {p99:.2} ms");
 }
 
-/// Registrations, each beside the bare program's syncs and two round trips: the disk is not the same a minute later.
+/// Registrations, each beside the bare program's syncs and two round trips, and beside bare processes: the disk is not the
+/// same a minute later.
 fn puts(arguments: &Arguments, size: u8) -> Result<()> {
     let (directory, plan) = plan(arguments, size)?;
     let nodes = plan.start()?;
@@ -178,7 +277,8 @@ fn puts(arguments: &Arguments, size: u8) -> Result<()> {
         .ok_or_else(|| Error::Unexpected("no node".to_owned()))?;
     let mut connection = first.connect()?;
     let disks = Disks::new(directory.path(), size)?;
-    let (mut times, mut bare) = (histogram()?, histogram()?);
+    let mut processes = Processes::new(directory.path(), size)?;
+    let (mut times, mut bare, mut shape) = (histogram()?, histogram()?, histogram()?);
     let pause = Duration::from_millis(arguments.pause);
     for number in 0..arguments.puts {
         let source = format!("function number() return {number} end\n");
@@ -190,6 +290,10 @@ fn puts(arguments: &Arguments, size: u8) -> Result<()> {
         record(&mut bare, begun)?;
         std::thread::sleep(pause);
         let begun = Instant::now();
+        processes.ask()?;
+        record(&mut shape, begun)?;
+        std::thread::sleep(pause);
+        let begun = Instant::now();
         let answer = put_module(&mut connection, "m.lua", source.as_bytes())?;
         if answer != "ok" {
             return Err(Error::Unexpected(format!("m.lua: {answer}")));
@@ -199,6 +303,10 @@ fn puts(arguments: &Arguments, size: u8) -> Result<()> {
     print(
         &bare,
         format!("{size} syncs at once and two round trips, bare"),
+    );
+    print(
+        &shape,
+        format!("{size} bare processes, a message and a sync each"),
     );
     print(&times, format!("registration acknowledged, {size:2} nodes"));
     Ok(())
