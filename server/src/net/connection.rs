@@ -20,6 +20,7 @@ use protocol::result_code::ResultCode;
 use protocol::security;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::inflate::{Inflated, inflate};
@@ -108,34 +109,30 @@ enum Leaves {
     Moves(Box<Connection>),
 }
 
-/// Serves one connection until it ends; the returned value says why it ended.
+/// Serves one connection until it ends; the returned value says why it ended. It begins where it is called, which is among
+/// the busy ones, and goes on in the runtime `home` once it has been quiet.
 pub(crate) async fn serve(
+    home: &Handle,
     running: Arc<Running>,
     stream: TcpStream,
     peer: SocketAddr,
     port: PortKind,
     shutdown: Shutdown,
 ) -> Closed {
-    let here = async {
-        Connection::new(running, stream, port, shutdown)
-            .serve()
-            .await
-    };
-    let mut leaves = log::peer::asked_by(peer, here).await;
+    let connection = Connection::new(running, stream, port, shutdown);
+    let mut leaves = connection.serve().await;
     loop {
         leaves = match leaves {
             Leaves::Ended(reason) => return reason,
-            Leaves::Moves(connection) if connection.is_busy => {
-                log::peer::asked_by(peer, connection.enter_and_serve()).await
-            }
             Leaves::Moves(connection) => {
+                let runtime = match connection.is_busy {
+                    true => home,
+                    false => load::busy_runtime().unwrap_or(home),
+                };
                 let there = log::peer::asked_by(peer, connection.enter_and_serve());
-                match load::busy_runtime() {
-                    Some(runtime) => match Elsewhere(runtime.spawn(there)).await {
-                        Ok(leaves) => leaves,
-                        Err(error) => return error.into(),
-                    },
-                    None => there.await,
+                match Elsewhere(runtime.spawn(there)).await {
+                    Ok(leaves) => leaves,
+                    Err(error) => return error.into(),
                 }
             }
         }
@@ -180,7 +177,7 @@ impl Connection {
             shutdown,
             load: Load::new(),
             taken: 0,
-            is_busy: false,
+            is_busy: true,
         }
     }
 

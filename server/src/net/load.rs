@@ -7,7 +7,7 @@
 //! threads that are mostly idle, which the system lets run at once.
 //!
 //! What is counted is the time of every poll of the connection's task. Up to a tenth of one thread, no connection is
-//! moved; the threads are started when the first is.
+//! moved. A new one begins among the busy, so that those who come and go by the thousand stay there.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,6 +34,9 @@ const FREE_PART: u32 = 10;
 /// A connection that has taken so much beyond its part is busy, until it has made up for all of it.
 const BUSY: Duration = Duration::from_millis(20);
 
+/// What a new connection is to make up for.
+const NEW: Duration = Duration::from_millis(1);
+
 /// Never more than this is to be made up for.
 const LEVEL_MOST: Duration = Duration::from_millis(40);
 
@@ -53,7 +56,7 @@ impl Load {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             created: Instant::now(),
-            level: AtomicU64::new(0),
+            level: AtomicU64::new(nanoseconds(NEW)),
             poll_begun: AtomicU64::new(0),
             poll_ended: AtomicU64::new(0),
         })
@@ -184,6 +187,16 @@ mod tests {
             after(&load, &mut clock, quiet);
             after(&load, &mut clock, (1, 1_000, 0));
             assert!(!load.is_busy(true), "{name}: it comes back");
+        }
+    }
+
+    #[test]
+    fn who_is_new_has_to_be_quiet_for_a_while() {
+        for (idle_us, is_busy) in [(0, true), (9_000, true), (11_000, false)] {
+            let (load, mut clock) = (Load::new(), Duration::ZERO);
+            after(&load, &mut clock, (1, idle_us, 0));
+            assert_eq!(load.is_busy(true), is_busy, "{idle_us}");
+            assert!(!load.is_busy(false), "it is not sent back");
         }
     }
 

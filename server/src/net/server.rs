@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use super::load;
 use super::shutdown::{PortKind, Shutdown};
+use crate::log;
 use crate::net::connection;
 use crate::net::connection::Closed;
 use crate::net::running::Running;
@@ -88,13 +91,18 @@ impl Listener {
 
 /// Serves all listeners until `shutdown`, then waits for what is in flight.
 pub async fn serve(running: Arc<Running>, listeners: Vec<Listener>, shutdown: Shutdown) {
+    let home = Handle::current();
+    // Whoever is new costs the busy threads: connections by the thousand are not those who have been quiet.
+    let accept_on = load::busy_runtime().unwrap_or(&home);
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept_loop(
+        let loops = accept_loop(
+            home.clone(),
             Arc::clone(&running),
             listener,
             shutdown.clone(),
-        ));
+        );
+        accepting.spawn_on(loops, accept_on);
     }
     let mut connections = Vec::new();
     while let Some(ended) = accepting.join_next().await {
@@ -111,6 +119,7 @@ pub async fn serve(running: Arc<Running>, listeners: Vec<Listener>, shutdown: Sh
 }
 
 async fn accept_loop(
+    home: Handle,
     running: Arc<Running>,
     listener: Listener,
     mut shutdown: Shutdown,
@@ -135,6 +144,7 @@ async fn accept_loop(
                     continue;
                 }
                 open.spawn(run(
+                    home.clone(),
                     Arc::clone(&running),
                     stream,
                     peer,
@@ -152,6 +162,7 @@ async fn accept_loop(
 }
 
 async fn run(
+    home: Handle,
     running: Arc<Running>,
     stream: TcpStream,
     peer: SocketAddr,
@@ -163,7 +174,8 @@ async fn run(
         debug!(target: "service", "connection {peer}: {error}");
         return;
     }
-    let reason = connection::serve(running, stream, peer, kind, shutdown).await;
+    let serving = connection::serve(&home, running, stream, peer, kind, shutdown);
+    let reason = log::peer::asked_by(peer, serving).await;
     drop(guard);
     match reason {
         Closed::ByPeer | Closed::Stopping => {}

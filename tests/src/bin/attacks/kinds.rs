@@ -446,7 +446,7 @@ fn of_records() -> Result<Vec<Kind>> {
     let polygons = RecordKey::new("test", "attack", "polygon");
     let region = place(&corners(10_000));
     let point = RecordKey::new("test", "places", "p");
-    let made = "sindex-create:namespace=test;set=places;indexname=places;context=;bin=p;type=geo2dsphere\n";
+    let made = "sindex-create:namespace=test;set=places;indexname=places;bin=p;type=geo2dsphere\n";
     let texts = RecordKey::new("test", "attack", "text");
     let many = RecordKey::new("test", "attack", "many");
     let victim = RecordKey::new("test", "attack", "victim");

@@ -192,11 +192,12 @@ fn once(connection: &mut Connection, kind: &Kind) -> Result<()> {
     }
 }
 
-/// Whether a frame holds the message that ends a reply: that has a header and nothing else.
+/// Whether a frame holds the message that ends a reply, which has a header and nothing else, or one that refuses.
 fn has_last(body: &[u8]) -> bool {
     let header = body.last_chunk::<{ MESSAGE_HEADER_SIZE }>();
     header.is_some_and(|header| {
-        usize::from(header[0]) == MESSAGE_HEADER_SIZE && header[3] & Info3::LAST.bits() != 0
+        usize::from(header[0]) == MESSAGE_HEADER_SIZE
+            && (header[3] & Info3::LAST.bits() != 0 || header[5] != 0)
     })
 }
 
