@@ -11,7 +11,7 @@
 //! | memory of scripts, over all contexts and calls | `scripts_together_…` |
 //! | validations by the hundred, clients that leave | `validations_…` |
 //! | lines that a peer causes | `lines_that_a_peer_causes_…` |
-//! | requests without a pause | `who_never_pauses_…` |
+//! | requests without a pause | `who_is_new_and_never_pauses_…` |
 //! | links in the way of files | `links_in_the_way_…` |
 //! | random frames and random programs | `random_…`, `FUZZ_SEED` repeats one run |
 
@@ -315,7 +315,7 @@ fn time_of_threads(server: &Server, name: &str) -> Duration {
 }
 
 #[test]
-fn who_never_pauses_is_served_by_other_threads_and_in_order() {
+fn who_is_new_and_never_pauses_is_served_by_other_threads_and_in_order() {
     let server = server::start();
     let mut connection = server.connect().unwrap();
     let key = RecordKey::new("test", "demo", "k");
@@ -338,7 +338,8 @@ fn who_never_pauses_is_served_by_other_threads_and_in_order() {
     };
     let apart = || time_of_threads(&server, "asd-busy");
     let quiet = apart();
-    until("it is served by threads apart", || {
+    until("who is new is served by threads apart", || {
+        connection = server.connect().unwrap();
         exchange(&mut connection, 300);
         apart() > quiet + Duration::from_millis(100)
     });
