@@ -246,6 +246,10 @@ fn the_history_is_its_users_and_without_passwords() {
     shell.wait_for("Admin+> ");
     shell.line("show udfs");
     shell.wait_for("Admin+> ");
+    // A prompt is painted anew at each key: the next one comes behind what was printed.
+    shell.line("info network");
+    shell.wait_for("Number of rows");
+    shell.wait_for("Admin+> ");
     shell.line("exit");
     shell.end();
     let folder = home.path().join(".aerospike");
