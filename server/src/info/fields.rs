@@ -49,6 +49,21 @@ pub(super) fn text(out: &mut BytesMut, text: impl Display) {
     let _ = write!(out, "{text}");
 }
 
+/// A name that clients chose, as it stands in a field: what would end the field, the line or the command is written out.
+pub(super) fn chosen(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            ';' | ':' => {
+                let _ = write!(out, "\\x{:02x}", u32::from(character));
+            }
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// Percent of a part, rounded down; 0 of nothing.
 pub(super) fn percent(part: u64, whole: u64) -> u64 {
     u128::from(part)
@@ -56,4 +71,22 @@ pub(super) fn percent(part: u64, whole: u64) -> u64 {
         .checked_div(u128::from(whole))
         .and_then(|percent| u64::try_from(percent).ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chosen_name_ends_nothing() {
+        for (name, shown) in [
+            ("demo", "demo"),
+            ("größe 1-a_b.c", "größe 1-a_b.c"),
+            ("a;ns=test:set=b", "a\\x3bns=test\\x3aset=b"),
+            ("x\nbuild\t9.9\r", "x\\nbuild\\t9.9\\r"),
+            ("\u{1b}[2J\u{9b}", "\\u{1b}[2J\\u{9b}"),
+        ] {
+            assert_eq!(chosen(name), shown);
+        }
+    }
 }

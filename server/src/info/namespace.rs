@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use protocol::info::InfoError;
 
 use super::Call;
-use super::fields::{Fields, text};
+use super::fields::{Fields, chosen, text};
 use super::namespace_gauges;
 use crate::record::Namespace;
 use data::record::Set;
@@ -78,7 +78,7 @@ fn all_sets(namespace: &Namespace, out: &mut BytesMut) {
     for set in namespace.sets().all() {
         let mut fields = Fields::new(out, ':');
         fields.put("ns", namespace.name());
-        fields.put("set", set.name());
+        fields.put("set", chosen(set.name()));
         one_set(namespace, &set, &mut fields);
         text(out, ';');
     }
