@@ -49,8 +49,9 @@ impl Bench {
     pub(crate) fn with_traceback(traceback: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display();
+        // A busy machine is no reason to end a call; cases about time say theirs.
         let text = format!(
-            "service {{\n work-directory {path}\n node-id A1\n}}\n\
+            "service {{\n work-directory {path}\n node-id A1\n transaction-max-ms 60000\n}}\n\
              mod-lua {{\n user-path {path}/lua\n initial-contexts 1\n}}\n\
              namespace test {{\n nsup-period 100\n default-ttl 0\n}}\n"
         );
