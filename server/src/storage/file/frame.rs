@@ -19,7 +19,7 @@ use protocol::key::Digest;
 
 /// Version of the file's form. A file of an earlier one is read, and is of this one from then on; later ones are refused.
 ///
-/// Version 2 has notes and a mark beside what version 1 has.
+/// Version 2 has notes, a mark, and where sequences begin, beside what version 1 has.
 pub(super) const FILE_VERSION: u32 = 2;
 /// Bytes in front of the first segment.
 pub(super) const HEADER: usize = 4096;
@@ -44,6 +44,9 @@ pub(super) struct Header {
     pub(super) segments: u32,
     /// Where the last frame ended when the file was closed: sequence and offset.
     pub(super) closed_at: Option<(u64, u32)>,
+    /// No segment had this sequence, or a higher one, before the file was opened: also none of which a crash left only
+    /// later parts. Those would be taken for frames of a segment that has the sequence again. 0 where nobody knows.
+    pub(super) unused_from: u64,
     pub(super) namespace: String,
 }
 
@@ -56,6 +59,7 @@ impl Header {
         bytes.extend(self.segments.to_le_bytes());
         bytes.extend(sequence.to_le_bytes());
         bytes.extend(offset.to_le_bytes());
+        bytes.extend(self.unused_from.to_le_bytes());
         // Names of namespaces have at most 31 bytes.
         bytes.push(self.namespace.len().fit::<u8>());
         bytes.extend(self.namespace.as_bytes());
@@ -84,6 +88,10 @@ impl Header {
         let segments = number(&mut rest).ok_or_else(cut)?;
         let sequence = long(&mut rest).ok_or_else(cut)?;
         let offset = number(&mut rest).ok_or_else(cut)?;
+        let unused_from = match version {
+            1 => 0,
+            _ => long(&mut rest).ok_or_else(cut)?,
+        };
         let length = take(&mut rest, 1)
             .and_then(|byte| byte.first())
             .ok_or_else(cut)?;
@@ -97,6 +105,7 @@ impl Header {
             segment_bytes,
             segments,
             closed_at: (sequence != 0).then_some((sequence, offset)),
+            unused_from,
             namespace: String::from_utf8_lossy(name).into_owned(),
         }))
     }
@@ -319,6 +328,7 @@ mod tests {
             segment_bytes: 1 << 20,
             segments: 9,
             closed_at: Some((7, 99)),
+            unused_from: 9,
             namespace: "test".to_owned(),
         };
         let bytes = header.to_bytes();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::bounds::Fit as _;
 
-use super::frame::{Frame, SEGMENT_HEADER, segment_header};
+use super::frame::{Frame, Header, SEGMENT_HEADER, segment_header};
 use crate::storage::StorageError;
 
 /// Segments that only the cleaner and removals may begin: without them no room could be made any more.
@@ -101,21 +101,17 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(name: String, segment_bytes: u32, segments: Vec<Segment>) -> Self {
+    pub(super) fn new(name: String, header: &Header, segments: Vec<Segment>) -> Self {
         let free = (0_u32..)
             .zip(&segments)
             .filter(|(_, segment)| segment.state == SegmentState::Free);
         Self {
             free: free.map(|(at, _)| at).collect(),
             ready: VecDeque::new(),
-            next_sequence: 1 + segments
-                .iter()
-                .map(|segment| segment.sequence)
-                .max()
-                .unwrap_or(0),
+            next_sequence: header.unused_from,
             live: segments.iter().map(|segment| segment.live).sum(),
             segments,
-            segment_bytes,
+            segment_bytes: header.segment_bytes,
             active: None,
             pending: Vec::new(),
             pending_bytes: 0,

@@ -69,6 +69,7 @@ pub(super) fn layout(namespace: &str, bytes: u64, segment_bytes: Option<u64>) ->
         segment_bytes: segment.at_most(),
         segments: segments.at_most(),
         closed_at: None,
+        unused_from: 0,
         namespace: namespace.to_owned(),
     }
 }
@@ -163,6 +164,10 @@ impl FileEngine {
             tracing::info!(target: "drv", "{}: was not closed; nothing of it is missing", disk.name());
         }
         header.closed_at = None;
+        let sequences = found.segments.iter().map(|segment| segment.sequence);
+        let highest = sequences.max().unwrap_or(0);
+        // A life begins a segment when the one before is on disk: of the last one, none behind `highest + 1` was begun.
+        header.unused_from = header.unused_from.max(highest + 1) + 1;
         disk.write(0, &header.to_bytes()).map_err(io)?;
         if let Some((segment, end)) = found.end {
             // What a crash left behind the end must not be taken for a frame, or for damage, ever.
@@ -174,7 +179,7 @@ impl FileEngine {
             }
         }
         disk.sync().map_err(io)?;
-        let mut log = Log::new(disk.name(), header.segment_bytes, found.segments);
+        let mut log = Log::new(disk.name(), &header, found.segments);
         if let Some((segment, end)) = found.end {
             log.go_on(segment, end);
         }

@@ -94,6 +94,7 @@ pub(super) fn header(
         segment_bytes: size.at_most(),
         segments: length.div_ceil(size).at_most(),
         closed_at: None,
+        unused_from: 0,
         namespace: namespace.to_owned(),
     }))
 }

@@ -500,6 +500,39 @@ async fn a_file_of_version_1_is_read_and_one_of_a_later_version_is_refused_and_l
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crash_left_of_a_segment_stays_nothing_when_its_room_is_used_again() {
+    let mut disk = SimulatedDisk::default();
+    // Nothing is written before it is asked for.
+    let options = FileOptions {
+        flush_after: Duration::ZERO,
+        ..options(true, false)
+    };
+    let mut lives = 0;
+    while lives < 3 {
+        let engine = open(&disk, options).unwrap();
+        assert!(engine.take_notes().is_empty(), "life {lives}");
+        let is_ready = || engine.shared.log.lock().ready.len() >= log::READY;
+        eventually(is_ready, "room for segments").await;
+        disk.fail_sync_after(0);
+        // The note stands behind the first sector, at the same place in each life.
+        let record = put(&engine, 1, 1, 900).await;
+        let note = engine.note(7, vec![1]).await;
+        assert!(engine.flush().await.is_err());
+        // Else the writer was there between the two.
+        let together = record.is_ok() && note.is_ok();
+        lives += u32::from(together);
+        let mut sectors = 0..;
+        disk = disk.crash(|| together && sectors.next() != Some(0));
+    }
+    let engine = open(&disk, options).unwrap();
+    put(&engine, 1, 9, 900).await.unwrap();
+    engine.flush().await.unwrap();
+    let engine = open(&disk.crash(|| true), options).unwrap();
+    assert!(engine.take_notes().is_empty());
+    assert_eq!(engine.opened_with().1, 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_is_missing_is_damage_in_a_file_that_was_closed_and_a_crash_in_another() {
     for closed in [true, false] {
         let mut disk = SimulatedDisk::default();
