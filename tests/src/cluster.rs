@@ -45,7 +45,7 @@ pub struct ClusterPlan {
 
 impl ClusterPlan {
     /// A cluster of so many servers of this program, with directories in this one. Silent nodes count as dead after
-    /// [`PATIENCE`] intervals only: a busy machine keeps a living one silent for seconds, and what it owns is refused then.
+    /// `PATIENCE` intervals only: a busy machine keeps a living one silent for seconds, and what it owns is refused then.
     pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>, size: u8) -> Self {
         // Processes that run at the same time have other numbers.
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed) % 64;
