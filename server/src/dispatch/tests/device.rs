@@ -7,7 +7,7 @@ use super::query::body;
 use super::*;
 use crate::query::jobs::JobEnd;
 use crate::storage::file::FileOptions;
-use crate::storage::file::simulated::{SimulatedDisk, open};
+use crate::storage::file::simulated::{SimulatedDisk, eventually, open};
 
 /// A node whose namespace `test` is on this disk, of which nothing is at hand, and `bar` in memory.
 fn on_device(disk: &SimulatedDisk, functions: Module) -> Bench {
@@ -43,14 +43,6 @@ struct Released(SimulatedDisk);
 impl Drop for Released {
     fn drop(&mut self) {
         self.0.hold_reads(false);
-    }
-}
-
-async fn until(mut condition: impl FnMut() -> bool, what: &str) {
-    let limit = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < limit, "{what}: not reached");
-        tokio::task::yield_now().await;
     }
 }
 
@@ -101,7 +93,7 @@ async fn a_worker_never_waits_for_a_disk() {
         .field(FieldType::UDF_OP, &[2])
         .field(FieldType::TASK_ID, &7_u64.to_be_bytes());
     let started = begin(&bench, query_body(&job));
-    until(|| disk.waiting_reads() >= 5, "reads that wait").await;
+    eventually(|| disk.waiting_reads() >= 5, "reads that wait").await;
     assert!(started.await.unwrap()[0].result == 0);
 
     // And all others are answered meanwhile, by the one worker that there is.

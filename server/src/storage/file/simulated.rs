@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -29,6 +30,15 @@ pub(crate) fn open(
         layout,
         options,
     )
+}
+
+/// Waits for a condition that threads of an engine bring about.
+pub(crate) async fn eventually(mut condition: impl FnMut() -> bool, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        tokio::task::yield_now().await;
+    }
 }
 
 #[derive(Debug, Default)]

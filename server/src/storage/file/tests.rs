@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use data::record::Parts;
 use protocol::particle::Particle;
 
-use super::simulated::{self, SimulatedDisk};
+use super::simulated::{self, SimulatedDisk, eventually};
 use super::*;
 
 const SEGMENT: u64 = 16 << 10;
@@ -300,15 +300,6 @@ async fn a_write_that_fails_is_no_acknowledged_change() {
             .unwrap()
             .unwrap();
         assert_eq!(seen.token(), 1);
-    }
-}
-
-/// Waits for a condition that threads of the engine bring about.
-async fn eventually(mut condition: impl FnMut() -> bool, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not come about");
-        tokio::task::yield_now().await;
     }
 }
 
