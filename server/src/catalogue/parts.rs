@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use protocol::bounds::Fit as _;
+
 /// Parts of a map. A change copies one of them, and a pointer to each other.
 const PARTS: usize = 64;
 
@@ -31,7 +33,7 @@ fn place(name: &[u8]) -> usize {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     // The upper bits depend on all bytes.
-    usize::try_from(hash >> 58).unwrap_or(0)
+    (hash >> 58).fit()
 }
 
 impl<V: Clone> Parts<V> {

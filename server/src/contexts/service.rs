@@ -334,14 +334,9 @@ impl<F: ContextFactory> Shared<F> {
                 .collect(),
         };
         let wanted = |name: &[u8]| {
-            let module = set.of_name(name)?;
+            let called = set.of_name(name)?.name()?;
             let known = old.pools.get(name).map(Arc::clone);
-            let new = || {
-                Pool::new(
-                    module.name().unwrap_or_default(),
-                    self.settings.max_idle_contexts,
-                )
-            };
+            let new = || Pool::new(called, self.settings.max_idle_contexts);
             Some(known.unwrap_or_else(|| Arc::new(new())))
         };
         let pools = old
