@@ -91,6 +91,26 @@ fn get(connection: &mut Connection, number: usize) -> ResultCode {
         .code()
 }
 
+/// How many records a start would find in the file as it is now; none while it is being written.
+fn records_in(file: &Path, directory: &Path) -> Option<usize> {
+    let (copy, saved) = (directory.join("copy"), directory.join("saved"));
+    std::fs::copy(file, &copy).unwrap();
+    // There is none before the first look.
+    std::fs::remove_file(&saved).ok();
+    let salvage = Command::new(server::program())
+        .arg("--salvage")
+        .arg(&copy)
+        .arg("--into")
+        .arg(&saved)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(salvage.stdout).unwrap();
+    let line = told
+        .lines()
+        .find_map(|line| line.split_once(" records are saved"))?;
+    line.0.parse().ok()
+}
+
 #[test]
 fn a_full_file_system_answers_8_loses_nothing_and_recovers_by_itself() {
     for (engine, commit) in [
@@ -152,9 +172,10 @@ fn a_full_file_system_answers_8_loses_nothing_and_recovers_by_itself() {
             Ok(info.contains(&format!(";objects={};", full - 3)))
         })
         .unwrap();
-        if !commit {
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        wait_until("what was answered is in the file", DEADLINE, || {
+            Ok(records_in(&disk.file("records.dat"), directory.path()) == Some(full - 3))
+        })
+        .unwrap();
         first.kill().unwrap();
         let second = asd.start().unwrap();
         let mut connection = second.connect().unwrap();
