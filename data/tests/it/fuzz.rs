@@ -199,21 +199,21 @@ fn huge_numbers_take_no_memory() {
 /// Large lists and maps, and what is dear with them: the work grows about as their size.
 #[test]
 fn work_of_large_collections_is_bounded() {
-    let numbers: Vec<i64> = (0..100_000).map(|n| (n * 7_919) % 100_003).collect();
+    let numbers: Vec<i64> = (0..30_000).map(|n| (n * 7_919) % 30_011).collect();
     let list = stored(&json!(numbers));
-    let pairs: Vec<(i64, i64)> = numbers.iter().map(|n| (*n, 100_003 - *n)).collect();
+    let pairs: Vec<(i64, i64)> = numbers.iter().map(|n| (*n, 30_011 - *n)).collect();
     let map = stored(&json!({"$map": pairs}));
     for (op, payload, bin) in [
         (OpCode::CDT_MODIFY, json!([13, 2]), &list),
         (OpCode::CDT_MODIFY, json!([0, 0x11]), &list),
         (OpCode::CDT_MODIFY, json!([2, numbers, 0, 13]), &list),
         (OpCode::CDT_READ, json!([23, 3, numbers]), &list),
-        (OpCode::CDT_READ, json!([26, 7, 1000, 50_000]), &list),
-        (OpCode::CDT_READ, json!([24, 3, 1, 50_000]), &list),
+        (OpCode::CDT_READ, json!([26, 7, 1000, 15_000]), &list),
+        (OpCode::CDT_READ, json!([24, 3, 1, 15_000]), &list),
         (OpCode::CDT_MODIFY, json!([64, 0x11]), &map),
         (OpCode::CDT_READ, json!([107, 7, numbers]), &map),
         (OpCode::CDT_READ, json!([108, 3, numbers]), &map),
-        (OpCode::CDT_READ, json!([106, 7, 1, 50_000]), &map),
+        (OpCode::CDT_READ, json!([106, 7, 1, 15_000]), &map),
         (
             OpCode::CDT_MODIFY,
             json!([68, {"$map": pairs}, 0, 13]),
