@@ -190,8 +190,8 @@ fn bugs_are_found() {
         Fault::ReadyUnlisted,
         Fault::OutdatedCounts,
     ] {
-        let found =
-            (0..HISTORIES_OF_A_BUG).find_map(|seed| Some((seed, history(seed, Some(fault)).err()?)));
+        let found = (0..HISTORIES_OF_A_BUG)
+            .find_map(|seed| Some((seed, history(seed, Some(fault)).err()?)));
         let (seed, violation) = found.unwrap_or_else(|| panic!("{fault:?} is not found"));
         println!("{fault:?}: seed {seed} {violation}");
     }
