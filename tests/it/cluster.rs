@@ -41,6 +41,62 @@ pub(crate) fn ask(node: &RunningAsd, command: &str) -> String {
     connection.info(command).unwrap()
 }
 
+/// What a put of a small module beside large ones costs each of so many nodes: one sync, what it weighs itself, and a
+/// question to every other node with its answer.
+#[test]
+fn a_put_costs_each_node_a_sync_and_each_other_node_a_question() {
+    for size in [1, 3] {
+        let (_directory, plan) = plan(size);
+        let nodes = plan.start().unwrap();
+        wait_until_formed(&nodes);
+        for number in 0..4 {
+            put(
+                &nodes[0],
+                &format!("large{number}.lua"),
+                &"-- padding\n".repeat(20_000),
+            );
+        }
+        // Syncs, bytes, questions and answers since the start, a node each.
+        let costs = || -> Vec<[u64; 4]> {
+            let names = [
+                "udf_registry_syncs",
+                "udf_registry_bytes_written",
+                "fabric_meta_asked",
+                "fabric_meta_answered",
+            ];
+            let of = |node| names.map(|name| statistic(node, name).parse().unwrap());
+            nodes.iter().map(of).collect()
+        };
+        let mut number = 0;
+        let mut last = Vec::new();
+        // What is done behind earlier puts may fall between the two looks.
+        let seen = wait_until("a put costs no more than it must", DEADLINE, || {
+            number += 1;
+            let before = costs();
+            if try_put(&nodes[0], "small.lua", &source(number)) != "ok" {
+                return Ok(false);
+            }
+            let after = costs();
+            let cost = |(after, before): (&[u64; 4], &[u64; 4])| {
+                let mut cost = *after;
+                for (cost, before) in cost.iter_mut().zip(before) {
+                    *cost -= before;
+                }
+                cost
+            };
+            last = after.iter().zip(&before).map(cost).collect();
+            assert!(last.iter().all(|[syncs, ..]| *syncs >= 1), "{last:?}");
+            let others = u64::from(size) - 1;
+            Ok(last.iter().enumerate().all(|(node, cost)| {
+                let [syncs, bytes, asked, answered] = *cost;
+                let messages = if node == 0 { (others, 0) } else { (0, 1) };
+                syncs == 1 && bytes < 2_000 && (asked, answered) == messages
+            }))
+        });
+        assert!(seen.is_ok(), "{size} nodes: {last:?}");
+    }
+}
+
 fn statistic(node: &RunningAsd, name: &str) -> String {
     let all = ask(node, "statistics");
     all.split(';')

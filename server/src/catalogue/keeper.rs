@@ -1,11 +1,12 @@
 //! What a node knows of one kind, changed one at a time: on disk first, then here.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::item::Item;
 use super::kind::CatalogueKind;
 use super::parts::Parts;
-use super::persistence::{Opened, Snapshot, Store, StoreError, StoredItem, Superseded};
+use super::persistence::{DiskWork, Opened, Snapshot, Store, StoreError, StoredItem, Superseded};
 use super::state::{Catalogue, Full, MAX_NAMES, Proposal, Stored};
 use super::version::{DAY_MS, LONGEST_OUTAGE_MS};
 use crate::clock;
@@ -68,6 +69,11 @@ impl Keeper {
     /// The registry on disk, for its copies.
     pub(crate) fn disk(&mut self) -> &mut Store {
         &mut self.store
+    }
+
+    /// What it has cost the disk so far.
+    pub(crate) fn disk_work(&self) -> &Arc<DiskWork> {
+        self.store.work()
     }
 
     /// In the order of first registration, removed ones included.

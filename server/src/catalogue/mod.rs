@@ -26,7 +26,7 @@ pub use item::{Item, ItemError};
 pub(crate) use keeper::{KEEP_ALIVE_MS, Keeper};
 pub use kind::CatalogueKind;
 pub(crate) use parts::Parts;
-pub use persistence::StoreError;
 pub(crate) use persistence::{Before, Store, StoredItem, Superseded, tell_of_no_copy};
+pub use persistence::{DiskWork, StoreError};
 pub use shown::{Catalogued, Origin, Shown};
 pub use state::{Proposal, Stored};

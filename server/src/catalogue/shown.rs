@@ -10,7 +10,7 @@ use super::failures::Failures;
 use super::item::{Item, ItemError};
 use super::keeper::{Keeper, Known};
 use super::kind::CatalogueKind;
-use super::persistence::{StoreError, StoredItem};
+use super::persistence::{DiskWork, StoreError, StoredItem};
 use super::state::Stored;
 use super::version::{DAY_MS, Decision, Summaries, decide, missing};
 use crate::clock;
@@ -72,6 +72,7 @@ pub struct Shown {
     known: ArcSwap<Known>,
     changes: watch::Sender<u64>,
     failures: Failures,
+    disk_work: Arc<DiskWork>,
     alive_until_ms: u64,
     opened_ms: u64,
     forgets_from_ms: u64,
@@ -85,6 +86,7 @@ impl Shown {
             known: ArcSwap::from_pointee(keeper.known()),
             changes: watch::Sender::new(0),
             failures: Failures::default(),
+            disk_work: Arc::clone(keeper.disk_work()),
             alive_until_ms: keeper.alive_until_ms(),
             opened_ms: keeper.opened_ms(),
             forgets_from_ms: keeper.forgets_from_ms(),
@@ -201,6 +203,12 @@ impl Shown {
     #[must_use]
     pub fn failures(&self) -> Vec<(String, String)> {
         self.failures.all()
+    }
+
+    /// What the registry has cost the disk since the start.
+    #[must_use]
+    pub fn disk_work(&self) -> &DiskWork {
+        &self.disk_work
     }
 
     /// Until when this node is known to have been alive, ms since 2010: now, once it has run for a day; else when the

@@ -1,6 +1,7 @@
 //! What a node answers to its peers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -79,6 +80,10 @@ impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Ans
         body: Vec<u8>,
     ) -> Result<Vec<u8>, String> {
         let unreadable = |error: serde_json::Error| format!("the question cannot be read: {error}");
+        if kind.is_of_catalogues() {
+            let counts = &self.cluster.fabric.of_catalogues;
+            counts.answered.fetch_add(1, Ordering::Relaxed);
+        }
         let answer = match kind {
             QuestionKind::Versions => {
                 let About { kind, question } = serde_json::from_slice(&body).map_err(unreadable)?;

@@ -13,4 +13,4 @@ pub use commands::ModuleCommands;
 pub use factory::{ContextFactory, PooledContext};
 pub use host::ServerHost;
 pub use service::{AcquireError, ContextGuard, OpenError, Service};
-pub use stats::{ModuleCounts, PoolCounts, UdfTotals};
+pub use stats::{ModuleCounts, PoolCounts, RegistryWork, UdfTotals};

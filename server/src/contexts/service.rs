@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
 use super::pool::{Held, Pool, Taken};
-use super::stats::{ModuleCounts, PoolCounts, UdfTotals};
+use super::stats::{ModuleCounts, PoolCounts, RegistryWork, UdfTotals};
 use super::warmer::Visits;
 use crate::catalogue::{
     CatalogueKind, Catalogued, Item, ItemError, Origin, Parts, Shown, StoreError, Stored,
@@ -210,6 +210,11 @@ impl<F: ContextFactory> Service<F> {
             modules: live.set.count() as u64,
             pools,
             memory: self.shared.factory.memory(),
+            registry: RegistryWork {
+                syncs: self.library.shown().disk_work().syncs(),
+                bytes: self.library.shown().disk_work().bytes(),
+                ..RegistryWork::default()
+            },
         }
     }
 

@@ -122,12 +122,27 @@ pub struct UdfTotals {
     pub pools: PoolCounts,
     /// What all contexts and calls hold, and may hold.
     pub memory: MemoryUse,
+    /// What it costs to keep modules.
+    pub registry: RegistryWork,
+}
+
+/// What modules, and in a cluster definitions of indexes, have cost since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegistryWork {
+    /// Syncs of files and directories, for modules.
+    pub syncs: u64,
+    /// Bytes written for modules, their copies included.
+    pub bytes: u64,
+    /// Questions about modules and definitions of indexes that this node has asked others: changes to store, above all.
+    pub asked: u64,
+    /// Those of others that it has answered.
+    pub answered: u64,
 }
 
 impl UdfTotals {
     /// Every number with its name in `statistics`.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); FIELDS + 4] {
+    pub fn named(&self) -> [(&'static str, u64); FIELDS + 8] {
         let PoolCounts {
             idle,
             busy,
@@ -163,6 +178,10 @@ impl UdfTotals {
             ("udf_script_memory_held", self.memory.held),
             ("udf_script_memory_limit", self.memory.limit),
             ("udf_script_memory_refused", self.memory.refused),
+            ("udf_registry_syncs", self.registry.syncs),
+            ("udf_registry_bytes_written", self.registry.bytes),
+            ("fabric_meta_asked", self.registry.asked),
+            ("fabric_meta_answered", self.registry.answered),
         ]
     }
 }

@@ -10,6 +10,7 @@ use protocol::bounds::Fit as _;
 
 use super::error::{StoreError, io_error};
 use super::files;
+use super::work::DiskWork;
 
 /// What a file was, as far as this server may have written it.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,7 @@ struct Owed {
 #[derive(Debug)]
 pub(super) struct Copies {
     pub(super) user_path: PathBuf,
+    work: Arc<DiskWork>,
     /// By file name.
     owed: BTreeMap<String, Owed>,
     /// Written or removed, and not synced yet.
@@ -51,9 +53,10 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    pub(super) fn new(user_path: &Path) -> Self {
+    pub(super) fn new(user_path: &Path, work: &Arc<DiskWork>) -> Self {
         Self {
             user_path: user_path.to_owned(),
+            work: Arc::clone(work),
             owed: BTreeMap::new(),
             unsynced: BTreeSet::new(),
         }
@@ -128,7 +131,7 @@ impl Copies {
             (Copy::Foreign, Some(_)) => return Err(StoreError::ForeignFile { path }),
             (Copy::Before, None) => fs::remove_file(&path).map_err(io_error("remove", &path))?,
             (Copy::Missing | Copy::Before, Some(content)) => {
-                files::write_unsynced(&self.user_path, &path, content)?;
+                files::write_unsynced(&self.work, &self.user_path, &path, content)?;
             }
         }
         self.unsynced.insert(path);

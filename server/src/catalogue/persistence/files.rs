@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::kind::CatalogueKind;
 use super::error::{StoreError, io_error};
+use super::work::DiskWork;
 
 /// Unfinished files. Module names never begin with a dot.
 pub(super) const TEMPORARY_FILE: &str = ".asd-unfinished";
@@ -50,22 +51,24 @@ pub(super) fn lock(kind: &CatalogueKind, directory: &Path) -> Result<File, Store
 
 /// Puts a file in its place, whole: after a return it survives a power cut, after a death in between nothing changed.
 pub(super) fn write_whole(
+    work: &DiskWork,
     kind: &CatalogueKind,
     directory: &Path,
     path: &Path,
     content: &[u8],
 ) -> Result<(), StoreError> {
     let temporary = directory.join(kind.hidden(TEMPORARY_FILE));
-    write_synced(&temporary, content).map_err(io_error("write", path))?;
+    write_synced(work, &temporary, content).map_err(io_error("write", path))?;
     rename(&temporary, path)?;
-    sync_directory(directory)
+    sync_directory(work, directory)
 }
 
 /// Writes a file of this name and syncs its content. On error there is none.
-pub(super) fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn write_synced(work: &DiskWork, path: &Path, content: &[u8]) -> io::Result<()> {
     let written = create_new(path).and_then(|mut file| {
+        work.writes(content.len());
         file.write_all(content)?;
-        file.sync_all()
+        work.sync(&file)
     });
     if written.is_err() {
         // What was wrong with it is the news.
@@ -75,20 +78,33 @@ pub(super) fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Puts a file in its place, whole for every reader; what of it survives a power cut is certain only once file and
-/// directory are synced.
+/// directory are synced. Does not wait for the disk: a file system writes, then and there, what takes the place of
+/// another file by its name, but not what changes names with it.
 pub(super) fn write_unsynced(
+    work: &DiskWork,
     directory: &Path,
     path: &Path,
     content: &[u8],
 ) -> Result<(), StoreError> {
     let temporary = directory.join(TEMPORARY_FILE);
+    work.writes(content.len());
     let written = create_new(&temporary).and_then(|mut file| file.write_all(content));
     if let Err(error) = written {
         // What was wrong with it is the news.
         let _ = fs::remove_file(&temporary);
         return Err(io_error("write", path)(error));
     }
-    rename(&temporary, path)
+    match exchange(&temporary, path) {
+        Ok(()) => fs::remove_file(&temporary).map_err(io_error("remove", &temporary)),
+        // There is no such file yet, or the file system knows no exchange.
+        Err(_) => rename(&temporary, path),
+    }
+}
+
+/// Has two files change names.
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
@@ -111,21 +127,25 @@ fn create_new(path: &Path) -> io::Result<File> {
     }
 }
 
-pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_directory(work: &DiskWork, directory: &Path) -> Result<(), StoreError> {
     File::open(directory)
-        .and_then(|opened| opened.sync_all())
+        .and_then(|opened| work.sync(&opened))
         .map_err(io_error("sync", directory))
 }
 
 /// Syncs these files, those that are gone left out, and the names in their directory.
-pub(super) fn sync_files(directory: &Path, files: &[PathBuf]) -> Result<(), StoreError> {
+pub(super) fn sync_files(
+    work: &DiskWork,
+    directory: &Path,
+    files: &[PathBuf],
+) -> Result<(), StoreError> {
     for path in files {
-        match File::open(path).and_then(|file| file.sync_all()) {
+        match File::open(path).and_then(|file| work.sync(&file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(io_error("sync", path)(error));
             }
             _ => {}
         }
     }
-    sync_directory(directory)
+    sync_directory(work, directory)
 }

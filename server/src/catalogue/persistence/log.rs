@@ -13,6 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use protocol::bounds::{Fit as _, Within as _};
 
@@ -21,6 +22,7 @@ use super::super::kind::CatalogueKind;
 use super::error::{StoreError, io_error};
 use super::files::sync_directory;
 use super::stored::StoredItem;
+use super::work::DiskWork;
 
 const MAGIC: &[u8; 4] = b"UDFL";
 /// Bytes in front of the items.
@@ -43,6 +45,7 @@ pub(super) struct Log {
     length: u64,
     /// A write or sync failed: what stands behind the records is not known.
     broken: bool,
+    work: Arc<DiskWork>,
 }
 
 impl Log {
@@ -50,6 +53,7 @@ impl Log {
     pub(super) fn read(
         kind: &CatalogueKind,
         directory: &Path,
+        work: &Arc<DiskWork>,
     ) -> Result<(Self, Vec<Change>), StoreError> {
         let path = directory.join(kind.log);
         let mut bytes = Vec::new();
@@ -72,6 +76,7 @@ impl Log {
             file: None,
             length: length.fit::<u64>(),
             broken: false,
+            work: Arc::clone(work),
         };
         Ok((log, changes))
     }
@@ -97,9 +102,10 @@ impl Log {
             Some(file) => file,
             None => self.open().map_err(io_error("open", &self.path))?,
         };
+        self.work.writes(record.len());
         let written = file
             .write_all_at(&record, self.length)
-            .and_then(|()| file.sync_data());
+            .and_then(|()| self.work.sync_data(&file));
         let file = self.file.insert(file);
         if let Err(error) = written {
             self.broken = true;
@@ -107,7 +113,7 @@ impl Log {
             let _ = file.set_len(self.length);
             return Err(io_error("write", &self.path)(error));
         }
-        if is_new && let Err(error) = sync_directory(&self.directory) {
+        if is_new && let Err(error) = sync_directory(&self.work, &self.directory) {
             self.broken = true;
             return Err(error);
         }
@@ -243,7 +249,7 @@ mod tests {
 
     fn three() -> (tempfile::TempDir, Vec<u8>, Vec<usize>) {
         let directory = tempfile::tempdir().unwrap();
-        let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
+        let (mut log, changes) = Log::read(&PLAIN, directory.path(), &Arc::default()).unwrap();
         assert!(changes.is_empty());
         let mut ends = vec![0];
         for step in 1..=3 {
@@ -257,7 +263,7 @@ mod tests {
     #[test]
     fn changes_are_read_as_written_and_go_on_after_a_restart() {
         let (directory, ..) = three();
-        let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
+        let (mut log, changes) = Log::read(&PLAIN, directory.path(), &Arc::default()).unwrap();
         let numbers = |changes: &[Change]| -> Vec<u64> {
             changes.iter().map(|change| change.number).collect()
         };
@@ -266,11 +272,11 @@ mod tests {
             assert_eq!(change.items, items(step));
         }
         log.append(10, &items(4)).unwrap();
-        let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
+        let (mut log, changes) = Log::read(&PLAIN, directory.path(), &Arc::default()).unwrap();
         assert_eq!(numbers(&changes), [7, 8, 9, 10]);
         log.clear().unwrap();
         log.append(11, &items(5)).unwrap();
-        let (_, changes) = Log::read(&PLAIN, directory.path()).unwrap();
+        let (_, changes) = Log::read(&PLAIN, directory.path(), &Arc::default()).unwrap();
         assert_eq!(numbers(&changes), [11]);
     }
 
@@ -284,10 +290,11 @@ mod tests {
             for left in [&bytes[..cut], &with_zeros, &same_length] {
                 let directory = tempfile::tempdir().unwrap();
                 std::fs::write(directory.path().join(PLAIN.log), left).unwrap();
-                let (mut log, changes) = Log::read(&PLAIN, directory.path()).unwrap();
+                let (mut log, changes) =
+                    Log::read(&PLAIN, directory.path(), &Arc::default()).unwrap();
                 assert_eq!(changes.len(), 2, "cut at {cut}");
                 log.append(9, &items(5)).unwrap();
-                let (_, changes) = Log::read(&PLAIN, directory.path()).unwrap();
+                let (_, changes) = Log::read(&PLAIN, directory.path(), &Arc::default()).unwrap();
                 assert_eq!(changes.last().unwrap().items, items(5), "cut at {cut}");
             }
         }
@@ -300,7 +307,7 @@ mod tests {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(directory.path().join(PLAIN.log), bytes).unwrap();
-            let read = Log::read(&PLAIN, directory.path());
+            let read = Log::read(&PLAIN, directory.path(), &Arc::default());
             assert!(
                 matches!(read, Err(StoreError::Damaged { .. })),
                 "bit {bit}: {read:?}"
@@ -313,7 +320,7 @@ mod tests {
         let (directory, bytes, ends) = three();
         let without_second = [&bytes[..ends[1]], &bytes[ends[2]..]].concat();
         std::fs::write(directory.path().join(PLAIN.log), without_second).unwrap();
-        let read = Log::read(&PLAIN, directory.path());
+        let read = Log::read(&PLAIN, directory.path(), &Arc::default());
         assert!(matches!(read, Err(StoreError::Damaged { .. })), "{read:?}");
     }
 }

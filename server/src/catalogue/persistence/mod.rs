@@ -22,6 +22,7 @@ mod files;
 mod log;
 mod snapshot;
 mod stored;
+mod work;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -39,6 +40,7 @@ pub(crate) use self::copies::{Before, tell_of_no_copy};
 pub use self::error::StoreError;
 pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::stored::{StoredItem, followed_by};
+pub use self::work::DiskWork;
 
 /// When a server last used the directory, ms since 2010 in decimal.
 const ALIVE_FILE: &str = ".asd-alive";
@@ -64,6 +66,7 @@ pub(crate) struct Store {
     metadata_directory: PathBuf,
     copies: Copies,
     log: Log,
+    work: Arc<DiskWork>,
     /// Cluster key, kept as found, and number of changes.
     version: (i64, u64),
     /// Up to which change `UDF.smd` goes.
@@ -94,7 +97,8 @@ impl Store {
             files::remove_unfinished(kind, directory)?;
         }
         let path = metadata_directory.join(kind.registry);
-        let (log, changes) = Log::read(kind, &metadata_directory)?;
+        let work = Arc::<DiskWork>::default();
+        let (log, changes) = Log::read(kind, &metadata_directory, &work)?;
         let (version, items) = match fs::read(&path) {
             Ok(text) => snapshot::parse(kind, &text).map_err(|reason| StoreError::Damaged {
                 path: path.clone(),
@@ -118,7 +122,7 @@ impl Store {
             &metadata_directory.join(kind.hidden(ALIVE_FILE)),
             registries.into_iter().flatten(),
         )?;
-        let mut copies = Copies::new(user_path.unwrap_or(&metadata_directory));
+        let mut copies = Copies::new(user_path.unwrap_or(&metadata_directory), &work);
         let last = changes.last().map_or(snapshot, |last| last.number);
         let (items, superseded) = replayed(items, changes);
         for file_name in superseded.keys().filter(|_| user_path.is_some()) {
@@ -129,6 +133,7 @@ impl Store {
             metadata_directory,
             copies,
             log,
+            work,
             version: (version.0, last),
             snapshot,
             forgot: false,
@@ -172,11 +177,17 @@ impl Store {
         self.copies.bring_owed();
         let copies = self.copies.unsynced();
         if !copies.is_empty() {
-            files::sync_files(&self.copies.user_path, &copies)?;
+            files::sync_files(&self.work, &self.copies.user_path, &copies)?;
         }
         let text = snapshot::render(self.kind, (self.version.0, number), items);
         let path = self.metadata_directory.join(self.kind.registry);
-        files::write_whole(self.kind, &self.metadata_directory, &path, &text)?;
+        files::write_whole(
+            &self.work,
+            self.kind,
+            &self.metadata_directory,
+            &path,
+            &text,
+        )?;
         self.version.1 = number;
         self.snapshot = number;
         self.copies.synced(&copies);
@@ -213,7 +224,13 @@ impl Store {
             metadata_directory: self.metadata_directory.clone(),
             copies: self.copies.unsynced(),
             user_path: self.copies.user_path.clone(),
+            work: Arc::clone(&self.work),
         }
+    }
+
+    /// What it has cost the disk so far.
+    pub(crate) fn work(&self) -> &Arc<DiskWork> {
+        &self.work
     }
 
     /// Gives a written snapshot its name, unless there is a newer one: then it is removed.
@@ -249,6 +266,7 @@ impl Store {
     pub(crate) fn mark_alive(&self, now_ms: u64) -> Result<(), StoreError> {
         let path = self.metadata_directory.join(self.kind.hidden(ALIVE_FILE));
         files::write_whole(
+            &self.work,
             self.kind,
             &self.metadata_directory,
             &path,

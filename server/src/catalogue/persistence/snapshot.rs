@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -10,6 +11,7 @@ use super::super::version::Version;
 use super::error::{StoreError, io_error};
 use super::files;
 use super::stored::StoredItem;
+use super::work::DiskWork;
 
 /// One element of the array after the version.
 #[derive(Deserialize)]
@@ -34,24 +36,25 @@ pub(crate) struct Snapshot {
     /// Copies that were written since the last snapshot, and their directory.
     pub(super) copies: Vec<PathBuf>,
     pub(super) user_path: PathBuf,
+    pub(super) work: Arc<DiskWork>,
 }
 
 impl Snapshot {
     /// Syncs what it stands on and writes it, not yet in its place. Blocks for as long as the disk takes.
     pub(crate) fn write(&self) -> Result<(), StoreError> {
         if !self.copies.is_empty() {
-            files::sync_files(&self.user_path, &self.copies)?;
+            files::sync_files(&self.work, &self.user_path, &self.copies)?;
         }
         let path = self
             .metadata_directory
             .join(self.kind.hidden(files::TEMPORARY_SNAPSHOT));
-        files::write_synced(&path, &render(self.kind, self.version, &self.items))
-            .map_err(io_error("write", &path))
+        let text = render(self.kind, self.version, &self.items);
+        files::write_synced(&self.work, &path, &text).map_err(io_error("write", &path))
     }
 
     /// Syncs its name, once it is [in its place](super::Store::put_in_place).
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        files::sync_directory(&self.metadata_directory)
+        files::sync_directory(&self.work, &self.metadata_directory)
     }
 }
 

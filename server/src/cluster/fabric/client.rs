@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -82,6 +83,17 @@ pub struct Fabric {
     source: Option<IpAddr>,
     secret: Option<Secret>,
     routes: Mutex<HashMap<NodeId, Route>>,
+    /// Questions about named things.
+    pub of_catalogues: QuestionCounts,
+}
+
+/// How many questions there were.
+#[derive(Debug, Default)]
+pub struct QuestionCounts {
+    /// Asked of other nodes.
+    pub asked: AtomicU64,
+    /// Answered to them.
+    pub answered: AtomicU64,
 }
 
 impl Fabric {
@@ -99,6 +111,7 @@ impl Fabric {
             source,
             secret,
             routes: Mutex::default(),
+            of_catalogues: QuestionCounts::default(),
         }
     }
 
@@ -130,6 +143,9 @@ impl Fabric {
         body: &[u8],
         deadline: Instant,
     ) -> Result<Vec<u8>, FabricError> {
+        if kind.is_of_catalogues() {
+            self.of_catalogues.asked.fetch_add(1, Ordering::Relaxed);
+        }
         let asking = async {
             let mut stream = match self.idle(node)? {
                 Taken::Idle(stream) => stream,

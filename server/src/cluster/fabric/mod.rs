@@ -71,6 +71,11 @@ impl QuestionKind {
         Self::Truncate,
     ];
 
+    /// It is about named things: modules, definitions of indexes.
+    pub(super) fn is_of_catalogues(self) -> bool {
+        matches!(self, Self::Versions | Self::Fetch | Self::Push)
+    }
+
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }

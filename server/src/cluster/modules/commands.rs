@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::runtime::Handle;
 
@@ -86,6 +87,10 @@ impl ModuleCommands for ClusterModules {
     }
 
     fn totals(&self) -> UdfTotals {
-        self.functions.0.totals()
+        let mut totals = self.functions.0.totals();
+        let of_catalogues = &self.cluster.fabric.of_catalogues;
+        totals.registry.asked = of_catalogues.asked.load(Ordering::Relaxed);
+        totals.registry.answered = of_catalogues.answered.load(Ordering::Relaxed);
+        totals
     }
 }
