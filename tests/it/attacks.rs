@@ -107,12 +107,15 @@ fn frames_that_cost_much_are_answered_and_leave_nothing_behind() {
         sender.send(&bomb).unwrap();
     }
     assert_eq!(connection.info("status").unwrap(), "ok");
+    let mut answered = 0;
     for mut sender in senders {
         // An answer, or the end where all together want more than there is.
         if let Ok((_, answer)) = sender.receive() {
             assert_eq!(answer.get(5), Some(&ResultCode::PARAMETER.0));
+            answered += 1;
         }
     }
+    assert!(answered > 0);
     // As many ops as a message may have.
     let appends = ops_frame("many", [0, 1], 32_000, 9, |_| "z".to_owned());
     let writes = ops_frame("wide", [0, 1], 32_000, 2, |number| format!("b{number:05}"));
@@ -543,7 +546,7 @@ fn random_programs_get_answers() {
     connection.set_deadline(LIMIT).unwrap();
     let key = RecordKey::new("test", "demo", "k");
     let options = CallOptions {
-        timeout_ms: 500,
+        timeout_ms: 60_000,
         ..CallOptions::default()
     };
     for case in 0..cases() / 3 {
@@ -551,13 +554,19 @@ fn random_programs_get_answers() {
         let answer = put_module(&mut connection, "random.lua", source.as_bytes()).unwrap();
         assert_eq!(answer, "ok", "case {case}:\n{source}");
         let reply = connection.message(&key.apply(b"random", b"f", &[0x90], options).unwrap());
-        let code = reply
-            .unwrap_or_else(|error| panic!("case {case}: {error}\n{source}"))
-            .code();
-        assert!(
-            matches!(code.0, 0 | 2 | 4 | 12 | 13 | 100),
-            "case {case}: {code:?}\n{source}"
-        );
+        let reply = reply.unwrap_or_else(|error| panic!("case {case}: {error}\n{source}"));
+        // What fails in such a program is caught, but for the end of its memory.
+        let failure = reply.bin("FAILURE").map(|text| text.data.to_vec());
+        match failure {
+            None => assert_eq!(reply.code(), ResultCode::OK, "case {case}:\n{source}"),
+            Some(text) => assert_eq!(
+                String::from_utf8_lossy(&text),
+                "not enough memory",
+                "case {case}:\n{source}"
+            ),
+        }
+        let answers = reply.bin("SUCCESS").is_some() || reply.bin("FAILURE").is_some();
+        assert!(answers, "case {case}: {reply:?}\n{source}");
         assert!(server.running.is_running(), "case {case}:\n{source}");
     }
     assert!(!server.log().contains("panicked"), "{}", server.log());

@@ -18,6 +18,7 @@
 //! | zero bytes, nils, GeoJSON, failed updates | `strings_in_bins_…`, `nothing_is_lost_without_a_word` |
 //! | frames and messages that are none | `frames_…`, `malformed_…`, `values_…` |
 
+use protocol::info::Failure;
 use protocol::message::Info1;
 use protocol::particle::{Particle, ParticleType};
 use protocol::result_code::ResultCode;
@@ -110,23 +111,31 @@ fn info_commands_with_hostile_names_touch_nothing_outside_the_module_directory()
     let victim = bench.server.directory().join("victim.txt");
     std::fs::write(&victim, "secret").unwrap();
     let content = "content=LS0g;content-len=4;udf-type=LUA;";
-    for command in [
-        "udf-get:filename=".to_owned(),
-        "udf-get:filename=.".to_owned(),
-        "udf-get:filename=..".to_owned(),
-        "udf-get:filename=../victim.txt".to_owned(),
-        format!("udf-get:filename={}", victim.display()),
-        "udf-get:filename=../aerospike.conf".to_owned(),
-        "udf-remove:filename=../victim.txt".to_owned(),
-        format!("udf-remove:filename={}", victim.display()),
-        format!("udf-put:filename=/../x.lua;{content}"),
-        format!("udf-put:filename=../x.lua;{content}"),
-        format!("udf-put:filename=a/../../x.lua;{content}"),
-        format!("udf-put:filename=native.so;{content}"),
-        "udf-put:filename=long.lua;content=LS0g;content-len=4294967300;udf-type=LUA;".to_owned(),
+    let name = "invalid_filename";
+    for (command, refusal) in [
+        ("udf-get:filename=".to_owned(), name),
+        ("udf-get:filename=.".to_owned(), name),
+        ("udf-get:filename=..".to_owned(), name),
+        ("udf-get:filename=../victim.txt".to_owned(), "not_found"),
+        (
+            format!("udf-get:filename={}", victim.display()),
+            "not_found",
+        ),
+        ("udf-get:filename=../aerospike.conf".to_owned(), "not_found"),
+        ("udf-remove:filename=../victim.txt".to_owned(), name),
+        (format!("udf-remove:filename={}", victim.display()), name),
+        (format!("udf-put:filename=/../x.lua;{content}"), name),
+        (format!("udf-put:filename=../x.lua;{content}"), name),
+        (format!("udf-put:filename=a/../../x.lua;{content}"), name),
+        (format!("udf-put:filename=native.so;{content}"), name),
+        (
+            "udf-put:filename=long.lua;content=LS0g;content-len=4294967300;udf-type=LUA;"
+                .to_owned(),
+            "invalid_content_len",
+        ),
     ] {
         let answer = bench.connection.info(&command).unwrap();
-        assert!(answer.starts_with("error="), "{command}: {answer}");
+        assert_eq!(answer, format!("error={refusal}"), "{command}");
     }
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "secret");
     assert!(!bench.server.directory().join("x.lua").exists());
@@ -137,26 +146,70 @@ fn info_commands_with_hostile_names_touch_nothing_outside_the_module_directory()
 #[test]
 fn chunks_that_misbehave_while_they_are_checked_are_refused() {
     let mut bench = Bench::new();
-    for chunk in [
-        r#"error('["' .. string.rep('A', 5000) .. '":1:x', 0)"#,
-        r#"error('[string "x"]:' .. string.rep('9', 5000) .. ':x', 0)"#,
-        "os.exit(1)",
-        "os.execute('true')",
-        "io.popen('id')",
-        "io.open('/etc/passwd')",
-        "while true do end",
-        "pcall(function() while true do end end) while true do end",
-        "local s = 'x' while true do s = s .. s end",
-        "local t = {} while true do t[#t + 1] = {} end",
-        "local function f() return f() + 1 end f()",
-        "string.find(string.rep('a', 40), string.rep('a-', 40) .. 'b')",
-        "coroutine.wrap(function() while true do end end)()",
-        "\x1bLua",
+    // The module's body takes too long, or the machine is too busy to run it.
+    let too_long = "UDF Execution Timeout: ";
+    for (chunk, reasons) in [
+        (
+            r#"error('["' .. string.rep('A', 5000) .. '":1:x', 0)"#,
+            &["[\"AAAA"][..],
+        ),
+        (
+            r#"error('[string "x"]:' .. string.rep('9', 5000) .. ':x', 0)"#,
+            &["[string \"x\"]:9999"],
+        ),
+        (
+            "os.exit(1)",
+            &["attempt to call a nil value (field 'exit')"],
+        ),
+        (
+            "os.execute('true')",
+            &["attempt to call a nil value (field 'execute')"],
+        ),
+        (
+            "io.popen('id')",
+            &["attempt to call a nil value (field 'popen')"],
+        ),
+        (
+            "io.open('/etc/passwd')",
+            &["attempt to call a nil value (field 'open')"],
+        ),
+        ("while true do end", &[too_long]),
+        (
+            "pcall(function() while true do end end) while true do end",
+            &[too_long],
+        ),
+        // What a machine runs out of first depends on the machine.
+        (
+            "local s = 'x' while true do s = s .. s end",
+            &["not enough memory", too_long],
+        ),
+        (
+            "local t = {} while true do t[#t + 1] = {} end",
+            &["not enough memory", too_long],
+        ),
+        (
+            "local function f() return f() + 1 end f()",
+            &["stack overflow"],
+        ),
+        (
+            "string.find(string.rep('a', 40), string.rep('a-', 40) .. 'b')",
+            &[too_long],
+        ),
+        (
+            "coroutine.wrap(function() while true do end end)()",
+            &[too_long],
+        ),
+        ("\x1bLua", &["attempt to load a binary chunk"]),
     ] {
         let answer = put_module(&mut bench.connection, "hostile.lua", chunk.as_bytes()).unwrap();
         assert!(
-            answer.starts_with("error=compile_error"),
+            answer.starts_with("error=compile_error;"),
             "{chunk}: {answer}"
+        );
+        let message = Failure::of(&answer).unwrap().message.unwrap();
+        assert!(
+            reasons.iter().any(|reason| message.starts_with(reason)),
+            "{chunk}: {message}"
         );
         bench.assert_alive();
     }
@@ -377,21 +430,63 @@ fn a_script_cannot_outlive_its_time_limit() {
 #[test]
 fn a_script_cannot_take_all_memory() {
     let mut bench = Bench::hasty();
-    for body in [
-        "return string.rep('x', 1000000000)",
-        "return #string.rep('x', 4000000000)",
-        "return bytes.size(bytes(4000000000))",
-        "local b = bytes(4000000000) bytes.set_size(b, 4000000000) return bytes.size(b)",
-        "local l = list() l[100000000] = 1 return list.size(l)",
-        "local l = list.create(2000000000) return list.size(l)",
-        "local m = map.create(2000000000) return map.size(m)",
-        "local s = 'x' while true do s = s .. s end",
-        "local t = {} while true do t[#t + 1] = string.rep('x', 1000000) end",
-        "local l = list() while true do list.append(l, string.rep('x', 1000000)) end",
-        "while true do pcall(string.rep, 'x', 1000000000) end",
-        "local b = bytes() while true do bytes.append_string(b, string.rep('x', 1000000)) end",
+    let memory = &["not enough memory"][..];
+    // What a machine runs out of first depends on the machine.
+    let grows = &["not enough memory", "UDF Execution Timeout"][..];
+    for (body, reasons) in [
+        ("return string.rep('x', 1000000000)", memory),
+        (
+            "return #string.rep('x', 4000000000)",
+            &["resulting string too large"],
+        ),
+        (
+            "return bytes.size(bytes(4000000000))",
+            &["size out of range)"],
+        ),
+        (
+            "local b = bytes(4000000000) bytes.set_size(b, 4000000000) return bytes.size(b)",
+            &["size out of range)"],
+        ),
+        (
+            "local l = list() l[100000000] = 1 return list.size(l)",
+            memory,
+        ),
+        // Sizes to begin with are advice.
+        ("local l = list.create(2000000000) return list.size(l)", &[]),
+        ("local m = map.create(2000000000) return map.size(m)", &[]),
+        ("local s = 'x' while true do s = s .. s end", grows),
+        (
+            "local t = {} while true do t[#t + 1] = string.rep('x', 1000000) end",
+            grows,
+        ),
+        (
+            "local l = list() while true do list.append(l, string.rep('x', 1000000)) end",
+            grows,
+        ),
+        (
+            "while true do pcall(string.rep, 'x', 1000000000) end",
+            grows,
+        ),
+        (
+            "local b = bytes() while true do bytes.append_string(b, string.rep('x', 1000000)) end",
+            grows,
+        ),
     ] {
-        bench.run(body);
+        let reply = bench.run(body);
+        let text = failure(&reply);
+        if reasons.is_empty() {
+            assert_eq!(
+                reply.bin("SUCCESS"),
+                Some(&Particle::integer(0)),
+                "{body}: {text}"
+            );
+        } else {
+            assert_eq!(reply.code().0, 100, "{body}: {reply:?}");
+            assert!(
+                reasons.iter().any(|reason| text.ends_with(reason)),
+                "{body}: {text}"
+            );
+        }
         bench.assert_alive();
         let resident = tests::load::resident_bytes(bench.server.pid()).unwrap();
         assert!(resident < 1 << 30, "{body}: {resident} bytes are resident");
@@ -456,8 +551,14 @@ fn a_record_handle_dies_with_its_call() {
         );
     }
     for _ in 0..30 {
-        bench.call("victim", "keep", &[0x90]);
-        bench.call("other", "write", &[0x90]);
+        let kept = bench.call("victim", "keep", &[0x90]);
+        assert_eq!(kept.bin("SUCCESS"), Some(&Particle::integer(1)), "{kept:?}");
+        let written = bench.call("other", "write", &[0x90]);
+        assert_eq!(
+            written.bin("SUCCESS"),
+            Some(&Particle::string("nothing kept")),
+            "{written:?}"
+        );
         bench.assert_alive();
     }
     for key in ["victim", "other"] {
@@ -488,19 +589,21 @@ fn no_call_reads_what_another_left_and_none_breaks_the_module() {
             &[0x91, 0xa7, 0x03, b's', b'e', b'c', b'r', b'e', b't'],
         );
         let reply = bench.call("one", "read", &[0x90]);
-        let seen = reply
-            .bin("SUCCESS")
-            .map(|value| value.data.clone())
-            .unwrap_or_default();
-        assert!(
-            !String::from_utf8_lossy(&seen).contains("secret"),
-            "a later call read {seen:?}"
+        assert_eq!(
+            reply.bin("SUCCESS"),
+            Some(&Particle::string("nilnilnil")),
+            "{reply:?}"
         );
     }
     for _ in 0..30 {
-        bench.call("one", "spoil", &[0x90]);
+        let spoiled = bench.call("one", "spoil", &[0x90]);
+        assert_eq!(spoiled.code(), ResultCode::OK, "{}", failure(&spoiled));
         let reply = bench.call("one", "use", &[0x90]);
-        assert_eq!(reply.code(), ResultCode::OK, "{}", failure(&reply));
+        assert_eq!(
+            reply.bin("SUCCESS"),
+            Some(&Particle::integer(3)),
+            "{reply:?}"
+        );
     }
 }
 

@@ -181,16 +181,20 @@ fn render(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let mut records = Vec::new();
     for (node, answers) in asked(answers, context) {
         let mut record = Record::default().with(NODE, name(node));
-        // A node that was not asked does not use features, nor does it leave them.
-        let of = |node, answers: &NodeAnswers| match answers.has("statistics") {
+        // A node that was not asked, or gave no answer, does not use features, nor does it leave them.
+        let features = match answers.has("statistics") {
             true => of(node, answers),
             false => Vec::new(),
         };
-        for (feature, in_use) in of(node, answers)
-            .into_iter()
-            .filter(|(feature, _)| like.matches(feature))
-        {
-            record.set(feature, Value::text(if in_use { "YES" } else { "NO" }));
+        for (feature, in_use) in features {
+            if like.matches(feature) {
+                let value = match (answers.failed("statistics"), in_use) {
+                    (true, _) => Value::Error,
+                    (false, true) => Value::text("YES"),
+                    (false, false) => Value::text("NO"),
+                };
+                record.set(feature, value);
+            }
         }
         records.push(record);
     }
