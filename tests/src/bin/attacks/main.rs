@@ -5,19 +5,19 @@
 //! and over. What is to hold on two cores: no percentile beside an attack is more than three times that beside the
 //! processes, and no answer takes longer than 300 ms.
 
+mod attackers;
 mod kinds;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use attackers::{ATTACKERS, Tally, attack, end, prepare};
 use clap::Parser;
-use kinds::{Answer, Kind, MODULE};
-use protocol::message::{Info3, MESSAGE_HEADER_SIZE};
+use kinds::{Kind, MODULE};
 use protocol::particle::Particle;
 use tests::asd::{Asd, RunningAsd};
-use tests::connection::Connection;
 use tests::error::{Error, Result};
 use tests::records::{CallOptions, RecordKey, WriteOptions, put_module};
 
@@ -38,8 +38,8 @@ struct Arguments {
     service_threads: Option<u32>,
 }
 
-/// Connections that attack, and processes that spin.
-const ATTACKERS: usize = 4;
+/// Processes that spin, as many as there are attackers.
+const SPINNERS: usize = ATTACKERS;
 
 /// Kinds after which it is measured anew what the client notices of four processes.
 const BASE_EVERY: usize = 4;
@@ -111,7 +111,7 @@ struct Spinners(Vec<Child>);
 
 impl Spinners {
     fn start() -> Result<Self> {
-        let spinning = (0..ATTACKERS).map(|_| {
+        let spinning = (0..SPINNERS).map(|_| {
             Command::new("sh")
                 .args(["-c", "while :; do :; done"])
                 .spawn()
@@ -148,79 +148,6 @@ fn resident(server: &RunningAsd) -> u64 {
     kib.unwrap_or_default() / 1_024
 }
 
-fn attack(server: &RunningAsd, kind: &Kind, stop: &AtomicBool, sent: &AtomicU64) -> Result<()> {
-    let open = || -> Result<Connection> {
-        let connection = server.connect()?;
-        connection.set_deadline(Duration::from_secs(10))?;
-        Ok(connection)
-    };
-    if kind.answer == Answer::Pumped {
-        return pump(open()?, kind, stop, sent);
-    }
-    let mut connection = open()?;
-    while !stop.load(Ordering::Relaxed) {
-        match once(&mut connection, kind) {
-            Ok(()) => drop(sent.fetch_add(1, Ordering::Relaxed)),
-            // It was closed, as those are who want too much.
-            Err(_) => connection = open()?,
-        }
-        if kind.answer == Answer::Left {
-            connection = open()?;
-        }
-    }
-    Ok(())
-}
-
-/// Sends once, and waits until it is answered.
-fn once(connection: &mut Connection, kind: &Kind) -> Result<()> {
-    if kind.answer == Answer::Dribbled {
-        kind.sent
-            .chunks(1)
-            .try_for_each(|byte| connection.send(byte))?;
-        return connection.receive().map(drop);
-    }
-    connection.send(&kind.sent)?;
-    match kind.answer {
-        Answer::Frames(count) => (0..count).try_for_each(|_| connection.receive().map(drop)),
-        Answer::Last => loop {
-            let (_, body) = connection.receive()?;
-            if has_last(&body) {
-                return Ok(());
-            }
-        },
-        Answer::Pumped | Answer::Left | Answer::Dribbled => Ok(()),
-    }
-}
-
-/// Whether a frame holds the message that ends a reply, which has a header and nothing else, or one that refuses.
-fn has_last(body: &[u8]) -> bool {
-    let header = body.last_chunk::<{ MESSAGE_HEADER_SIZE }>();
-    header.is_some_and(|header| {
-        usize::from(header[0]) == MESSAGE_HEADER_SIZE
-            && (header[3] & Info3::LAST.bits() != 0 || header[5] != 0)
-    })
-}
-
-/// Writes as fast as it may; another thread reads what comes.
-fn pump(connection: Connection, kind: &Kind, stop: &AtomicBool, sent: &AtomicU64) -> Result<()> {
-    let mut reader = connection.second()?;
-    let mut writer = connection;
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // Until the other end is closed.
-            while reader.skip().is_ok_and(|bytes| bytes > 0) {}
-        });
-        while !stop.load(Ordering::Relaxed) {
-            if writer.send(&kind.sent).is_err() {
-                break;
-            }
-            sent.fetch_add(1, Ordering::Relaxed);
-        }
-        writer.close();
-    });
-    Ok(())
-}
-
 fn row(name: &str, [get, call, info]: [Latencies; 3], more: &str) {
     println!(
         "{name:22} | {} | {} | {} | {more}",
@@ -230,17 +157,23 @@ fn row(name: &str, [get, call, info]: [Latencies; 3], more: &str) {
     );
 }
 
+/// What was found beside one kind.
+struct Found {
+    latencies: [Latencies; 3],
+    /// Requests of the attackers, and how many of them were refused.
+    requests: (u64, u64),
+    /// MiB that the server held.
+    held: u64,
+}
+
 /// The client beside one kind, and what the server holds.
-fn beside(server: &RunningAsd, kind: &Kind, time: Duration) -> Result<([Latencies; 3], u64, u64)> {
+fn beside(server: &RunningAsd, kind: &Kind, time: Duration) -> Result<Found> {
     let mut connection = server.connect()?;
-    for frame in &kind.before {
-        connection.send(frame)?;
-        connection.receive()?;
-    }
-    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
+    prepare(&mut connection, kind)?;
+    let (stop, tally) = (AtomicBool::new(false), Tally::default());
+    let (latencies, held) = std::thread::scope(|scope| {
         let attackers: Vec<_> = (0..ATTACKERS)
-            .map(|_| scope.spawn(|| attack(server, kind, &stop, &sent)))
+            .map(|_| scope.spawn(|| attack(server, kind, &stop, &tally)))
             .collect();
         let found = measure(server, time);
         let held = resident(server);
@@ -251,7 +184,14 @@ fn beside(server: &RunningAsd, kind: &Kind, time: Duration) -> Result<([Latencie
                 Err(_) => return Err(Error::Unexpected("an attacker has failed".to_owned())),
             }
         }
-        Ok((found?, sent.load(Ordering::Relaxed), held))
+        Ok((found?, held))
+    })?;
+    // The one that waited may have been closed as idle.
+    end(&mut server.connect()?, kind)?;
+    Ok(Found {
+        latencies,
+        requests: tally.requests(kind)?,
+        held,
     })
 }
 
@@ -273,7 +213,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         "ms: p50, p99, most       | get                     | call                    | info                    | most of the three p99 / that beside four processes; requests; MiB"
     );
     row("alone", measure(&server, time)?, "");
-    let mut base = [1; 3];
+    let (mut base, mut unmeasured) = ([1; 3], Vec::new());
     let chosen = |kind: &&Kind| {
         let mut only = arguments.only.split(',');
         only.any(|part| kind.name.contains(part))
@@ -285,8 +225,20 @@ fn run(arguments: &Arguments) -> Result<()> {
             base = found.each_mut().map(Latencies::p99);
             row("beside four processes", found, "");
         }
-        let (mut found, sent, held) = beside(&server, kind, time)?;
-        let ratios = found.each_mut().map(Latencies::p99).into_iter().zip(base);
+        let found = match beside(&server, kind, time) {
+            Ok(found) => found,
+            Err(error) => {
+                println!("{:22} | NOT MEASURED: {error}", kind.name);
+                unmeasured.push(kind.name);
+                continue;
+            }
+        };
+        let (mut latencies, (answered, refused)) = (found.latencies, found.requests);
+        let ratios = latencies
+            .each_mut()
+            .map(Latencies::p99)
+            .into_iter()
+            .zip(base);
         let most = ratios
             .map(|(p99, base)| p99 as f64 / base.max(1) as f64)
             .fold(0.0, f64::max);
@@ -294,13 +246,19 @@ fn run(arguments: &Arguments) -> Result<()> {
             true => "  <<<",
             false => "",
         };
-        row(
-            kind.name,
-            found,
-            &format!("{most:5.1}; {sent}; {held}{judged}"),
+        let more = format!(
+            "{most:5.1}; {answered} ({refused} refused); {}{judged}",
+            found.held
         );
+        row(kind.name, latencies, &more);
     }
-    Ok(())
+    drop(server);
+    // What is left over is in the way of nobody.
+    let _ = std::fs::remove_dir_all(&directory);
+    match unmeasured.as_slice() {
+        [] => Ok(()),
+        names => Err(Error::Unexpected(format!("not measured: {names:?}"))),
+    }
 }
 
 fn main() -> ExitCode {
