@@ -39,9 +39,9 @@ impl Filter {
     /// Reads the bare msgpack of an expression.
     ///
     /// # Errors
-    /// 4 when it is malformed or no truth value.
-    pub fn parse(data: &[u8]) -> Result<Self, OperationError> {
-        let expression = Expression::parse(data)?;
+    /// 4 when it is malformed or no truth value; 9 when the time is up.
+    pub fn parse(data: &[u8], work: &mut dyn Meter) -> Result<Self, OperationError> {
+        let expression = Expression::parse(data, work)?;
         if expression.kind() != ExpressionType::Bool {
             return Err(OperationError::new(
                 ResultCode::PARAMETER,
@@ -100,7 +100,9 @@ mod tests {
             (b"\x91\xc3", Some(ResultCode::PARAMETER)),
         ];
         for (data, expected) in cases {
-            let found = Filter::parse(data).err().map(|error| error.code);
+            let found = Filter::parse(data, &mut UnitsLeft(MAX_UNITS))
+                .err()
+                .map(|error| error.code);
             assert_eq!(found, expected, "{data:?}");
         }
     }

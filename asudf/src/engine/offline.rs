@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data::work::Unmetered;
 use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 use runtime::host::Host;
@@ -77,7 +78,7 @@ impl Place for Offline {
             void_time.map_err(|code| Trouble(format!("such a ttl is refused with {}", code.0)))?;
         let mut stored = Vec::with_capacity(record.bins.len());
         for (name, value) in &record.bins {
-            let value = data::particle::stored(value.as_ref());
+            let value = data::particle::stored(value.as_ref(), &mut Unmetered::default());
             let shown = String::from_utf8_lossy(name);
             let value = value.map_err(|error| Trouble(format!("bin `{shown}`: {error}")))?;
             stored.push((name.as_slice(), value));

@@ -15,6 +15,7 @@ use super::program::{CallTemplate, ChildPart, Comparison, Field, Instruction, Pr
 use super::{Cause, ExpressionError, ExpressionType, Pattern};
 use crate::bin::BinName;
 use crate::geo::Geometry;
+use crate::work::Meter;
 
 /// Most bytes of an expression without the values in it, and sixteen times as many as it has steps: as the real server
 /// bounds its compiled form, in which values stay where they are. They are bounded by the message.
@@ -54,6 +55,7 @@ enum Read {
 
 pub(super) struct Builder<'e> {
     bytes: &'e [u8],
+    work: &'e mut dyn Meter,
     pub(super) reader: Reader<'e>,
     pub(super) code: Vec<Instruction>,
     pub(super) calls: Vec<CallTemplate>,
@@ -71,9 +73,10 @@ pub(super) struct Builder<'e> {
 }
 
 /// Builds the expression that these bytes are, all of them.
-pub(super) fn build(bytes: &[u8]) -> Result<Program, ExpressionError> {
+pub(super) fn build(bytes: &[u8], work: &mut dyn Meter) -> Result<Program, ExpressionError> {
     let mut builder = Builder {
         bytes,
+        work,
         reader: Reader::new(bytes),
         code: Vec::new(),
         calls: Vec::new(),
@@ -277,7 +280,8 @@ impl<'e> Builder<'e> {
             ParticleType::BLOB => ExpressionType::Blob,
             ParticleType::HLL => ExpressionType::Sketch,
             ParticleType::GEOJSON => {
-                let place = Geometry::parse(text).map_err(|error| self.error(Cause::Geo(error)))?;
+                let place = Geometry::parse(text, self.work);
+                let place = place.map_err(|error| self.error(Cause::Geo(error)))?;
                 let number = self.places.len().fit::<u32>();
                 self.places.push((span, place));
                 self.emit(Instruction::Place(number))?;

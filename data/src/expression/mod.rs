@@ -97,7 +97,10 @@ impl ExpressionError {
     /// The code with which a server answers.
     #[must_use]
     pub fn result_code(&self) -> ResultCode {
-        ResultCode::PARAMETER
+        match self.cause {
+            Cause::Geo(GeoError::Time(time)) => time.into(),
+            _ => ResultCode::PARAMETER,
+        }
     }
 }
 
@@ -139,9 +142,9 @@ impl Expression {
     /// Reads and checks the encoding of an expression, all of the bytes.
     ///
     /// # Errors
-    /// [`ExpressionError`]; whatever the record would be.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ExpressionError> {
-        build::build(bytes).map(|program| Self { program })
+    /// [`ExpressionError`]; whatever the record would be. That the time is up while geometries are read, among others.
+    pub fn parse(bytes: &[u8], work: &mut dyn Meter) -> Result<Self, ExpressionError> {
+        build::build(bytes, work).map(|program| Self { program })
     }
 
     /// The type of its value.

@@ -39,14 +39,14 @@ impl<'r> Nested<'r> {
 }
 
 impl PathExpressions for RecordExpressions<'_> {
-    fn build(&mut self, expression: &[u8]) -> Result<usize, OperationError> {
+    fn build(&mut self, expression: &[u8], work: &mut dyn Meter) -> Result<usize, OperationError> {
         if self.context.nesting > MAX_NESTING {
             return Err(OperationError::new(
                 ResultCode::PARAMETER,
                 format!("more than {MAX_NESTING} expressions inside of each other"),
             ));
         }
-        self.built.push(Expression::parse(expression)?);
+        self.built.push(Expression::parse(expression, work)?);
         Ok(self.built.len() - 1)
     }
 

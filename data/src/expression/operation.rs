@@ -36,7 +36,11 @@ pub struct ModifyExpression {
 }
 
 /// `[expression, flags]`; no flags are 0, and so is what is no integer.
-fn parse(payload: &[u8], allowed: i64) -> Result<(Expression, i64), OperationError> {
+fn parse(
+    payload: &[u8],
+    allowed: i64,
+    work: &mut dyn Meter,
+) -> Result<(Expression, i64), OperationError> {
     let refused = |cause: &str| OperationError::new(ResultCode::PARAMETER, cause);
     let mut reader = Reader::new(payload);
     let count = match reader.token() {
@@ -59,7 +63,7 @@ fn parse(payload: &[u8], allowed: i64) -> Result<(Expression, i64), OperationErr
             "flags {flags:#x} are not those of the operation"
         )));
     }
-    let expression = Expression::parse(expression)?;
+    let expression = Expression::parse(expression, work)?;
     if expression.kind() == ExpressionType::Special {
         return Err(refused("the expression is a wildcard or infinity"));
     }
@@ -78,8 +82,8 @@ impl ReadExpression {
     ///
     /// # Errors
     /// 4 when the payload is malformed, the flags are not those of reads, or the expression does not build.
-    pub fn parse(payload: &[u8]) -> Result<Self, OperationError> {
-        let (expression, flags) = parse(payload, EVAL_NO_FAIL)?;
+    pub fn parse(payload: &[u8], work: &mut dyn Meter) -> Result<Self, OperationError> {
+        let (expression, flags) = parse(payload, EVAL_NO_FAIL, work)?;
         Ok(Self { expression, flags })
     }
 
@@ -106,10 +110,11 @@ impl ModifyExpression {
     ///
     /// # Errors
     /// 4 when the payload is malformed, there are unknown flags, or the expression does not build.
-    pub fn parse(payload: &[u8]) -> Result<Self, OperationError> {
+    pub fn parse(payload: &[u8], work: &mut dyn Meter) -> Result<Self, OperationError> {
         let (expression, flags) = parse(
             payload,
             CREATE_ONLY | UPDATE_ONLY | ALLOW_DELETE | POLICY_NO_FAIL | EVAL_NO_FAIL,
+            work,
         )?;
         Ok(Self { expression, flags })
     }
@@ -139,7 +144,7 @@ impl ModifyExpression {
                 Answer::Value(particle) if particle.kind == ParticleType::NIL => {
                     self.removal(exists)?
                 }
-                Answer::Value(particle) => Change::Set(stored(particle)?),
+                Answer::Value(particle) => Change::Set(stored(particle, work)?),
                 _ if has(EVAL_NO_FAIL) => Change::Keep,
                 _ => return Err(unknown()),
             },
@@ -168,10 +173,10 @@ impl ModifyExpression {
 }
 
 /// The form in which a value is stored. Lists and maps are stored as they stand, if they hold no wildcard or infinity.
-fn stored(particle: Particle) -> Result<Particle, OperationError> {
+fn stored(particle: Particle, work: &mut dyn Meter) -> Result<Particle, OperationError> {
     let refused = |cause: &str| OperationError::new(ResultCode::PARAMETER, cause);
     match particle.kind {
-        ParticleType::GEOJSON => particle::stored(particle.as_ref())
+        ParticleType::GEOJSON => particle::stored(particle.as_ref(), work)
             .map_err(|error| OperationError::new(error.result_code(), error.to_string())),
         ParticleType::HLL if !is_sketch(&particle.data) => {
             Err(refused("the expression's value is no sketch"))

@@ -1,5 +1,6 @@
 //! Running a program for one record.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use protocol::bounds::{Fit as _, Within as _};
@@ -12,7 +13,7 @@ use super::program::{CallTemplate, ChildPart, Comparison, Field, Instruction, Pi
 use super::value::{Data, StackValue};
 use crate::bin::Bins;
 use crate::encoded::Landmarks;
-use crate::geo::Geometry;
+use crate::geo::{GeoError, Geometry};
 use crate::metadata::Metadata;
 use crate::operation::path::Child;
 use crate::operation::{Call, Change, Environment, Limits, collection, element};
@@ -324,20 +325,27 @@ fn within(
     let (StackValue::Place(a, x), StackValue::Place(b, y)) = (left, right) else {
         return Ok(StackValue::Unknown);
     };
-    // A corner takes about ten bytes and a hundred units.
-    work.spend((a.len() + b.len()).saturating_mul(10))?;
-    // What a script stored may be no geometry; it lies nowhere.
-    let parsed = |text: &[u8]| Geometry::parse(text).ok();
-    let found = match (x, y) {
-        (Some(x), Some(y)) => x.matches(y),
-        (Some(x), None) => parsed(b).is_some_and(|y| x.matches(&y)),
-        (None, Some(y)) => parsed(a).is_some_and(|x| x.matches(y)),
-        (None, None) => match (parsed(a), parsed(b)) {
-            (Some(x), Some(y)) => x.matches(&y),
-            _ => false,
-        },
+    let found = match (geometry(a, *x, work)?, geometry(b, *y, work)?) {
+        (Some(x), Some(y)) => x.matches(&y, work)?,
+        _ => false,
     };
     Ok(StackValue::Bool(found))
+}
+
+/// What a text says. What a script stored may be no geometry; it lies nowhere.
+fn geometry<'g>(
+    text: &[u8],
+    known: Option<&'g Geometry>,
+    work: &mut dyn Meter,
+) -> Result<Option<Cow<'g, Geometry>>, TimeIsUp> {
+    if let Some(known) = known {
+        return Ok(Some(Cow::Borrowed(known)));
+    }
+    match Geometry::parse(text, work) {
+        Ok(geometry) => Ok(Some(Cow::Owned(geometry))),
+        Err(GeoError::Time(time)) => Err(time),
+        Err(_) => Ok(None),
+    }
 }
 
 fn in_list(

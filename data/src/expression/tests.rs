@@ -74,6 +74,7 @@ impl Sample {
                 "g",
                 crate::geo::stored(
                     &Particle::geojson(br#"{"type":"Point","coordinates":[5,5]}"#).data,
+                    &mut Unmetered::default(),
                 )
                 .unwrap(),
             ),
@@ -111,7 +112,8 @@ fn context<'r>(bins: Option<&'r dyn Bins>) -> Context<'r> {
 
 fn answer(json: &Json) -> Result<Answer, Cause> {
     let sample = Sample::new();
-    let expression = Expression::parse(&encoded(json)).map_err(|error| error.cause)?;
+    let expression = Expression::parse(&encoded(json), &mut Unmetered::default())
+        .map_err(|error| error.cause)?;
     Ok(expression
         .evaluate(&context(Some(&sample)), &mut Unmetered::default())
         .unwrap())
@@ -325,7 +327,7 @@ fn metadata_alone_decides_what_it_can() {
     ];
     let sample = Sample::new();
     for (json, alone, together) in cases {
-        let expression = Expression::parse(&encoded(&json)).unwrap();
+        let expression = Expression::parse(&encoded(&json), &mut Unmetered::default()).unwrap();
         let ask = |bins| expression.holds(&context(bins), &mut Unmetered::default());
         assert_eq!(ask(None), Ok(alone), "{json}");
         assert_eq!(ask(Some(&sample)), Ok(together), "{json}");
@@ -337,7 +339,7 @@ fn metadata_alone_decides_what_it_can() {
 fn depth_and_size_are_bounded() {
     let nested = |levels: usize| [&[0x92, 18].repeat(levels)[..], &[0xc3]].concat();
     for levels in [1, 200, 50_000] {
-        let expression = Expression::parse(&nested(levels)).unwrap();
+        let expression = Expression::parse(&nested(levels), &mut Unmetered::default()).unwrap();
         let truth = expression.holds(&context(None), &mut Unmetered::default());
         assert_eq!(
             truth,
@@ -350,14 +352,14 @@ fn depth_and_size_are_bounded() {
         let mut little = UnitsLeft(levels as u64);
         assert_eq!(expression.holds(&context(None), &mut little), Err(TimeIsUp));
     }
-    let error = Expression::parse(&nested(100_000)).unwrap_err();
+    let error = Expression::parse(&nested(100_000), &mut Unmetered::default()).unwrap_err();
     assert_eq!(error.cause, Cause::TooLarge);
     // Values do not count, whatever their size.
     let long = [&[0xdb, 0, 0x40, 0, 1, 4][..], &vec![7; 1 << 22]].concat();
     let quoted = [&[0x92, 126, 0x91], &long[..]].concat();
     for value in [&long, &quoted] {
         let equal = [&[0x93, 1], &value[..], &value[..]].concat();
-        let expression = Expression::parse(&equal).unwrap();
+        let expression = Expression::parse(&equal, &mut Unmetered::default()).unwrap();
         let truth = expression.holds(&context(None), &mut Unmetered::default());
         assert_eq!(truth, Ok(Truth::Yes));
     }
@@ -368,7 +370,8 @@ fn depth_and_size_are_bounded() {
         [pattern.repeat(count), vec![0x93, 81, 3, 0xa1, b's']].concat()
     };
     for (times, count) in [(1000, 70), (1, 2000)] {
-        let error = Expression::parse(&patterns(times, count)).unwrap_err();
+        let error =
+            Expression::parse(&patterns(times, count), &mut Unmetered::default()).unwrap_err();
         assert_eq!(error.cause, Cause::TooLarge, "{count} of {times}");
     }
     let variables: Vec<Json> = (0..20_000)
@@ -423,7 +426,7 @@ fn any_bytes_are_handled() {
             [126, [1]]
         ],
     ]));
-    assert!(Expression::parse(&whole).is_ok());
+    assert!(Expression::parse(&whole, &mut Unmetered::default()).is_ok());
     let sample = Sample::new();
     let mut built = 0;
     for _ in 0..30_000 {
@@ -441,7 +444,7 @@ fn any_bytes_are_handled() {
                 }
             }
         }
-        if let Ok(expression) = Expression::parse(&bytes) {
+        if let Ok(expression) = Expression::parse(&bytes, &mut Unmetered::default()) {
             built += 1;
             let mut work = Unmetered::default();
             expression
@@ -561,7 +564,7 @@ proptest::proptest! {
     /// Jumps and shortcuts change nothing; without bins no other answer comes than with them.
     #[test]
     fn truth_is_that_of_the_table(condition in condition()) {
-        let expression = Expression::parse(&encoded(&condition.encode())).unwrap();
+        let expression = Expression::parse(&encoded(&condition.encode()), &mut Unmetered::default()).unwrap();
         let sample = Sample::new();
         let ask = |bins| expression.holds(&context(bins), &mut Unmetered::default()).unwrap();
         let expected = match condition.truth() {

@@ -116,9 +116,14 @@ impl CellId {
         (first..=last).contains(&other.0)
     }
 
+    /// The face that it is on, 0 to 5.
+    pub(super) fn face_number(self) -> u32 {
+        (self.0 >> 61).fit::<u32>() // three bits always fit
+    }
+
     /// Face, and i and j of a leaf in it.
     fn parts(self) -> (u32, u32, u32) {
-        let face = (self.0 >> 61).fit::<u32>(); // three bits always fit
+        let face = self.face_number();
         let (mut i, mut j, mut orientation) = (0, 0, face & 1);
         for level in (0..MAX_LEVEL).rev() {
             let position = (self.0 >> (2 * level + 1) & 3).fit::<u32>(); // two bits always fit
@@ -165,8 +170,9 @@ impl CellId {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Square {
     face: u32,
-    u: [f64; 2],
-    v: [f64; 2],
+    /// What it takes of its face, first and last, -1 to 1.
+    pub(super) u: [f64; 2],
+    pub(super) v: [f64; 2],
     /// Counter-clockwise.
     pub(super) corners: [Point; 4],
     /// What points away from the plane of each edge, to the side on which the square lies.
@@ -175,17 +181,9 @@ pub(super) struct Square {
 
 impl Square {
     pub(super) fn contains(&self, p: Point) -> bool {
-        let ahead = match self.face {
-            0 => p.x,
-            1 => p.y,
-            2 => p.z,
-            3 => -p.x,
-            4 => -p.y,
-            _ => -p.z,
-        };
         let (u, v) = face_uv(self.face, p);
         let within = |[low, high]: [f64; 2], value| low <= value && value <= high;
-        ahead > 0.0 && within(self.u, u) && within(self.v, v)
+        is_ahead(self.face, p) && within(self.u, u) && within(self.v, v)
     }
 
     /// Whether two points, and so the arc between them, are surely beyond the same side. Not to be so says nothing.
@@ -214,7 +212,21 @@ fn face(p: Point) -> u32 {
     if value < 0.0 { axis + 3 } else { axis }
 }
 
-fn face_uv(face: u32, p: Point) -> (f64, f64) {
+/// Whether a face shows a point: whether it lies before the plane through the middle that is parallel to the face.
+pub(super) fn is_ahead(face: u32, p: Point) -> bool {
+    let ahead = match face {
+        0 => p.x,
+        1 => p.y,
+        2 => p.z,
+        3 => -p.x,
+        4 => -p.y,
+        _ => -p.z,
+    };
+    ahead > 0.0
+}
+
+/// Where a face shows a point that is ahead: -1 to 1 on the face itself.
+pub(super) fn face_uv(face: u32, p: Point) -> (f64, f64) {
     match face {
         0 => (p.y / p.x, p.z / p.x),
         1 => (-p.x / p.y, p.z / p.y),

@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::cell::{CellId, MAX_LEVEL, Square};
-use super::polygon::meets;
+use super::flat::FlatEdge;
 use super::{Point, Region};
+use crate::work::{Meter, TimeIsUp};
 
 /// How fine a covering is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +32,17 @@ impl Fineness {
     };
 }
 
-/// A cell that meets the region, with the edges of polygons that run through it.
+/// Units of work of the question whether an edge meets a cell, and of what is done for a cell without edges.
+const EDGE_UNITS: usize = 16;
+const CELL_UNITS: usize = 1_000;
+
+/// Faces of the cube.
+const FACES: u32 = 6;
+
+/// A cell that meets the region, with the edges of polygons that run through it: where they stand among those of its face.
 struct Candidate {
     cell: CellId,
-    edges: Vec<(Point, Point)>,
+    edges: Vec<u32>,
     /// It is part of the covering as it is.
     is_final: bool,
 }
@@ -46,10 +54,19 @@ struct Divided {
 }
 
 /// The cells of a covering, in order of their numbers.
-pub(super) fn cover(region: &Region, fineness: Fineness) -> Vec<CellId> {
+///
+/// # Errors
+/// The time is up.
+pub(super) fn cover(
+    region: &Region,
+    fineness: Fineness,
+    work: &mut dyn Meter,
+) -> Result<Vec<CellId>, TimeIsUp> {
     Coverer {
         region,
         fineness,
+        work,
+        faces: Vec::new(),
         queue: Vec::new(),
         order: BinaryHeap::new(),
         waiting: 0,
@@ -64,6 +81,9 @@ type Priority = (Reverse<u32>, Reverse<usize>, Reverse<usize>, Reverse<usize>);
 struct Coverer<'a> {
     region: &'a Region,
     fineness: Fineness,
+    work: &'a mut dyn Meter,
+    /// The edges that each face shows.
+    faces: Vec<Vec<FlatEdge>>,
     queue: Vec<Option<Divided>>,
     order: BinaryHeap<(Priority, usize)>,
     waiting: usize,
@@ -71,11 +91,17 @@ struct Coverer<'a> {
 }
 
 impl Coverer<'_> {
-    fn run(mut self) -> Vec<CellId> {
-        let edges: Vec<_> = self.region.edges().collect();
-        for face in 0..6 {
-            let candidate = self.candidate(CellId::face(face), &edges);
-            self.add(candidate);
+    fn run(mut self) -> Result<Vec<CellId>, TimeIsUp> {
+        let region = self.region;
+        for face in 0..FACES {
+            let edges = region.edges().map(|edge| FlatEdge::new(face, edge));
+            let square = CellId::face(face).square();
+            let edges: Vec<_> = edges.filter(|edge| edge.meets(&square)).collect();
+            self.work.spend(region.corner_count() * EDGE_UNITS)?;
+            let all: Vec<u32> = (0..).take(edges.len()).collect();
+            self.faces.push(edges);
+            let candidate = self.candidate(CellId::face(face), &all)?;
+            self.add(candidate)?;
         }
         while let Some((_, place)) = self.order.pop() {
             let Some(Divided { candidate, parts }) =
@@ -89,44 +115,48 @@ impl Coverer<'_> {
                 || self.found.len() + self.waiting + parts.len() <= self.fineness.max_cells
             {
                 for part in parts {
-                    self.add(Some(part));
+                    self.add(Some(part))?;
                 }
             } else {
                 self.found.push(candidate.cell);
             }
         }
-        self.normalized()
+        Ok(self.normalized())
     }
 
-    /// The cell if it meets the region.
-    fn candidate(&self, cell: CellId, edges: &[(Point, Point)]) -> Option<Candidate> {
+    /// The cell if it meets the region. `edges`: those of the cell around it.
+    fn candidate(&mut self, cell: CellId, edges: &[u32]) -> Result<Option<Candidate>, TimeIsUp> {
+        self.work.spend(CELL_UNITS + edges.len() * EDGE_UNITS)?;
         let square = cell.square();
-        let inside: Vec<_> = edges
-            .iter()
-            .copied()
-            .filter(|edge| meets(*edge, &square))
-            .collect();
-        if inside.is_empty() && !self.region.touches_without_edges(&square) {
-            return None;
+        let shown = usize::try_from(cell.face_number()).ok();
+        let shown = shown.and_then(|face| self.faces.get(face));
+        let meets = |place: &u32| {
+            let place = usize::try_from(*place).ok();
+            let edge = shown.zip(place).and_then(|(edges, place)| edges.get(place));
+            edge.is_some_and(|edge| edge.meets(&square))
+        };
+        let inside: Vec<u32> = edges.iter().copied().filter(meets).collect();
+        if inside.is_empty() && !self.region.touches_without_edges(&square, self.work)? {
+            return Ok(None);
         }
         let level = cell.level();
         let is_final = level >= self.fineness.min_level
             && (level + self.fineness.level_step > self.fineness.max_level
-                || (inside.is_empty() && self.region.covers_without_edges(&square)));
-        Some(Candidate {
+                || (inside.is_empty() && self.region.covers_without_edges(&square, self.work)?));
+        Ok(Some(Candidate {
             cell,
             edges: inside,
             is_final,
-        })
+        }))
     }
 
-    fn add(&mut self, candidate: Option<Candidate>) {
+    fn add(&mut self, candidate: Option<Candidate>) -> Result<(), TimeIsUp> {
         let Some(candidate) = candidate else {
-            return;
+            return Ok(());
         };
         if candidate.is_final {
             self.found.push(candidate.cell);
-            return;
+            return Ok(());
         }
         let level = candidate.cell.level();
         let steps = if level < self.fineness.min_level {
@@ -135,14 +165,14 @@ impl Coverer<'_> {
             self.fineness.level_step
         };
         let mut parts = Vec::new();
-        self.divide(candidate.cell, &candidate.edges, steps, &mut parts);
+        self.divide(candidate.cell, &candidate.edges, steps, &mut parts)?;
         let finals = parts.iter().filter(|part| part.is_final).count();
         if parts.is_empty() {
-            return;
+            return Ok(());
         }
         if finals == 1 << (2 * self.fineness.level_step) && level >= self.fineness.min_level {
             self.found.push(candidate.cell);
-            return;
+            return Ok(());
         }
         let place = self.queue.len();
         let priority = (
@@ -154,24 +184,26 @@ impl Coverer<'_> {
         self.order.push((priority, place));
         self.queue.push(Some(Divided { candidate, parts }));
         self.waiting += 1;
+        Ok(())
     }
 
     fn divide(
-        &self,
+        &mut self,
         cell: CellId,
-        edges: &[(Point, Point)],
+        edges: &[u32],
         steps: u32,
         parts: &mut Vec<Candidate>,
-    ) {
+    ) -> Result<(), TimeIsUp> {
         for child in cell.children() {
-            if let Some(candidate) = self.candidate(child, edges) {
+            if let Some(candidate) = self.candidate(child, edges)? {
                 if steps > 1 {
-                    self.divide(child, &candidate.edges, steps - 1, parts);
+                    self.divide(child, &candidate.edges, steps - 1, parts)?;
                 } else {
                     parts.push(candidate);
                 }
             }
         }
+        Ok(())
     }
 
     /// Sorts, puts quarters together where all four are there, and divides what is above the lowest level.
@@ -223,30 +255,47 @@ fn push_level(cell: CellId, level: u32, out: &mut Vec<CellId>) {
 
 impl Region {
     /// Whether it meets a square that none of its edges meets.
-    fn touches_without_edges(&self, square: &Square) -> bool {
+    fn touches_without_edges(
+        &self,
+        square: &Square,
+        work: &mut dyn Meter,
+    ) -> Result<bool, TimeIsUp> {
         let [corner, ..] = square.corners;
         match self {
-            Self::Circle(circle) => circle.touches(square),
-            Self::Polygons(polygons) => polygons.iter().any(|polygon| {
-                polygon.contains(corner) || polygon.corners().any(|p| square.contains(p))
-            }),
+            Self::Circle(circle) => Ok(circle.touches(square)),
+            Self::Polygons(polygons) => {
+                let mut corners = polygons.iter().flat_map(super::Polygon::corners);
+                Ok(corners.any(|p| square.contains(p)) || self.holds(corner, work)?)
+            }
         }
     }
 
     /// Whether it covers a square that none of its edges meets.
-    fn covers_without_edges(&self, square: &Square) -> bool {
+    fn covers_without_edges(
+        &self,
+        square: &Square,
+        work: &mut dyn Meter,
+    ) -> Result<bool, TimeIsUp> {
         let [corner, ..] = square.corners;
         match self {
-            Self::Circle(circle) => circle.covers(square),
-            Self::Polygons(polygons) => polygons.iter().any(|polygon| polygon.contains(corner)),
+            Self::Circle(circle) => Ok(circle.covers(square)),
+            Self::Polygons(_) => self.holds(corner, work),
+        }
+    }
+
+    fn polygons(&self) -> &[super::Polygon] {
+        match self {
+            Self::Circle(_) => &[],
+            Self::Polygons(polygons) => polygons,
         }
     }
 
     fn edges(&self) -> impl Iterator<Item = (Point, Point)> {
-        let polygons = match self {
-            Self::Circle(_) => [].iter(),
-            Self::Polygons(polygons) => polygons.iter(),
-        };
-        polygons.flat_map(super::Polygon::edges)
+        self.polygons().iter().flat_map(super::Polygon::edges)
+    }
+
+    fn corner_count(&self) -> usize {
+        let polygons = self.polygons().iter();
+        polygons.map(super::Polygon::corner_count).sum()
     }
 }

@@ -84,12 +84,7 @@ impl<'a> Json<'a> {
     /// A number, integer or not.
     pub(super) fn number(&mut self) -> Option<f64> {
         self.white();
-        let start = self.at;
-        self.step_number()?;
-        std::str::from_utf8(self.text.get(start..self.at)?)
-            .ok()?
-            .parse()
-            .ok()
+        self.step_number()
     }
 
     /// Steps over a value that stands `outer` levels deep. Does not recurse.
@@ -123,7 +118,9 @@ impl<'a> Json<'a> {
                 b't' => self.word(b"true")?,
                 b'f' => self.word(b"false")?,
                 b'n' => self.word(b"null")?,
-                _ => self.step_number()?,
+                _ => {
+                    self.step_number()?;
+                }
             }
             // A value is complete: so may be those around it.
             loop {
@@ -167,7 +164,7 @@ impl<'a> Json<'a> {
         (self.at > start).then_some(())
     }
 
-    fn step_number(&mut self) -> Option<()> {
+    fn step_number(&mut self) -> Option<f64> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -193,12 +190,11 @@ impl<'a> Json<'a> {
         }
         let text = std::str::from_utf8(self.text.get(start..self.at)?).ok()?;
         if whole {
-            text.parse::<i64>().ok().map(|_| ())
-        } else {
-            text.parse::<f64>()
-                .ok()
-                .and_then(|value| value.is_finite().then_some(()))
+            // Must fit, and be read as what it is written as.
+            text.parse::<i64>().ok()?;
         }
+        let number = text.parse::<f64>().ok()?;
+        number.is_finite().then_some(number)
     }
 
     /// A text in quotes, without its escapes.

@@ -2,10 +2,14 @@
 //!
 //! Positions are degrees, radii meters; edges are great circles. The test of a point against a region is exact for the
 //! middle of the point's smallest cell (about a centimetre wide): that is what the real server asks.
+//!
+//! All work is counted by a [`Meter`] as it is done. It is proportional to the corners, of whose edges no more than a
+//! number lie side by side: reading a polygon and covering it takes some microseconds a corner.
 
 mod cell;
 mod circle;
 mod covering;
+mod flat;
 mod json;
 mod parse;
 mod point;
@@ -15,6 +19,8 @@ mod ring;
 mod tests;
 
 use protocol::particle::{Particle, ParticleRef, ParticleType};
+
+use crate::work::{Meter, TimeIsUp};
 
 pub use cell::{CellId, MAX_LEVEL};
 pub use circle::Circle;
@@ -79,6 +85,9 @@ pub enum GeoError {
     /// A polygon with so many edges side by side that they cannot be compared in time.
     #[error("too many edges of the polygon lie side by side")]
     Effort,
+    /// The time of the request is up.
+    #[error(transparent)]
+    Time(#[from] TimeIsUp),
     /// A circle that is everything has no covering.
     #[error("the circle is larger than the Earth")]
     Everything,
@@ -90,44 +99,60 @@ pub enum GeoError {
 impl Geometry {
     /// Reads a GeoJSON text.
     ///
-    /// Errors: [`GeoError`], when the text is not a JSON object of one of the known types with its coordinates.
-    pub fn parse(text: &[u8]) -> Result<Self, GeoError> {
-        parse::parse(text)
+    /// Errors: [`GeoError`], when the text is not a JSON object of one of the known types with its coordinates, and when
+    /// the time is up.
+    pub fn parse(text: &[u8], work: &mut dyn Meter) -> Result<Self, GeoError> {
+        parse::parse(text, work)
     }
 
     /// Whether one is a point, the other a region, and the point inside.
-    #[must_use]
-    pub fn matches(&self, other: &Self) -> bool {
+    ///
+    /// # Errors
+    /// The time is up.
+    pub fn matches(&self, other: &Self, work: &mut dyn Meter) -> Result<bool, TimeIsUp> {
         match (self, other) {
             (Self::Point(place), Self::Region(region))
-            | (Self::Region(region), Self::Point(place)) => region.contains(*place),
-            _ => false,
+            | (Self::Region(region), Self::Point(place)) => region.contains(*place, work),
+            _ => Ok(false),
         }
     }
 
     /// Cells that hold all of it, in order of their numbers: one leaf for a point.
     ///
-    /// Errors: [`GeoError::Everything`].
-    pub fn cover(&self, fineness: Fineness) -> Result<Vec<CellId>, GeoError> {
+    /// Errors: [`GeoError::Everything`], [`GeoError::Time`].
+    pub fn cover(&self, fineness: Fineness, work: &mut dyn Meter) -> Result<Vec<CellId>, GeoError> {
         match self {
             Self::Point(place) => Ok(vec![place.cell]),
             Self::Region(Region::Circle(circle)) if circle.is_everything() => {
                 Err(GeoError::Everything)
             }
-            Self::Region(region) => Ok(covering::cover(region, fineness)),
+            Self::Region(region) => Ok(covering::cover(region, fineness, work)?),
         }
     }
 }
 
 impl Region {
     /// Whether a point is inside.
-    #[must_use]
-    pub fn contains(&self, place: Place) -> bool {
+    ///
+    /// # Errors
+    /// The time is up.
+    pub fn contains(&self, place: Place, work: &mut dyn Meter) -> Result<bool, TimeIsUp> {
+        self.holds(place.center, work)
+    }
+
+    fn holds(&self, point: Point, work: &mut dyn Meter) -> Result<bool, TimeIsUp> {
         match self {
-            Self::Circle(circle) => circle.contains(place.center),
-            Self::Polygons(polygons) => polygons
-                .iter()
-                .any(|polygon| polygon.contains(place.center)),
+            Self::Circle(circle) => Ok(circle.contains(point)),
+            Self::Polygons(polygons) => {
+                // Even one that is told to be elsewhere by a single look costs that.
+                work.steps(polygons.len())?;
+                for polygon in polygons {
+                    if polygon.contains(point, work)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
         }
     }
 }
@@ -135,8 +160,8 @@ impl Region {
 /// Checks the text of a value that is to be stored.
 ///
 /// Errors: [`GeoError`]; the answer is then [`protocol::result_code::ResultCode::GEO_INVALID_GEOJSON`].
-pub fn validate(text: &[u8]) -> Result<Geometry, GeoError> {
-    let geometry = Geometry::parse(text)?;
+pub fn validate(text: &[u8], work: &mut dyn Meter) -> Result<Geometry, GeoError> {
+    let geometry = Geometry::parse(text, work)?;
     match &geometry {
         Geometry::Region(Region::Circle(circle)) if circle.is_everything() => {
             Err(GeoError::Everything)
@@ -148,11 +173,11 @@ pub fn validate(text: &[u8]) -> Result<Geometry, GeoError> {
 /// The form in which a GeoJSON particle of a request is stored: flags 0, the cells of its covering, the text.
 ///
 /// Errors: as [`validate`], and when the bytes before the text are cut short.
-pub fn stored(data: &[u8]) -> Result<Particle, GeoError> {
+pub fn stored(data: &[u8], work: &mut dyn Meter) -> Result<Particle, GeoError> {
     let text = ParticleRef::new(ParticleType::GEOJSON, data)
         .as_geojson()
         .ok_or(GeoError::Cells)?;
-    let cells = validate(text)?.cover(Fineness::STORED)?;
+    let cells = validate(text, work)?.cover(Fineness::STORED, work)?;
     let mut data = Vec::with_capacity(3 + cells.len() * 8 + text.len());
     data.push(0);
     // A covering has a few dozen cells at most.

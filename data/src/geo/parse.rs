@@ -3,6 +3,11 @@
 use super::json::Json;
 use super::polygon::Tangle;
 use super::{CellId, Circle, GeoError, Geometry, Place, Point, Polygon, Region, Ring};
+use crate::work::Meter;
+
+/// Units of work: a byte of a text that is checked, before its members are read, and a position.
+const BYTE_UNITS: usize = 8;
+const POSITION_UNITS: usize = 256;
 
 /// The members that are read, each as its text.
 #[derive(Default)]
@@ -13,16 +18,17 @@ struct Members<'a> {
 }
 
 /// Reads the text of a geometry, or of a `Feature` with one.
-pub(super) fn parse(text: &[u8]) -> Result<Geometry, GeoError> {
-    let members = members(text)?;
+pub(super) fn parse(text: &[u8], work: &mut dyn Meter) -> Result<Geometry, GeoError> {
+    let members = members(text, work)?;
     if kind(&members)? != "Feature" {
-        return geometry(&members);
+        return geometry(&members, work);
     }
     let inner = members.geometry.ok_or(GeoError::Missing("geometry"))?;
-    geometry(&self::members(inner)?)
+    geometry(&self::members(inner, work)?, work)
 }
 
-fn members(text: &[u8]) -> Result<Members<'_>, GeoError> {
+fn members<'a>(text: &'a [u8], work: &mut dyn Meter) -> Result<Members<'a>, GeoError> {
+    work.spend(text.len() * BYTE_UNITS)?;
     let mut members = Members::default();
     let mut json = Json::new(text);
     let complete = json.members(|name, value| match name {
@@ -44,25 +50,33 @@ fn kind(members: &Members<'_>) -> Result<String, GeoError> {
         .ok_or(GeoError::Missing("type"))
 }
 
-fn geometry(members: &Members<'_>) -> Result<Geometry, GeoError> {
+fn geometry(members: &Members<'_>, work: &mut dyn Meter) -> Result<Geometry, GeoError> {
     let kind = kind(members)?;
-    let read: fn(&mut Json<'_>) -> Result<Geometry, GeoError> = match kind.as_str() {
-        "Point" => |json| Ok(Geometry::Point(Place::new(position(json)?))),
-        "Polygon" => |json| Ok(Geometry::Region(Region::Polygons(vec![polygon(json)?]))),
-        "MultiPolygon" => |json| Ok(Geometry::Region(Region::Polygons(each(json, polygon)?))),
-        "AeroCircle" => |json| Ok(Geometry::Region(Region::Circle(circle(json)?))),
+    let read: fn(&mut Json<'_>, &mut dyn Meter) -> Result<Geometry, GeoError> = match kind.as_str()
+    {
+        "Point" => |json, work| Ok(Geometry::Point(Place::new(position(json, work)?))),
+        "Polygon" => |json, work| {
+            let polygon = polygon(json, work)?;
+            Ok(Geometry::Region(Region::Polygons(vec![polygon])))
+        },
+        "MultiPolygon" => |json, work| {
+            let polygons = each(json, work, polygon)?;
+            Ok(Geometry::Region(Region::Polygons(polygons)))
+        },
+        "AeroCircle" => |json, work| Ok(Geometry::Region(Region::Circle(circle(json, work)?))),
         _ => return Err(GeoError::Kind),
     };
     let text = members
         .coordinates
         .ok_or(GeoError::Missing("coordinates"))?;
-    read(&mut Json::new(text))
+    read(&mut Json::new(text), work)
 }
 
 /// The elements of an array.
 fn each<T>(
     json: &mut Json<'_>,
-    mut element: impl FnMut(&mut Json<'_>) -> Result<T, GeoError>,
+    work: &mut dyn Meter,
+    element: impl Fn(&mut Json<'_>, &mut dyn Meter) -> Result<T, GeoError>,
 ) -> Result<Vec<T>, GeoError> {
     let mut out = Vec::new();
     if !json.eat(b'[') {
@@ -72,7 +86,7 @@ fn each<T>(
         return Ok(out);
     }
     loop {
-        out.push(element(json)?);
+        out.push(element(json, work)?);
         if json.eat(b']') {
             return Ok(out);
         }
@@ -90,7 +104,8 @@ fn expect(json: &mut Json<'_>, byte: u8) -> Result<(), GeoError> {
 }
 
 /// `[longitude, latitude]`.
-fn position(json: &mut Json<'_>) -> Result<Point, GeoError> {
+fn position(json: &mut Json<'_>, work: &mut dyn Meter) -> Result<Point, GeoError> {
+    work.spend(POSITION_UNITS)?;
     expect(json, b'[')?;
     let longitude = json.number().ok_or(GeoError::Coordinates)?;
     expect(json, b',')?;
@@ -103,9 +118,9 @@ fn position(json: &mut Json<'_>) -> Result<Point, GeoError> {
 }
 
 /// `[[longitude, latitude], radius]`.
-fn circle(json: &mut Json<'_>) -> Result<Circle, GeoError> {
+fn circle(json: &mut Json<'_>, work: &mut dyn Meter) -> Result<Circle, GeoError> {
     expect(json, b'[')?;
-    let center = position(json)?;
+    let center = position(json, work)?;
     expect(json, b',')?;
     let radius = json.number().ok_or(GeoError::Coordinates)?;
     expect(json, b']')?;
@@ -113,22 +128,23 @@ fn circle(json: &mut Json<'_>) -> Result<Circle, GeoError> {
 }
 
 /// Rings, the outer one first.
-fn polygon(json: &mut Json<'_>) -> Result<Polygon, GeoError> {
-    Polygon::new(each(json, ring)?).map_err(|tangle| match tangle {
+fn polygon(json: &mut Json<'_>, work: &mut dyn Meter) -> Result<Polygon, GeoError> {
+    Polygon::new(each(json, work, ring)?, work).map_err(|tangle| match tangle {
         Tangle::Crossing => GeoError::Crossing,
         Tangle::Effort => GeoError::Effort,
+        Tangle::Time(time) => time.into(),
     })
 }
 
 /// At least four positions without repeats, the last one that of the first.
-fn ring(json: &mut Json<'_>) -> Result<Ring, GeoError> {
-    let mut corners = each(json, position)?;
+fn ring(json: &mut Json<'_>, work: &mut dyn Meter) -> Result<Ring, GeoError> {
+    let mut corners = each(json, work, position)?;
     corners.dedup();
     if corners.len() < 4 || corners.first() != corners.last() {
         return Err(GeoError::Ring);
     }
     corners.pop();
-    Ok(Ring::new(corners))
+    Ok(Ring::new(corners, work)?)
 }
 
 impl Place {

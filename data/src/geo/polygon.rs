@@ -1,6 +1,7 @@
-use super::cell::Square;
-use super::point::edges_cross;
+use super::point::{SURELY_BEYOND, edges_cross, sure_sign};
+use super::ring::EXACT_UNITS;
 use super::{Point, Ring};
+use crate::work::{Meter, TimeIsUp};
 
 /// Pairs of edges that are looked at, at most, to see whether edges of a polygon cross: so many for each edge beyond a
 /// number that any small polygon may have, and never more than a total, which take some ten milliseconds. Lines as maps have
@@ -8,6 +9,10 @@ use super::{Point, Ring};
 const PAIRS_PER_EDGE: usize = 400;
 const FREE_PAIRS: usize = 200_000;
 const MAX_PAIRS: usize = 4_000_000;
+
+/// Units of work: an edge put in order along an axis, and a pair.
+const ORDER_UNITS: usize = 128;
+const PAIR_UNITS: usize = 8;
 
 /// An outer ring and the holes in it. Without rings it has no points.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,30 +27,52 @@ pub(super) enum Tangle {
     Crossing,
     /// Too many edges lie side by side to look at all pairs of them.
     Effort,
+    /// The time is up.
+    Time(TimeIsUp),
+}
+
+impl From<TimeIsUp> for Tangle {
+    fn from(time: TimeIsUp) -> Self {
+        Self::Time(time)
+    }
 }
 
 impl Polygon {
-    pub(super) fn new(rings: Vec<Ring>) -> Result<Self, Tangle> {
+    pub(super) fn new(rings: Vec<Ring>, work: &mut dyn Meter) -> Result<Self, Tangle> {
         let polygon = Self { rings };
         let mut edges: Vec<Edge> = polygon.edges().map(Edge::new).collect();
         // Teeth of a comb lie side by side along one axis, and one after the other along another.
-        let of_axis = |axis| (pairs_along(axis, &edges), axis);
-        let Some((pairs, axis)) = AXES.into_iter().map(of_axis).min() else {
+        let mut least = None;
+        for axis in AXES {
+            work.spend(edges.len() * ORDER_UNITS)?;
+            let pairs = (pairs_along(axis, &edges), axis);
+            least = Some(least.map_or(pairs, |least| pairs.min(least)));
+        }
+        let Some((pairs, axis)) = least else {
             return Ok(polygon);
         };
         let limit = (FREE_PAIRS + PAIRS_PER_EDGE * edges.len()).min(MAX_PAIRS);
         if pairs > limit {
             return Err(Tangle::Effort);
         }
+        work.spend(edges.len() * ORDER_UNITS)?;
         edges.sort_by(|a, b| a.along(axis).low.total_cmp(&b.along(axis).low));
         for (i, edge) in edges.iter().enumerate() {
             let high = edge.along(axis).high;
-            let near = edges.iter().skip(i + 1);
-            if near
-                .take_while(|other| other.along(axis).low <= high)
-                .any(|other| edge.crosses(other))
-            {
-                return Err(Tangle::Crossing);
+            let others = edges.get(i + 1..).unwrap_or_default();
+            let near = others.partition_point(|other| other.along(axis).low <= high);
+            work.spend(near * PAIR_UNITS)?;
+            for other in others.iter().take(near) {
+                let crosses = match edge.surely_crosses(other) {
+                    Some(crosses) => crosses,
+                    None => {
+                        work.spend(EXACT_UNITS)?;
+                        edges_cross(edge.a, edge.b, other.a, other.b)
+                    }
+                };
+                if crosses {
+                    return Err(Tangle::Crossing);
+                }
             }
         }
         Ok(polygon)
@@ -55,11 +82,28 @@ impl Polygon {
         self.rings.iter().flat_map(Ring::edges)
     }
 
-    pub(super) fn contains(&self, p: Point) -> bool {
-        match self.rings.as_slice() {
-            [] => false,
-            [outer, holes @ ..] => outer.contains(p) && !holes.iter().any(|hole| hole.contains(p)),
+    /// Whether a point is in the outer ring and in none of the others.
+    ///
+    /// # Errors
+    /// The time is up.
+    pub(super) fn contains(&self, p: Point, work: &mut dyn Meter) -> Result<bool, TimeIsUp> {
+        let [outer, holes @ ..] = self.rings.as_slice() else {
+            return Ok(false);
+        };
+        if !outer.contains(p, work)? {
+            return Ok(false);
         }
+        for hole in holes {
+            if hole.contains(p, work)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Corners of all rings.
+    pub(super) fn corner_count(&self) -> usize {
+        self.rings.iter().map(|ring| ring.corners().len()).sum()
     }
 
     /// Some corner of each ring.
@@ -68,17 +112,6 @@ impl Polygon {
             .iter()
             .filter_map(|ring| ring.corners().first().copied())
     }
-}
-
-/// Whether an edge meets a square, its inside included.
-pub(super) fn meets((a, b): (Point, Point), square: &Square) -> bool {
-    !square.lies_beyond_a_side(a, b)
-        && (square.contains(a)
-            || square.contains(b)
-            || square
-                .edges()
-                .iter()
-                .any(|(c, d)| edges_cross(a, b, *c, *d)))
 }
 
 /// The axes of space.
@@ -119,6 +152,8 @@ fn pairs_along(axis: Axis, edges: &[Edge]) -> usize {
 struct Edge {
     a: Point,
     b: Point,
+    /// What points away from its plane, to its left.
+    left: Point,
     x: Stretch,
     y: Stretch,
     z: Stretch,
@@ -136,6 +171,7 @@ impl Edge {
         Self {
             a,
             b,
+            left: a.cross(b),
             x: stretch(a.x, b.x),
             y: stretch(a.y, b.y),
             z: stretch(a.z, b.z),
@@ -150,17 +186,38 @@ impl Edge {
         }
     }
 
-    fn crosses(&self, other: &Self) -> bool {
-        !self.x.is_apart(other.x)
-            && !self.y.is_apart(other.y)
-            && !self.z.is_apart(other.z)
-            && edges_cross(self.a, self.b, other.a, other.b)
+    /// Whether two edges cross, as [`edges_cross`], where that is sure without exact arithmetic.
+    fn surely_crosses(&self, other: &Self) -> Option<bool> {
+        let is_apart = self.x.is_apart(other.x)
+            || self.y.is_apart(other.y)
+            || self.z.is_apart(other.z)
+            || self.is_on_a_side(other)
+            || other.is_on_a_side(self);
+        if is_apart {
+            return Some(false);
+        }
+        let (a, b, c, d) = (self.a, self.b, other.a, other.b);
+        if a == c || a == d || b == c || b == d {
+            return Some(false);
+        }
+        // Closer together than the products of whole directions can tell.
+        let (of_c, of_d) = (sure_sign(a, b, c)?, sure_sign(a, b, d)?);
+        if of_c == of_d {
+            return Some(false);
+        }
+        let (of_a, of_b) = (sure_sign(c, d, a)?, sure_sign(c, d, b)?);
+        Some(of_a != of_b && of_c != of_a)
+    }
+
+    /// Whether another edge is surely on one side of the plane of this one.
+    fn is_on_a_side(&self, other: &Self) -> bool {
+        let (a, b) = (self.left.dot(other.a), self.left.dot(other.b));
+        a.min(b) > SURELY_BEYOND || a.max(b) < -SURELY_BEYOND
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::CellId;
     use super::*;
 
     /// Teeth that lie one above the other, as many as there are edges but two.
@@ -187,23 +244,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_a_side_of_a_square_does_not_meet_it() {
-        let center = Point::from_degrees(10.5, 2.0);
-        let mut beyond = 0;
-        for level in 1..=20 {
-            for cell in CellId::leaf(center).parent(level - 1).children() {
-                let square = cell.square();
-                for (a, b) in comb(400) {
-                    if square.lies_beyond_a_side(a, b) {
-                        beyond += 1;
-                        assert!(!square.contains(a) && !square.contains(b));
-                        let mut sides = square.edges().into_iter();
-                        assert!(!sides.any(|(c, d)| edges_cross(a, b, c, d)));
-                    }
+    fn what_surely_crosses_does() {
+        let all = comb(60).into_iter().chain((0..60).map(|n| {
+            let at = f64::from(n);
+            (
+                Point::from_degrees(10.0 + at * 0.01, 0.6),
+                Point::from_degrees(10.9 - at * 0.005, 0.01 * at),
+            )
+        }));
+        // A grid of few numbers, where many are on one line.
+        let grid = (0..150_u32).map(|n| {
+            let place = |n: u32| f64::from(n % 5);
+            (
+                Point::from_degrees(10.0 + place(n), place(n / 5)),
+                Point::from_degrees(10.0 + place(n / 7), 1.0 + place(n / 3)),
+            )
+        });
+        let all: Vec<_> = all
+            .chain(grid)
+            .filter(|(a, b)| a != b)
+            .map(Edge::new)
+            .collect();
+        let (mut crossing, mut unsure) = (0, 0);
+        for one in &all {
+            for other in &all {
+                let exactly = edges_cross(one.a, one.b, other.a, other.b);
+                crossing += u32::from(exactly);
+                match one.surely_crosses(other) {
+                    Some(surely) => assert_eq!(surely, exactly),
+                    None => unsure += 1,
                 }
             }
         }
-        // Else it would not be worth its while.
-        assert!(beyond > 20 * 4 * 400 / 2, "{beyond}");
+        assert!(crossing > 500 && unsure > 10, "{crossing} {unsure}");
     }
 }

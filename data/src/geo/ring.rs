@@ -1,5 +1,6 @@
 use super::Point;
 use super::point::{SURELY_BEYOND, changes_side, corner_is_inside};
+use crate::work::{Meter, TimeIsUp};
 
 /// A point near the north pole that no one names: from there on, crossings are counted.
 const ORIGIN: Point = Point::new(
@@ -8,29 +9,76 @@ const ORIGIN: Point = Point::new(
     0.999_946_643_502_502,
 );
 
+/// Units of work: an edge of which crossings are asked, one that has to be asked exactly, and an edge's part of the area.
+const EDGE_UNITS: usize = 8;
+pub(super) const EXACT_UNITS: usize = 1_000;
+const AREA_UNITS: usize = 64;
+
 /// A closed line of great-circle edges. Its inside is the smaller of the two parts into which it divides the sphere.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ring {
     /// Counter-clockwise around the inside; the first is not repeated. At least three, and none equal to the next.
     corners: Vec<Point>,
     origin_is_inside: bool,
+    /// Everything inside is in here.
+    around: Option<Cap>,
+}
+
+/// What is within a distance of a direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cap {
+    center: Point,
+    /// The least product of the center and a point inside, rounding included: above 0, less than half a sphere.
+    least: f64,
+}
+
+impl Cap {
+    /// The cap around corners, if they have one that is less than half a sphere.
+    fn of(corners: &[Point]) -> Option<Self> {
+        let zero = Point::new(0.0, 0.0, 0.0);
+        let sum = corners.iter().fold(zero, |sum, corner| sum.plus(*corner));
+        if sum.length_squared() < 1e-6 {
+            return None;
+        }
+        let center = sum.unit();
+        let products = corners.iter().map(|corner| center.dot(*corner));
+        let least = products.fold(1.0, f64::min) - SURELY_BEYOND;
+        // Well below a half, so that the arcs between corners are inside as well.
+        (least > 0.01).then_some(Self { center, least })
+    }
+
+    fn contains(self, p: Point) -> bool {
+        self.center.dot(p) >= self.least
+    }
 }
 
 impl Ring {
     /// `corners`: at least three, without repeats.
-    pub(super) fn new(mut corners: Vec<Point>) -> Self {
+    ///
+    /// # Errors
+    /// The time is up.
+    pub(super) fn new(mut corners: Vec<Point>, work: &mut dyn Meter) -> Result<Self, TimeIsUp> {
+        work.spend(corners.len() * AREA_UNITS)?;
         if left_area(&corners) < 0.0 {
             corners.reverse();
         }
+        let around = Cap::of(&corners);
         let mut ring = Self {
             corners,
             origin_is_inside: false,
+            around: None,
         };
         if let [before, corner, after, ..] = *ring.corners.as_slice() {
             ring.origin_is_inside =
-                corner_is_inside(before, corner, after) != ring.contains(corner);
+                corner_is_inside(before, corner, after) != ring.contains(corner, work)?;
         }
-        ring
+        // Lines of hardly any area may be around all else, as they are read here: then all beyond the cap is inside.
+        if let Some(cap) = around
+            && !ring.contains(cap.center.opposite(), work)?
+        {
+            ring.around = around;
+        }
+        Ok(ring)
     }
 
     pub(super) fn corners(&self) -> &[Point] {
@@ -43,21 +91,47 @@ impl Ring {
     }
 
     /// Whether a point lies inside. A point on the line belongs to one side or the other, always the same.
-    pub(super) fn contains(&self, p: Point) -> bool {
+    ///
+    /// # Errors
+    /// The time is up.
+    pub(super) fn contains(&self, p: Point, work: &mut dyn Meter) -> Result<bool, TimeIsUp> {
+        if self.around.is_some_and(|cap| !cap.contains(p)) {
+            return Ok(false);
+        }
+        work.spend(self.corners.len() * EDGE_UNITS)?;
         let plane = ORIGIN.cross(p);
-        let crossings = self
-            .edges()
-            .filter(|(a, b)| !are_beside(plane, *a, *b) && changes_side(ORIGIN, p, *a, *b))
-            .count();
-        self.origin_is_inside != (crossings % 2 == 1)
+        let mut is_inside = self.origin_is_inside;
+        for (a, b) in self.edges() {
+            let changes = match surely_changes_side(plane, p, a, b) {
+                Some(changes) => changes,
+                None => {
+                    work.spend(EXACT_UNITS)?;
+                    changes_side(ORIGIN, p, a, b)
+                }
+            };
+            is_inside ^= changes;
+        }
+        Ok(is_inside)
     }
 }
 
-/// Whether both ends of an edge are surely on the same side of a plane, so that nothing in the plane crosses the edge. Most
-/// edges are, and to ask this costs a tenth of asking exactly.
-fn are_beside(plane: Point, a: Point, b: Point) -> bool {
-    let (a, b) = (plane.dot(a), plane.dot(b));
-    a.min(b) > SURELY_BEYOND || a.max(b) < -SURELY_BEYOND
+/// Whether going from [`ORIGIN`] to `p`, both of which are in the plane, changes the side of an edge, where that is sure
+/// without exact arithmetic: nearly always, and for a tenth of the price.
+fn surely_changes_side(plane: Point, p: Point, a: Point, b: Point) -> Option<bool> {
+    // Most edges lie beside the plane.
+    let (of_a, of_b) = (plane.dot(a), plane.dot(b));
+    if of_a.min(of_b) > SURELY_BEYOND || of_a.max(of_b) < -SURELY_BEYOND {
+        return Some(false);
+    }
+    let edge = a.cross(b);
+    let (of_origin, of_p) = (edge.dot(ORIGIN), edge.dot(p));
+    if of_origin.min(of_p) > SURELY_BEYOND || of_origin.max(of_p) < -SURELY_BEYOND {
+        return Some(false);
+    }
+    let all = [of_a, of_b, of_origin, of_p];
+    let are_sure = all.iter().all(|value| value.abs() > SURELY_BEYOND);
+    // Both planes are crossed; at the same place, or at the opposite one.
+    are_sure.then_some((of_a > 0.0) == (of_p > 0.0))
 }
 
 /// Area to the left of a closed line, between -2π and 2π: below zero when the right side is the smaller one.
@@ -83,24 +157,55 @@ fn triangle(a: Point, b: Point, c: Point) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work::Unmetered;
 
     #[test]
-    fn edges_that_are_passed_over_are_crossed_by_nothing() {
+    fn what_is_sure_is_so() {
         let corner = |number: u32| {
             let angle = f64::from(number) / 500.0 * std::f64::consts::TAU;
-            Point::from_degrees(13.0 + angle.cos(), 52.0 + angle.sin())
+            // Teeth, so that many edges cross the plane.
+            let radius = 1.0 + f64::from(number % 2);
+            Point::from_degrees(13.0 + radius * angle.cos(), 52.0 + radius * angle.sin())
         };
-        let ring = Ring::new((0..500).map(corner).collect());
-        let mut beside = 0;
+        let mut work = Unmetered::default();
+        let ring = Ring::new((0..500).map(corner).collect(), &mut work).unwrap();
+        let (mut sure, mut changing, mut unsure, mut inside) = (0, 0, 0, 0);
         let near = (0..500).map(|n| Point::from_degrees(12.0 + f64::from(n) * 0.004, 52.1));
+        let far = (0..500).map(|n| Point::from_degrees(f64::from(n), f64::from(n % 90)));
         // Corners are the hard case: the plane goes through them.
-        for p in near.chain((0..500).map(corner)) {
+        for p in near.chain(far).chain((0..500).map(corner)) {
             let plane = ORIGIN.cross(p);
-            for (a, b) in ring.edges().filter(|(a, b)| are_beside(plane, *a, *b)) {
-                beside += 1;
-                assert!(!changes_side(ORIGIN, p, a, b));
+            let mut parity = ring.origin_is_inside;
+            for (a, b) in ring.edges() {
+                let changes = changes_side(ORIGIN, p, a, b);
+                parity ^= changes;
+                match surely_changes_side(plane, p, a, b) {
+                    Some(surely) => {
+                        assert_eq!(surely, changes);
+                        sure += 1;
+                        changing += u32::from(changes);
+                    }
+                    None => unsure += 1,
+                }
             }
+            assert_eq!(ring.contains(p, &mut work), Ok(parity));
+            inside += u32::from(parity);
         }
-        assert!(beside > 1_000 * 500 / 10 * 9, "{beside}");
+        assert!(ring.around.is_some() && inside > 500, "{inside}");
+        assert!(changing > 500, "{changing}");
+        assert!(unsure > 500 && sure > 100 * unsure, "{sure} {unsure}");
+    }
+
+    #[test]
+    fn rings_without_a_cap_are_those_of_half_a_sphere() {
+        let mut work = Unmetered::default();
+        let mut cap = |corners: &[(f64, f64)]| {
+            let corners = corners.iter().map(|(x, y)| Point::from_degrees(*x, *y));
+            let ring = Ring::new(corners.collect(), &mut work).unwrap();
+            ring.around.is_some()
+        };
+        assert!(cap(&[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)]));
+        assert!(!cap(&[(0.0, 0.0), (120.0, 0.0), (-120.0, 1.0)]));
+        assert!(!cap(&[(0.0, 0.0), (90.0, 0.0), (180.0, 1.0), (-90.0, 0.0)]));
     }
 }

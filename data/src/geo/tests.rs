@@ -1,7 +1,10 @@
 use super::*;
+use crate::work::{UnitsLeft, Unmetered};
+use protocol::result_code::ResultCode;
 
 fn parse(text: &str) -> Geometry {
-    Geometry::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    Geometry::parse(text.as_bytes(), &mut Unmetered::default())
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn point(longitude: f64, latitude: f64) -> Geometry {
@@ -28,9 +31,9 @@ fn values_are_accepted_as_recorded() {
             .collect();
         let name = case["case"].as_str().unwrap();
         let accepted = if name.starts_with("geo/exp_literal") {
-            Geometry::parse(&data[3..]).is_ok()
+            Geometry::parse(&data[3..], &mut Unmetered::default()).is_ok()
         } else {
-            stored(&data).is_ok()
+            stored(&data, &mut Unmetered::default()).is_ok()
         };
         assert_eq!(accepted, case["code"] == 0, "{name}");
         cases += 1;
@@ -72,7 +75,11 @@ fn what_is_wrong_is_told() {
         ),
     ];
     for (text, error) in cases {
-        assert_eq!(validate(text.as_bytes()), Err(error), "{text}");
+        assert_eq!(
+            validate(text.as_bytes(), &mut Unmetered::default()),
+            Err(error),
+            "{text}"
+        );
     }
 }
 
@@ -94,7 +101,10 @@ fn names_may_be_escaped_and_the_last_member_counts() {
         r#"{"type":"Point","coordinates":[1,2],"x":[1 2]}"#,
         r#"{"type":"Point","coordinates":[1,2],}"#,
     ] {
-        assert!(Geometry::parse(text.as_bytes()).is_err(), "{text}");
+        assert!(
+            Geometry::parse(text.as_bytes(), &mut Unmetered::default()).is_err(),
+            "{text}"
+        );
     }
 }
 
@@ -134,14 +144,25 @@ fn points_are_found_in_regions() {
     for (rings, longitude, latitude, inside) in cases {
         let (region, place) = (polygon(rings), point(longitude, latitude));
         assert_eq!(
-            region.matches(&place),
+            region.matches(&place, &mut Unmetered::default()).unwrap(),
             inside,
             "{rings} {longitude} {latitude}"
         );
-        assert_eq!(place.matches(&region), inside);
+        assert_eq!(
+            place.matches(&region, &mut Unmetered::default()).unwrap(),
+            inside
+        );
     }
-    assert!(!point(1.0, 1.0).matches(&point(1.0, 1.0)));
-    assert!(!polygon(&square).matches(&polygon(&square)));
+    assert!(
+        !point(1.0, 1.0)
+            .matches(&point(1.0, 1.0), &mut Unmetered::default())
+            .unwrap()
+    );
+    assert!(
+        !polygon(&square)
+            .matches(&polygon(&square), &mut Unmetered::default())
+            .unwrap()
+    );
 }
 
 #[test]
@@ -159,7 +180,9 @@ fn circles_are_measured_in_meters() {
             r#"{{"type":"AeroCircle","coordinates":[[0,0],{radius}]}}"#
         ));
         assert_eq!(
-            circle.matches(&point(0.0, latitude)),
+            circle
+                .matches(&point(0.0, latitude), &mut Unmetered::default())
+                .unwrap(),
             inside,
             "{radius} {latitude}"
         );
@@ -191,7 +214,7 @@ fn coverings_hold_their_regions() {
     };
     for region in &regions {
         for fineness in [Fineness::STORED, finer] {
-            let cells = region.cover(fineness).unwrap();
+            let cells = region.cover(fineness, &mut Unmetered::default()).unwrap();
             assert!(
                 cells
                     .windows(2)
@@ -220,10 +243,10 @@ fn coverings_hold_their_regions() {
                     )
                 };
                 let place = point(longitude, latitude);
-                if !region.matches(&place) {
+                if !region.matches(&place, &mut Unmetered::default()).unwrap() {
                     continue;
                 }
-                let leaf = place.cover(fineness).unwrap()[0];
+                let leaf = place.cover(fineness, &mut Unmetered::default()).unwrap()[0];
                 assert!(
                     cells.iter().any(|cell| cell.contains(leaf)),
                     "{longitude} {latitude}"
@@ -231,9 +254,13 @@ fn coverings_hold_their_regions() {
             }
         }
     }
-    assert_eq!(polygon("[]").cover(Fineness::STORED), Ok(Vec::new()));
     assert_eq!(
-        parse(r#"{"type":"AeroCircle","coordinates":[[0,0],-5]}"#).cover(Fineness::STORED),
+        polygon("[]").cover(Fineness::STORED, &mut Unmetered::default()),
+        Ok(Vec::new())
+    );
+    assert_eq!(
+        parse(r#"{"type":"AeroCircle","coordinates":[[0,0],-5]}"#)
+            .cover(Fineness::STORED, &mut Unmetered::default()),
         Ok(Vec::new())
     );
 }
@@ -242,12 +269,14 @@ fn coverings_hold_their_regions() {
 #[test]
 fn coverings_are_tight() {
     let cells = polygon(&format!("[{SQUARE}]"))
-        .cover(Fineness::STORED)
+        .cover(Fineness::STORED, &mut Unmetered::default())
         .unwrap();
     assert!(cells.len() >= 6, "{cells:?}");
     assert!(cells.iter().all(|cell| cell.level() >= 3), "{cells:?}");
     for (longitude, latitude) in [(30.0, 5.0), (-20.0, 0.0), (5.0, 30.0)] {
-        let leaf = point(longitude, latitude).cover(Fineness::STORED).unwrap()[0];
+        let leaf = point(longitude, latitude)
+            .cover(Fineness::STORED, &mut Unmetered::default())
+            .unwrap()[0];
         assert!(!cells.iter().any(|cell| cell.contains(leaf)));
     }
 }
@@ -255,11 +284,18 @@ fn coverings_are_tight() {
 #[test]
 fn stored_values_carry_their_cells() {
     let text = br#"{"type":"Point","coordinates":[1.0,2.0]}"#;
-    let particle = stored(&[&[0xff, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1], &text[..]].concat()).unwrap();
+    let particle = stored(
+        &[&[0xff, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1], &text[..]].concat(),
+        &mut Unmetered::default(),
+    )
+    .unwrap();
     assert_eq!(&particle.data[..3], &[0, 0, 1]);
     assert_eq!(particle.data.len(), 3 + 8 + text.len());
     assert_eq!(particle.as_ref().as_geojson(), Some(&text[..]));
-    assert_eq!(stored(&[0, 0, 1, 1]), Err(GeoError::Cells));
+    assert_eq!(
+        stored(&[0, 0, 1, 1], &mut Unmetered::default()),
+        Err(GeoError::Cells)
+    );
     let nested = "[".repeat(100_000);
     for text in [
         "",
@@ -270,8 +306,117 @@ fn stored_values_carry_their_cells() {
         &nested,
     ] {
         let bad = Particle::geojson(text.as_bytes());
-        let error = crate::particle::stored(bad.as_ref()).unwrap_err();
-        assert_eq!(error, protocol::particle::ParticleError::GeoJson);
+        let error = crate::particle::stored(bad.as_ref(), &mut Unmetered::default()).unwrap_err();
+        assert_eq!(error, protocol::particle::ParticleError::GeoJson.into());
+    }
+}
+
+/// Polygons of so many corners that are as much work as any.
+fn laborious(corners: u32) -> Vec<(&'static str, String)> {
+    let ring = |corner: &dyn Fn(u32) -> (f64, f64)| {
+        let mut all: Vec<_> = (0..corners - 2).map(corner).collect();
+        // Round the back of a comb.
+        let (last, first) = (all[all.len() - 1], all[0]);
+        all.extend([(-0.1, last.1), (-0.1, first.1), first]);
+        let all = all.iter().map(|(x, y)| format!("[{x:.9},{y:.9}]"));
+        let all = all.collect::<Vec<_>>().join(",");
+        format!(r#"{{"type":"Polygon","coordinates":[[{all}]]}}"#)
+    };
+    let round = |number: u32| {
+        let angle = f64::from(number) / f64::from(corners) * std::f64::consts::TAU;
+        (10.0 - angle.cos() * 10.0, angle.sin() * 10.0)
+    };
+    let teeth = |width: f64, height: f64| {
+        move |number: u32| {
+            let east = if number.is_multiple_of(2) { 0.0 } else { width };
+            (east, f64::from(number) * height)
+        }
+    };
+    vec![
+        ("round", ring(&round)),
+        ("comb", ring(&teeth(2.0, 0.001))),
+        ("small comb", ring(&teeth(0.01, 0.000_001))),
+        (
+            "on a meridian",
+            ring(&|number| (0.0, f64::from(number) * 0.001)),
+        ),
+    ]
+}
+
+/// The largest share of its work that something did at once.
+#[derive(Default)]
+struct Steps {
+    all: usize,
+    largest: usize,
+}
+
+impl Meter for Steps {
+    fn spend(&mut self, units: usize) -> Result<(), TimeIsUp> {
+        self.all += units;
+        self.largest = self.largest.max(units);
+        Ok(())
+    }
+}
+
+#[test]
+fn work_grows_as_the_corners_do_and_is_done_in_steps() {
+    const CORNERS: usize = 8_000;
+    for (name, text) in laborious(8_000) {
+        let (mut reading, mut covering) = (Steps::default(), Steps::default());
+        let region = Geometry::parse(text.as_bytes(), &mut reading).unwrap();
+        region.cover(Fineness::STORED, &mut covering).unwrap();
+        let mut looking = Steps::default();
+        for n in 0..100 {
+            let place = point(f64::from(n) * 0.02, f64::from(n) * 0.08);
+            region.matches(&place, &mut looking).unwrap();
+        }
+        for (what, work, per_corner) in [
+            ("read", &reading, 6_000),
+            ("cover", &covering, 4_000),
+            ("look a hundred times", &looking, 100 * 50),
+        ] {
+            assert!(
+                work.all < CORNERS * per_corner,
+                "{name}: {what}: {}",
+                work.all
+            );
+            // Nothing is longer between two looks at the clock than to order the edges, or to check the text.
+            assert!(
+                work.largest <= CORNERS * 300,
+                "{name}: {what}: {}",
+                work.largest
+            );
+        }
+    }
+}
+
+#[test]
+fn work_ends_where_the_time_does() {
+    for (name, text) in laborious(2_000) {
+        let mut all = Unmetered::default();
+        let region = Geometry::parse(text.as_bytes(), &mut all).unwrap();
+        let read = all.units;
+        let cells = region.cover(Fineness::STORED, &mut all).unwrap();
+        for share in 0..20 {
+            let mut left = UnitsLeft(all.units * share / 20);
+            let found = Geometry::parse(text.as_bytes(), &mut left)
+                .and_then(|region| region.cover(Fineness::STORED, &mut left));
+            assert_eq!(found, Err(GeoError::Time(TimeIsUp)), "{name}: {share}");
+        }
+        assert_eq!(
+            Geometry::parse(text.as_bytes(), &mut UnitsLeft(read)),
+            Ok(region.clone())
+        );
+        assert_eq!(
+            region.cover(Fineness::STORED, &mut UnitsLeft(all.units - read)),
+            Ok(cells)
+        );
+        let place = point(0.5, 0.5);
+        assert_eq!(region.matches(&place, &mut UnitsLeft(0)), Err(TimeIsUp));
+        // What a value means when there was no time to read it is not known: it is not refused as a bad one.
+        let value = Particle::geojson(text.as_bytes());
+        let error = crate::particle::stored(value.as_ref(), &mut UnitsLeft(0)).unwrap_err();
+        assert_eq!(error.result_code(), ResultCode::TIMEOUT);
     }
 }
 
@@ -292,12 +437,18 @@ fn many_edges_are_checked_in_bounded_work() {
         (angle.cos() * 30.0, angle.sin() * 30.0)
     });
     let text = format!(r#"{{"type":"Polygon","coordinates":{round}}}"#);
-    assert!(validate(text.as_bytes()).is_ok());
-    assert!(stored(&[&[0; 3], text.as_bytes()].concat()).is_ok());
+    assert!(validate(text.as_bytes(), &mut Unmetered::default()).is_ok());
+    assert!(
+        stored(
+            &[&[0; 3], text.as_bytes()].concat(),
+            &mut Unmetered::default()
+        )
+        .is_ok()
+    );
     let comb = ring(&|i| (if i % 2 == 0 { 0.0 } else { 10.0 }, i as f64 * 0.001));
     let text = format!(r#"{{"type":"Polygon","coordinates":{comb}}}"#);
     assert!(matches!(
-        validate(text.as_bytes()),
+        validate(text.as_bytes(), &mut Unmetered::default()),
         Err(GeoError::Effort | GeoError::Crossing)
     ));
 }

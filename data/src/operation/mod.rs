@@ -152,9 +152,15 @@ pub struct Checked<'a> {
 
 /// Checks one op. With `get_all` (the flag of the message) a read without a name is one of all bins.
 ///
+/// Reading a geometry is work; that of expressions beside those in them is bounded by their size.
+///
 /// # Errors
-/// 21 for a name that no bin can have. All else that is wrong is an error of the operation itself.
-pub fn check<'a>(op: &Op<'a>, get_all: bool) -> Result<Checked<'a>, OperationError> {
+/// 21 for a name that no bin can have. All else that is wrong is an error of the operation itself, a time that is up too.
+pub fn check<'a>(
+    op: &Op<'a>,
+    get_all: bool,
+    work: &mut dyn Meter,
+) -> Result<Checked<'a>, OperationError> {
     // The name of a touch means nothing, whatever its length.
     let name = if op.op == OpCode::TOUCH { b"" } else { op.name };
     let bin = BinName::new(name).ok_or_else(|| {
@@ -166,24 +172,28 @@ pub fn check<'a>(op: &Op<'a>, get_all: bool) -> Result<Checked<'a>, OperationErr
     Ok(Checked {
         code: op.op,
         bin,
-        operation: operation(op, get_all),
+        operation: operation(op, get_all, work),
     })
 }
 
-fn operation<'a>(op: &Op<'a>, get_all: bool) -> Result<Operation<'a>, OperationError> {
+fn operation<'a>(
+    op: &Op<'a>,
+    get_all: bool,
+    work: &mut dyn Meter,
+) -> Result<Operation<'a>, OperationError> {
     let operand = op.particle_ref();
     Ok(match op.op {
         OpCode::READ if op.name.is_empty() && get_all => Operation::ReadAll,
         OpCode::READ => Operation::Read,
         OpCode::WRITE if operand.kind == ParticleType::NIL => Operation::Remove,
-        OpCode::WRITE => Operation::Write(scalar::stored(operand)?),
+        OpCode::WRITE => Operation::Write(scalar::stored(operand, work)?),
         OpCode::INCR => Operation::Add(operand),
         OpCode::APPEND => Operation::Append(operand),
         OpCode::PREPEND => Operation::Prepend(operand),
         OpCode::TOUCH => Operation::Touch,
         OpCode::DELETE_ALL => Operation::RemoveAll,
-        OpCode::EXP_READ => Operation::Evaluate(Box::new(ReadExpression::parse(op.value)?)),
-        OpCode::EXP_MODIFY => Operation::Store(Box::new(ModifyExpression::parse(op.value)?)),
+        OpCode::EXP_READ => Operation::Evaluate(Box::new(ReadExpression::parse(op.value, work)?)),
+        OpCode::EXP_MODIFY => Operation::Store(Box::new(ModifyExpression::parse(op.value, work)?)),
         code => match Call::parse(code, operand) {
             Some(call) => Operation::Call(call),
             None => {
@@ -222,15 +232,15 @@ impl Operation<'_> {
             }
             Self::Write(particle) => Change::Set(particle.clone()),
             Self::Remove => Change::Remove,
-            Self::Add(operand) => scalar::add(bin, *operand)?,
+            Self::Add(operand) => scalar::add(bin, *operand, work)?,
             Self::Append(operand) => {
-                scalar::join(bin, *operand, limits).map(|bytes| match bytes {
+                scalar::join(bin, *operand, limits, work).map(|bytes| match bytes {
                     scalar::Joined::New(particle) => Change::Set(particle),
                     scalar::Joined::More(bytes) => Change::Append(bytes),
                 })?
             }
             Self::Prepend(operand) => {
-                scalar::join(bin, *operand, limits).map(|bytes| match bytes {
+                scalar::join(bin, *operand, limits, work).map(|bytes| match bytes {
                     scalar::Joined::New(particle) => Change::Set(particle),
                     scalar::Joined::More(bytes) => Change::Prepend(bytes),
                 })?

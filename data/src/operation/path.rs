@@ -37,8 +37,8 @@ pub enum Evaluated {
 pub trait PathExpressions {
     /// Builds an expression, which may then be evaluated by the number that this gives.
     ///
-    /// Errors: it does not build.
-    fn build(&mut self, expression: &[u8]) -> Result<usize, OperationError>;
+    /// Errors: it does not build, or the time is up.
+    fn build(&mut self, expression: &[u8], work: &mut dyn Meter) -> Result<usize, OperationError>;
 
     /// Evaluates a built expression for one child.
     ///

@@ -14,10 +14,14 @@ use protocol::particle::{Particle, ParticleError, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::{Change, Limits, OperationError};
+use crate::work::Meter;
 
 /// The form in which a value of a request is stored.
-pub(super) fn stored(value: ParticleRef<'_>) -> Result<Particle, OperationError> {
-    crate::particle::stored(value)
+pub(super) fn stored(
+    value: ParticleRef<'_>,
+    work: &mut dyn Meter,
+) -> Result<Particle, OperationError> {
+    crate::particle::stored(value, work)
         .map_err(|error| OperationError::new(error.result_code(), error.to_string()))
 }
 
@@ -55,10 +59,11 @@ fn begin<'b>(
 pub(super) fn add(
     bin: Option<ParticleRef<'_>>,
     operand: ParticleRef<'_>,
+    work: &mut dyn Meter,
 ) -> Result<Change, OperationError> {
     let fits = |kind| matches!(kind, ParticleType::INTEGER | ParticleType::FLOAT);
     let Some(bin) = begin(bin, operand, fits)? else {
-        return stored(operand).map(Change::Set);
+        return stored(operand, work).map(Change::Set);
     };
     let integers = bin.as_integer().zip(operand.as_integer());
     let doubles = bin.as_float().zip(operand.as_float());
@@ -89,12 +94,13 @@ pub(super) fn join(
     bin: Option<ParticleRef<'_>>,
     operand: ParticleRef<'_>,
     limits: &Limits,
+    work: &mut dyn Meter,
 ) -> Result<Joined, OperationError> {
     let fits = |kind: ParticleType| {
         kind == ParticleType::STRING || (kind.is_blob() && kind != ParticleType::HLL)
     };
     let Some(bin) = begin(bin, operand, fits)? else {
-        return stored(operand).map(Joined::New);
+        return stored(operand, work).map(Joined::New);
     };
     let size = bin.data.len().saturating_add(operand.data.len());
     if size > limits.max_particle_bytes {

@@ -61,7 +61,12 @@ fn run(
         now_ms: 6_000,
     };
     for (code, bin, value) in ops {
-        let checked = check(&op(*code, bin, value.as_ref()), true).map_err(|error| error.code)?;
+        let checked = check(
+            &op(*code, bin, value.as_ref()),
+            true,
+            &mut Unmetered::default(),
+        )
+        .map_err(|error| error.code)?;
         let answer = |code: OpCode, bin: &BinName, value: ParticleRef<'_>| {
             answers.push((code.0, bin.to_string(), value.to_particle()));
         };
@@ -182,7 +187,8 @@ fn a_bad_operand_is_an_error_of_its_place() {
     assert_eq!(
         check(
             &op(unnamed[1].0, unnamed[1].1, unnamed[1].2.as_ref()),
-            false
+            false,
+            &mut Unmetered::default(),
         )
         .map(drop)
         .map_err(|error| error.code),

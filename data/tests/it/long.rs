@@ -275,7 +275,7 @@ fn all_at_once(record: &StoredRecord, payloads: &[Vec<u8>], by_landmarks: bool) 
             name: b"long",
             value: payload,
         };
-        let checked = data::operation::check(&op, false).unwrap();
+        let checked = data::operation::check(&op, false, &mut Unmetered::default()).unwrap();
         let mut answers = Vec::new();
         let applied = working.apply(&checked, &mut surroundings, true, |_, _, value| {
             answers.push(value.to_particle());

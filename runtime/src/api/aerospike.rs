@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 
+use data::work::{Meter, TimeIsUp};
 use protocol::bounds::Fit as _;
 
 use super::log;
@@ -9,6 +10,7 @@ use crate::machine::frame::{Body, Frame, Raise};
 use crate::machine::object::{Class, Metamethods, Object, set_functions};
 use crate::machine::place;
 use crate::machine::record_call::{RecordCall, Status};
+use crate::machine::shared::Shared;
 
 const METHODS: [(&str, Body); 8] = [
     ("create", create),
@@ -31,15 +33,24 @@ pub(crate) fn define(frame: &mut Frame<'_>) {
     frame.pop_global("Aerospike");
 }
 
+/// The work of a script's call that it does not see.
+struct Steps<'s>(&'s Shared);
+
+impl Meter for Steps<'_> {
+    fn spend(&mut self, units: usize) -> Result<(), TimeIsUp> {
+        self.0.spend(units).then_some(()).ok_or(TimeIsUp)
+    }
+}
+
 /// Checks the object itself and the record argument, with the real server's numbering of arguments.
 fn on_record(
     frame: &mut Frame<'_>,
-    work: impl FnOnce(&mut RecordCall) -> Status,
+    change: impl FnOnce(&mut RecordCall, &mut dyn Meter) -> Status,
 ) -> Result<Status, Raise> {
     frame.check_object(1, Class::Aerospike)?;
     check_record(frame, 2)?;
-    let (status, written) = frame.with_record(2, |_, record| {
-        let status = work(record);
+    let (status, written) = frame.with_record(2, |frame, record| {
+        let status = change(record, &mut Steps(frame.shared()));
         (status, record.take_written())
     })?;
     frame.spend(written)?;
@@ -50,12 +61,12 @@ fn on_record(
 fn change(
     frame: &mut Frame<'_>,
     name: &str,
-    work: impl FnOnce(&mut RecordCall) -> Status,
+    change: impl FnOnce(&mut RecordCall, &mut dyn Meter) -> Status,
 ) -> Result<Status, Raise> {
     let mut error = None;
     let mut read_only = false;
-    let status = on_record(frame, |record| {
-        let status = work(record);
+    let status = on_record(frame, |record, work| {
+        let status = change(record, work);
         (error, read_only) = (record.error, record.read_only);
         status
     })?;
@@ -99,13 +110,13 @@ fn update(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 }
 
 fn remove(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let status = change(frame, "remove", RecordCall::remove)?;
+    let status = change(frame, "remove", |record, _| record.remove())?;
     frame.push_integer(status);
     Ok(1)
 }
 
 fn exists(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let exists = on_record(frame, |record| Status::from(record.exists()))? != 0;
+    let exists = on_record(frame, |record, _| Status::from(record.exists()))? != 0;
     frame.shared().operated("exists", exists.into());
     frame.push_boolean(exists);
     Ok(1)

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use data::record::{Bin, BinName, StoredRecord, bins_of};
+use data::work::Meter;
 use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
@@ -210,7 +211,7 @@ impl RecordCall {
         self.seen
     }
 
-    pub(crate) fn create(&mut self) -> Status {
+    pub(crate) fn create(&mut self, work: &mut dyn Meter) -> Status {
         if self.read_only {
             return 1;
         }
@@ -218,14 +219,14 @@ impl RecordCall {
             return 1;
         }
         self.image = Image::Bins(Vec::new());
-        let status = self.apply();
+        let status = self.apply(work);
         if status == 0 {
             self.seen = true;
         }
         status
     }
 
-    pub(crate) fn update(&mut self) -> Status {
+    pub(crate) fn update(&mut self, work: &mut dyn Meter) -> Status {
         if self.read_only {
             return 1;
         }
@@ -235,7 +236,7 @@ impl RecordCall {
         if !self.image.exists() {
             self.image = Image::Bins(Vec::new());
         }
-        self.apply()
+        self.apply(work)
     }
 
     pub(crate) fn remove(&mut self) -> Status {
@@ -256,8 +257,8 @@ impl RecordCall {
     }
 
     /// Takes the pending writes into the image; on failure everything of this call is dropped.
-    fn apply(&mut self) -> Status {
-        match self.applied() {
+    fn apply(&mut self, work: &mut dyn Meter) -> Status {
+        match self.applied(work) {
             Ok(bins) => {
                 self.image = Image::Bins(bins);
                 self.changed = true;
@@ -288,7 +289,7 @@ impl RecordCall {
         std::mem::take(&mut self.written)
     }
 
-    fn applied(&mut self) -> Result<Vec<Bin>, ResultCode> {
+    fn applied(&mut self, work: &mut dyn Meter) -> Result<Vec<Bin>, ResultCode> {
         if let Some(code) = self.view.write_refusal {
             return Err(code);
         }
@@ -304,7 +305,7 @@ impl RecordCall {
                 Pending::Write(value) => value,
             };
             let at = bins.iter().position(|bin| bin.name == *name);
-            let particle = stored_form(value)?;
+            let particle = stored_form(value, work)?;
             self.written += particle.data.len();
             if self.written > MAX_TEXT_BYTES {
                 return Err(ResultCode::RECORD_TOO_BIG);
@@ -329,10 +330,11 @@ impl RecordCall {
 }
 
 /// The value as it is stored; ordered lists are put back into order. GeoJSON is checked as in a client's write.
-fn stored_form(value: &Value) -> Result<Particle, ResultCode> {
+fn stored_form(value: &Value, work: &mut dyn Meter) -> Result<Particle, ResultCode> {
     let particle = encode::to_particle(value).map_err(|_| ResultCode::INCOMPATIBLE_TYPE)?;
     if matches!(value, Value::GeoJson(_)) {
-        return data::particle::stored(particle.as_ref()).map_err(|error| error.result_code());
+        let stored = data::particle::stored(particle.as_ref(), work);
+        return stored.map_err(|error| error.result_code());
     }
     let ordered = matches!(value, Value::List(list) if list.flags != 0);
     encode::for_storage(particle, ordered).map_err(|_| ResultCode::INCOMPATIBLE_TYPE)

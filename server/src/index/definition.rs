@@ -242,8 +242,10 @@ impl Definition {
     /// The values of a record, in order, each once.
     #[must_use]
     pub fn values(&self, record: &StoredRecord) -> Values {
-        let mut values = Values::None;
-        self.each(record, &mut |item| self.add_values(item, &mut values));
+        let (mut values, mut work) = (Values::None, UnitsLeft(MAX_UNITS));
+        self.each(record, &mut |item| {
+            self.add_values(item, &mut values, &mut work);
+        });
         values.in_order()
     }
 
@@ -263,8 +265,8 @@ impl Definition {
             return None;
         }
         let values = |bin: Option<ParticleRef<'_>>| {
-            let mut values = Values::None;
-            let mut take = |item: Item<'_>| self.add_values(item, &mut values);
+            let (mut values, mut work) = (Values::None, UnitsLeft(MAX_UNITS));
+            let mut take = |item: Item<'_>| self.add_values(item, &mut values, &mut work);
             if let Some(bin) = bin {
                 self.each_of_bin(bin, context.as_ref(), &mut take);
             }
@@ -273,7 +275,7 @@ impl Definition {
         Some((values(old), values(new)))
     }
 
-    fn add_values(&self, item: Item<'_>, values: &mut Values) {
+    fn add_values(&self, item: Item<'_>, values: &mut Values, work: &mut UnitsLeft) {
         match item {
             Item::Integer(number) => values.push(of_integer(number)),
             Item::Bytes(bytes) => values.push(of_bytes(bytes)),
@@ -282,11 +284,11 @@ impl Definition {
                 let cells = cells.iter();
                 cells.for_each(|cell| values.push(u64::from_be_bytes(*cell)));
             }
-            // What is no geometry has no entry.
+            // What is no geometry has no entry, and neither have elements behind those that take a tenth of a second.
             Item::Geo(text, None) => {
-                if let Ok(cells) =
-                    Geometry::parse(text).and_then(|geometry| geometry.cover(Fineness::STORED))
-                {
+                let geometry = Geometry::parse(text, work);
+                let cells = geometry.and_then(|geometry| geometry.cover(Fineness::STORED, work));
+                if let Ok(cells) = cells {
                     cells.iter().for_each(|cell| values.push(cell.0));
                 }
             }

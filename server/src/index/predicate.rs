@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use data::geo::{Fineness, GeoError, Geometry};
 use data::record::StoredRecord;
+use data::work::{Meter, TimeIsUp};
 use protocol::particle::{ParticleRef, ParticleType};
 
 use super::definition::{Definition, Item, ValueType, of_bytes, of_integer};
@@ -51,8 +52,13 @@ impl Predicate {
     /// Reads the bounds of a query.
     ///
     /// # Errors
-    /// They do not fit the type.
-    pub fn of(kind: ParticleType, begin: &[u8], end: &[u8]) -> Result<Self, PredicateError> {
+    /// They do not fit the type. The time is up.
+    pub fn of(
+        kind: ParticleType,
+        begin: &[u8],
+        end: &[u8],
+        work: &mut dyn Meter,
+    ) -> Result<Self, PredicateError> {
         match ValueType::of_particle(kind).ok_or(PredicateError::Type)? {
             ValueType::Numeric if begin.len() == 8 && end.len() == 8 => {
                 let bound = |data| ParticleRef::new(kind, data).as_integer();
@@ -65,8 +71,8 @@ impl Predicate {
                 Ok(Self::Equal(kind, begin.into()))
             }
             ValueType::Geo2dSphere if (1..MAX_GEO_BYTES).contains(&begin.len()) => {
-                let geometry = Geometry::parse(begin)?;
-                let ranges = ranges(&geometry)?;
+                let geometry = Geometry::parse(begin, work)?;
+                let ranges = ranges(&geometry, work)?;
                 Ok(Self::Geo(Box::new(geometry), ranges))
             }
             _ => Err(PredicateError::Bounds),
@@ -103,27 +109,40 @@ impl Predicate {
     }
 
     /// Whether a record has a value that fits.
-    #[must_use]
-    pub fn holds(&self, definition: &Definition, record: &StoredRecord) -> bool {
-        let mut holds = false;
-        definition.each(record, &mut |item| holds = holds || self.fits(item));
+    ///
+    /// # Errors
+    /// The time is up.
+    pub fn holds(
+        &self,
+        definition: &Definition,
+        record: &StoredRecord,
+        work: &mut dyn Meter,
+    ) -> Result<bool, TimeIsUp> {
+        let mut holds = Ok(false);
+        definition.each(record, &mut |item| {
+            if holds == Ok(false) {
+                holds = self.fits(item, work);
+            }
+        });
         holds
     }
 
-    fn fits(&self, item: Item<'_>) -> bool {
-        match (self, item) {
+    fn fits(&self, item: Item<'_>, work: &mut dyn Meter) -> Result<bool, TimeIsUp> {
+        Ok(match (self, item) {
             (Self::Between(begin, end), Item::Integer(number)) => (*begin..=*end).contains(&number),
             (Self::Equal(_, asked), Item::Bytes(bytes)) => **asked == *bytes,
-            (Self::Geo(asked, _), Item::Geo(text, _)) => {
-                Geometry::parse(text).is_ok_and(|geometry| geometry.matches(asked))
-            }
+            (Self::Geo(asked, _), Item::Geo(text, _)) => match Geometry::parse(text, work) {
+                Ok(geometry) => geometry.matches(asked, work)?,
+                Err(GeoError::Time(time)) => return Err(time),
+                Err(_) => false,
+            },
             _ => false,
-        }
+        })
     }
 }
 
 /// A region: the cells inside its covering. A place: its cell and those around it.
-fn ranges(geometry: &Geometry) -> Result<Vec<(u64, u64)>, GeoError> {
+fn ranges(geometry: &Geometry, work: &mut dyn Meter) -> Result<Vec<(u64, u64)>, GeoError> {
     match geometry {
         Geometry::Point(place) => {
             let cells: BTreeSet<_> = (1..=data::geo::MAX_LEVEL)
@@ -132,7 +151,7 @@ fn ranges(geometry: &Geometry) -> Result<Vec<(u64, u64)>, GeoError> {
             Ok(cells.into_iter().map(|cell| (cell, cell)).collect())
         }
         Geometry::Region(_) => {
-            let cells = geometry.cover(FINENESS)?;
+            let cells = geometry.cover(FINENESS, work)?;
             let mut ranges: Vec<_> = cells.iter().map(|cell| cell.range()).collect();
             ranges.sort_unstable();
             Ok(ranges)

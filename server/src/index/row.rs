@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data::bin::BinName;
 use data::expression::Expression;
+use data::filter;
+use data::work::UnitsLeft;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
@@ -120,7 +122,8 @@ impl Row {
             },
             (None, Some(exp)) => {
                 let bytes = decode(exp)?;
-                let expression = Arc::new(Expression::parse(&bytes).ok()?);
+                let expression =
+                    Arc::new(Expression::parse(&bytes, &mut UnitsLeft(filter::MAX_UNITS)).ok()?);
                 Source::Expression {
                     bytes: bytes.into(),
                     expression,

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use data::bin::BinName;
 use data::record::{Handle, Parts, StoredRecord};
+use data::work::Unmetered;
 use protocol::key::Digest;
 use protocol::particle::{Particle, ParticleType};
 
@@ -173,7 +174,13 @@ fn an_entry_takes_at_most_20_bytes() {
 /// Entries of a partition between two integers.
 fn found(index: &Index, partition: u16, begin: i64, end: i64) -> usize {
     let (begin, end) = (begin.to_be_bytes(), end.to_be_bytes());
-    let predicate = Predicate::of(ParticleType::INTEGER, &begin, &end).unwrap();
+    let predicate = Predicate::of(
+        ParticleType::INTEGER,
+        &begin,
+        &end,
+        &mut Unmetered::default(),
+    )
+    .unwrap();
     let bit = 1 << (partition % SHEET);
     index
         .find(partition / SHEET, bit, &predicate.ranges())
@@ -363,7 +370,9 @@ fn by_expression() -> Indexed {
         set: None,
         source: Source::Expression {
             bytes: bytes[..].into(),
-            expression: Arc::new(data::expression::Expression::parse(bytes).unwrap()),
+            expression: Arc::new(
+                data::expression::Expression::parse(bytes, &mut Unmetered::default()).unwrap(),
+            ),
         },
         ..of_bin("", IndexType::Default, ValueType::Numeric)
     })

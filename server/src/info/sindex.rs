@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 use data::bin::BinName;
 use data::expression::{Expression, ExpressionType};
+use data::filter;
+use data::work::UnitsLeft;
 use protocol::info::{InfoError, Params};
 use protocol::limits::{MAX_BIN_NAME, MAX_SET_NAME};
 use protocol::result_code::ResultCode;
@@ -214,7 +216,8 @@ fn new_form(
 fn expression(encoded: &str, index_type: IndexType, kind: ValueType) -> Result<Source, InfoError> {
     let bad = || InfoError::parameter("bad 'exp'");
     let bytes = STANDARD.decode(encoded).map_err(|_| bad())?;
-    let expression = Expression::parse(&bytes).map_err(|_| bad())?;
+    let expression =
+        Expression::parse(&bytes, &mut UnitsLeft(filter::MAX_UNITS)).map_err(|_| bad())?;
     if !expression.is_of_bins_only() {
         return Err(bad());
     }

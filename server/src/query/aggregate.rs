@@ -403,7 +403,10 @@ impl Source {
         while records.is_empty()
             && let Some(entry) = found.next(u64::MAX)
         {
-            wait_on_this_thread(found.read(lookup, namespace, entry, &mut records))?;
+            wait_on_this_thread(found.read(lookup, namespace, entry, None, &mut records))?;
+            if self.job.is_aborted() {
+                break;
+            }
         }
         Ok(records.into_iter().map(|(record, _)| record).collect())
     }

@@ -17,9 +17,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::QueryServices;
+use super::basic::TURN;
 use super::found::Found;
 use super::job::{self, QueryKind};
 use super::lookup::Lookup;
+use super::turn::Turn;
 use crate::contexts::lane;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::query::pace::Pace;
@@ -201,12 +203,16 @@ impl Pages<'_> {
             Self::Found(lookup, found) => {
                 let mut records = Vec::new();
                 let mut at_end = true;
+                let mut turn = Turn::of(TURN);
                 for _ in 0..PAGE {
                     let Some(entry) = found.next(u64::MAX) else {
                         break;
                     };
                     at_end = false;
-                    found.read(lookup, namespace, entry, &mut records).await?;
+                    let read = found.read(lookup, namespace, entry, None, &mut records);
+                    read.await?;
+                    // To compare a record with a region of many corners takes a while.
+                    turn.give_way().await;
                 }
                 let records = records.into_iter().map(|(record, _)| record);
                 Ok((!at_end).then(|| records.collect()))
@@ -336,7 +342,7 @@ impl<F: Functions + 'static> Background<F> {
         };
         // One that cannot be read fails when it is worked on.
         match self.namespace.stored(&seen.digest()).await {
-            Ok(record) => record.is_some_and(|record| lookup.holds(&record)),
+            Ok(record) => record.is_some_and(|record| lookup.holds(&record, None)),
             Err(_) => true,
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, BytesMut};
 use data::expression::Context;
 use data::filter::{Filter, Holds};
-use data::operation::{self, Checked};
+use data::operation::Checked;
 use protocol::header::{MessageType, OpenFrame};
 use protocol::key::Digest;
 use protocol::message::{BodyWriter, FieldType, Info1, Info2, Info3, MessageHeader, Op};
@@ -25,7 +25,7 @@ use crate::transaction::refusal;
 use crate::transaction::reply;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
-use crate::transaction::work::Work;
+use crate::transaction::work::{Work, checked};
 use crate::transaction::write::LIMITS;
 use data::record::StoredRecord;
 
@@ -36,7 +36,7 @@ const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
 const FLUSH_BYTES: usize = 1 << 20;
 
 /// How long a query runs before other tasks of the thread get a chance, and before the client is looked after.
-const TURN: Duration = Duration::from_millis(1);
+pub(super) const TURN: Duration = Duration::from_millis(1);
 
 /// Time within which what is done to one page of records must end.
 const LONG_TIME_LIMIT: Duration = Duration::from_secs(3600);
@@ -496,16 +496,17 @@ fn wanted<'a>(request: &Request<'a>) -> Result<Wanted<'a>, ResultCode> {
     if by_list && !request.ops.is_empty() {
         return Err(ResultCode::PARAMETER);
     }
+    let mut work = Work::until(request.deadline);
     let steps: Vec<_> = if by_list {
         // A name that no bin has is one of a bin that is not there.
         listed
-            .filter_map(|name| check(&Op::reading(name)).ok())
+            .filter_map(|name| check(&Op::reading(name), &mut work).ok())
             .collect()
     } else {
         request
             .ops
             .iter()
-            .map(|op| check(&op))
+            .map(|op| check(&op, &mut work))
             .collect::<Result<_, _>>()?
     };
     if steps.is_empty() && !by_list {
@@ -517,11 +518,14 @@ fn wanted<'a>(request: &Request<'a>) -> Result<Wanted<'a>, ResultCode> {
     })
 }
 
-fn check<'a>(op: &Op<'a>) -> Result<Checked<'a>, ResultCode> {
+fn check<'a>(op: &Op<'a>, work: &mut Work) -> Result<Checked<'a>, ResultCode> {
     if !op.op.is_read() {
         return Err(ResultCode::PARAMETER);
     }
-    operation::check(op, false).map_err(|_| ResultCode::PARAMETER)
+    checked(op, false, work).map_err(|error| match error.code {
+        code @ ResultCode::TIMEOUT => code,
+        _ => ResultCode::PARAMETER,
+    })
 }
 
 /// Tells the client to read a partition elsewhere, or later. A frame of its own.

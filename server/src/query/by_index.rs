@@ -96,7 +96,8 @@ impl Query<'_> {
                         break;
                     };
                     looked_at |= 1 << (entry.handle.partition_id() % SHEET);
-                    let read = found.read(lookup, sending.namespace, entry, &mut page);
+                    let read =
+                        found.read(lookup, sending.namespace, entry, self.deadline, &mut page);
                     match read.await {
                         Ok(fits) => lookup.count(&sending.namespace.stats, fits),
                         Err(error) => return Ok(error.result_code()),

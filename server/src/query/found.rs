@@ -1,6 +1,7 @@
 //! What an index has found, and the records that it means.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use data::record::{Handle, StoredRecord};
 use protocol::key::Digest;
@@ -89,7 +90,7 @@ impl Found {
     }
 
     /// Reads the records of an entry as they are now, and adds those that fit, with its value. They may have changed, or
-    /// gone, since the index was looked at. False when none fits.
+    /// gone, since the index was looked at. False when none fits, or that is not known at `deadline`.
     ///
     /// # Errors
     /// They cannot be read.
@@ -98,6 +99,7 @@ impl Found {
         lookup: &Lookup,
         namespace: &Namespace,
         entry: Entry,
+        deadline: Option<Instant>,
         records: &mut Vec<(StoredRecord, u64)>,
     ) -> Result<bool, StorageError> {
         let before = records.len();
@@ -105,7 +107,7 @@ impl Found {
             Named::None => {}
             Named::One(record) => {
                 let is_new = self.resumed.is_empty() || !self.was_given(&entry, &record.digest());
-                if is_new && lookup.holds(&record) {
+                if is_new && lookup.holds(&record, deadline) {
                     records.push((record, entry.value));
                 }
             }
@@ -123,7 +125,7 @@ impl Found {
                         continue;
                     }
                     let record = namespace.stored(&digest).await?;
-                    if let Some(record) = record.filter(|record| lookup.holds(record)) {
+                    if let Some(record) = record.filter(|record| lookup.holds(record, deadline)) {
                         records.push((record, entry.value));
                     }
                 }

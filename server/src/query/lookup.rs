@@ -2,25 +2,30 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use data::bin::BinName;
 use data::expression::Expression;
+use data::geo::GeoError;
 use data::record::StoredRecord;
+use data::work::Unmetered;
 use protocol::message::FieldType;
-use protocol::particle::ParticleType;
 use protocol::result_code::ResultCode;
 
-use crate::index::{Entry, Index, IndexContext, IndexType, Predicate, Slot, Source, ValueType};
+use crate::index::{
+    Entry, Index, IndexContext, IndexType, Predicate, PredicateError, Slot, Source, ValueType,
+};
 use crate::record::Namespace;
 use crate::stats::NamespaceStats;
 use crate::transaction::request::Request;
-use crate::transaction::work::{UNITS_PER_READ_BYTE, aside};
+use crate::transaction::work::Work;
 
 /// Longest name of an index.
 const MAX_NAME: usize = 63;
 
-/// Units of work, for each byte of a region's text, of the question whether a place is inside.
-const UNITS_PER_BYTE_OF_REGION: usize = 4;
+/// How long the question whether a value fits may take where the query itself has no limit: a record is no larger than that
+/// takes.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 /// How a query says which index it wants.
 #[derive(Clone, Debug)]
@@ -35,8 +40,6 @@ enum Which<'a> {
 pub(crate) struct Asked<'a> {
     which: Which<'a>,
     predicate: Predicate,
-    /// Work of asking whether a value fits.
-    units: usize,
 }
 
 /// An index, and what a query wants of it.
@@ -45,7 +48,6 @@ pub(crate) struct Lookup {
     pub(crate) index: Arc<Index>,
     predicate: Predicate,
     ranges: Vec<(u64, u64)>,
-    units: usize,
 }
 
 /// The fields of a query that are about indexes; none when it asks for no range.
@@ -64,12 +66,12 @@ pub(crate) fn asked<'a>(request: &Request<'a>) -> Result<Option<Asked<'a>>, Resu
     if range.bin.is_empty() == is_by_bin {
         return Err(malformed);
     }
-    let read = || Predicate::of(range.kind, range.begin, range.end);
-    let units = match range.kind {
-        ParticleType::GEOJSON => range.begin.len(),
-        _ => 0,
-    };
-    let predicate = aside(units * UNITS_PER_READ_BYTE, read).map_err(|_| malformed)?;
+    let mut work = Work::until(request.deadline);
+    let predicate = Predicate::of(range.kind, range.begin, range.end, &mut work);
+    let predicate = predicate.map_err(|error| match error {
+        PredicateError::Geo(GeoError::Time(time)) => time.into(),
+        _ => malformed,
+    })?;
     let index_type = match fields.get(FieldType::INDEX_TYPE) {
         None => Some(IndexType::Default),
         Some([number, ..]) => IndexType::of_number(*number),
@@ -84,7 +86,7 @@ pub(crate) fn asked<'a>(request: &Request<'a>) -> Result<Option<Asked<'a>>, Resu
     let which = match (name, expression) {
         (Some(name), _) => Which::Named(name),
         (None, Some(bytes)) => Which::Defined(
-            Expression::parse(bytes)
+            Expression::parse(bytes, &mut work)
                 .ok()
                 .map(|expression| Source::Expression {
                     bytes: bytes.into(),
@@ -94,11 +96,7 @@ pub(crate) fn asked<'a>(request: &Request<'a>) -> Result<Option<Asked<'a>>, Resu
         ),
         (None, None) => Which::Defined(Some(Source::Bin { name: bin, context }).zip(index_type)),
     };
-    Ok(Some(Asked {
-        which,
-        predicate,
-        units: units * UNITS_PER_BYTE_OF_REGION,
-    }))
+    Ok(Some(Asked { which, predicate }))
 }
 
 /// The name of an index, which counts only with a range.
@@ -157,7 +155,6 @@ impl Asked<'_> {
             index,
             predicate: self.predicate,
             ranges,
-            units: self.units,
         })
     }
 }
@@ -214,9 +211,22 @@ impl Lookup {
         }
     }
 
-    /// Whether a record has a value that fits.
-    pub(crate) fn holds(&self, record: &StoredRecord) -> bool {
-        let holds = || self.predicate.holds(&self.index.definition, record);
-        aside(self.units, holds)
+    /// Whether a record has a value that fits, as far as that is known at `deadline`. Long work steps aside.
+    pub(crate) fn holds(&self, record: &StoredRecord, deadline: Option<Instant>) -> bool {
+        let definition = &self.index.definition;
+        let held = match definition.value_type {
+            ValueType::Geo2dSphere => {
+                let deadline = deadline.unwrap_or_else(|| Instant::now() + LONGEST_LOOK);
+                let mut work = Work::until(deadline);
+                self.predicate.holds(definition, record, &mut work)
+            }
+            // To compare is no work.
+            ValueType::Numeric | ValueType::String | ValueType::Blob => {
+                let mut work = Unmetered::default();
+                self.predicate.holds(definition, record, &mut work)
+            }
+        };
+        // The query ends where it looks at the time next.
+        held.unwrap_or(false)
     }
 }

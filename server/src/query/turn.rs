@@ -31,13 +31,18 @@ impl Turn {
     /// # Errors
     /// The client is gone.
     pub(super) async fn pause(&mut self, output: &mut impl ReplyStream) -> io::Result<()> {
+        if self.is_over() && output.is_abandoned() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        self.give_way().await;
+        Ok(())
+    }
+
+    /// Gives other tasks of the thread a chance once the turn is over.
+    pub(super) async fn give_way(&mut self) {
         if self.is_over() {
-            if output.is_abandoned() {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
             tokio::task::yield_now().await;
             self.end = Instant::now() + self.length;
         }
-        Ok(())
     }
 }

@@ -52,9 +52,9 @@ pub(crate) async fn answer(
 ) -> io::Result<()> {
     let stats = services.stats();
     stats.batch_index_initiate.inc();
-    let result = match begin(services, message) {
+    let clock = Clock::of(message, received, services.transaction_max());
+    let result = match begin(services, message, clock.deadline) {
         Ok((rows, filter)) => {
-            let clock = Clock::of(message, received, services.transaction_max());
             let mut work = Work::until(clock.deadline);
             match Survey::of(services, &rows, &mut work).await {
                 Ok(survey) => {
@@ -97,6 +97,7 @@ type SharedFilter = Arc<Result<Filter, ResultCode>>;
 fn begin<'a>(
     services: &impl Services,
     message: &Message<'a>,
+    deadline: Instant,
 ) -> Result<(BatchRows<'a>, Option<SharedFilter>), ResultCode> {
     let data = message.fields.batch().ok_or(ResultCode::PARAMETER)?;
     let rows = BatchRows::parse(data).map_err(|error| error.result_code())?;
@@ -107,7 +108,10 @@ fn begin<'a>(
     if limit != 0 && rows.count > limit {
         return Err(ResultCode::BATCH_MAX_REQUESTS);
     }
-    let filter = message.fields.filter_exp().map(parse_filter).transpose()?;
+    let filter = message.fields.filter_exp();
+    let filter = filter
+        .map(|data| parse_filter(data, deadline))
+        .transpose()?;
     Ok((rows, filter.map(|filter| Arc::new(Ok(filter)))))
 }
 

@@ -3,7 +3,7 @@ use protocol::message::{Info1, Info2, Info3, OpCode};
 use protocol::result_code::ResultCode;
 
 use super::request::Request;
-use super::work::checked;
+use super::work::{Work, checked};
 
 /// A checked write: all that can be found wrong, or prepared, before the record is looked at.
 #[derive(Debug)]
@@ -39,8 +39,9 @@ impl<'a> Plan<'a> {
             respond_all: header.info2.contains(Info2::RESPOND_ALL_OPS),
         };
         let mut seen = Seen::default();
+        let mut work = Work::until(request.deadline);
         for op in request.ops.iter() {
-            let checked = checked(&op, get_all).map_err(refused)?;
+            let checked = checked(&op, get_all, &mut work).map_err(refused)?;
             if plan.replace && !fits_replace(&checked) {
                 return Err(ResultCode::PARAMETER);
             }

@@ -107,7 +107,7 @@ fn write_named(
         if !op.op.is_read() {
             return Err(ResultCode::PARAMETER);
         }
-        let checked = checked(&op, false).map_err(|error| error.code)?;
+        let checked = checked(&op, false, reader.work).map_err(|error| error.code)?;
         reader.answer(&checked, message)?;
     }
     Ok(())

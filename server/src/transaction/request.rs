@@ -8,10 +8,10 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::refusal;
-use super::work::{FilterWork, UNITS_PER_READ_BYTE, Work, aside};
+use super::work::{FilterWork, UNITS_PER_READ_BYTE, Work};
 use data::filter::{Filter, Holds, MAX_UNITS};
 use data::record::StoredRecord;
-use data::work::TimeIsUp;
+use data::work::{Meter as _, TimeIsUp};
 
 /// Whether a command stands alone, is a row of a batch or is done by a background query; they are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl<'a> Request<'a> {
                 }
                 FieldType::KEY => request.key = request.key.or(Some(SentKey(data))),
                 FieldType::FILTER_EXP if request.filter.is_none() => {
-                    request.filter = Some(Arc::new(parse_filter(data)));
+                    request.filter = Some(Arc::new(parse_filter(data, deadline)));
                 }
                 _ => {}
             }
@@ -233,8 +233,10 @@ impl<'a> Request<'a> {
 }
 
 /// Checks a filter of a request; what is wrong with it is logged.
-pub(crate) fn parse_filter(data: &[u8]) -> Result<Filter, ResultCode> {
-    let parsed = aside(data.len() * UNITS_PER_READ_BYTE, || Filter::parse(data));
+pub(crate) fn parse_filter(data: &[u8], deadline: Instant) -> Result<Filter, ResultCode> {
+    let mut work = Work::until(deadline);
+    work.spend(data.len() * UNITS_PER_READ_BYTE)?;
+    let parsed = Filter::parse(data, &mut work);
     parsed.map_err(|error| refusal::of_filter(&error))
 }
 

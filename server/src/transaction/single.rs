@@ -97,7 +97,7 @@ async fn write<S: Services>(
 
 /// A geometry that no record can hold is not read: that would take long.
 fn is_too_large(namespace: &Namespace, op: &Op<'_>) -> bool {
-    let is_geometry = op.op == OpCode::WRITE && op.particle_ref().kind == ParticleType::GEOJSON;
+    let is_geometry = op.op.is_write() && op.particle_ref().kind == ParticleType::GEOJSON;
     let size = op.value.len().fit::<u64>();
     is_geometry && size > namespace.settings.max_record_size()
 }
@@ -126,20 +126,23 @@ const SHORT_OPS: usize = 8;
 /// Whether a change is done within a moment, whatever the record holds. While others may have to wait for a thread that
 /// holds a whole partition, it must not step aside; see [`super::work`].
 fn is_short(request: &Request<'_>) -> bool {
-    let is_plain = |op| {
-        matches!(
-            op,
-            OpCode::READ
-                | OpCode::WRITE
-                | OpCode::INCR
-                | OpCode::APPEND
-                | OpCode::PREPEND
-                | OpCode::TOUCH
-                | OpCode::DELETE_ALL
-        )
+    let is_plain = |op: &Op<'_>| {
+        // To join a geometry to a bin that is not there reads it.
+        let is_read = op.op == OpCode::WRITE || op.particle_ref().kind != ParticleType::GEOJSON;
+        is_read
+            && matches!(
+                op.op,
+                OpCode::READ
+                    | OpCode::WRITE
+                    | OpCode::INCR
+                    | OpCode::APPEND
+                    | OpCode::PREPEND
+                    | OpCode::TOUCH
+                    | OpCode::DELETE_ALL
+            )
     };
     let ops = &request.ops;
-    request.filter.is_none() && ops.len() <= SHORT_OPS && ops.iter().all(|op| is_plain(op.op))
+    request.filter.is_none() && ops.len() <= SHORT_OPS && ops.iter().all(|op| is_plain(&op))
 }
 
 /// Holds a record for a change.

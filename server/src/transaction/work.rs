@@ -8,7 +8,7 @@
 //! Stepping aside may block for long: it must not happen under a lock that others block on, as that of a whole partition
 //! is. Work that may be more than [`SHORT_UNITS`] therefore locks its record alone.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use data::operation::{self, Checked, OperationError};
 use data::work::{Meter, TimeIsUp};
@@ -26,42 +26,32 @@ const UNITS_PER_LOOK: usize = 1 << 16;
 /// Work that may be done under a partition's lock, or on a worker without a pause: about a quarter of a millisecond.
 pub(crate) const SHORT_UNITS: usize = 1 << 18;
 
-/// Units that a byte of text is counted with which is read before its work can be counted: an expression, a geometry.
+/// Units that a byte of an expression is counted with, which is read before its work can be counted.
 pub(crate) const UNITS_PER_READ_BYTE: usize = 128;
 
 /// Units that a byte of a list or map is counted with, whose elements may have to be sorted.
 const UNITS_PER_SORTED_BYTE: usize = 4;
 
-/// How long work that has to be done in any case waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Does work of about so many units that does not count them. Where that is not little, it steps aside first, so nobody may
-/// block on what the caller holds.
-pub(crate) fn aside<R>(units: usize, work: impl FnOnce() -> R) -> R {
-    if units < SHORT_UNITS {
-        return work();
-    }
-    let mut budget = Budget::until(Instant::now() + PATIENCE, slow_lane());
-    // Without a turn the work is off its worker at least.
-    budget.leave();
-    work()
-}
-
-/// Checks an op; to read a large value steps aside first.
+/// Checks an op, which counts as work: to read a large value steps aside first.
 ///
 /// # Errors
 /// As [`operation::check`].
-pub(crate) fn checked<'a>(op: &Op<'a>, get_all: bool) -> Result<Checked<'a>, OperationError> {
+pub(crate) fn checked<'a>(
+    op: &Op<'a>,
+    get_all: bool,
+    work: &mut dyn Meter,
+) -> Result<Checked<'a>, OperationError> {
     let value = op.particle_ref();
     let units_per_byte = match (op.op, value.kind) {
-        (OpCode::EXP_READ | OpCode::EXP_MODIFY, _) | (_, ParticleType::GEOJSON) => {
-            UNITS_PER_READ_BYTE
-        }
+        (OpCode::EXP_READ | OpCode::EXP_MODIFY, _) => UNITS_PER_READ_BYTE,
         (_, ParticleType::LIST | ParticleType::MAP) => UNITS_PER_SORTED_BYTE,
+        // Geometries are counted where they are read.
         _ => 0,
     };
-    let units = value.data.len() * units_per_byte;
-    aside(units, || operation::check(op, get_all))
+    if units_per_byte > 0 {
+        work.spend(value.data.len() * units_per_byte)?;
+    }
+    operation::check(op, get_all, work)
 }
 
 /// The work of one request for one record's filter, which has a limit of its own.

@@ -225,7 +225,7 @@ impl<'a> Walk<'_, '_, 'a> {
 
     fn build(&mut self, expression: &[u8]) -> Result<usize, OperationError> {
         match &mut self.expressions {
-            Some(expressions) => expressions.build(expression),
+            Some(expressions) => expressions.build(expression, self.work),
             None => Err(malformed("expressions are not evaluated here")),
         }
     }

@@ -7,6 +7,7 @@ mod by_index;
 mod device;
 mod dispatch;
 mod function;
+mod geometry;
 mod interleaving;
 mod operate;
 mod query;
