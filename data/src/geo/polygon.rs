@@ -2,6 +2,7 @@ use super::point::{SURELY_BEYOND, edges_cross, sure_sign};
 use super::ring::EXACT_UNITS;
 use super::{Point, Ring};
 use crate::work::{Meter, TimeIsUp};
+use protocol::bounds::Within as _;
 
 /// Pairs of edges that are looked at, at most, to see whether edges of a polygon cross: so many for each edge beyond a
 /// number that any small polygon may have, and never more than a total, which take some ten milliseconds. Lines as maps have
@@ -59,7 +60,7 @@ impl Polygon {
         edges.sort_by(|a, b| a.along(axis).low.total_cmp(&b.along(axis).low));
         for (i, edge) in edges.iter().enumerate() {
             let high = edge.along(axis).high;
-            let others = edges.get(i + 1..).unwrap_or_default();
+            let others = edges.within(i + 1..);
             let near = others.partition_point(|other| other.along(axis).low <= high);
             work.spend(near * PAIR_UNITS)?;
             for other in others.iter().take(near) {
