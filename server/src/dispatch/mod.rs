@@ -230,7 +230,7 @@ async fn answer_query(
             basic::answer(services, namespace, request, received, output).await
         }
         Ok(kind @ (job::QueryKind::Background | job::QueryKind::Operations)) => {
-            background::answer(services, namespace, request, kind, body, output);
+            background::answer(services, namespace, request, kind, body, output).await;
             Ok(())
         }
         Ok(job::QueryKind::Aggregation) => {

@@ -6,6 +6,7 @@
 //! them, a page at a time, and none is locked.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,7 +76,7 @@ pub(crate) async fn answer<S: QueryServices>(
     output: &mut impl ReplyStream,
 ) -> io::Result<()> {
     let stats = &namespace.stats;
-    let (names, lookup, running) = match begin(services, namespace, request, output) {
+    let (names, lookup, running) = match begin(services, namespace, request, output.peer()).await {
         Ok(begun) => begun,
         Err(code) => {
             reply::refuse(output.buffer(), code);
@@ -132,13 +133,13 @@ pub(crate) async fn answer<S: QueryServices>(
     }
 }
 
-fn begin<'a>(
+async fn begin<'a>(
     services: &impl QueryServices,
     namespace: &Arc<Namespace>,
     request: &Request<'a>,
-    output: &impl ReplyStream,
+    from: Option<SocketAddr>,
 ) -> Result<(Names<'a>, Option<Lookup>, RunningJob), ResultCode> {
-    let asked = job::admit(services, namespace, request, QueryKind::Aggregation)?;
+    let asked = job::admit(services, namespace, request, QueryKind::Aggregation).await?;
     let lookup = asked.map(|asked| asked.find(namespace, job::set(request)));
     let lookup = lookup.transpose()?;
     let names = function::names(request)?;
@@ -146,7 +147,7 @@ fn begin<'a>(
     let kind = JobKind::Aggregation;
     let spec = JobSpec {
         index: lookup.as_ref().map(|found| found.index.name().to_string()),
-        ..job::spec(namespace, request, kind, rate, output.peer())?
+        ..job::spec(namespace, request, kind, rate, from)?
     };
     Ok((names, lookup, job::begin(services, spec, false)?))
 }

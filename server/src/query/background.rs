@@ -4,6 +4,7 @@
 //! after the other as for a command of its own: the record is locked for that only. They keep to the job's rate
 //! together, and end early when the job is aborted.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -29,7 +30,6 @@ use crate::record::{Namespace, PAGE, Scan};
 use crate::stats::{Counter, NamespaceStats};
 use crate::storage::StorageError;
 use crate::storage::engine::PARTITIONS;
-use crate::transaction::Done;
 use crate::transaction::count;
 use crate::transaction::failure::Names;
 use crate::transaction::function;
@@ -38,6 +38,7 @@ use crate::transaction::reply;
 use crate::transaction::reply::{ReplyStream, ReplyTo};
 use crate::transaction::request::{Origin, Request, SentSet};
 use crate::transaction::services::Functions;
+use crate::transaction::{Done, Placement};
 use crate::transaction::{single, write};
 use data::record::StoredRecord;
 
@@ -56,6 +57,8 @@ struct Background<F> {
     begun: Instant,
     /// Leave to work, of which there is little for all background jobs.
     leave: Arc<Semaphore>,
+    /// The partitions that were this node's when the job began, in order: it answers for these.
+    own: Vec<u16>,
     next_partition: AtomicU16,
     /// Records that have had their turn.
     turns: AtomicU64,
@@ -88,7 +91,7 @@ fn counters(stats: &NamespaceStats, kind: QueryKind, by_index: bool) -> [&Counte
 }
 
 /// Starts a background query, and says so or why not. `body` is that of the message.
-pub(crate) fn answer<S: QueryServices>(
+pub(crate) async fn answer<S: QueryServices>(
     services: &S,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
@@ -96,7 +99,7 @@ pub(crate) fn answer<S: QueryServices>(
     body: &[u8],
     output: &mut impl ReplyStream,
 ) {
-    match begin(services, namespace, request, kind, output) {
+    match begin(services, namespace, request, kind, output.peer()).await {
         Ok((lookup, running)) => {
             let before = output.buffer().len();
             reply::last(output.buffer(), ResultCode::OK);
@@ -112,6 +115,9 @@ pub(crate) fn answer<S: QueryServices>(
                 call_limit: services.transaction_max(),
                 begun: Instant::now(),
                 leave: Arc::clone(services.jobs().background_leave()),
+                own: (0..PARTITIONS)
+                    .filter(|partition| services.placement().owns(*partition))
+                    .collect(),
                 next_partition: AtomicU16::new(0),
                 turns: AtomicU64::new(0),
             });
@@ -123,14 +129,14 @@ pub(crate) fn answer<S: QueryServices>(
     }
 }
 
-fn begin(
+async fn begin(
     services: &impl QueryServices,
     namespace: &Arc<Namespace>,
     request: &Request<'_>,
     kind: QueryKind,
-    output: &impl ReplyStream,
+    from: Option<SocketAddr>,
 ) -> Result<(Option<Lookup>, RunningJob), ResultCode> {
-    let asked = job::admit(services, namespace, request, kind)?;
+    let asked = job::admit(services, namespace, request, kind).await?;
     let most = namespace.settings.background_query_max_rps();
     let rate = match job::rate(request)? {
         0 => most,
@@ -151,8 +157,10 @@ fn begin(
     };
     let spec = JobSpec {
         index: lookup.as_ref().map(|found| found.index.name().to_string()),
-        ..job::spec(namespace, request, kind, rate, output.peer())?
+        ..job::spec(namespace, request, kind, rate, from)?
     };
+    // Nobody is told later of partitions that were left out.
+    job::all_arrived(services).await?;
     Ok((lookup, job::begin(services, spec, false)?))
 }
 
@@ -280,7 +288,12 @@ impl<F: Functions + 'static> Background<F> {
                 return;
             }
             if !self.namespace.owns(partition) {
-                // Its owner works on it.
+                // Its owner works on it, unless that was this node.
+                if self.own.binary_search(&partition).is_ok() {
+                    self.job.counts.failed.inc();
+                    self.job
+                        .note_error(format!("partition {partition} moved to another node"));
+                }
                 self.job.counts.partitions.inc();
                 continue;
             }

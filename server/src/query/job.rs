@@ -13,9 +13,9 @@ use super::lookup::{self, Asked};
 use crate::query::jobs::{Job, JobEnd, JobError, JobKind, JobSpec, RunningJob};
 use crate::record::Namespace;
 use crate::storage::engine::PARTITIONS;
-use crate::transaction::refusal;
 use crate::transaction::reply::ReplyStream;
 use crate::transaction::request::{Request, SentSet};
+use crate::transaction::{Placement, refusal};
 
 /// Time that a query waits for records that are on their way to this node.
 pub(super) const MIGRATION_LIMIT: Duration = Duration::from_secs(10);
@@ -56,9 +56,9 @@ pub(crate) fn kind(request: &Request<'_>) -> Result<QueryKind, ResultCode> {
 /// The checks that all such queries must pass, in the order in which the real server makes them, up to the one for the
 /// index.
 ///
-/// Errors: 22 where UDFs are disabled; 16 for a filter of an aggregation; 2 for an unknown set; 4 for fields that are
-/// malformed or contradict each other.
-pub(crate) fn admit<'a>(
+/// Errors: 22 where UDFs are disabled; 16 for a filter of an aggregation; 2 for an unknown set, 11 for one that may only be
+/// unknown because records are still on their way to this node; 4 for fields that are malformed or contradict each other.
+pub(crate) async fn admit<'a>(
     services: &impl QueryServices,
     namespace: &Namespace,
     request: &Request<'a>,
@@ -85,10 +85,29 @@ pub(crate) fn admit<'a>(
     request.check_filter_form()?;
     let asked = lookup::asked(request)?;
     lookup::check_name(request)?;
-    if set(request).is_some_and(|set| namespace.sets().get(set).is_none()) {
-        return Err(ResultCode::NOT_FOUND);
+    let is_unknown = || set(request).is_some_and(|set| namespace.sets().get(set).is_none());
+    if is_unknown() {
+        // Clients take 2 for a node without such records. One that has just begun may be about to get them.
+        all_arrived(services).await?;
+        if is_unknown() {
+            return Err(ResultCode::NOT_FOUND);
+        }
     }
     Ok(asked)
+}
+
+/// Waits until this node serves all that it owns: no other node works on that.
+///
+/// Errors: 11 when that takes too long.
+pub(crate) async fn all_arrived(services: &impl QueryServices) -> Result<(), ResultCode> {
+    let deadline = Instant::now() + MIGRATION_LIMIT;
+    match services.placement().quiet(deadline).await {
+        true => Ok(()),
+        false => Err(refusal::because(
+            ResultCode::UNAVAILABLE,
+            "records are still on their way to this node",
+        )),
+    }
 }
 
 /// The set that a query is about; none for the whole namespace.

@@ -1,6 +1,7 @@
 //! Requests as clients send them, against namespaces in memory under a clock that the test turns.
 
 mod access;
+mod arriving;
 mod background;
 mod batch;
 mod by_index;
@@ -27,6 +28,7 @@ use protocol::message::{
 };
 use protocol::particle::Particle;
 
+use self::arriving::Place;
 use super::answer;
 use crate::access::Session;
 use crate::clock::Clock;
@@ -35,7 +37,6 @@ use crate::query::jobs::Jobs;
 use crate::record::{Namespace, NamespaceSettings};
 use crate::stats::ServerStats;
 use crate::storage::waiting::engine_under_test;
-use crate::transaction::placement::Alone;
 use crate::transaction::{
     Call, CallOutcome, FunctionContext, FunctionReply, Functions, RecordChange, Services,
     StreamCall, StreamSource, StreamStep,
@@ -52,6 +53,7 @@ struct Bench {
     udf_disabled: bool,
     functions: Module,
     jobs: Arc<Jobs>,
+    place: Place,
 }
 
 /// One module, `m`, all of whose functions do what the test says.
@@ -124,7 +126,7 @@ impl FunctionContext for Context {
 
 impl Services for Bench {
     type Functions = Module;
-    type Placement = Alone;
+    type Placement = Place;
 
     fn functions(&self) -> &Module {
         &self.functions
@@ -148,8 +150,8 @@ impl Services for Bench {
         self.batch_max_requests
     }
 
-    fn placement(&self) -> &Alone {
-        &Alone
+    fn placement(&self) -> &Place {
+        &self.place
     }
 
     fn stats(&self) -> &ServerStats {
@@ -188,6 +190,7 @@ impl Bench {
             udf_disabled: false,
             functions: Module::changing(|_| RecordChange::None),
             jobs: Arc::default(),
+            place: Place::default(),
         }
     }
 
