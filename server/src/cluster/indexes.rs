@@ -32,8 +32,12 @@ impl ClusterIndexes {
             return Ok(());
         };
         let catalogue = Arc::clone(&self.definitions) as Arc<dyn Catalogued>;
-        let rolled_out = roll_out(&self.cluster, &catalogue, proposal);
-        Ok(self.runtime.block_on(rolled_out)?)
+        Ok(roll_out(
+            &self.runtime,
+            &self.cluster,
+            &catalogue,
+            proposal,
+        )?)
     }
 }
 

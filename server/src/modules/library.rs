@@ -64,15 +64,25 @@ struct Kept {
     registry: Mutex<Registry>,
     /// What the registry has on disk and the set in force serves.
     shown: Shown,
+    /// Lines for the log about changes of other nodes.
+    untold: Mutex<Vec<String>>,
     afterwards: Afterwards,
 }
 
 impl Kept {
     /// What a change leaves to do: who is not told of it directly hears of it, contexts and copies are made.
     fn follow_up(&self) {
+        self.tell();
         self.shown.tell();
         self.served.make_ready();
         self.registry.lock().bring_copies();
+    }
+
+    /// Writes the lines that wait: to wake who writes the log would keep an answer waiting.
+    fn tell(&self) {
+        for line in std::mem::take(&mut *self.untold.lock()) {
+            tracing::info!(target: "udf", "{line}");
+        }
     }
 }
 
@@ -95,6 +105,7 @@ impl Library {
             served,
             shown: Shown::of(registry.keeper()),
             registry: Mutex::new(registry),
+            untold: Mutex::default(),
             afterwards: Afterwards::default(),
         });
         let afterwards = thread::Builder::new().name("udf-after".to_owned()).spawn({
@@ -344,7 +355,13 @@ impl Catalogued for Library {
             |newer, modules| self.stored_together(&self.together.join(newer, modules)),
         );
         match origin {
-            Origin::Peer => tell(&before, &self.modules(), &names),
+            Origin::Peer => {
+                let lines = told(&before, &self.modules(), &names);
+                if !lines.is_empty() {
+                    self.kept.untold.lock().extend(lines);
+                    self.kept.afterwards.changed();
+                }
+            }
             // Who has put a module here finds its copy.
             Origin::Here => self.kept.registry.lock().bring_copies(),
         }
@@ -371,8 +388,8 @@ impl Catalogued for Library {
 }
 
 /// One line for each module that another node has changed here.
-fn tell(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) {
-    for (name, node) in names {
+fn told(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) -> Vec<String> {
+    let changed = names.iter().filter_map(|(name, node)| {
         let hash = |set: &ModuleSet| {
             set.of_file(name.as_bytes())
                 .map(|module| module.hash().to_owned())
@@ -380,20 +397,20 @@ fn tell(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) {
         let shown = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "-".to_owned());
         let (old, new) = (hash(before), hash(after));
         if old == new {
-            continue;
+            return None;
         }
         let what = match (&old, &new) {
             (_, None) => "removed",
             (None, Some(_)) => "registered",
             (Some(_), Some(_)) => "replaced",
         };
-        tracing::info!(
-            target: "udf",
+        Some(format!(
             "module `{name}` {what} by a change of node {node:X}: hash={} (was {})",
             shown(&new),
             shown(&old)
-        );
-    }
+        ))
+    });
+    changed.collect()
 }
 
 impl Drop for Library {
@@ -403,6 +420,7 @@ impl Drop for Library {
             // The thread has nothing to give; that it ended is what is waited for.
             let _ = afterwards.join();
         }
+        self.kept.tell();
         self.close();
     }
 }

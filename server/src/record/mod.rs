@@ -18,6 +18,8 @@ mod repack;
 mod repacking;
 mod scan;
 mod set;
+#[cfg(test)]
+mod set_back;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -188,6 +188,11 @@ impl Namespace {
         self.clock.now_ms()
     }
 
+    /// A record comes from another node, where it was written at that time, ms since 2010.
+    pub fn heard_of_time(&self, time_ms: u64) {
+        self.clock.not_before(time_ms);
+    }
+
     /// The engine. What is outside of this room asks the namespace.
     pub(super) fn engine(&self) -> &dyn StorageEngine {
         &*self.engine
@@ -231,6 +236,7 @@ impl Namespace {
         for truncation in truncations {
             self.raise_lut(&truncation)?;
         }
+        let mut latest_ms = 0;
         for partition in 0..PARTITIONS {
             let mut scan = self.scan(partition, None).outlines();
             loop {
@@ -239,6 +245,7 @@ impl Namespace {
                     break;
                 }
                 for record in &page {
+                    latest_ms = latest_ms.max(record.last_update_ms());
                     let set = self.set(record.set_name())?;
                     self.account(None, Some((record, set.as_deref())));
                 }
@@ -247,6 +254,7 @@ impl Namespace {
                 progress(self.usage.objects());
             }
         }
+        self.clock.not_before(latest_ms);
         Ok(())
     }
 
@@ -339,6 +347,7 @@ impl Namespace {
     /// Makes a truncation hold for readers from now on.
     pub(super) fn raise_lut(&self, truncation: &Truncation) -> Result<(), StoreError> {
         let before_ms = truncation.before_ms;
+        self.clock.not_before(before_ms);
         match self.set(&truncation.set)? {
             None => self.truncate_lut_ms.fetch_max(before_ms, Ordering::AcqRel),
             Some(set) => {

@@ -7,7 +7,7 @@ use super::super::version::{Summary, TOMBSTONE_LIFE_MS};
 use super::node::Run;
 
 /// Clocks disagree by no more than this, ms.
-pub(crate) const LARGEST_SKEW_MS: u64 = 30_000;
+pub(crate) const LARGEST_SKEW_MS: u64 = 60 * 60 * 1_000;
 
 /// A put or remove that was answered with `ok`.
 pub(crate) struct Acknowledged {

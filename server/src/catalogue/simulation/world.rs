@@ -233,14 +233,18 @@ impl World {
         }
     }
 
+    /// The clock of a node is set, back or forward.
+    fn set_clock(&mut self, node: usize) {
+        self.nodes[node].skew_ms = self.random.between(0, LARGEST_SKEW_MS);
+    }
+
     pub(crate) fn start(&mut self, node: usize) {
         if self.nodes[node].up.is_some() {
             return;
         }
-        let skew_ms = self.random.between(0, LARGEST_SKEW_MS);
+        self.set_clock(node);
         let forgetful = self.is(Fault::TombstonesForgotten);
         let place = &mut self.nodes[node];
-        place.skew_ms = skew_ms;
         place.incarnation += 1;
         if forgetful {
             let mut items = place.disk.items();
@@ -563,6 +567,9 @@ impl World {
     // Time.
 
     fn tick(&mut self, run: Run) {
+        if self.random.percent(1) {
+            self.set_clock(run.node);
+        }
         let Some(up) = self.up(run) else { return };
         up.ticks += 1;
         let gossip =

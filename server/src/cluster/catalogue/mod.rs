@@ -74,21 +74,13 @@ pub(super) struct Versions {
 /// Answer to a push, in the order of its items, as JSON: what the node has now, or why it has not stored the item.
 pub(super) type Pushed = Vec<Result<Summary, String>>;
 
-/// Stores items on a thread that may block; what the node has of each afterwards, or why it is not stored.
+/// Stores items on a thread that may block; what the node has of each afterwards, or why it is not stored. It goes on when
+/// nobody waits for it any more.
 pub(super) async fn store(
     catalogue: &Arc<dyn Catalogued>,
     items: Vec<Item>,
     origin: Origin,
 ) -> Result<Pushed, StoreError> {
-    in_background(catalogue, items, origin).await
-}
-
-/// The same, begun at once; it goes on when nobody waits for it any more.
-fn in_background(
-    catalogue: &Arc<dyn Catalogued>,
-    items: Vec<Item>,
-    origin: Origin,
-) -> impl Future<Output = Result<Pushed, StoreError>> + use<> {
     let catalogue = Arc::clone(catalogue);
     let storing = tokio::task::spawn_blocking(move || -> Result<Pushed, StoreError> {
         let offered: Vec<Summary> = items.iter().map(|item| item.summary).collect();
@@ -102,7 +94,7 @@ fn in_background(
             .collect())
     });
     // The runtime drops blocking work only at its end, when nobody waits for this any more.
-    async { storing.await.unwrap_or_else(|_| Ok(Vec::new())) }
+    storing.await.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
 /// What this node says of itself to one that asks.

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
 use super::super::Cluster;
 use super::super::fabric::QuestionKind;
-use super::{About, Pushed, Run, in_background, runs};
+use super::super::membership::Members;
+use super::{About, Pushed, Run, runs};
 use crate::catalogue::rollout::{RESEND, Rollout, TIMEOUT};
 use crate::catalogue::version::Summary;
-use crate::catalogue::{Catalogued, Origin, Proposal, StoreError};
+use crate::catalogue::{Catalogued, Item, Origin, Proposal, StoreError};
 
 /// Why a change was not acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -32,98 +35,145 @@ struct Told {
 }
 
 /// Brings a change to every live node; returns when all of them, this one included, have it on disk and in force, or
-/// a newer one.
+/// a newer one. Blocks: this node's part is written by the calling thread, while the runtime hears what the others say.
 ///
-/// The others write it while this node does: it is sent to them before a thread is asked for that writes it here. If this node cannot write it, the others may have it all the same: the
-/// error says what this node did, and what is spread is spread.
+/// They write it while this node does: it is sent to them first. If this node cannot write it, the others may have it all
+/// the same: the error says what this node did, and what is spread is spread.
 ///
 /// # Errors
 /// This node cannot store it, or not all have it in time: then it is still being spread.
-pub(in super::super) async fn roll_out(
+pub(in super::super) fn roll_out(
+    runtime: &Handle,
     cluster: &Arc<Cluster>,
     catalogue: &Arc<dyn Catalogued>,
     proposal: Proposal,
 ) -> Result<(), RollOutError> {
     let Proposal { item, is_known } = proposal;
-    let me = (cluster.me, cluster.incarnation);
-    let mut members = cluster.membership.subscribe();
-    let mut rollout = Rollout::new(item.summary, [me]);
-    let deadline = Instant::now() + TIMEOUT;
-    // Only what cannot be said as JSON fails, and an item can.
-    let body = About::encode(catalogue.kind().name, [&item]).map_err(|_| RollOutError::Timeout)?;
-    let mut pushes = Pushes {
-        cluster: Arc::clone(cluster),
-        body: body.into(),
-        deadline,
-        running: Vec::new(),
-        started: Vec::new(),
-    };
-    pushes.start(runs(&members.borrow_and_update()));
-    // What can be written now is; most of the work of the others is done while this node writes too.
-    pushes.begin().await;
+    let mut rolling = Rolling::new(cluster, catalogue, &item)?;
+    let offered = item.summary;
+    // What can be written to sockets now is; most of the work of the others is done while this node writes too.
+    runtime.block_on(rolling.begin());
+    let (tell, own) = oneshot::channel();
+    let ending = runtime.spawn(rolling.end(own));
+    // That nobody listens any more means that the time is over, which the answer says.
+    let _ = tell.send(match is_known {
+        true => Ok(offered),
+        false => store_own(&**catalogue, item),
+    });
+    // A runtime that ends gives it up.
+    let ended = runtime.block_on(ending);
+    ended.unwrap_or(Err(RollOutError::Timeout))
+}
+
+/// Writes a change here; what this node has then.
+fn store_own(catalogue: &dyn Catalogued, item: Item) -> Result<Summary, StoreError> {
     let (name, offered) = (item.name.clone(), item.summary);
-    // Its writing goes on when this rollout is given up.
-    let own = (!is_known).then(|| in_background(catalogue, vec![item], Origin::Here));
-    let own = async {
-        match own {
-            Some(own) => own_summary(own.await, &name),
-            None => Ok(offered),
-        }
-    };
-    tokio::pin!(own);
-    let mut own_ended = false;
-    let out_of_time = tokio::time::sleep_until(deadline.into());
-    tokio::pin!(out_of_time);
-    loop {
-        let now = Arc::clone(&members.borrow_and_update());
-        if rollout.is_complete(runs(&now).chain([me])) {
-            return Ok(());
-        }
-        pushes.start(rollout.waiting().filter(|run| *run != me));
-        tokio::select! {
-            stored = &mut own, if !own_ended => {
-                own_ended = true;
-                rollout.acknowledged(me, &stored?);
+    match catalogue.store(vec![item], Origin::Here)?.pop() {
+        Some(Ok(stored)) => Ok(stored.has(&offered)),
+        // What is proposed here is what this node takes.
+        Some(Err(reason)) => Err(StoreError::Item { name, reason }),
+        None => Err(interrupted(&name)),
+    }
+}
+
+fn interrupted(name: &str) -> StoreError {
+    StoreError::Io {
+        action: "store",
+        path: name.into(),
+        source: std::io::ErrorKind::Interrupted.into(),
+    }
+}
+
+/// A change on its way.
+struct Rolling {
+    me: Run,
+    kind: &'static str,
+    name: String,
+    members: watch::Receiver<Arc<Members>>,
+    rollout: Rollout<Run>,
+    pushes: Pushes,
+}
+
+impl Rolling {
+    fn new(
+        cluster: &Arc<Cluster>,
+        catalogue: &Arc<dyn Catalogued>,
+        item: &Item,
+    ) -> Result<Self, RollOutError> {
+        let me = (cluster.me, cluster.incarnation);
+        // Only what cannot be said as JSON fails, and an item can.
+        let body =
+            About::encode(catalogue.kind().name, [item]).map_err(|_| RollOutError::Timeout)?;
+        Ok(Self {
+            me,
+            kind: catalogue.kind().name,
+            name: item.name.clone(),
+            members: cluster.membership.subscribe(),
+            rollout: Rollout::new(item.summary, [me]),
+            pushes: Pushes {
+                cluster: Arc::clone(cluster),
+                body: body.into(),
+                deadline: Instant::now() + TIMEOUT,
+                running: Vec::new(),
+                started: Vec::new(),
+            },
+        })
+    }
+
+    /// Sends it to those who are live now.
+    async fn begin(&mut self) {
+        self.pushes.start(runs(&self.members.borrow_and_update()));
+        self.pushes.begin().await;
+    }
+
+    /// Waits until every live node has it; `own` says what this node has.
+    async fn end(
+        mut self,
+        own: oneshot::Receiver<Result<Summary, StoreError>>,
+    ) -> Result<(), RollOutError> {
+        let me = self.me;
+        tokio::pin!(own);
+        let mut own_ended = false;
+        let out_of_time = tokio::time::sleep_until(self.pushes.deadline.into());
+        tokio::pin!(out_of_time);
+        loop {
+            let now = Arc::clone(&self.members.borrow_and_update());
+            if self.rollout.is_complete(runs(&now).chain([me])) {
+                return Ok(());
             }
-            Told { run, has } = pushes.next() => {
-                rollout.acknowledged(run, &has);
-                // It may leave and come back, and is asked anew then.
-                pushes.started.retain(|started| *started != run);
-            }
-            _ = members.changed() => {}
-            () = &mut out_of_time => {
-                let missing: Vec<String> = rollout
-                    .waiting()
-                    .map(|(node, _)| node.to_string())
-                    .collect();
-                tracing::warn!(
-                    target: "clustering",
-                    "{} `{}` is not yet on {}; it is still being spread",
-                    catalogue.kind().name,
-                    name,
-                    missing.join(", ")
-                );
-                return Err(RollOutError::Timeout);
+            self.pushes
+                .start(self.rollout.waiting().filter(|run| *run != me));
+            tokio::select! {
+                stored = &mut own, if !own_ended => {
+                    own_ended = true;
+                    let stored = stored.unwrap_or_else(|_| Err(interrupted(&self.name)));
+                    self.rollout.acknowledged(me, &stored?);
+                }
+                Told { run, has } = self.pushes.next() => {
+                    self.rollout.acknowledged(run, &has);
+                    // It may leave and come back, and is asked anew then.
+                    self.pushes.started.retain(|started| *started != run);
+                }
+                _ = self.members.changed() => {}
+                () = &mut out_of_time => {
+                    let waiting = self.rollout.waiting();
+                    let missing: Vec<String> = waiting.map(|(node, _)| node.to_string()).collect();
+                    tracing::warn!(
+                        target: "clustering",
+                        "{} `{}` is not yet on {}; it is still being spread",
+                        self.kind,
+                        self.name,
+                        missing.join(", ")
+                    );
+                    return Err(RollOutError::Timeout);
+                }
             }
         }
     }
 }
 
-/// What this node has now.
-fn own_summary(stored: Result<Pushed, StoreError>, name: &str) -> Result<Summary, StoreError> {
-    match stored?.into_iter().next() {
-        Some(Ok(has)) => Ok(has),
-        // What is proposed here is what this node takes: it was ended meanwhile.
-        Some(Err(_)) | None => Err(StoreError::Io {
-            action: "store",
-            path: name.into(),
-            source: std::io::ErrorKind::Interrupted.into(),
-        }),
-    }
-}
-
-/// The pushes of one change, one for each run of a node. They run where the rollout does: to hand them to other threads
-/// costs more than they do.
+/// The pushes of one change, one for each run of a node. They run where the rollout does, on the runtime that hears of
+/// answers: to hand each to another thread costs more than it does.
 struct Pushes {
     cluster: Arc<Cluster>,
     body: Arc<[u8]>,

@@ -35,8 +35,12 @@ impl ClusterModules {
 
     fn roll_out(&self, proposal: Proposal) -> Result<(), ChangeError> {
         let catalogue = Arc::clone(&self.functions.0) as Arc<dyn Catalogued>;
-        let rolled_out = roll_out(&self.cluster, &catalogue, proposal);
-        Ok(self.runtime.block_on(rolled_out)?)
+        Ok(roll_out(
+            &self.runtime,
+            &self.cluster,
+            &catalogue,
+            proposal,
+        )?)
     }
 }
 

@@ -97,6 +97,7 @@ async fn merge(namespace: &Namespace, offered: &StoredRecord) -> Result<bool, St
     if differs {
         stats.thrown_away.fetch_add(1, Ordering::Relaxed);
     }
+    namespace.heard_of_time(offered.last_update_ms());
     let policy = namespace.settings.conflict_resolution_policy();
     if known.is_some_and(|known| !is_newer(offered, &known, policy)) {
         return Ok(differs);
