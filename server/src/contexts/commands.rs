@@ -30,7 +30,7 @@ pub trait ModuleCommands: Send + Sync {
     /// The modules of this node.
     fn modules(&self) -> Arc<ModuleSet>;
 
-    /// Has all contexts of this node built anew.
+    /// Has all contexts of this node built anew. Blocks.
     fn clear_cache(&self);
 
     /// What the contexts of each module have counted.

@@ -5,6 +5,7 @@ pub mod factory;
 pub mod host;
 pub mod lane;
 pub mod pool;
+mod renewal;
 pub mod service;
 pub mod stats;
 pub mod warmer;

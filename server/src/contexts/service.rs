@@ -1,12 +1,15 @@
 //! The modules of a node with their pools, as one service.
 
+use std::cell::Cell;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -18,6 +21,7 @@ use thiserror::Error;
 
 use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
 use super::pool::{Held, Pool, Taken};
+use super::renewal::Renewal;
 use super::stats::{ModuleCounts, PoolCounts, RegistryWork, UdfTotals};
 use super::warmer::Visits;
 use crate::catalogue::{
@@ -31,6 +35,10 @@ use crate::modules::settings::UdfSettings;
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
 /// the change was answered.
 const BUILD_ATTEMPTS: usize = 3;
+
+/// How long a clearing waits for contexts that take the place of the old ones. A module that is slow to load delays nobody who
+/// clears by more than that; its calls build their own then.
+const SUBSTITUTES_MAX: Duration = Duration::from_millis(100);
 
 /// How much the thread that builds contexts ahead of need stands back, see nice(2): it gets about a tenth of a core that
 /// others want.
@@ -64,6 +72,16 @@ struct Live<C> {
     pools: Parts<Arc<Pool<C>>>,
 }
 
+/// A context with the pool that it is for.
+type Substitute<C> = (Arc<Pool<C>>, Held<C>);
+
+/// Contexts that take the place of others once those are cleared.
+struct Substitutes<C> {
+    /// Of the set that is cleared; with any other they are of no use.
+    epoch: u64,
+    built: Vec<Substitute<C>>,
+}
+
 /// What is common to the service, its guards and the warmer.
 struct Shared<F: ContextFactory> {
     factory: Arc<F>,
@@ -72,8 +90,11 @@ struct Shared<F: ContextFactory> {
     visits: Visits,
     /// Held while a set is replaced: the next one is made from it. Never held while a file is written.
     publishing: Mutex<()>,
-    /// A context may have been built from the set in force: set before that is looked at. To clear what nobody has built
-    /// would only cost.
+    renewal: Renewal,
+    /// Substitutes are being built. One that is slow to build keeps later clearings from building any.
+    substituting: AtomicBool,
+    /// A context of the set in force may have been lent to a call, or may have failed to be built. To clear what nobody has
+    /// used would only cost.
     may_be_cleared: AtomicBool,
     /// A context was built that has looked for another module than its own.
     any_requires: AtomicBool,
@@ -129,13 +150,15 @@ impl<F: ContextFactory> Service<F> {
         })
     }
 
-    /// Has every context of every module built anew; does not block. No call that begins from now on runs in an older one.
-    /// Costs next to nothing when none was built since the last time, however often it is asked for.
+    /// Has every context of every module built anew; blocks until no call that begins from then on runs in one that has
+    /// served a call before. Costs next to nothing when none has since the last time; see [`super::renewal`].
     pub fn clear_cache(&self) {
-        if self.shared.may_be_cleared.swap(false, Ordering::SeqCst) {
-            self.shared.publish(ModuleSet::cleared, None);
-            self.shared.visits.begin();
-        }
+        let shared = &self.shared;
+        shared.renewal.join(
+            || shared.may_be_cleared.load(Ordering::SeqCst),
+            || shared.substitutes(),
+            |substitutes| shared.clear(substitutes),
+        );
     }
 
     /// A context for one call of this module, by the name without extension.
@@ -310,6 +333,8 @@ impl<F: ContextFactory> Shared<F> {
             }),
             visits: Visits::default(),
             publishing: Mutex::default(),
+            renewal: Renewal::default(),
+            substituting: AtomicBool::new(false),
             may_be_cleared: AtomicBool::new(true),
             any_requires: AtomicBool::new(false),
             retired: Mutex::default(),
@@ -373,11 +398,96 @@ impl<F: ContextFactory> Shared<F> {
         }
     }
 
+    /// What takes the place of the contexts that calls have used lately, one more for each module than are in use, as far as
+    /// they are built in time.
+    fn substitutes(self: &Arc<Self>) -> Substitutes<F::Context> {
+        let live = self.live.load_full();
+        let mut substitutes = Substitutes {
+            epoch: live.set.epoch(),
+            built: Vec::new(),
+        };
+        let is_possible = self.settings.cache_enabled && !self.factory.memory().is_scarce();
+        if !is_possible || self.substituting.swap(true, Ordering::SeqCst) {
+            return substitutes;
+        }
+        let end = Instant::now() + SUBSTITUTES_MAX;
+        let (give, take) = mpsc::channel();
+        let shared = Arc::clone(self);
+        let spawned = thread::Builder::new().name("udf-renew".to_owned());
+        let spawned = spawned.spawn(move || {
+            after_what_answers();
+            shared.build_substitutes(&live, &give);
+            shared.substituting.store(false, Ordering::SeqCst);
+        });
+        if let Err(error) = spawned {
+            self.substituting.store(false, Ordering::SeqCst);
+            tracing::warn!(target: "udf", "cannot start a thread that renews contexts: {error}");
+            return substitutes;
+        }
+        // Until all are built, or it is time.
+        while let Ok(one) = take.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            substitutes.built.push(one);
+        }
+        substitutes
+    }
+
+    /// Builds until nobody takes them any more: first those of the modules that are used most.
+    fn build_substitutes(
+        &self,
+        live: &Live<F::Context>,
+        give: &mpsc::Sender<Substitute<F::Context>>,
+    ) {
+        let set = Arc::new(live.set.cleared());
+        let pools = live.pools.iter().map(|(_, pool)| (pool.counts(), pool));
+        let mut used: Vec<_> = pools.filter(|(counts, _)| counts.hits > 0).collect();
+        used.sort_by_key(|(counts, _)| Reverse(counts.hits));
+        for (counts, pool) in used {
+            let wanted = usize::try_from(counts.busy + 1).unwrap_or(usize::MAX);
+            for _ in 0..wanted.min(self.settings.initial_contexts) {
+                let Ok(held) = self.build(&set, pool, pool.name().as_bytes()) else {
+                    break;
+                };
+                if give.send((Arc::clone(pool), held)).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes all contexts old but those.
+    fn clear(&self, substitutes: Substitutes<F::Context>) {
+        // What is used from now on of the set in force is cleared once more for nothing; what is used of the next one counts.
+        self.may_be_cleared.store(false, Ordering::SeqCst);
+        let is_as_it_was = Cell::new(false);
+        let next = |set: &ModuleSet| {
+            is_as_it_was.set(set.epoch() == substitutes.epoch);
+            set.cleared()
+        };
+        self.publish(next, None);
+        if is_as_it_was.get() {
+            let mut pools = Vec::with_capacity(substitutes.built.len());
+            for (pool, held) in substitutes.built {
+                pool.add_idle(held);
+                pools.push(pool);
+            }
+            // Else the calls that come next would close the old ones.
+            let live = self.live.load_full();
+            for pool in pools {
+                pool.needs_one(&live.set, 0);
+            }
+        }
+        self.visits.begin();
+    }
+
     fn guard(
         self: &Arc<Self>,
         pool: Arc<Pool<F::Context>>,
         held: Held<F::Context>,
     ) -> ContextGuard<F> {
+        // Seen in the set that the context is of: once that is replaced, the mark is about the next one.
+        if !self.may_be_cleared.load(Ordering::SeqCst) {
+            self.may_be_cleared.store(true, Ordering::SeqCst);
+        }
         ContextGuard {
             shared: Arc::clone(self),
             pool,
@@ -387,16 +497,10 @@ impl<F: ContextFactory> Shared<F> {
         }
     }
 
-    /// What is in force, for a context that is to be built from it.
-    fn to_build_from(&self) -> Arc<Live<F::Context>> {
-        self.may_be_cleared.store(true, Ordering::SeqCst);
-        self.live.load_full()
-    }
-
     fn build_for_call(self: &Arc<Self>, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
         let mut attempt = 1;
         loop {
-            let live = self.to_build_from();
+            let live = self.live.load_full();
             let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
             let built = self.build(&live.set, pool, name);
             let current = self.live.load();
@@ -432,7 +536,7 @@ impl<F: ContextFactory> Shared<F> {
         {
             return false;
         }
-        match self.build(&self.to_build_from().set, pool, name.as_bytes()) {
+        match self.build(&self.live.load_full().set, pool, name.as_bytes()) {
             Ok(held) => {
                 pool.add_idle(held);
                 true
@@ -476,6 +580,7 @@ impl<F: ContextFactory> Shared<F> {
                 epoch: set.epoch(),
             }),
             Err(failure) => {
+                self.may_be_cleared.store(true, Ordering::SeqCst);
                 if pool.failed(failure.clone(), view) {
                     tracing::warn!(
                         target: "udf",

@@ -203,7 +203,7 @@ const TABLE: &[InfoCommand] = &[
     slow("truncate-namespace", truncate::truncate_namespace, TRUNCATE, "truncate-namespace:namespace=NS[;lut=N]: removes the records of a namespace"),
     works("truncate-namespace-undo", truncate::undo_namespace, TRUNCATE, "truncate-namespace-undo:namespace=NS: ok; removed records are gone"),
     works("truncate-undo", truncate::undo, TRUNCATE, "truncate-undo:namespace=NS;set=S: ok; removed records are gone"),
-    works("udf-clear-cache", udf::clear_cache, UDF, "makes every module's contexts anew"),
+    slow("udf-clear-cache", udf::clear_cache, UDF, "makes every module's contexts anew"),
     works("udf-get", udf::get, NONE, "udf-get:filename=F: a module as type=LUA;content=BASE64;"),
     works("udf-list", udf::list, NONE, "registered modules: filename=F,hash=SHA1,type=LUA;…"),
     slow("udf-put", udf::put, UDF, "udf-put:filename=F;content=BASE64;content-len=N;udf-type=LUA: registers a module"),

@@ -1,5 +1,7 @@
 //! How contexts come and go.
 
+use std::collections::HashSet;
+
 use runtime::context::CallEnd;
 use server::contexts::service::AcquireError;
 use server::contexts::stats::PoolCounts;
@@ -192,25 +194,90 @@ fn cleared_cache_fills_itself_again() {
 }
 
 #[test]
-fn clearing_what_nobody_has_built_since_changes_nothing() {
+fn clearing_what_nobody_has_used_since_changes_nothing() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "one");
     fixture.warm();
     let epoch = || fixture.service.modules().epoch();
     let before = epoch();
-    fixture.factory.close_gate("a.lua");
-    fixture.service.clear_cache();
-    fixture.factory.wait_for_builds_at_gates(1);
-    assert_eq!(epoch(), before + 1);
-    // One context is being built: that is cleared once.
     for _ in 0..1_000 {
         fixture.service.clear_cache();
     }
-    assert_eq!(epoch(), before + 2);
-    let old = fixture.factory.attempts();
-    fixture.factory.open_gate("a.lua");
+    assert_eq!(epoch(), before + 1);
+    drop(fixture.acquire("a"));
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| fixture.service.clear_cache());
+        }
+    });
+    assert_eq!(epoch(), before + 2, "one clearing for all who ask");
+    // One that fails to be built is tried again, as it would be for a call.
+    fixture.put("b.lua", "fail");
     fixture.warm();
-    assert!(context(&mut fixture.acquire("a")).id > old);
+    let before = epoch();
+    fixture.service.clear_cache();
+    assert_eq!(epoch(), before + 1);
+}
+
+#[test]
+fn a_clearing_renews_contexts_before_it_gives_up_the_old_ones() {
+    let fixture = Fixture::new();
+    for file_name in ["a.lua", "b.lua", "unused.lua"] {
+        fixture.put(file_name, "one");
+    }
+    fixture.warm();
+    // The warmer is kept busy elsewhere.
+    fixture.factory.close_gate("slow.lua");
+    fixture.put("slow.lua", "one");
+    fixture.factory.wait_for_builds_at_gates(1);
+    let misses = |file_name: &str| fixture.counts(file_name).misses;
+    let mut seen = HashSet::new();
+    // No call builds a context, unless the machine is so busy that the clearing did not wait for those that it had begun.
+    crate::fake::wait_until(|| {
+        let before = misses("a.lua") + misses("b.lua");
+        let attempts = fixture.factory.attempts();
+        for name in ["a", "b"] {
+            seen.insert(context(&mut fixture.acquire(name)).id);
+        }
+        let held = fixture.acquire("b");
+        fixture.service.clear_cache();
+        for name in ["a", "b", "b"] {
+            let id = context(&mut fixture.acquire(name)).id;
+            assert!(!seen.contains(&id), "it has served a call");
+        }
+        drop(held);
+        // One for each module that is used, and one more for the one in use.
+        let built = fixture.factory.attempts() - attempts;
+        misses("a.lua") + misses("b.lua") == before && built == 3
+    });
+    assert_eq!(fixture.counts("unused.lua").hits, 0);
+    fixture.factory.open_gate("slow.lua");
+    fixture.warm();
+    assert_eq!(fixture.counts("unused.lua").idle, 10);
+}
+
+#[test]
+fn a_clearing_waits_for_no_module_that_is_slow_to_load() {
+    let fixture = Fixture::new();
+    fixture.put("slow.lua", "one");
+    fixture.warm();
+    let old = context(&mut fixture.acquire("slow")).id;
+    fixture.factory.close_gate("slow.lua");
+    for _ in 0..3 {
+        fixture.service.clear_cache();
+        let epoch = fixture.service.modules().epoch();
+        std::thread::scope(|scope| {
+            let call = scope.spawn(|| context(&mut fixture.acquire("slow")).id);
+            fixture.service.clear_cache();
+            assert!(!call.is_finished());
+            fixture.factory.open_gate("slow.lua");
+            assert!(call.join().unwrap() > old);
+        });
+        assert!(fixture.service.modules().epoch() >= epoch);
+        fixture.factory.close_gate("slow.lua");
+    }
+    fixture.factory.open_gate("slow.lua");
+    fixture.warm();
 }
 
 #[test]
@@ -228,7 +295,7 @@ fn calls_right_after_a_clear_build_one_context_each_at_most() {
         drop(fixture.acquire("a"));
     }
     let after = fixture.counts("a.lua");
-    assert_eq!(after.created - before.created, 1);
+    assert!(after.created - before.created <= 1);
     fixture.factory.open_gate("slow.lua");
     fixture.warm();
     assert_eq!(fixture.counts("a.lua").idle, 10);
