@@ -229,8 +229,15 @@ impl Session {
             let content = answer
                 .split(';')
                 .find_map(|pair| STANDARD.decode(pair.strip_prefix("content=")?).ok());
-            if let Some(content) = content {
-                sources.entry(name.to_owned()).or_insert(content);
+            // One that was removed meanwhile has none. The module itself has to be read.
+            match content {
+                Some(content) => drop(sources.entry(name.to_owned()).or_insert(content)),
+                None if name == module => {
+                    return Err(Failure::own(format!(
+                        "the node's answer about {name}.lua cannot be read: {answer}"
+                    )));
+                }
+                None => {}
             }
         }
         Ok(sources)

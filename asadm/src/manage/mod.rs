@@ -133,6 +133,25 @@ fn good(replies: Vec<Reply>, failed: &str) -> Reply {
     }
 }
 
+/// How many nodes were not reached.
+fn missed(cluster: &Cluster) -> usize {
+    cluster.members.len() - cluster.alive().len()
+}
+
+/// How many nodes did not answer: what they have is in no sum.
+fn silent(answers: &[Reply]) -> usize {
+    answers.iter().filter(|answer| answer.is_err()).count()
+}
+
+/// What a question about a sum says of nodes that did not answer.
+fn left_out(silent: usize) -> String {
+    match silent {
+        0 => String::new(),
+        1 => ", and what 1 node has that did not answer".to_owned(),
+        nodes => format!(", and what {nodes} nodes have that did not answer"),
+    }
+}
+
 /// The number under a name in `name=value` fields.
 fn number(answer: &str, name: &str, separator: char) -> u64 {
     answer

@@ -42,6 +42,10 @@ pub(super) fn change(change: RosterChange, modifiers: &Modifiers, cluster: &Clus
                     .any(|field| field == "strong-consistency=true")
             };
             if !answers.iter().flatten().any(strong) {
+                // One that did not answer might have said otherwise.
+                if let Some(Err(reason)) = answers.iter().find(|answer| answer.is_err()) {
+                    return Err(format!("{FAILED} : {reason}."));
+                }
                 return Err(format!(
                     "namespace {namespace} is not in strong consistency mode"
                 ));

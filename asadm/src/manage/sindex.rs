@@ -2,7 +2,10 @@
 
 use tools::cluster::Cluster;
 
-use super::{argument, at_least, context, if_confirmed, number, to_all, to_principal, word};
+use super::{
+    argument, at_least, context, if_confirmed, left_out, missed, number, silent, to_all,
+    to_principal, word,
+};
 use crate::plan::{Plan, Planned};
 use crate::request::Builder;
 use crate::view::Modifiers;
@@ -99,7 +102,7 @@ pub(super) fn delete(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> 
     let command = command.name("indexname", &name)?.text();
     let done = format!("Successfully deleted sindex {name}.");
     let send = to_principal(cluster, command, failed.clone(), |_| Plan::done(done));
-    let nodes = cluster.alive();
+    let (nodes, missed) = (cluster.alive(), missed(cluster));
     let list = "sindex-list:".to_owned();
     to_principal(cluster, list, failed.clone(), move |list| {
         let exists = list.split(';').any(|index| {
@@ -118,7 +121,10 @@ pub(super) fn delete(modifiers: &Modifiers, cluster: &Cluster, warned: bool) -> 
                 .flatten()
                 .map(|answer| number(answer, "entries", ';'))
                 .sum();
-            let message = format!("The secondary index {name} has {keys} keys indexed.");
+            let message = format!(
+                "The secondary index {name} has {keys} keys indexed.{}",
+                left_out(missed + silent(&answers))
+            );
             if_confirmed(true, message, || send)
         })
     })

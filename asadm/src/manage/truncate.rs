@@ -4,7 +4,7 @@ use tools::clock;
 use tools::cluster::Cluster;
 
 use super::time::Before;
-use super::{if_confirmed, number, to_all, to_principal, word};
+use super::{if_confirmed, left_out, missed, number, silent, to_all, to_principal, word};
 use crate::plan::{Plan, Planned};
 use crate::request::{Builder, checked_name};
 use crate::view::Modifiers;
@@ -41,8 +41,10 @@ pub(super) fn run(modifiers: &Modifiers, cluster: &Cluster) -> Planned {
         format!("set {set} for ")
     };
     let rest = format!("records from {of_set}namespace {namespace}{lut}");
-    count(namespace, set, cluster.alive(), move |records| {
-        let message = format!("You're about to truncate up to {records} {rest}");
+    let missed = missed(cluster);
+    count(namespace, set, cluster.alive(), move |records, silent| {
+        let left_out = left_out(missed + silent);
+        let message = format!("You're about to truncate up to {records} {rest}{left_out}");
         if_confirmed(true, message, || send)
     })
 }
@@ -98,31 +100,33 @@ fn not_understood(modifiers: &Modifiers) -> Option<String> {
     [("ns", 1), ("set", 1), ("undo", 0)].iter().find_map(wrong)
 }
 
-/// How many records there are, each counted once and not once a replica.
+/// How many records there are, each counted once and not once a replica, and how many nodes did not say how many they have.
 fn count(
     namespace: String,
     set: String,
     nodes: Vec<usize>,
-    next: impl FnOnce(u64) -> Planned + 'static,
+    next: impl FnOnce(u64, usize) -> Planned + 'static,
 ) -> Planned {
     let of_namespace = format!("namespace/{namespace}");
     to_all(&nodes.clone(), &of_namespace, move |answers| {
+        let silent = silent(&answers);
         let numbers = |name: &'static str| {
             let answers = answers.iter().flatten();
             answers.map(move |answer| number(answer, name, ';'))
         };
         if set.is_empty() {
-            return next(numbers("master_objects").sum());
+            return next(numbers("master_objects").sum(), silent);
         }
         let copies = numbers("effective_replication_factor").max();
         let copies = copies.filter(|copies| *copies > 0).unwrap_or(1);
         to_all(&nodes, &format!("sets/{namespace}/{set}"), move |answers| {
+            let silent = self::silent(&answers).max(silent);
             let objects: u64 = answers
                 .iter()
                 .flatten()
                 .map(|answer| number(answer.trim_end_matches(';'), "objects", ':'))
                 .sum();
-            next(objects / copies)
+            next(objects / copies, silent)
         })
     })
 }

@@ -175,3 +175,21 @@ fn a_watched_command_that_is_none_ends_at_once() {
         assert!(ran.out.contains(heading), "{}", ran.out);
     }
 }
+
+#[test]
+fn what_nodes_have_that_do_not_answer_is_not_counted_as_nothing() {
+    for (mood, left_out) in [
+        (Mood::Well, ""),
+        (Mood::Down, ", and what 1 node has that did not answer"),
+    ] {
+        let cluster = Cluster::start([Mood::Well, mood, Mood::Well]);
+        let ran = run_with(
+            &cluster,
+            &["--enable", "-e", "manage truncate ns bar set a"],
+            Some("no\n"),
+        );
+        let asked = format!("truncate up to 0 records from set a for namespace bar{left_out}\n");
+        assert!(ran.out.contains(&asked), "{}", ran.out);
+        assert_eq!(cluster.asked("truncate"), [""; 0]);
+    }
+}

@@ -99,7 +99,7 @@ impl User {
     /// The user that a unit tells.
     ///
     /// # Errors
-    /// It names none, or a list in it is cut short.
+    /// It names none, or a list or number in it is cut short.
     pub fn parse(unit: &Unit<'_>) -> Result<Self, SecurityError> {
         let bad = SecurityError::Account;
         Ok(Self {
@@ -108,9 +108,9 @@ impl User {
                 Some(data) => names(data).ok_or(bad)?,
                 None => Vec::new(),
             },
-            read: unit.get(FieldId::READ_INFO).map(rates),
-            write: unit.get(FieldId::WRITE_INFO).map(rates),
-            connections: unit.get(FieldId::CONNECTIONS).and_then(number),
+            read: told(unit, FieldId::READ_INFO, rates)?,
+            write: told(unit, FieldId::WRITE_INFO, rates)?,
+            connections: told(unit, FieldId::CONNECTIONS, number)?,
         })
     }
 }
@@ -119,7 +119,7 @@ impl Role {
     /// The role that a unit tells.
     ///
     /// # Errors
-    /// It names none, or a list in it is cut short.
+    /// It names none, or a list or number in it is cut short.
     pub fn parse(unit: &Unit<'_>) -> Result<Self, SecurityError> {
         let allowlist = unit.get(FieldId::WHITELIST).unwrap_or_default();
         Ok(Self {
@@ -133,8 +133,8 @@ impl Role {
                 .filter(|address| !address.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            read_quota: unit.get(FieldId::READ_QUOTA).and_then(number),
-            write_quota: unit.get(FieldId::WRITE_QUOTA).and_then(number),
+            read_quota: told(unit, FieldId::READ_QUOTA, number)?,
+            write_quota: told(unit, FieldId::WRITE_QUOTA, number)?,
         })
     }
 }
@@ -148,6 +148,18 @@ fn name(unit: &Unit<'_>, id: FieldId) -> Result<String, SecurityError> {
         .filter(|name| !name.is_empty())
         .map(text)
         .ok_or(SecurityError::Account)
+}
+
+/// A field that may be left out, and is read where it is there.
+fn told<T>(
+    unit: &Unit<'_>,
+    id: FieldId,
+    read: fn(&[u8]) -> Option<T>,
+) -> Result<Option<T>, SecurityError> {
+    let field = unit
+        .get(id)
+        .map(|data| read(data).ok_or(SecurityError::Account));
+    field.transpose()
 }
 
 fn number(data: &[u8]) -> Option<u32> {
@@ -188,20 +200,19 @@ fn privileges(data: &[u8]) -> Option<Vec<Privilege>> {
     (0..count).map(read).collect()
 }
 
-/// Numbers that are missing are 0.
-fn rates(data: &[u8]) -> Rates {
+/// As many numbers as the list says that it has, of at most four; those that it does not have are 0.
+fn rates(data: &[u8]) -> Option<Rates> {
     let mut cursor = Cursor::new(data);
-    let count = cursor.u8().unwrap_or(0);
-    let mut next = || cursor.u32().unwrap_or(0);
+    let count = cursor.u8()?;
     let mut numbers = [0; 4];
     for place in numbers.iter_mut().take(count.into()) {
-        *place = next();
+        *place = cursor.u32()?;
     }
     let [quota, single, limited, limitless] = numbers;
-    Rates {
+    Some(Rates {
         quota,
         single,
         limited,
         limitless,
-    }
+    })
 }

@@ -1,7 +1,9 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 use protocol::result_code::ResultCode;
-use protocol::security::{Command, FieldId, SecurityError, Session, Unit, write_reply, write_unit};
+use protocol::security::{
+    Command, FieldId, Role, SecurityError, Session, Unit, User, write_reply, write_unit,
+};
 
 use crate::hex;
 
@@ -74,6 +76,44 @@ fn rejects_fields_of_size_0_and_sessions_without_token() {
             Unit::parse_first(&body).unwrap().0.session(),
             Err(SecurityError::Session)
         );
+    }
+}
+
+#[test]
+fn a_number_of_an_account_that_is_cut_short_is_not_taken_for_another() {
+    let read = |fields: &[(FieldId, &[u8])]| {
+        let mut out = BytesMut::new();
+        write_unit(&mut out, ResultCode::OK, Command::QUERY_USERS, fields).unwrap();
+        let (unit, _) = Unit::parse_first(&out[8..]).unwrap();
+        (User::parse(&unit), Role::parse(&unit))
+    };
+    let names: [(FieldId, &[u8]); 2] = [(FieldId::USER, b"u"), (FieldId::ROLE, b"r")];
+    let (user, role) = read(&names);
+    let (user, role) = (user.unwrap(), role.unwrap());
+    assert_eq!((user.read, user.connections), (None, None));
+    assert_eq!(role.read_quota, None);
+    let two = [0, 0, 0, 7, 0, 0, 0, 8];
+    for (id, data) in [
+        (FieldId::READ_INFO, &[&[2], &two[..]].concat()[..]),
+        (FieldId::CONNECTIONS, &two[..4]),
+        (FieldId::READ_QUOTA, &two[..4]),
+    ] {
+        let (user, role) = read(&[names[0], names[1], (id, data)]);
+        let (user, role) = (user.unwrap(), role.unwrap());
+        match id {
+            FieldId::READ_INFO => {
+                let rates = user.read.unwrap();
+                assert_eq!((rates.quota, rates.single, rates.limited), (7, 8, 0));
+            }
+            FieldId::CONNECTIONS => assert_eq!(user.connections, Some(7)),
+            _ => assert_eq!(role.read_quota, Some(7)),
+        }
+        for end in 0..data.len() {
+            let (user, role) = read(&[names[0], names[1], (id, &data[..end])]);
+            let of_user = id != FieldId::READ_QUOTA;
+            let failed = [user.err(), role.err()].map(|error| error.is_some());
+            assert_eq!(failed, [of_user, !of_user], "{id:?}, {end} bytes");
+        }
     }
 }
 

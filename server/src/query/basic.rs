@@ -6,6 +6,7 @@ use bytes::{BufMut, BytesMut};
 use data::expression::Context;
 use data::filter::{Filter, Holds};
 use data::operation::Checked;
+use data::work::TimeIsUp;
 use protocol::header::{MessageType, OpenFrame};
 use protocol::key::Digest;
 use protocol::message::{BodyWriter, FieldType, Info1, Info2, Info3, MessageHeader, Op};
@@ -63,6 +64,16 @@ pub(super) struct Sending<'n> {
     /// Records that were sent.
     sent: u64,
     pub(super) turn: Turn,
+}
+
+/// Where a page led.
+pub(super) enum PageEnd {
+    /// There may be more records.
+    More,
+    /// As many were sent as are wanted.
+    Enough,
+    /// The time of the query was up before its end.
+    Late,
 }
 
 /// A checked query.
@@ -303,8 +314,10 @@ impl<'a> Query<'a> {
                     Err(error) => return Ok(error.result_code()),
                 };
                 let rows = page.iter().map(|record| (record, None));
-                if self.send_page(rows, sending, output).await? {
-                    return Ok(ResultCode::OK);
+                match self.send_page(rows, sending, output).await? {
+                    PageEnd::More => {}
+                    PageEnd::Enough => return Ok(ResultCode::OK),
+                    PageEnd::Late => return Ok(ResultCode::TIMEOUT),
                 }
                 sending.turn.pause(output).await?;
             }
@@ -331,34 +344,42 @@ impl<'a> Query<'a> {
             .is_some_and(|deadline| Instant::now() > deadline)
     }
 
-    /// Sends the records of a page that are wanted; true when there are to be no more.
+    /// Sends the records of a page that are wanted.
     pub(super) async fn send_page<'r>(
         &self,
         mut rows: impl Iterator<Item = (&'r StoredRecord, Option<i64>)> + Send,
         sending: &mut Sending<'_>,
         output: &mut impl ReplyStream,
-    ) -> io::Result<bool> {
+    ) -> io::Result<PageEnd> {
         let (namespace, job, begun) = (sending.namespace, sending.job, sending.begun);
         let now_ms = namespace.now_ms();
-        let mut work = Work::until(self.deadline.unwrap_or(begun + LONG_TIME_LIMIT));
+        let limit = || Instant::now() + LONG_TIME_LIMIT;
+        let mut work = Work::until(self.deadline.unwrap_or_else(limit));
         loop {
             let out = output.buffer();
             let before = out.len();
             let frame = OpenFrame::begin(out, MessageType::Message);
             let mut full = false;
+            let mut late = false;
             let mut at_end = true;
             for (record, value) in rows.by_ref() {
                 let digest = &record.digest();
-                if self.wants(namespace, digest, record, job, now_ms, &mut work) {
-                    // A record counts before it is looked at for the bins that are wanted.
-                    sending.sent += 1;
-                    full = self.max_records != 0 && sending.sent >= self.max_records;
-                    match self.write(namespace, digest, record, value, &mut work, out) {
-                        true => job.counts.succeeded.inc(),
-                        false => job.counts.failed.inc(),
+                // What nobody had the time to look at is not left out as if it were not wanted.
+                match self.wants(namespace, digest, record, job, now_ms, &mut work) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        // A record counts before it is looked at for the bins that are wanted.
+                        sending.sent += 1;
+                        full = self.max_records != 0 && sending.sent >= self.max_records;
+                        match self.write(namespace, digest, record, value, &mut work, out) {
+                            Ok(true) => job.counts.succeeded.inc(),
+                            Ok(false) => job.counts.failed.inc(),
+                            Err(TimeIsUp) => late = true,
+                        }
                     }
+                    Err(TimeIsUp) => late = true,
                 }
-                if full || frame.body_len(out) >= FLUSH_BYTES {
+                if full || late || frame.body_len(out) >= FLUSH_BYTES {
                     at_end = false;
                     break;
                 }
@@ -366,15 +387,18 @@ impl<'a> Query<'a> {
             close(frame, out);
             let written = out.len() - before;
             job.counts.reply_bytes.add(written as u64);
+            if late {
+                return Ok(PageEnd::Late);
+            }
             if full {
-                return Ok(true);
+                return Ok(PageEnd::Enough);
             }
             if out.len() >= FLUSH_BYTES {
                 job::flush(job, output).await?;
             }
             Pace::of(job, begun).hold(job, sending.sent, output).await?;
             if at_end {
-                return Ok(false);
+                return Ok(PageEnd::More);
             }
         }
     }
@@ -387,33 +411,29 @@ impl<'a> Query<'a> {
         job: &Job,
         now_ms: u64,
         work: &mut Work,
-    ) -> bool {
+    ) -> Result<bool, TimeIsUp> {
         if self
             .set
             .is_some_and(|set| set.as_bytes() != record.set_bytes())
             || !namespace.is_live(record, now_ms)
         {
-            return false;
+            return Ok(false);
         }
         let Some(Ok(filter)) = self.filter.as_deref() else {
-            return true;
+            return Ok(true);
         };
         let metadata = record.metadata(digest);
-        // Once the time is up nothing is wanted any more.
-        let mut holds = |bins| {
-            let holds = filter.holds_within(&metadata, bins, now_ms, work);
-            holds.unwrap_or(Holds::No)
-        };
-        let without_bins = holds(None);
+        let mut holds = |bins| filter.holds_within(&metadata, bins, now_ms, work);
+        let without_bins = holds(None)?;
         if without_bins == Holds::No {
             job.counts.filtered_meta.inc();
-            return false;
+            return Ok(false);
         }
-        let holds = without_bins == Holds::Yes || holds(Some(record)) == Holds::Yes;
+        let holds = without_bins == Holds::Yes || holds(Some(record))? == Holds::Yes;
         if !holds {
             job.counts.filtered_bins.inc();
         }
-        holds
+        Ok(holds)
     }
 
     /// Writes a record; false when nothing of it is wanted, or an operation fails on it.
@@ -425,7 +445,7 @@ impl<'a> Query<'a> {
         value: Option<i64>,
         work: &mut Work,
         out: &mut BytesMut,
-    ) -> bool {
+    ) -> Result<bool, TimeIsUp> {
         let start = out.len();
         let header = MessageHeader {
             info1: if matches!(self.wanted, Wanted::Nothing) {
@@ -449,6 +469,7 @@ impl<'a> Query<'a> {
         if let Some(value) = value {
             message.field(FieldType::BVAL_ARRAY, &value.to_le_bytes());
         }
+        let mut late = false;
         let written = match &self.wanted {
             Wanted::Nothing => true,
             Wanted::All => {
@@ -465,11 +486,11 @@ impl<'a> Query<'a> {
                     LIMITS,
                 );
                 let mut reader = BinReader::new(&bins, context, *respond_all, work);
-                steps
+                let answered = steps
                     .iter()
-                    .try_for_each(|step| reader.answer(step, &mut message))
-                    .is_ok()
-                    && message.written() > before
+                    .try_for_each(|step| reader.answer(step, &mut message));
+                late = answered == Err(ResultCode::TIMEOUT);
+                answered.is_ok() && message.written() > before
             }
         };
         // What is stored fits a message: names, sizes and the number of bins were checked when it was.
@@ -477,7 +498,10 @@ impl<'a> Query<'a> {
         if !written || !finished {
             out.truncate(start);
         }
-        written && finished
+        match late {
+            true => Err(TimeIsUp),
+            false => Ok(written && finished),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use data::record::StoredRecord;
 use protocol::result_code::ResultCode;
 
-use super::basic::{Query, Sending, unavailable};
+use super::basic::{PageEnd, Query, Sending, unavailable};
 use super::found::Found;
 use super::lookup::Lookup;
 use crate::index::SHEET;
@@ -123,8 +123,10 @@ impl Query<'_> {
                 }
                 let rows = page.iter();
                 let rows = rows.map(|(record, value)| (record, Some(kind.shown(*value))));
-                if self.send_page(rows, sending, output).await? {
-                    return Ok(ResultCode::OK);
+                match self.send_page(rows, sending, output).await? {
+                    PageEnd::More => {}
+                    PageEnd::Enough => return Ok(ResultCode::OK),
+                    PageEnd::Late => return Ok(ResultCode::TIMEOUT),
                 }
                 sending.turn.pause(output).await?;
             }

@@ -165,7 +165,11 @@ impl Cluster {
             }
             let mut round = Vec::new();
             while let Some(done) = looking.join_next().await {
-                round.extend(done.ok());
+                match done {
+                    Ok(looked) => round.push(looked),
+                    // A bug: without the node that it was about the picture would be wrong.
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                }
             }
             round.sort_by_key(|(index, ..)| *index);
             let mut peers: Vec<Peer> = Vec::new();

@@ -329,3 +329,30 @@ async fn queries_that_cannot_be_done_are_refused_by_a_message_that_is_not_the_la
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_deadline_keeps_from_being_looked_at_is_not_left_out_in_silence() {
+    let bench = Bench::new();
+    let long = Ask::put("b", text(&"a".repeat(900_000))).record(1);
+    assert_eq!(bench.code(&long).await, 0);
+    // Whether the text of a bin matches a pattern: that is work for each byte of it.
+    let filter = b"\x94\x07\x00\xa1a\x93\x51\x03\xa1b";
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(4_000));
+    let long_ago = long_ago.unwrap();
+    let partition = [digest(1).partition_id()];
+    // Where there is no look at the clock after the partition.
+    assert!(!partition[0].is_multiple_of(64));
+    let mut short = scan().filter(filter).info1(Info1::SHORT_QUERY);
+    short.header.transaction_ttl = 600_000;
+    for (ask, received, expected) in [
+        (&short, Instant::now(), (1, 0)),
+        (&short, long_ago, (0, 9)),
+        // One that is not short has all the time that it takes.
+        (&scan().filter(filter), long_ago, (1, 0)),
+    ] {
+        let body = body(ask, partition);
+        let messages = bench.send_received(&body, received).await;
+        let code = messages.last().unwrap().result;
+        assert_eq!((messages.len() - 1, code), expected);
+    }
+}
