@@ -43,7 +43,7 @@ pub fn epoch_seconds() -> u32 {
 /// Where a namespace takes its time from: the time of day, which does not go back while the process runs.
 ///
 /// What was written, truncated or expired stays so only as long as time does not go back. So a system clock that is set back
-/// by up to [`BRIDGED_MS`] is not followed: time goes on at half its speed until that clock has caught up. What is further
+/// by up to a day is not followed: time goes on at half its speed until that clock has caught up. What is further
 /// ahead is no time, but a clock that was wrong before.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
@@ -55,7 +55,7 @@ pub struct Clock {
 }
 
 /// By how much a clock may be set back without being followed, ms: a day.
-pub const BRIDGED_MS: u64 = 24 * 60 * 60 * 1_000;
+const BRIDGED_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// The clocks of the machine, or hands that a test turns.
 #[derive(Clone, Debug, Default)]
@@ -137,7 +137,7 @@ impl Clock {
     }
 
     /// Something was written at that time, before this process or on another node: time is not before that, unless that is
-    /// more than [`BRIDGED_MS`] ahead.
+    /// more than a day ahead.
     pub fn not_before(&self, time_ms: u64) {
         if matches!(self.source, Source::Hand(_)) {
             return;

@@ -12,7 +12,6 @@ use super::membership::{MemberState, Members, Membership, MembershipError, Membe
 use super::ownership::{Run, Times};
 use super::rule::Rule;
 use super::secret::Secret;
-use crate::clock;
 use crate::config::node_id::NodeId;
 
 /// What a silent node may hold is given up after so much more silence, at least: a machine with much to do can keep a
@@ -23,7 +22,7 @@ const LEAST_WAIT: Duration = Duration::from_secs(5);
 pub struct Cluster {
     /// Identity of this node.
     pub me: NodeId,
-    /// When it started, milliseconds since 1970.
+    /// The number of this run, see [`incarnation`](super::incarnation).
     pub incarnation: u64,
     /// Name that all members share.
     pub name: String,
@@ -46,19 +45,18 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts to send heartbeats as a node that is joining. `keeps` says that its records outlive the process. Gives back
+    /// Starts to send heartbeats as a node that is joining, as this run of it. `keeps` says that its records outlive the process. Gives back
     /// the bound fabric port, which has to be served at once.
     ///
     /// # Errors
     /// The heartbeat cannot be started.
     pub fn start(
-        me: NodeId,
+        (me, incarnation): Run,
         sockets: ClusterSockets,
         service: Vec<String>,
         alternate: Vec<String>,
         keeps: bool,
     ) -> Result<(Arc<Self>, TcpListener), MembershipError> {
-        let incarnation = clock::unix_ms();
         let run: Run = (me, incarnation);
         let heartbeat = sockets.heartbeat_address();
         let fabric_address = sockets.fabric_address();

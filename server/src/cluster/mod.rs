@@ -10,6 +10,7 @@ mod followers;
 pub mod form;
 mod handle;
 mod heartbeat;
+pub mod incarnation;
 mod indexes;
 mod local;
 mod member;

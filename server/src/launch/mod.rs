@@ -22,6 +22,7 @@ use tracing::warn;
 use crate::catalogue::{Catalogued, KEEP_ALIVE_MS};
 use crate::cluster::Mesh;
 use crate::cluster::catalogue::{Catalogues, converge, publish};
+use crate::cluster::incarnation;
 use crate::cluster::records::{ClusterPlacement, Records, forget_copies, hand_over};
 use crate::cluster::{
     Answers, Cluster, ClusterIndexes, ClusterSockets, LocalNode, fabric, form, modules,
@@ -134,7 +135,8 @@ impl Prepared {
                 let alternate = alternate_addresses(&config.network);
                 let mut namespaces = config.namespaces.iter();
                 let keeps = namespaces.any(|namespace| !namespace.files().is_empty());
-                Some(Cluster::start(id, sockets, service, alternate, keeps)?)
+                let run = (id, incarnation::begin(Path::new(&config.work_directory())));
+                Some(Cluster::start(run, sockets, service, alternate, keeps)?)
             }
             None => None,
         };
