@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use protocol::bounds::Fit as _;
 use runtime::call::EXECUTION_ERROR;
 use runtime::context::{CallEnd, LoadFailure};
 use rustix::process::setpriority_process;
@@ -442,7 +443,7 @@ impl<F: ContextFactory> Shared<F> {
         let mut used: Vec<_> = pools.filter(|(counts, _)| counts.hits > 0).collect();
         used.sort_by_key(|(counts, _)| Reverse(counts.hits));
         for (counts, pool) in used {
-            let wanted = usize::try_from(counts.busy + 1).unwrap_or(usize::MAX);
+            let wanted: usize = (counts.busy + 1).at_most();
             for _ in 0..wanted.min(self.settings.initial_contexts) {
                 let Ok(held) = self.build(&set, pool, pool.name().as_bytes()) else {
                     break;

@@ -29,6 +29,7 @@ mod truncate;
 pub mod udf;
 mod udf_status;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -123,14 +124,14 @@ pub enum Served {
 /// `gone` ends when the client goes away.
 ///
 /// # Errors
-/// The task that ran a command has died; the connection cannot be answered.
+/// The thread that ran a command has died, or there was none for it; the connection cannot be answered.
 pub async fn serve(
     node: &Arc<Node>,
     connection: &Arc<ConnectionState>,
     body: &[u8],
     out: &mut BytesMut,
     gone: impl Future<Output = ()>,
-) -> Result<Served, tokio::task::JoinError> {
+) -> io::Result<Served> {
     let begin = out.len();
     if let Err(refusal) = admit(body) {
         refuse(out, begin, &refusal);
@@ -180,15 +181,14 @@ async fn on_a_thread(
     node: &Arc<Node>,
     connection: &Arc<ConnectionState>,
     text: &[u8],
-) -> Result<BytesMut, tokio::task::JoinError> {
+) -> io::Result<BytesMut> {
     let text = Bytes::copy_from_slice(text);
     let mut first_try = true;
     loop {
         let turn = node.command_lane.turn(connection.long_time()).await;
         let patience = (first_try && node.command_lane.has_waiters()).then_some(FIRST_TRY);
         let (node, connection, text) = (Arc::clone(node), Arc::clone(connection), text.clone());
-        let (value, ran_out) = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        let ran = turn.run(move || {
             let begun = Instant::now();
             let mut value = BytesMut::new();
             let ran_out = patience::with(patience, || {
@@ -196,8 +196,8 @@ async fn on_a_thread(
             });
             connection.add_long_time(begun.elapsed());
             (value, ran_out)
-        })
-        .await?;
+        });
+        let (value, ran_out) = ran.await?;
         if !ran_out {
             return Ok(value);
         }
