@@ -2,6 +2,7 @@ use std::str;
 
 use crate::bounds::Within as _;
 use bytes::{BufMut, BytesMut};
+use memchr::{memchr, memchr3};
 use thiserror::Error;
 
 use crate::header::{BodyTooLarge, MessageType, OpenFrame};
@@ -32,7 +33,7 @@ pub const SUMMARY_COMMANDS: [&str; 15] = [
 pub fn commands(body: &[u8]) -> impl Iterator<Item = Command<'_>> {
     let mut rest = body;
     std::iter::from_fn(move || {
-        let end = rest.iter().position(|byte| *byte == b'\n')?;
+        let end = memchr(b'\n', rest)?;
         let (line, after) = rest.split_at_checked(end)?;
         rest = after.within(1..);
         Some(Command::parse(line))
@@ -55,11 +56,8 @@ pub struct Command<'a> {
 impl<'a> Command<'a> {
     /// Splits one line without its LF.
     pub fn parse(line: &'a [u8]) -> Self {
-        let text = line.split(|byte| *byte == 0).next().unwrap_or_default();
-        let end = text
-            .iter()
-            .position(|byte| matches!(byte, b'/' | b':' | b';'))
-            .unwrap_or(text.len());
+        let text = memchr(0, line).map_or(line, |end| line.within(..end));
+        let end = memchr3(b'/', b':', b';', text).unwrap_or(text.len());
         let (name, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
         let (separator, params) = match rest.split_first() {
             Some((separator, params)) => (Some(*separator), params),
@@ -109,10 +107,16 @@ impl<'a> Params<'a> {
 
     /// Bytes of the first value with exactly this key. A part without `=` is no key.
     pub fn bytes(&self, key: &str) -> Option<&'a [u8]> {
-        self.text.split(|byte| *byte == b';').find_map(|part| {
-            part.strip_prefix(key.as_bytes())
-                .and_then(|rest| rest.strip_prefix(b"="))
-        })
+        let mut rest = self.text;
+        loop {
+            let end = memchr(b';', rest);
+            let part = end.map_or(rest, |end| rest.within(..end));
+            let named = part.strip_prefix(key.as_bytes());
+            if let Some(value) = named.and_then(|rest| rest.strip_prefix(b"=")) {
+                return Some(value);
+            }
+            rest = rest.within(end? + 1..);
+        }
     }
 
     /// Text of the first value with exactly this key. A value that is not UTF-8 reads as an empty one.

@@ -247,7 +247,7 @@ fn admit(body: &[u8]) -> Result<(), InfoError> {
     if body.len() > REQUEST_BYTES_MAX {
         return Err(too_large());
     }
-    let ends = body.iter().filter(|byte| **byte == b'\n');
+    let ends = memchr::memchr_iter(b'\n', body);
     if ends.take(COMMANDS_MAX + 1).count() > COMMANDS_MAX {
         return Err(InfoError::parameter(format!(
             "too many commands: at most {COMMANDS_MAX} in one request"
