@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -36,6 +36,9 @@ use crate::modules::settings::UdfSettings;
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
 /// the change was answered.
 const BUILD_ATTEMPTS: usize = 3;
+
+/// Contexts that take no longer to build are built in order of their use.
+const SOON: Duration = Duration::from_millis(10);
 
 /// How long a clearing waits for contexts that take the place of the old ones. A module that is slow to load delays nobody who
 /// clears by more than that; its calls build their own then.
@@ -94,6 +97,8 @@ struct Shared<F: ContextFactory> {
     renewal: Renewal,
     /// Substitutes are being built. One that is slow to build keeps later clearings from building any.
     substituting: AtomicBool,
+    /// How long the last substitute for each module took to build, beyond [`SOON`].
+    build_times: Mutex<HashMap<Arc<str>, Duration>>,
     /// A context of the set in force may have been lent to a call, or may have failed to be built. To clear what nobody has
     /// used would only cost.
     may_be_cleared: AtomicBool,
@@ -336,6 +341,7 @@ impl<F: ContextFactory> Shared<F> {
             publishing: Mutex::default(),
             renewal: Renewal::default(),
             substituting: AtomicBool::new(false),
+            build_times: Mutex::default(),
             may_be_cleared: AtomicBool::new(true),
             any_requires: AtomicBool::new(false),
             retired: Mutex::default(),
@@ -432,7 +438,8 @@ impl<F: ContextFactory> Shared<F> {
         substitutes
     }
 
-    /// Builds until nobody takes them any more: first those of the modules that are used most.
+    /// Builds until nobody takes them any more: first those that are built soonest, so that no module that is slow to load
+    /// keeps the others from theirs.
     fn build_substitutes(
         &self,
         live: &Live<F::Context>,
@@ -441,13 +448,23 @@ impl<F: ContextFactory> Shared<F> {
         let set = Arc::new(live.set.cleared());
         let pools = live.pools.iter().map(|(_, pool)| (pool.counts(), pool));
         let mut used: Vec<_> = pools.filter(|(counts, _)| counts.hits > 0).collect();
-        used.sort_by_key(|(counts, _)| Reverse(counts.hits));
+        {
+            let mut times = self.build_times.lock();
+            times.retain(|name, _| live.pools.get(name.as_bytes()).is_some());
+            used.sort_by_key(|(counts, pool)| {
+                let took = times.get(pool.name()).copied().unwrap_or_default();
+                (took, Reverse(counts.hits))
+            });
+        }
         for (counts, pool) in used {
             let wanted: usize = (counts.busy + 1).at_most();
             for _ in 0..wanted.min(self.settings.initial_contexts) {
-                let Ok(held) = self.build(&set, pool, pool.name().as_bytes()) else {
-                    break;
-                };
+                let begun = Instant::now();
+                let built = self.build(&set, pool, pool.name().as_bytes());
+                let took = begun.elapsed().saturating_sub(SOON);
+                let name = Arc::clone(pool.name());
+                self.build_times.lock().insert(name, took);
+                let Ok(held) = built else { break };
                 if give.send((Arc::clone(pool), held)).is_err() {
                     return;
                 }

@@ -257,6 +257,34 @@ fn a_clearing_renews_contexts_before_it_gives_up_the_old_ones() {
 }
 
 #[test]
+fn a_module_that_is_slow_to_load_keeps_no_other_from_being_renewed() {
+    let fixture = Fixture::new();
+    for file_name in ["fast.lua", "slow.lua"] {
+        fixture.put(file_name, "one");
+    }
+    fixture.warm();
+    for _ in 0..20 {
+        drop(fixture.acquire("slow"));
+    }
+    // It is used most, so its context is built first as long as nothing is known of it.
+    let mut renewed = 0;
+    crate::fake::wait_until(|| {
+        drop(fixture.acquire("fast"));
+        fixture.factory.close_gate("slow.lua");
+        fixture.service.clear_cache();
+        let before = fixture.counts("fast.lua").misses;
+        drop(fixture.acquire("fast"));
+        renewed = match fixture.counts("fast.lua").misses == before {
+            true => renewed + 1,
+            false => 0,
+        };
+        fixture.factory.open_gate("slow.lua");
+        fixture.warm();
+        renewed == 5
+    });
+}
+
+#[test]
 fn a_clearing_waits_for_no_module_that_is_slow_to_load() {
     let fixture = Fixture::new();
     fixture.put("slow.lua", "one");
