@@ -8,7 +8,7 @@
 //! invalid         do not compile
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +42,8 @@ pub(crate) struct FakeFactory {
 struct Inner {
     /// Attempts to build a context.
     attempts: AtomicU64,
+    /// Compilations for contexts, by file name.
+    compiled: Mutex<BTreeMap<String, u64>>,
     /// Modules whose contexts may not be built now.
     gates: Mutex<HashSet<String>>,
     /// Builds that wait at a gate.
@@ -54,7 +56,13 @@ impl FakeFactory {
         self.inner.attempts.load(Ordering::SeqCst)
     }
 
-    /// Builds of this module wait until [`open_gate`](Self::open_gate).
+    /// How often this module was compiled for contexts.
+    pub(crate) fn compiled(&self, file_name: &str) -> u64 {
+        let compiled = self.inner.compiled.lock();
+        compiled.get(file_name).copied().unwrap_or_default()
+    }
+
+    /// Builds of this module, or compilations where the name follows `compile `, wait until [`open_gate`](Self::open_gate).
     pub(crate) fn close_gate(&self, file_name: &str) {
         self.inner.gates.lock().insert(file_name.to_owned());
     }
@@ -146,21 +154,30 @@ fn load(
     Ok(())
 }
 
+fn check(source: &[u8]) -> Result<(), CompileFailure> {
+    match statements(source).any(|(verb, _)| verb == "invalid") {
+        true => Err(CompileFailure::without_position(b"invalid")),
+        false => Ok(()),
+    }
+}
+
 impl Compiler for FakeFactory {
-    fn compile(&self, _file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
-        if statements(source).any(|(verb, _)| verb == "invalid") {
-            return Err(CompileFailure::without_position(b"invalid"));
-        }
+    fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure> {
+        self.pass_gate(&format!("compile {file_name}"));
+        let mut compiled = self.inner.compiled.lock();
+        *compiled.entry(file_name.to_owned()).or_default() += 1;
+        drop(compiled);
+        check(source)?;
         Ok(Bytecode(source.into()))
     }
 
     fn validate(
         &self,
-        file_name: &str,
+        _file_name: &str,
         source: &[u8],
         modules: Arc<dyn Modules>,
     ) -> Result<(), CompileFailure> {
-        self.compile(file_name, source)?;
+        check(source)?;
         match load(source, &*modules, &mut HashSet::new(), &mut Vec::new()) {
             // Chunks that fail at load only are how the tests get modules that do not load.
             Err(failure) if failure.reason.starts_with("no module") => {
@@ -182,12 +199,11 @@ impl ContextFactory for FakeFactory {
         self.pass_gate(module.file_name());
         let id = self.inner.attempts.fetch_add(1, Ordering::SeqCst);
         let mut sources = Vec::new();
-        load(
-            module.source(),
-            &*modules,
-            &mut HashSet::new(),
-            &mut sources,
-        )?;
+        let bytecode = module.bytecode().map_err(|reason| LoadFailure {
+            reason: reason.to_owned(),
+            transient: false,
+        })?;
+        load(&bytecode.0, &*modules, &mut HashSet::new(), &mut sources)?;
         Ok(FakeContext {
             id,
             sources,

@@ -507,3 +507,46 @@ fn totals_cover_removed_modules() {
     assert_eq!(after.pools.created, before.pools.created);
     assert_eq!(after.pools.dropped, before.pools.dropped + 10);
 }
+
+#[test]
+fn a_module_is_compiled_once_behind_its_put_whoever_calls_it_then() {
+    let fixture = Fixture::new();
+    for file_name in ["a.lua", "b.lua"] {
+        fixture.put(file_name, "one");
+    }
+    fixture.put("b.lua", "two");
+    fixture.warm();
+    let compiled = ["a.lua", "b.lua"].map(|file_name| fixture.factory.compiled(file_name));
+    assert_eq!(compiled[0], 1, "without a call");
+    assert!((1..=2).contains(&compiled[1]), "a version each at most");
+    let calls: Vec<_> = (0..30).map(|_| fixture.acquire("a")).collect();
+    assert!(fixture.counts("a.lua").misses >= 20);
+    drop(calls);
+    // Nothing of others is compiled anew, and neither is what was put again as it was.
+    fixture.put("c.lua", "one");
+    fixture.put("a.lua", "one");
+    fixture.warm();
+    assert_eq!(fixture.factory.compiled("a.lua"), compiled[0]);
+    assert_eq!(fixture.factory.compiled("b.lua"), compiled[1]);
+    assert_eq!(fixture.factory.compiled("c.lua"), 1);
+}
+
+#[test]
+fn a_call_waits_for_no_compilation_but_its_own() {
+    let fixture = Fixture::new();
+    fixture.put("quick.lua", "one");
+    fixture.warm();
+    fixture.factory.close_gate("compile slow.lua");
+    fixture.put("slow.lua", "one");
+    fixture.put("quick.lua", "two");
+    fixture.put("new.lua", "one");
+    fixture.factory.wait_for_builds_at_gates(1);
+    // The thread that works ahead is busy with it.
+    assert_eq!(fixture.sources("quick"), ["two"]);
+    assert_eq!(fixture.sources("new"), ["one"]);
+    fixture.put("other.lua", "one");
+    assert_eq!(fixture.sources("other"), ["one"]);
+    assert_eq!(fixture.factory.compiled("slow.lua"), 0);
+    fixture.factory.open_gate("compile slow.lua");
+    assert_eq!(fixture.sources("slow"), ["one"]);
+}
