@@ -18,6 +18,9 @@ use data::geo::{Fineness, Geometry};
 /// Longest string or blob of a bin that is indexed, bytes.
 const MAX_INDEXED_BYTES: usize = 2048;
 
+/// Smaller records are looked into within a millisecond or so, bytes.
+pub(super) const LONG_RECORD: u64 = 4096;
+
 /// Most work for the value of one record, and most bytes of a value on the way.
 const MAX_UNITS: u64 = 100_000_000;
 const LIMITS: Limits = Limits {
@@ -237,6 +240,22 @@ impl Definition {
     #[must_use]
     pub fn is_single(&self) -> bool {
         self.index_type == IndexType::Default && self.value_type != ValueType::Geo2dSphere
+    }
+
+    /// Whether it may take many milliseconds to find the values of a record: where a large one is looked into by an
+    /// expression, or has geometries whose cells are not stored with them.
+    #[must_use]
+    pub fn takes_long(&self, record: &StoredRecord) -> bool {
+        if record.size() < LONG_RECORD {
+            return false;
+        }
+        match &self.source {
+            Source::Expression { .. } => true,
+            Source::Bin { context, .. } => {
+                let is_element = self.index_type != IndexType::Default || context.is_some();
+                is_element && self.value_type == ValueType::Geo2dSphere
+            }
+        }
     }
 
     /// The values of a record, in order, each once.

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use data::record::StoredRecord;
 use parking_lot::Mutex;
 
-use super::definition::Indexed;
+use super::definition::{Indexed, LONG_RECORD};
 use super::{Index, IndexType, Source, ValueType};
 
 /// Most indexes of bins and expressions in a namespace.
@@ -67,6 +67,17 @@ impl Indexes {
     #[must_use]
     pub fn any(&self) -> bool {
         !self.live.load().is_empty()
+    }
+
+    /// Whether [`Self::update`] may take many milliseconds.
+    #[must_use]
+    pub fn take_long(&self, before: Option<&StoredRecord>, after: Option<&StoredRecord>) -> bool {
+        let large = |record: &&StoredRecord| record.size() >= LONG_RECORD;
+        let Some(record) = before.filter(large).or(after.filter(large)) else {
+            return false;
+        };
+        let live = self.live.load();
+        live.iter().any(|index| index.definition.takes_long(record))
     }
 
     /// Brings all entries of a record from one version to another. To be called after the change, by who holds the

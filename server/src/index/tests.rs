@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use data::bin::BinName;
+use data::expression::Expression;
 use data::record::{Handle, Parts, StoredRecord};
 use data::work::Unmetered;
 use protocol::key::Digest;
@@ -36,6 +37,42 @@ fn of_bin(bin: &str, index_type: IndexType, value_type: ValueType) -> Definition
         },
         index_type,
         value_type,
+    }
+}
+
+#[test]
+fn what_takes_long_is_known_before() {
+    use IndexType::{Default, List, MapValues};
+    use ValueType::{Geo2dSphere, Numeric};
+    let text = |bytes: usize| Particle::string(vec![b'x'; bytes]);
+    let (small, large) = (
+        record(1, &[("b", text(100))]),
+        record(2, &[("b", text(10_000))]),
+    );
+    let expression = Definition {
+        source: Source::Expression {
+            bytes: [0xc3][..].into(),
+            expression: Arc::new(Expression::parse(b"\xc3", &mut Unmetered::default()).unwrap()),
+        },
+        ..of_bin("b", Default, Numeric)
+    };
+    for (definition, is_long) in [
+        (of_bin("b", Default, Numeric), false),
+        (of_bin("b", List, Numeric), false),
+        // Their cells are stored with them.
+        (of_bin("b", Default, Geo2dSphere), false),
+        (of_bin("b", List, Geo2dSphere), true),
+        (of_bin("b", MapValues, Geo2dSphere), true),
+        (expression, true),
+    ] {
+        assert_eq!(definition.takes_long(&large), is_long, "{definition:?}");
+        assert!(!definition.takes_long(&small));
+        let indexes = Indexes::default();
+        assert!(!indexes.take_long(Some(&large), None));
+        indexes.put("i", Indexed::Values(definition)).unwrap();
+        assert_eq!(indexes.take_long(Some(&large), Some(&small)), is_long);
+        assert_eq!(indexes.take_long(None, Some(&large)), is_long);
+        assert!(!indexes.take_long(Some(&small), Some(&small)));
     }
 }
 
@@ -370,9 +407,7 @@ fn by_expression() -> Indexed {
         set: None,
         source: Source::Expression {
             bytes: bytes[..].into(),
-            expression: Arc::new(
-                data::expression::Expression::parse(bytes, &mut Unmetered::default()).unwrap(),
-            ),
+            expression: Arc::new(Expression::parse(bytes, &mut Unmetered::default()).unwrap()),
         },
         ..of_bin("", IndexType::Default, ValueType::Numeric)
     })

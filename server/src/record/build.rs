@@ -8,7 +8,7 @@ use data::record::StoredRecord;
 
 use super::Namespace;
 use crate::index::{Index, IndexedNamespaces, Indexes};
-use crate::storage::answer::wait_on_this_thread;
+use crate::storage::answer::{off_the_worker, wait_on_this_thread};
 use crate::storage::{PARTITIONS, StorageError};
 
 /// How long a record that a function holds is waited for at a time.
@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often progress is told in the log.
 const TELL: Duration = Duration::from_secs(10);
+
+/// How long the building goes on before others of its thread have their turn.
+const TURN: Duration = Duration::from_millis(1);
 
 /// With no more records than this in the namespace an index is built before its definition is answered.
 const BUILT_AT_ONCE: u64 = 10_000;
@@ -142,9 +145,14 @@ impl Namespace {
             if page.is_empty() {
                 return Ok(());
             }
+            let mut begun = Instant::now();
             for seen in &page {
                 if index.definition.is_of_set(seen.set_name()) {
                     self.enter(index, seen).await?;
+                }
+                if begun.elapsed() >= TURN {
+                    tokio::task::yield_now().await;
+                    begun = Instant::now();
                 }
             }
             tokio::task::yield_now().await;
@@ -173,7 +181,10 @@ impl Namespace {
             },
         }
         if let Some(record) = self.stored(&digest).await? {
-            index.enter(&record);
+            match index.definition.takes_long(&record) {
+                true => off_the_worker(|| index.enter(&record)),
+                false => index.enter(&record),
+            }
         }
         Ok(())
     }

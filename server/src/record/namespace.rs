@@ -15,6 +15,7 @@ use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
 use crate::index::Indexes;
 use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
+use crate::storage::answer::off_the_worker;
 use crate::storage::{
     Changed, Expected, Extent, Keeps, MemoryEngine, Named, PARTITIONS, Removal, Space,
     StorageEngine, StorageError, Truncation,
@@ -654,7 +655,11 @@ impl Namespace {
                 self.account(before.as_ref(), after);
                 let whole = seen.or(before.filter(|before| !before.is_outline()));
                 let after = after.map(|(record, _)| record);
-                self.indexes.update(whole.as_ref(), after);
+                let update = || self.indexes.update(whole.as_ref(), after);
+                match self.indexes.take_long(whole.as_ref(), after) {
+                    true => off_the_worker(update),
+                    false => update(),
+                }
                 Ok(true)
             }
             Changed::Mismatch => Ok(false),

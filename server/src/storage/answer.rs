@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use tokio::runtime::RuntimeFlavor;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Why an engine cannot do what it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,12 +90,25 @@ pub fn wait_on_this_thread<T>(future: impl Future<Output = T>) -> T {
     if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
         return value;
     }
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            tokio::task::block_in_place(|| runtime.block_on(future))
-        }
-        _ => park_until_ready(future),
+    match many_threads() {
+        Some(runtime) => tokio::task::block_in_place(|| runtime.block_on(future)),
+        None => park_until_ready(future),
     }
+}
+
+/// Does what takes many milliseconds where nothing can be awaited: the runtime gives the tasks of this thread to another one
+/// first, where it can.
+pub fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
+    match many_threads() {
+        Some(_) => tokio::task::block_in_place(work),
+        None => work(),
+    }
+}
+
+/// The runtime of this thread, if it has others.
+fn many_threads() -> Option<Handle> {
+    let runtime = Handle::try_current().ok();
+    runtime.filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// Wakes a thread that waits for a future of its own.
@@ -115,5 +128,33 @@ fn park_until_ready<T>(mut future: Pin<&mut impl Future<Output = T>>) -> T {
             return value;
         }
         std::thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Ends only if another task runs meanwhile.
+    fn wait_for_another_task() -> bool {
+        let (give, take) = mpsc::channel();
+        tokio::spawn(async move { give.send(()) });
+        take.recv_timeout(Duration::from_secs(60)).is_ok()
+    }
+
+    #[test]
+    fn others_run_beside_what_is_done_off_the_worker() {
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(1).build().unwrap();
+        let task = runtime.spawn(async { off_the_worker(wait_for_another_task) });
+        assert!(runtime.block_on(task).unwrap());
+        // Where there is one thread only it is done there.
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().unwrap();
+        assert_eq!(runtime.block_on(async { off_the_worker(|| 7) }), 7);
+        assert_eq!(off_the_worker(|| 8), 8);
     }
 }
