@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use protocol::key::Digest;
-use protocol::particle::Particle;
+use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 use protocol::value::Value;
 use runtime::call::Cause;
@@ -59,11 +59,18 @@ impl Seen {
     /// The bins as one value.
     pub(crate) fn bins_as_map(&self) -> Value {
         Value::map(self.bins.iter().map(|(name, value)| {
-            // What was stored can be read.
-            let value = Value::from_particle(value.as_ref()).unwrap_or(Value::Nil);
+            let value = readable(value.as_ref());
             (Value::String(name.clone()), value)
         }))
     }
+}
+
+/// The value of a particle. What cannot be read, as only a foreign server stores it, is its bytes.
+pub(crate) fn readable(particle: ParticleRef<'_>) -> Value {
+    Value::from_particle(particle).unwrap_or_else(|_| Value::Blob {
+        kind: particle.kind,
+        bytes: particle.data.to_vec(),
+    })
 }
 
 /// A function and what it is called with.

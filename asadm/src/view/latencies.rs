@@ -109,8 +109,12 @@ fn parse(entry: &str) -> Option<Histogram<'_>> {
 fn render(answers: &Answers, context: &Context) -> Result<Event, Event> {
     let like = Filter::of(context, "like")?;
     let wanted = Filter::of(context, "for")?;
-    let step = context.modifiers.number("-e").unwrap_or(3).max(1);
-    let count = context.modifiers.number("-b").unwrap_or(3);
+    let number = |flag| {
+        let number = context.modifiers.number(flag);
+        number.map_err(|given| Event::Error(format!("{flag} takes a number, not `{given}`")))
+    };
+    let step = number("-e")?.unwrap_or(3).max(1);
+    let count = number("-b")?.unwrap_or(3);
     let bounds: Vec<usize> = (0..BOUNDS).step_by(step).take(count).collect();
     let mut records = Vec::new();
     let mut unit = None;

@@ -75,9 +75,15 @@ impl Modifiers {
         self.flags.contains_key(name)
     }
 
-    /// The value of a flag that takes a number; `None` if it is absent or not a number.
-    pub fn number(&self, name: &str) -> Option<usize> {
-        self.flags.get(name)?.parse().ok()
+    /// The value of a flag that takes a number; `None` if it is absent.
+    ///
+    /// # Errors
+    /// What was given is no number.
+    pub fn number(&self, name: &str) -> Result<Option<usize>, &str> {
+        let given = self.flags.get(name).map(String::as_str);
+        given
+            .map(|given| given.parse().map_err(|_| given))
+            .transpose()
     }
 
     /// The words after a keyword; empty if it is absent.

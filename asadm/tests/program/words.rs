@@ -9,15 +9,36 @@ use crate::{WELL, run};
 #[test]
 fn a_word_that_means_nothing_is_refused() {
     let cluster = Cluster::start(WELL);
-    for (line, hint) in [
-        ("info network wiht N1", "with"),
-        ("show udfs lik new", "like"),
-        ("shwo udfs", "show"),
-        ("manage udfs remove old.lua extra", ""),
+    let nothing_done = |word: &str, command: &str, near: &str| {
+        let near = match near {
+            "" => String::new(),
+            near => format!("\nDid you mean `{near}`?"),
+        };
+        format!("`{word}` is not understood behind `{command}`, so nothing was done{near}")
+    };
+    for (line, refusal) in [
+        (
+            "info network wiht N1",
+            &*nothing_done("wiht", "info network", "with"),
+        ),
+        (
+            "show udfs lik new",
+            &nothing_done("new", "show udfs", "like"),
+        ),
+        (
+            "shwo udfs",
+            "shwo udfs: command not found.\nDid you mean `show`?",
+        ),
+        (
+            "manage udfs remove old.lua extra",
+            &nothing_done("extra", "manage udfs remove", ""),
+        ),
+        ("show latencies -e x", "-e takes a number, not `x`"),
+        ("show latencies -b", "-b takes a number, not ``"),
     ] {
         let ran = run(&cluster, &["--enable", "-e", line]);
         assert_eq!(ran.rc, 2, "{line}: {} {}", ran.out, ran.err);
-        assert!(ran.err.contains(hint), "{line}: {}", ran.err);
+        assert_eq!(ran.err, format!("ERROR: {refusal}"), "{line}");
     }
     assert!(cluster.asked("udf-remove").is_empty());
 }
@@ -25,16 +46,26 @@ fn a_word_that_means_nothing_is_refused() {
 #[test]
 fn a_word_cannot_end_its_place_in_a_request() {
     let cluster = Cluster::start(WELL);
-    for line in [
-        "manage truncate ns test set 'a;lut=1'",
-        "manage truncate ns 'test;set=a'",
-        "manage udfs remove 'a;b'",
-        "manage udfs remove 'a\nudf-clear-cache:'",
-        "manage sindex create numeric i ns 'test;x=1' bin b",
-        "manage config service param a to '1;b=2'",
+    for (line, end, place) in [
+        ("manage truncate ns test set 'a;lut=1'", ";", "set"),
+        ("manage truncate ns 'test;set=a'", ";", "ns"),
+        ("manage udfs remove 'a;b'", ";", "filename"),
+        (
+            "manage udfs remove 'a\nudf-clear-cache:'",
+            "\\n",
+            "filename",
+        ),
+        (
+            "manage sindex create numeric i ns 'test;x=1' bin b",
+            ";",
+            "namespace",
+        ),
+        ("manage config service param a to '1;b=2'", ";", "a"),
     ] {
         let ran = run(&cluster, &["--enable", "-e", line]);
         assert_eq!(ran.rc, 2, "{line}: {} {}", ran.out, ran.err);
+        let refusal = format!("ERROR: `{end}` in {place} would end it, so nothing was sent");
+        assert_eq!(ran.err, refusal, "{line}");
     }
     for start in [
         "truncate",

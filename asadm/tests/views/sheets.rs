@@ -297,11 +297,13 @@ fn modifiers_take_words_up_to_the_next_keyword_and_flags_anywhere() {
     };
     let modifiers = parse("file -e 5 like a, a, b -flip with c,d extra");
     assert_eq!(modifiers.words, ["file"]);
-    assert_eq!(modifiers.number("-e"), Some(5));
+    assert_eq!(modifiers.number("-e"), Ok(Some(5)));
     assert!(modifiers.flag("--flip"));
     assert_eq!(modifiers.keyword("like"), ["a", "b"]);
     assert_eq!(modifiers.keyword("with"), ["c,d", "extra"]);
     assert_eq!(parse("like a,").keyword("like"), ["a,"]);
-    assert_eq!(parse("-e").number("-e"), None);
+    assert_eq!(parse("-e").number("-e"), Err(""));
+    assert_eq!(parse("-e x").number("-e"), Err("x"));
+    assert_eq!(parse("").number("-e"), Ok(None));
     assert!(!parse("").has("like"));
 }

@@ -20,6 +20,7 @@ use protocol::message::{FieldType, Info1, Info2, MessageHeader, MessageWriter, O
 use protocol::particle::Particle;
 use protocol::result_code::ResultCode;
 use runtime::call::Cause;
+use tools::answer::is_error;
 use tools::config::{CLUSTER, Config, Sources};
 use tools::connection::Connection;
 use tools::options::{ConnectionOptions, TlsOptions};
@@ -266,6 +267,10 @@ impl Way {
                 .runtime
                 .block_on(self.records.info(node, &command))
                 .map_err(trouble)?;
+            // A node without the set says nothing of it. One that cannot tell is not taken for one without.
+            if is_error(&answer) {
+                return Err(Trouble(format!("{}: {command}: {answer}", node.address())));
+            }
             let objects = answer
                 .split([':', ';'])
                 .find_map(|part| part.strip_prefix("objects="))

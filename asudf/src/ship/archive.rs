@@ -593,12 +593,21 @@ mod tests {
             let error = Archive::parse(&tar_of(&files)[..]).unwrap_err();
             assert!(error.contains(expected), "{error}; expected {expected}");
         }
-        for bytes in [&b"no archive at all"[..], &[0xff; 2048], &[0; 100]] {
-            assert!(Archive::parse(bytes).is_err());
+        for (bytes, expected) in [
+            (&b"no archive at all"[..], "failed to read entire block"),
+            (&[0xff; 2048], "numeric field did not have utf-8 text"),
+            (&[0; 100], "failed to read entire block"),
+        ] {
+            let error = Archive::parse(bytes).unwrap_err();
+            assert!(error.contains(expected), "{error}; expected {expected}");
         }
         // A size that is not there.
         let whole = tar_of(&[("asudf.json", Regular, one.as_bytes())]);
-        assert!(Archive::parse(&whole[..600]).is_err());
+        let error = Archive::parse(&whole[..600]).unwrap_err();
+        assert!(
+            error.starts_with("asudf.json: EOF while parsing"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use protocol::value::Value;
 use runtime::call::Cause;
 
 use super::words::{Told, Words};
-use crate::place::{Called, Did, Policy, Seen};
+use crate::place::{Called, Did, Policy, Seen, readable};
 use crate::show;
 
 /// What goes wrong in an answer: raised in the test.
@@ -114,18 +114,20 @@ pub(super) fn list_of_texts(lines: Vec<String>) -> Answer {
         .map_err(|error| error.to_string())
 }
 
-/// What the library makes its verdicts of. Values were read from a script or can be: they have a form.
-pub(super) fn result_of(code: u8, value: &Particle, failure: &[u8], did: Did) -> Particle {
-    let value = Value::from_particle(value.as_ref()).unwrap_or(Value::Nil);
-    let result = map_particle([
+/// What the library makes its verdicts of.
+///
+/// # Errors
+/// The value is nested more deeply than an answer may be.
+pub(super) fn result_of(code: u8, value: &Particle, failure: &[u8], did: Did) -> Answer {
+    let value = readable(value.as_ref());
+    map_particle([
         ("code", Value::Integer(code.into())),
         ("value", value),
         ("error", Value::String(failure.into())),
         ("created", Value::Bool(did == Did::Created)),
         ("updated", Value::Bool(did == Did::Updated)),
         ("deleted", Value::Bool(did == Did::Deleted)),
-    ]);
-    result.unwrap_or(Particle::NIL)
+    ])
 }
 
 /// What is known of a failure besides its text.

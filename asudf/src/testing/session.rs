@@ -428,12 +428,7 @@ impl Inner {
         );
         let seen = self.seen_after(&address)?;
         self.exchange(call, format!("{outcome}{seen}"));
-        Ok(result_of(
-            called.code.0,
-            &called.value,
-            &called.failure,
-            called.did,
-        ))
+        result_of(called.code.0, &called.value, &called.failure, called.did)
     }
 
     /// The record after a call, for comparisons of places.
@@ -563,12 +558,7 @@ impl Inner {
         self.exchange(call, compared);
         let value = Value::list(values);
         let value = value.to_particle().map_err(|error| error.to_string())?;
-        Ok(result_of(
-            streamed.code.0,
-            &value,
-            &streamed.failure,
-            Did::Nothing,
-        ))
+        result_of(streamed.code.0, &value, &streamed.failure, Did::Nothing)
     }
 
     fn background(&mut self, words: &mut Words) -> Answer {

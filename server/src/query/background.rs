@@ -250,7 +250,7 @@ impl<F: Functions + 'static> Background<F> {
         }
         let mut failed = false;
         while let Some(ended) = working.join_next().await {
-            failed |= ended.is_err();
+            failed |= !ended.unwrap_or(false);
             self.job.threads.fetch_sub(1, Ordering::Relaxed);
         }
         let [errors, aborts, completions] =
@@ -267,17 +267,17 @@ impl<F: Functions + 'static> Background<F> {
         running.end(end);
     }
 
-    /// Takes partitions until there are none left.
-    async fn work(self: Arc<Self>) {
+    /// Takes partitions until there are none left, or the job is aborted; false when it cannot go on.
+    async fn work(self: Arc<Self>) -> bool {
         // It was parsed before the job began.
         let Ok(message) = Message::parse(&self.body) else {
-            return;
+            return false;
         };
         let Ok(request) = Request::of_message(&message, self.begun) else {
-            return;
+            return false;
         };
         let Ok(task) = Task::of(&request, self.kind) else {
-            return;
+            return false;
         };
         let mut reply = BytesMut::new();
         loop {
@@ -285,7 +285,7 @@ impl<F: Functions + 'static> Background<F> {
             if partition >= PARTITIONS {
                 // Others count on: it must not wrap around.
                 self.next_partition.store(PARTITIONS, Ordering::Relaxed);
-                return;
+                return true;
             }
             if !self.namespace.owns(partition) {
                 // Its owner works on it, unless that was this node.
@@ -304,7 +304,7 @@ impl<F: Functions + 'static> Background<F> {
             loop {
                 let Ok(leave) = self.leave.acquire().await else {
                     // It is never closed.
-                    return;
+                    return false;
                 };
                 let page = pages.next(&self.namespace).await;
                 drop(leave);
@@ -322,13 +322,13 @@ impl<F: Functions + 'static> Background<F> {
                         continue;
                     }
                     if !self.wait_for_turn().await {
-                        return;
+                        return true;
                     }
                     if !self.still_fits(record).await {
                         continue;
                     }
                     let Ok(leave) = self.leave.acquire().await else {
-                        return;
+                        return false;
                     };
                     let work = self.work_on(&request, &task, record, &mut reply);
                     lane::background(work).await;

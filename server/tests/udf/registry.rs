@@ -185,7 +185,11 @@ fn files_that_the_server_did_not_write_are_never_touched() {
     fs::write(&edited, "edited").unwrap();
     let fixture = fixture.restarted();
     assert_eq!(fixture.sources("a"), ["one"]);
-    assert!(fixture.try_put("a.lua", "two").is_err());
+    let refused = fixture.try_put("a.lua", "two").unwrap_err();
+    assert!(
+        matches!(&refused, PutError::Store(StoreError::ForeignFile { path }) if *path == edited),
+        "{refused:?}"
+    );
     assert_eq!(fixture.sources("a"), ["one"]);
     fixture.service.remove("a.lua").unwrap();
     assert_eq!(fs::read_to_string(&edited).unwrap(), "edited");

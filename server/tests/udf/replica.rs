@@ -11,6 +11,7 @@ use server::catalogue::{Catalogued as _, Item, ItemError, Origin, StoreError, St
 use server::clock::epoch_ms as now_ms;
 use server::contexts::service::Service;
 use server::modules::kind::MODULES;
+use server::modules::registry::PutError;
 
 use crate::fake::{FakeFactory, Fixture, settings, wait_until};
 
@@ -158,7 +159,11 @@ fn a_foreign_file_keeps_no_item_of_another_node_away() {
     let fixture = Fixture::new();
     let path = fixture.directory.path().join("lua/a.lua");
     fs::write(&path, "foreign").unwrap();
-    assert!(fixture.try_put("a.lua", "one").is_err());
+    let refused = fixture.try_put("a.lua", "one").unwrap_err();
+    assert!(
+        matches!(&refused, PutError::Store(StoreError::ForeignFile { path: found }) if *found == path),
+        "{refused:?}"
+    );
     store(&fixture, item("a.lua", 1, Some("one"))).unwrap();
     assert_eq!(fixture.sources("a"), ["one"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), "foreign");

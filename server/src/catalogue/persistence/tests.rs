@@ -130,7 +130,7 @@ fn only_files_of_the_registered_content_are_replaced_or_removed() {
     assert_eq!(read().unwrap(), b"two");
     fs::write(user_path.join("a.lua"), "one").unwrap();
     store.bring_copy("a.lua", before, None).unwrap();
-    assert!(read().is_err());
+    assert_eq!(read().unwrap_err().kind(), std::io::ErrorKind::NotFound);
 
     fs::write(user_path.join("theirs.lua"), "theirs").unwrap();
     std::os::unix::fs::symlink("theirs.lua", user_path.join("link.lua")).unwrap();
@@ -147,7 +147,10 @@ fn only_files_of_the_registered_content_are_replaced_or_removed() {
         }
         store.bring_copy(name, before, None).unwrap();
         let refused = store.bring_copy(name, before, Some(b"new"));
-        assert!(refused.is_err(), "{name}");
+        assert!(
+            matches!(refused, Err(StoreError::ForeignFile { .. })),
+            "{name}: {refused:?}"
+        );
     }
     assert_eq!(fs::read(user_path.join("theirs.lua")).unwrap(), b"theirs");
     store.check_copy("theirs.lua", None, b"theirs").unwrap();
@@ -169,7 +172,10 @@ fn copies_that_are_owed_are_there_before_the_log_that_tells_of_them_is_emptied()
     store.owe_copy("a.lua", text("one"), text("two"));
     // The file holds nothing of ours yet: what is there now is somebody's.
     fs::write(user_path.join("a.lua"), "one").unwrap();
-    assert!(store.check_copy("a.lua", Some(b"two"), b"three").is_err());
+    assert!(matches!(
+        store.check_copy("a.lua", Some(b"two"), b"three"),
+        Err(StoreError::ForeignFile { .. })
+    ));
     fs::remove_file(user_path.join("a.lua")).unwrap();
     store.bring_copies();
     assert_eq!(read().as_deref(), Some("two"));
