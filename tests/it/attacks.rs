@@ -30,7 +30,7 @@ use tests::records::{CallOptions, RecordKey, WriteOptions, put_module};
 use crate::server::{self, Server};
 
 /// Longest wait for what has to come.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 fn statistic(server: &Server, name: &str) -> u64 {
     let answer = server.connect().unwrap().info("statistics").unwrap();

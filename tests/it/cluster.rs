@@ -17,7 +17,7 @@ use tests::records::put_module;
 use crate::server::program;
 
 /// Whatever is waited for takes far less.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(240);
 
 /// Nodes that live on when the machine is busy.
 pub(crate) fn plan(size: u8) -> (TempDir, ClusterPlan) {

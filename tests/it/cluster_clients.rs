@@ -23,7 +23,7 @@ async fn register_and_call(client: &Client, end: &AtomicBool, done: &AtomicUsize
             Err(error) if error.to_string().contains("timeout") => continue,
             Err(error) => panic!("registration {number}: {error}"),
         };
-        task.wait_till_complete(Some(Duration::from_secs(60)))
+        task.wait_till_complete(Some(Duration::from_secs(180)))
             .await
             .unwrap();
         let answer = client

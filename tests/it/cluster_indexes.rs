@@ -161,7 +161,7 @@ async fn queries_find_every_record_once_in_a_rolling_restart() {
         )
         .await
         .unwrap();
-    task.wait_till_complete(Some(Duration::from_secs(60)))
+    task.wait_till_complete(Some(Duration::from_secs(180)))
         .await
         .unwrap();
     let (end, done) = (AtomicBool::new(false), AtomicUsize::new(0));

@@ -160,7 +160,7 @@ fn an_acknowledged_module_survives_a_kill_whole() {
                 })
                 .collect();
             for _ in 0..answers {
-                receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+                receiver.recv_timeout(Duration::from_secs(180)).unwrap();
             }
             server::kill_hard(pid);
             writers

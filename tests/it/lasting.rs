@@ -146,7 +146,7 @@ fn kill_loop(asd: &Asd, lasting: bool) {
             .collect();
         // At different moments: after so many writes of the first writer.
         let most = 20 + (round * 37) % 150;
-        wait_until("writes", Duration::from_secs(60), || {
+        wait_until("writes", Duration::from_secs(180), || {
             let may = may.lock().unwrap();
             let highest = may.values().flatten().flatten().max().copied();
             Ok(highest.is_some_and(|highest| highest >= next + i64::try_from(most).unwrap()))
@@ -282,7 +282,7 @@ fn a_full_file_answers_8_says_so_and_takes_writes_again_when_there_is_room() {
         assert_eq!(put(full), ResultCode::OUT_OF_SPACE, "{engine}");
         let said = |text: &str| {
             let what = format!("a line with `{text}`");
-            wait_until(&what, Duration::from_secs(60), || {
+            wait_until(&what, Duration::from_secs(180), || {
                 Ok(server.log().contains(text))
             })
         };
@@ -296,7 +296,7 @@ fn a_full_file_answers_8_says_so_and_takes_writes_again_when_there_is_room() {
             let reply = other.message(&key(0, number).delete().unwrap()).unwrap();
             assert_eq!(reply.code(), ResultCode::OK, "{engine}: deletes go on");
         }
-        wait_until("room", Duration::from_secs(60), || {
+        wait_until("room", Duration::from_secs(180), || {
             Ok(put(full) == ResultCode::OK)
         })
         .unwrap();

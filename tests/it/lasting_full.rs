@@ -14,7 +14,7 @@ use tests::records::{RecordKey, WriteOptions};
 
 use crate::server;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(240);
 
 /// A small file system, for as long as this lives: a process stands in its namespace.
 struct SmallDisk {

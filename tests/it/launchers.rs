@@ -229,7 +229,7 @@ fn a_server_that_is_told_to_ends_with_its_parent() {
     parent.wait().unwrap();
     wait_until(
         "the server has ended in order",
-        Duration::from_secs(60),
+        Duration::from_secs(180),
         || Ok(!path.exists()),
     )
     .unwrap();

@@ -113,7 +113,7 @@ fn termination_lets_calls_in_flight_finish() {
             .unwrap();
         Connection::open(address).unwrap().message(&frame).unwrap()
     });
-    wait_until("the call is in flight", Duration::from_secs(60), || {
+    wait_until("the call is in flight", Duration::from_secs(180), || {
         Ok(UdfStats::read(&mut control)?.module("slow.lua").busy > 0)
     })
     .unwrap();
@@ -156,7 +156,7 @@ fn leave_replies_unread(server: &server::Server) -> Connection {
 fn a_client_that_reads_no_replies_loses_its_connection() {
     let server = server::start_with(|asd| asd.service("proto-fd-idle-ms 500"));
     let mut unread = leave_replies_unread(&server);
-    wait_until("the connection is closed", Duration::from_secs(60), || {
+    wait_until("the connection is closed", Duration::from_secs(180), || {
         Ok(unread
             .send(&long_answer())
             .is_err_and(|error| error.is_disconnect()))
@@ -188,7 +188,7 @@ fn runs_with_few_file_descriptors() {
         echo(connection).unwrap();
     }
     drop(connections);
-    wait_until("it serves again", Duration::from_secs(60), || {
+    wait_until("it serves again", Duration::from_secs(180), || {
         let mut connection = match Connection::open(address) {
             Ok(connection) => connection,
             Err(error) if error.is_disconnect() => return Ok(false),
@@ -231,7 +231,7 @@ fn scripts_that_spin_delay_neither_info_commands_nor_other_functions() {
             })
         })
         .collect();
-    wait_until("all spin", Duration::from_secs(60), || {
+    wait_until("all spin", Duration::from_secs(180), || {
         Ok(UdfStats::read(&mut control)?.module("slow.lua").busy >= SPINNERS as u64)
     })
     .unwrap();

@@ -59,7 +59,7 @@ pub(crate) async fn register(client: &Client, file: &str, source: &str) {
         .register_udf(&admin(), source.as_bytes(), file, UdfLang::Lua)
         .await
         .unwrap();
-    task.wait_till_complete(Some(Duration::from_secs(60)))
+    task.wait_till_complete(Some(Duration::from_secs(180)))
         .await
         .unwrap();
 }
@@ -274,7 +274,7 @@ async fn registers_applies_lists_and_removes_a_module() {
     }
 
     let task = client.remove_udf(&admin(), "visits.lua").await.unwrap();
-    task.wait_till_complete(Some(Duration::from_secs(60)))
+    task.wait_till_complete(Some(Duration::from_secs(180)))
         .await
         .unwrap();
     let listed = client.info(&admin(), &["udf-list"]).await.unwrap();
@@ -319,7 +319,7 @@ async fn truncates_a_set() {
             break;
         }
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_secs(180),
             "{left} records stay"
         );
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tests::process::wait_until;
 use tests::terminal::Terminal;
 
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
 pub(crate) const TAB: &str = "\t";
 pub(crate) const ENTER: &str = "\r";

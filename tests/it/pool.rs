@@ -30,7 +30,7 @@ fn call(connection: &mut Connection, key: &str, times: usize) {
 }
 
 fn wait_for_full_pool(connection: &mut Connection) {
-    wait_until("the pool is full", Duration::from_secs(60), || {
+    wait_until("the pool is full", Duration::from_secs(180), || {
         Ok(UdfStats::read(connection)?.module(FILE).idle >= POOL_START)
     })
     .unwrap();

@@ -16,7 +16,7 @@ use tests::records::{RecordKey, WriteOptions, put_module};
 use crate::server::{self, Server};
 
 /// Time after which something that is to come about counts as never coming.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(240);
 
 const SOURCE: &str = "
 local function add(a, b) return a + b end
@@ -522,9 +522,14 @@ fn what_a_stream_logs_has_its_own_context_item_107() {
     let (server, mut connection) = started();
     let answer = Query::aggregation("telling").run(&mut connection);
     assert_eq!((answer.code, answer.values.len()), (0, 100));
-    let log = server.log();
-    let line = log.lines().find(|line| line.ends_with("n is 42"));
-    let line = line.unwrap_or_else(|| panic!("no such line in\n{log}"));
+    let found = || {
+        let log = server.log();
+        let line = log.lines().find(|line| line.ends_with("n is 42"));
+        line.map(str::to_owned)
+    };
+    // Lines are written beside what they are about.
+    wait_until("the line is in the log", DEADLINE, || Ok(found().is_some())).unwrap();
+    let line = found().unwrap();
     assert!(
         line.contains("INFO (aggr): (") && line.contains("q.lua:24) n is 42"),
         "{line}"

@@ -6,7 +6,7 @@ use tests::process::wait_until;
 
 use crate::server;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[test]
 fn idle_connections_are_closed_when_the_settings_say_so() {

@@ -13,7 +13,7 @@ use protocol::result_code::ResultCode;
 use crate::error::{Error, Result};
 
 /// How long one answer may take before a test gives up. Generous: debug builds on a busy machine.
-pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(180);
 
 /// One connection to a server, one request at a time.
 #[derive(Debug)]

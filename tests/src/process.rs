@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 
 /// How long a server may take to say where it listens, and to end after it was told to.
-pub const PROCESS_DEADLINE: Duration = Duration::from_secs(60);
+pub const PROCESS_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How often a condition is looked at while waiting for it.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);

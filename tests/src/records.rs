@@ -1,13 +1,16 @@
 //! Record commands and module upkeep over a [`Connection`].
 
+use std::time::Instant;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::BytesMut;
+use protocol::info::Failure;
 use protocol::key::Digest;
 use protocol::message::{FieldType, Info1, Info2, Info3, MessageHeader, MessageWriter, OpCode};
 use protocol::particle::Particle;
 
-use crate::connection::Connection;
+use crate::connection::{ANSWER_DEADLINE, Connection};
 use crate::error::{Error, Result};
 
 /// Where a record lives.
@@ -153,8 +156,25 @@ impl RecordKey {
     }
 }
 
-/// Registers a module; returns the server's answer, `ok` when it was taken.
+/// What a server says that had no time to run the body of a module.
+const TOO_BUSY: &str = "the machine was too busy to run the module's body, try again";
+
+/// Registers a module; returns the server's answer, `ok` when it was taken. What the machine was too busy for is tried
+/// again.
 pub fn put_module(connection: &mut Connection, file: &str, source: &[u8]) -> Result<String> {
+    let started = Instant::now();
+    loop {
+        let answer = put_module_once(connection, file, source)?;
+        let failure = Failure::of(&answer).and_then(|failure| failure.message);
+        let is_late = failure.is_some_and(|message| message.ends_with(TOO_BUSY));
+        if !is_late || started.elapsed() > ANSWER_DEADLINE {
+            return Ok(answer);
+        }
+    }
+}
+
+/// The same, tried once.
+pub fn put_module_once(connection: &mut Connection, file: &str, source: &[u8]) -> Result<String> {
     let content = BASE64.encode(source);
     connection.info(&format!(
         "udf-put:filename={file};content={content};content-len={};udf-type=LUA;",

@@ -18,7 +18,7 @@ use super::loopback::Loopback;
 use super::shape::{has_effect, normalise};
 
 /// No case takes longer.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"by typing (?:\x1b\[[0-9;]*m)*([0-9a-fx]{1,6})(?:\x1b\[[0-9;]*m)*, or cancel")

@@ -130,7 +130,7 @@ fn only_files_of_the_registered_content_are_replaced_or_removed() {
     assert_eq!(read().unwrap(), b"two");
     fs::write(user_path.join("a.lua"), "one").unwrap();
     store.bring_copy("a.lua", before, None).unwrap();
-    assert_eq!(read().unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(read().unwrap_err().kind(), io::ErrorKind::NotFound);
 
     fs::write(user_path.join("theirs.lua"), "theirs").unwrap();
     std::os::unix::fs::symlink("theirs.lua", user_path.join("link.lua")).unwrap();

@@ -24,7 +24,7 @@ use fixture::Fixture;
 const FILE: &str = "aql/cases.jsonl";
 
 /// Time for what a background job does.
-const BACKGROUND: Duration = Duration::from_secs(60);
+const BACKGROUND: Duration = Duration::from_secs(180);
 
 super::topics!("aql/cases.jsonl", replay:
     aggregate background config delete desc execute explain file help insert legacy lexer options query query2

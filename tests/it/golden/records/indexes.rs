@@ -24,7 +24,7 @@ const QUERIES: &str = "queries.jsonl";
 const PARTITIONS: u16 = 4_096;
 
 /// Time after which something that is to come about counts as never coming.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Most time between two looks at what is to come about.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
