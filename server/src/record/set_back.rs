@@ -138,6 +138,26 @@ async fn while_the_process_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_another_node() {
+    let machine = Machine::new();
+    let settings = Arc::new(NamespaceSettings::new("test"));
+    let clock = Clock::over(&machine.wall, &machine.run);
+    let namespace = Namespace::with("test", settings, engine_under_test(), clock);
+    put(&namespace, 1, 0).await;
+    // A record moves in that was written by a clock half an hour ahead.
+    namespace.heard_of_time(START_MS + HOUR_MS / 2);
+    put(&namespace, 2, 0).await;
+    let moved = namespace.find(&Digest([2; 20])).await.unwrap().unwrap();
+    assert_eq!(moved.last_update_ms(), START_MS + HOUR_MS / 2);
+    machine.passes(10);
+    let swept = namespace.truncate(None, None).await.unwrap();
+    assert_eq!((swept.truncated, found(&namespace).await), (2, vec![]));
+    // What lies further ahead is a clock that is wrong.
+    namespace.heard_of_time(START_MS + 48 * HOUR_MS);
+    assert!(namespace.now_ms() < START_MS + HOUR_MS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn between_two_processes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("records");
