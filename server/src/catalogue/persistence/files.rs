@@ -96,13 +96,18 @@ pub(super) fn write_unsynced(
     }
     match exchange(&temporary, path) {
         Ok(()) => fs::remove_file(&temporary).map_err(io_error("remove", &temporary)),
-        // There is no such file yet, or the file system knows no exchange.
-        Err(_) => rename(&temporary, path),
+        Err(error) => {
+            // Without another file there is none to wait for; else the file system knows no exchange.
+            if error.kind() != io::ErrorKind::NotFound {
+                work.replaces();
+            }
+            rename(&temporary, path)
+        }
     }
 }
 
 /// Has two files change names.
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }

@@ -222,6 +222,36 @@ fn a_copy_that_the_machine_stopped_in_is_known_by_what_is_left() {
     }
 }
 
+#[test]
+fn a_copy_takes_no_other_ones_place_where_files_can_change_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let user_path = directory.path().join("lua");
+    let mut store = Store::open(&PLAIN, directory.path(), Some(&user_path))
+        .unwrap()
+        .store;
+    let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
+    for path in [&one, &other] {
+        fs::write(path, path.to_str().unwrap()).unwrap();
+    }
+    let can = files::exchange(&one, &other).is_ok();
+    assert_eq!(
+        fs::read_to_string(&one).unwrap() == other.to_str().unwrap(),
+        can
+    );
+    let contents = ["0", "1", "2"].map(|text| text.as_bytes().to_vec());
+    for (number, content) in (0..).zip(&contents) {
+        let before = Before {
+            contents: &contents,
+            may_be_torn: false,
+        };
+        store.bring_copy("a.lua", before, Some(content)).unwrap();
+        assert_eq!(&fs::read(user_path.join("a.lua")).unwrap(), content);
+        assert_eq!(store.work().replaced(), if can { 0 } else { number });
+    }
+    let names = fs::read_dir(&user_path).unwrap();
+    assert_eq!(names.count(), 1, "nothing is left over");
+}
+
 /// What a start finds: names with their contents, and the number of the last change.
 fn found(opened: &Opened) -> (Vec<(&str, Option<&str>)>, u64) {
     let items = opened.items.iter();

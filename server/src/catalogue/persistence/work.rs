@@ -11,6 +11,7 @@ use protocol::bounds::Fit as _;
 pub struct DiskWork {
     syncs: AtomicU64,
     bytes: AtomicU64,
+    replaced: AtomicU64,
 }
 
 impl DiskWork {
@@ -36,6 +37,17 @@ impl DiskWork {
     pub(super) fn sync_data(&self, file: &File) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         file.sync_data()
+    }
+
+    /// An unsynced file takes the place of another by its name: many file systems write it then and there.
+    pub(super) fn replaces(&self) {
+        self.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was.
+    #[cfg(test)]
+    pub(super) fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Relaxed)
     }
 
     /// So many bytes are written now.
