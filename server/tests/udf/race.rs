@@ -6,8 +6,10 @@ use crate::fake::{Fixture, context};
 
 /// Callers beside the one that changes modules.
 const CALLERS: usize = 4;
-/// Changes per test.
+/// Changes of modules per test.
 const CHANGES: u64 = 150;
+/// Clearings, which pause between one and the next.
+const CLEARINGS: u64 = 10;
 
 /// The number in a source text like `value 7`.
 fn number(source: &str) -> u64 {
@@ -18,9 +20,9 @@ fn number(source: &str) -> u64 {
         .expect("the source ends in a number")
 }
 
-/// Has `CALLERS` threads call `name` while `change(n)` is made for n = 1, 2, …; the call's last source must be at
+/// Has `CALLERS` threads call `name` while `change(n)` is made for n = 1, 2, … up to `changes`; the call's last source must be at
 /// least as new as the last change that was answered before the call began.
-fn no_stale_call(fixture: &Fixture, name: &str, change: impl Fn(u64)) {
+fn no_stale_call(fixture: &Fixture, name: &str, changes: u64, change: impl Fn(u64)) {
     let answered = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let calls = AtomicU64::new(0);
@@ -40,7 +42,7 @@ fn no_stale_call(fixture: &Fixture, name: &str, change: impl Fn(u64)) {
                 }
             });
         }
-        for step in 1..=CHANGES {
+        for step in 1..=changes {
             let before = calls.load(Ordering::SeqCst);
             change(step);
             answered.store(step, Ordering::SeqCst);
@@ -59,7 +61,7 @@ fn no_stale_call(fixture: &Fixture, name: &str, change: impl Fn(u64)) {
 fn no_call_runs_old_code_after_a_put_was_answered() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "value 0");
-    no_stale_call(&fixture, "a", |step| {
+    no_stale_call(&fixture, "a", CHANGES, |step| {
         fixture.put("a.lua", &format!("value {step}"));
     });
 }
@@ -70,7 +72,7 @@ fn no_call_runs_an_old_dependency_after_a_put_was_answered() {
     fixture.put("c.lua", "value 0");
     fixture.put("b.lua", "require c");
     fixture.put("a.lua", "require b");
-    no_stale_call(&fixture, "a", |step| {
+    no_stale_call(&fixture, "a", CHANGES, |step| {
         fixture.put("c.lua", &format!("value {step}"));
     });
 }
@@ -79,5 +81,5 @@ fn no_call_runs_an_old_dependency_after_a_put_was_answered() {
 fn calls_go_on_while_the_cache_is_cleared() {
     let fixture = Fixture::new();
     fixture.put("a.lua", "value 1000000");
-    no_stale_call(&fixture, "a", |_| fixture.service.clear_cache());
+    no_stale_call(&fixture, "a", CLEARINGS, |_| fixture.service.clear_cache());
 }
