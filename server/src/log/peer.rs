@@ -1,20 +1,41 @@
 //! Who asks for what is being done, for lines of the log that are written far from the connection.
 
-use std::future::Future;
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 
-tokio::task_local! {
-    static PEER: SocketAddr;
+thread_local! {
+    /// Whom this thread works for.
+    static PEER: Cell<Option<SocketAddr>> = const { Cell::new(None) };
 }
 
-/// Does what this client asks for.
-pub async fn asked_by<R>(peer: SocketAddr, work: impl Future<Output = R>) -> R {
-    PEER.scope(peer, work).await
+/// For as long as it is held, this thread works for a client.
+#[derive(Debug)]
+pub struct Asks {
+    before: Option<SocketAddr>,
+    /// It belongs to its thread.
+    here: PhantomData<*const ()>,
+}
+
+/// This thread does what a client asks for until what is returned is dropped. To be held while something is polled, not
+/// over a wait.
+#[must_use]
+pub fn asks(peer: SocketAddr) -> Asks {
+    Asks {
+        before: PEER.replace(Some(peer)),
+        here: PhantomData,
+    }
+}
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        PEER.set(self.before);
+    }
 }
 
 /// The client that the work under way is for; `-` for another node, or nobody.
 #[must_use]
 pub fn shown() -> String {
-    PEER.try_with(SocketAddr::to_string)
-        .unwrap_or_else(|_| "-".to_owned())
+    PEER.get()
+        .map_or_else(|| "-".to_owned(), |peer| peer.to_string())
 }

@@ -7,7 +7,7 @@
 //! A connection is strictly request and response. All complete frames of one read are answered into one output
 //! buffer, so requests that a client pipelines cost one write. Nothing here knows what a request means.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -30,7 +30,6 @@ use super::replies::Replies;
 use crate::access::Session;
 use crate::dispatch;
 use crate::info::{self, ConnectionState};
-use crate::log;
 use crate::net::running::Running;
 use crate::net::shutdown::{PortKind, Shutdown};
 use crate::node::buffers::NoRoom;
@@ -89,6 +88,7 @@ pub(crate) enum Closed {
 /// A connection, between two requests or in the middle of a frame.
 pub(crate) struct Connection {
     running: Arc<Running>,
+    peer: SocketAddr,
     port: PortKind,
     state: Arc<ConnectionState>,
     input: Input,
@@ -119,7 +119,7 @@ pub(crate) async fn serve(
     port: PortKind,
     shutdown: Shutdown,
 ) -> Closed {
-    let connection = Connection::new(running, stream, port, shutdown);
+    let connection = Connection::new(running, stream, peer, port, shutdown);
     let mut leaves = connection.serve().await;
     loop {
         leaves = match leaves {
@@ -129,8 +129,7 @@ pub(crate) async fn serve(
                     true => home,
                     false => load::busy_runtime().unwrap_or(home),
                 };
-                let there = log::peer::asked_by(peer, connection.enter_and_serve());
-                match Elsewhere(runtime.spawn(there)).await {
+                match Elsewhere(runtime.spawn(connection.enter_and_serve())).await {
                     Ok(leaves) => leaves,
                     Err(error) => return error.into(),
                 }
@@ -157,7 +156,13 @@ impl<T> Drop for Elsewhere<T> {
 }
 
 impl Connection {
-    fn new(running: Arc<Running>, stream: TcpStream, port: PortKind, shutdown: Shutdown) -> Self {
+    fn new(
+        running: Arc<Running>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        port: PortKind,
+        shutdown: Shutdown,
+    ) -> Self {
         let session = match port {
             PortKind::Admin => Session::admin(),
             PortKind::Service => Session::client(),
@@ -165,6 +170,7 @@ impl Connection {
         let input = Input::new();
         Self {
             port,
+            peer,
             state: Arc::new(ConnectionState::new(session)),
             replies: Replies::new(
                 Arc::clone(&running),
@@ -193,8 +199,8 @@ impl Connection {
     }
 
     async fn serve(self) -> Leaves {
-        let load = Arc::clone(&self.load);
-        Counted::new(load, self.serve_here()).await
+        let (load, peer) = (Arc::clone(&self.load), self.peer);
+        Counted::new(load, peer, self.serve_here()).await
     }
 
     async fn serve_here(mut self) -> Leaves {
@@ -208,9 +214,17 @@ impl Connection {
     async fn until_it_leaves(&mut self) -> Option<Closed> {
         let running = Arc::clone(&self.running);
         let service = &running.node.config.service;
-        let mut shutdown = self.shutdown.clone();
-        let stopping = shutdown.wait();
-        tokio::pin!(stopping);
+        let (watched, mut shutdown) = (self.shutdown.clone(), self.shutdown.clone());
+        let mut stopping = std::pin::pin!(shutdown.wait());
+        let mut is_told = false;
+        // Once it is to wake this task it is not polled for every request, which costs a lock that all connections share.
+        let mut stopping = std::pin::pin!(poll_fn(|context| {
+            if is_told && !watched.has_news() {
+                return Poll::Pending;
+            }
+            is_told = true;
+            stopping.as_mut().poll(context)
+        }));
         loop {
             if let Err(reason) = self.answer_frames().await {
                 // Frames before the bad one have been handled: their answers are owed.
@@ -227,6 +241,7 @@ impl Connection {
             if self.load.is_busy(self.is_busy) != self.is_busy {
                 return None;
             }
+            self.load.answered();
             let idle = Duration::from_millis(service.proto_fd_idle_ms().into());
             let unfinished = input.deadline(Instant::now);
             let waiting = input.len();
@@ -333,9 +348,9 @@ impl Connection {
         }
         let running = &**running;
         let received = Instant::now();
-        let mut now = received;
+        let mut is_turn_over = load.asked(received);
         while let Some(frame) = input.first_frame()? {
-            if load.is_turn_over(now) {
+            if is_turn_over {
                 tokio::task::yield_now().await;
             }
             let consumed = frame.len();
@@ -360,9 +375,7 @@ impl Connection {
             if replies.buffer.len() > OUTPUT_FLUSH_BYTES {
                 answered(replies.flush().await)?;
             }
-            if input.len() > 0 {
-                now = Instant::now();
-            }
+            is_turn_over = input.len() > 0 && load.is_turn_over(Instant::now());
         }
         // What is refused in any case is not kept until it is whole.
         if let Some((header, begun)) = input.begun_frame()

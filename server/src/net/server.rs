@@ -12,7 +12,6 @@ use tracing::{debug, info, warn};
 
 use super::load;
 use super::shutdown::{PortKind, Shutdown};
-use crate::log;
 use crate::net::connection;
 use crate::net::connection::Closed;
 use crate::net::running::Running;
@@ -175,7 +174,7 @@ async fn run(
         return;
     }
     let serving = connection::serve(&home, running, stream, peer, kind, shutdown);
-    let reason = log::peer::asked_by(peer, serving).await;
+    let reason = serving.await;
     drop(guard);
     match reason {
         Closed::ByPeer | Closed::Stopping => {}

@@ -26,6 +26,12 @@ impl Shutdown {
         (give, Self(wait))
     }
 
+    /// Whether anything was ordered since this was made. Costs no lock.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.0.has_changed().unwrap_or(true)
+    }
+
     /// Returns when the order is given (or its handle is gone).
     pub async fn wait(&mut self) {
         // A handle that is gone means the same as the order.
