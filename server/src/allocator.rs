@@ -2,7 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use mimalloc::MiMalloc;
 use protocol::bounds::Fit as _;
@@ -17,6 +17,34 @@ thread_local! {
     /// What this thread has allocated, less what it has freed, since it told last. Nothing is dropped with the thread, so
     /// that this can be used for as long as it allocates.
     static UNSEEN: Cell<i64> = const { Cell::new(0) };
+}
+
+/// With more than this the program is large: records, mostly.
+const LARGE: i64 = 64 << 20;
+
+/// The system may use large pages.
+static LARGE_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// Has the system use small pages until much is allocated. To be called when the program begins.
+///
+/// The allocator asks for large pages. They make many records quicker to find, but a program that has few would take
+/// twelve MB more of them from the start, and writing zeros into each of them when it is first used takes longer than what
+/// is to be done in it.
+pub fn begin_small() {
+    set_large_pages(false);
+}
+
+/// Has the system use large pages from now on.
+#[cold]
+fn grow_large() {
+    if !LARGE_PAGES.swap(true, Ordering::Relaxed) {
+        set_large_pages(true);
+    }
+}
+
+fn set_large_pages(wanted: bool) {
+    // A system that does not know of this uses what it likes.
+    let _ = rustix::thread::disable_transparent_huge_pages(!wanted);
 }
 
 /// How many times all threads were asked to part with what they do not use.
@@ -75,7 +103,10 @@ fn enter(bytes: i64) {
             unseen.set(sum);
         } else {
             unseen.set(0);
-            ALLOCATED.fetch_add(sum, Ordering::Relaxed);
+            let all = ALLOCATED.fetch_add(sum, Ordering::Relaxed);
+            if all > LARGE && !LARGE_PAGES.load(Ordering::Relaxed) {
+                grow_large();
+            }
         }
     });
 }
