@@ -1,5 +1,7 @@
 //! What is known of a record besides its bins.
 
+use std::fmt;
+
 use protocol::key::Digest;
 use protocol::particle::ParticleRef;
 
@@ -18,8 +20,21 @@ pub struct Metadata<'a> {
     pub void_time: u32,
     /// When it was last written, in milliseconds since 2010-01-01 UTC.
     pub last_update_ms: u64,
-    /// Bytes that it counts for in statistics and limits.
-    pub size: u64,
+    /// Tells its size.
+    pub size: &'a dyn RecordSize,
+}
+
+/// Tells the bytes that a record counts for in statistics and limits: few ask, and it goes over all bins.
+pub trait RecordSize: fmt::Debug + Sync {
+    /// The size, bytes.
+    fn bytes(&self) -> u64;
+}
+
+/// A size that is known.
+impl RecordSize for u64 {
+    fn bytes(&self) -> u64 {
+        *self
+    }
 }
 
 impl<'a> Metadata<'a> {
@@ -33,7 +48,7 @@ impl<'a> Metadata<'a> {
             generation: 0,
             void_time: 0,
             last_update_ms: 0,
-            size: 0,
+            size: &0,
         }
     }
 }

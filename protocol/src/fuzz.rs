@@ -248,13 +248,17 @@ pub fn fuzz_msgpack(data: &[u8]) {
     let _ = read_arguments(data);
 }
 
-/// The first byte is the type. What is stored is stored unchanged the second time.
+/// The first byte is the type. What is stored is stored unchanged the second time, and what is said to be normal is.
 pub fn fuzz_particle(data: &[u8]) {
     let Some((kind, data)) = data.split_first() else {
         return;
     };
     let particle = ParticleRef::new(ParticleType(*kind), data);
-    if let Ok(stored) = particle.normalize() {
+    let stored = particle.normalize();
+    if particle.is_normal() {
+        assert_eq!(stored, Ok(particle.to_particle()));
+    }
+    if let Ok(stored) = stored {
         assert_eq!(stored.as_ref().normalize().as_ref(), Ok(&stored));
     }
     if let Ok(value) = Value::from_particle(particle) {

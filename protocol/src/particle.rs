@@ -214,6 +214,18 @@ impl<'a> ParticleRef<'a> {
         }
     }
 
+    /// Whether [`Self::normalize`] would give the very same bytes, as can be told at a glance.
+    #[must_use]
+    pub fn is_normal(self) -> bool {
+        match self.kind {
+            ParticleType::STRING => true,
+            ParticleType::INTEGER | ParticleType::FLOAT => self.data.len() == 8,
+            ParticleType::BOOL => matches!(self.data, [0 | 1]),
+            ParticleType::HLL => false,
+            kind => kind.is_blob(),
+        }
+    }
+
     /// Checks a value of a request and gives it the form in which it is stored.
     ///
     /// Integers become 8 bytes, bools must be 0 or 1, lists and maps are normalised (see [`msgpack::normalize`]),

@@ -82,7 +82,8 @@ impl Namespace {
             set: &version.address.set,
             key: version.key,
         };
-        let record = StoredRecord::within(max_record_size, None, &parts, bins, &mut self.scratch)?;
+        let scratch = &mut self.scratch;
+        let (record, _) = StoredRecord::within(max_record_size, None, &parts, bins, scratch)?;
         self.records.insert(version.address.digest, record);
         Ok(())
     }

@@ -5,7 +5,6 @@
 //! is told so.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use data::record::StoredRecord;
 use protocol::particle::{Particle, ParticleRef};
@@ -197,10 +196,9 @@ fn part(
 }
 
 fn view(record: StoredRecord) -> RecordView {
-    let set = record.set_name();
     RecordView {
         digest: record.digest(),
-        set: (!set.is_empty()).then(|| Arc::from(set)),
+        set: None,
         key: record.key().map(ParticleRef::to_particle),
         stored: Some(record),
         in_memory: true,

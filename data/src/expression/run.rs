@@ -86,7 +86,7 @@ impl<'r> Context<'r> {
         StackValue::Integer(match field {
             // Records are kept in memory.
             Field::DeviceSize => 0,
-            Field::MemorySize | Field::RecordSize => signed(metadata.size),
+            Field::MemorySize | Field::RecordSize => signed(metadata.size.bytes()),
             Field::LastUpdate => signed(metadata.last_update_ms)
                 .saturating_add(EPOCH_SECONDS * 1000)
                 .saturating_mul(1_000_000),

@@ -99,7 +99,7 @@ fn metadata() -> Metadata<'static> {
         generation: 3,
         void_time: 1000,
         last_update_ms: 400_000,
-        size: 64,
+        size: &64_u64,
     }
 }
 

@@ -119,6 +119,8 @@ pub enum Operation<'a> {
     ReadAll,
     /// The bin gets this value, which is in its stored form.
     Write(Particle),
+    /// The same, where the value stands so in the request.
+    WriteSent(ParticleRef<'a>),
     /// The bin goes.
     Remove,
     /// The operand is added to the bin's number.
@@ -186,6 +188,7 @@ fn operation<'a>(
         OpCode::READ if op.name.is_empty() && get_all => Operation::ReadAll,
         OpCode::READ => Operation::Read,
         OpCode::WRITE if operand.kind == ParticleType::NIL => Operation::Remove,
+        OpCode::WRITE if operand.is_normal() => Operation::WriteSent(operand),
         OpCode::WRITE => Operation::Write(scalar::stored(operand, work)?),
         OpCode::INCR => Operation::Add(operand),
         OpCode::APPEND => Operation::Append(operand),
@@ -231,6 +234,7 @@ impl Operation<'_> {
                 });
             }
             Self::Write(particle) => Change::Set(particle.clone()),
+            Self::WriteSent(value) => Change::Set(value.to_particle()),
             Self::Remove => Change::Remove,
             Self::Add(operand) => scalar::add(bin, *operand, work)?,
             Self::Append(operand) => {

@@ -16,7 +16,7 @@ const METADATA: Metadata<'_> = Metadata {
     generation: 1,
     void_time: 0,
     last_update_ms: 5_000,
-    size: 64,
+    size: &64_u64,
 };
 
 /// What ops answer: op, bin, value.

@@ -50,6 +50,8 @@ pub enum BinValue<'r> {
     Kept(usize, ParticleRef<'r>),
     /// Another one.
     New(Particle),
+    /// Another one, as it was sent.
+    Sent(ParticleRef<'r>),
     /// Bytes that are being added to.
     Growing(Growing),
 }
@@ -59,7 +61,7 @@ impl BinValue<'_> {
     #[must_use]
     pub fn as_ref(&self) -> ParticleRef<'_> {
         match self {
-            Self::Kept(_, value) => *value,
+            Self::Kept(_, value) | Self::Sent(value) => *value,
             Self::New(particle) => particle.as_ref(),
             Self::Growing(growing) => growing.as_ref(),
         }
@@ -181,7 +183,7 @@ impl<'r> Working<'r> {
     /// The operation fails; the bins are as before.
     pub fn apply(
         &mut self,
-        checked: &Checked<'_>,
+        checked: &Checked<'r>,
         surroundings: &mut Surroundings<'_>,
         respond_all: bool,
         mut answer: impl FnMut(OpCode, &BinName, ParticleRef<'_>),
@@ -209,6 +211,10 @@ impl<'r> Working<'r> {
                 return Ok(());
             }
             Operation::Touch => return Ok(()),
+            Operation::WriteSent(value) => {
+                let place = self.place(bin);
+                self.set(place, *bin, BinValue::Sent(*value), Beside::NONE);
+            }
             Operation::RemoveAll => {
                 self.slots.clear();
                 self.index = None;
@@ -267,25 +273,16 @@ impl<'r> Working<'r> {
         let slot = place.and_then(|place| self.slots.get_mut(place));
         match (change, slot) {
             (Change::Keep, _) | (Change::Remove, None) => {}
-            (Change::Set(particle), Some(slot)) => {
+            (Change::Set(particle), slot) => {
                 // They are of use to operations that follow.
-                slot.landmarks = if self.operations > 1 {
-                    let old = slot.value.as_ref();
-                    Beside::after(old, slot.landmarks.landmarks(), particle.as_ref())
-                } else {
-                    Beside::NONE
+                let landmarks = match slot {
+                    Some(slot) if self.operations > 1 => {
+                        let old = slot.value.as_ref();
+                        Beside::after(old, slot.landmarks.landmarks(), particle.as_ref())
+                    }
+                    Some(_) | None => Beside::NONE,
                 };
-                slot.value = BinValue::New(particle);
-            }
-            (Change::Set(particle), None) => {
-                if let Some(index) = &mut self.index {
-                    index.places.insert(name, self.slots.len());
-                }
-                self.slots.push(Slot {
-                    name,
-                    value: BinValue::New(particle),
-                    landmarks: Beside::NONE,
-                });
+                self.set(place, name, BinValue::New(particle), landmarks);
             }
             (Change::Append(tail), Some(slot)) => slot.value.grow(|value| value.append(&tail)),
             (Change::Prepend(head), Some(slot)) => slot.value.grow(|value| value.prepend(&head)),
@@ -298,6 +295,29 @@ impl<'r> Working<'r> {
             (Change::Remove, Some(_)) => self.remove(place, &name),
         }
         Ok(())
+    }
+
+    /// Gives a bin a value; one that has no place gets the last.
+    fn set(
+        &mut self,
+        place: Option<usize>,
+        name: BinName,
+        value: BinValue<'r>,
+        landmarks: Beside<'r>,
+    ) {
+        match place.and_then(|place| self.slots.get_mut(place)) {
+            Some(slot) => (slot.value, slot.landmarks) = (value, landmarks),
+            None => {
+                if let Some(index) = &mut self.index {
+                    index.places.insert(name, self.slots.len());
+                }
+                self.slots.push(Slot {
+                    name,
+                    value,
+                    landmarks,
+                });
+            }
+        }
     }
 
     fn remove(&mut self, place: Option<usize>, name: &BinName) {
@@ -342,7 +362,7 @@ impl BinValue<'_> {
     pub fn into_particle(self) -> Particle {
         match self {
             Self::New(particle) => particle,
-            Self::Kept(_, value) => value.to_particle(),
+            Self::Kept(_, value) | Self::Sent(value) => value.to_particle(),
             Self::Growing(growing) => {
                 let value = growing.as_ref();
                 Particle::new(value.kind, Bytes::copy_from_slice(value.data))

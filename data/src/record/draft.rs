@@ -25,9 +25,10 @@ pub struct Record {
 /// The bins of a stored record, to work on. Values stay where they are stored.
 #[must_use]
 pub fn bins_of(record: &StoredRecord) -> Vec<Bin> {
-    let names = record.bins().map(|bin| bin.bin_name());
-    let particles = record.to_particles();
-    let bins = names.zip(particles);
-    bins.map(|(name, (_, particle))| Bin { name, particle })
-        .collect()
+    let bins = record.to_particles();
+    bins.map(|(bin, particle)| Bin {
+        name: bin.bin_name(),
+        particle,
+    })
+    .collect()
 }

@@ -13,6 +13,7 @@
 //! the mark is the version of the form. What leaves memory gets a checksum around it from whom it leaves through: a
 //! disk, a connection.
 
+use super::size::Size;
 use crate::bin::BinName;
 use crate::encoded::{Head, index};
 use bytes::BufMut;
@@ -103,7 +104,8 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Appends the form of these parts and bins to `out`. On an error `out` is as before.
+    /// Appends the form of these parts and bins to `out`, and gives the size of the record, see [`Size`]. On an error `out`
+    /// is as before.
     ///
     /// # Errors
     /// A part is larger than the form can say.
@@ -111,7 +113,7 @@ impl Parts<'_> {
         &self,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
         out: &mut Vec<u8>,
-    ) -> Result<(), FormError> {
+    ) -> Result<u64, FormError> {
         let start = out.len();
         let written = self.write_all(bins, out);
         if written.is_err() {
@@ -124,10 +126,10 @@ impl Parts<'_> {
         &self,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
         out: &mut Vec<u8>,
-    ) -> Result<(), FormError> {
+    ) -> Result<u64, FormError> {
         let too_large = |part, size| FormError::TooLarge { part, size };
-        let count =
-            u16::try_from(bins.len()).map_err(|_| too_large("number of bins", bins.len()))?;
+        let bin_count = bins.len();
+        let count = u16::try_from(bin_count).map_err(|_| too_large("number of bins", bin_count))?;
         let mut mark = FORM_VERSION;
         for (flag, present) in [
             (HAS_VOID_TIME, self.void_time != 0),
@@ -161,10 +163,12 @@ impl Parts<'_> {
             );
             out.put_slice(key.data);
         }
+        let mut size = Size::of(self.set.len(), self.key, self.void_time != 0, bin_count);
         for (name, particle) in bins {
             write_bin(name, particle, out)?;
+            size.add(name.len(), particle);
         }
-        Ok(())
+        Ok(size.bytes())
     }
 }
 
@@ -272,7 +276,31 @@ impl<'a> Walk<'a> {
         })
     }
 
-    pub(super) fn set_bytes(&mut self) -> Result<&'a [u8], FormError> {
+    /// Goes over the void-time to the end of the set, from where these begin; gives the set.
+    pub(super) fn set_if_marked(&mut self, mark: u8) -> Result<&'a [u8], FormError> {
+        if mark & HAS_VOID_TIME != 0 {
+            self.take(4)?;
+        }
+        match mark & HAS_SET {
+            0 => Ok(&[]),
+            _ => self.set_bytes(),
+        }
+    }
+
+    /// Goes over all the parts that may be missing, from where they begin to the bins; gives set and key.
+    pub(super) fn variable_parts(
+        &mut self,
+        mark: u8,
+    ) -> Result<(&'a [u8], Option<ParticleRef<'a>>), FormError> {
+        let set = self.set_if_marked(mark)?;
+        let key = match mark & HAS_KEY {
+            0 => None,
+            _ => Some(self.key()?),
+        };
+        Ok((set, key))
+    }
+
+    fn set_bytes(&mut self) -> Result<&'a [u8], FormError> {
         let length = self.byte()?;
         self.take(length.into())
     }
@@ -314,25 +342,57 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn bin(&mut self) -> Result<BinRef<'a>, FormError> {
-        let offset = self.offset;
-        let head = self.byte()?;
-        let name = self.take((head & 0x0f).into())?;
-        let kind = ParticleType(self.byte()?);
-        let width = usize::from(head >> 4);
+        match self.next_bin() {
+            Some(bin) => Ok(bin),
+            None => Err(self.not_a_bin()),
+        }
+    }
+
+    /// The bin that begins here; none where none does, and then it stays where it is. Every read and write of a record goes
+    /// over its bins: nothing is said here about what is wrong.
+    #[inline]
+    pub(super) fn next_bin(&mut self) -> Option<BinRef<'a>> {
+        let (head, rest) = self.bytes.get(self.offset..)?.split_first()?;
+        let (name, rest) = rest.split_at_checked((head & 0x0f).into())?;
+        let (kind, rest) = rest.split_first()?;
+        let kind = ParticleType(*kind);
+        let (data, rest) = match (head >> 4, kind) {
+            (0, _) => {
+                let mut behind = Walk {
+                    bytes: rest,
+                    offset: 0,
+                };
+                let length = behind.length().ok()?;
+                rest.get(behind.offset..)?.split_at_checked(length)?
+            }
+            (8, ParticleType::INTEGER | ParticleType::FLOAT) => rest.split_at_checked(8)?,
+            (1, ParticleType::BOOL) => rest.split_at_checked(1)?,
+            _ => return None,
+        };
+        self.offset = self.bytes.len() - rest.len();
+        let value = ParticleRef::new(kind, data);
+        Some(BinRef { name, value })
+    }
+
+    /// Why no bin begins here.
+    #[cold]
+    fn not_a_bin(&self) -> FormError {
+        let mut walk = *self;
+        let parts = |walk: &mut Self| {
+            let head = walk.byte()?;
+            walk.take((head & 0x0f).into())?;
+            walk.byte()?;
+            let length = match head >> 4 {
+                0 => walk.length()?,
+                width => width.into(),
+            };
+            walk.take(length)
+        };
         let malformed = FormError::Malformed {
             part: "bin",
-            offset,
+            offset: self.offset,
         };
-        let length = match (width, kind) {
-            (0, _) => self.length()?,
-            (8, ParticleType::INTEGER | ParticleType::FLOAT) | (1, ParticleType::BOOL) => width,
-            _ => return Err(malformed),
-        };
-        if name.contains(&0) {
-            return Err(malformed);
-        }
-        let value = ParticleRef::new(kind, self.take(length)?);
-        Ok(BinRef { name, value })
+        parts(&mut walk).err().unwrap_or(malformed)
     }
 }
 
@@ -383,7 +443,13 @@ pub fn check(bytes: &[u8]) -> Result<(), FormError> {
     } else {
         for _ in 0..bins {
             let offset = walk.offset;
-            let value = walk.bin()?.value;
+            let BinRef { name, value } = walk.bin()?;
+            if name.contains(&0) {
+                return Err(FormError::Malformed {
+                    part: "bin",
+                    offset,
+                });
+            }
             let is_wrong = matches!(value.kind, ParticleType::LIST | ParticleType::MAP)
                 && Head::read(value.data).is_some_and(|head| !index::is_right(&head));
             if is_wrong {

@@ -40,8 +40,8 @@ impl LimitError {
 }
 
 impl StoredRecord {
-    /// Makes a version of its parts that may be stored where records have at most `max_size` bytes. `before` is the version
-    /// that it follows, `scratch` room to write in; its content is lost.
+    /// Makes a version of its parts that may be stored where records have at most `max_size` bytes, and gives its size too.
+    /// `before` is the version that it follows, `scratch` room to write in; its content is lost.
     ///
     /// # Errors
     /// It is above a limit.
@@ -51,16 +51,15 @@ impl StoredRecord {
         parts: &Parts<'_>,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
         scratch: &mut Vec<u8>,
-    ) -> Result<Self, LimitError> {
+    ) -> Result<(Self, u64), LimitError> {
         if bins.len() > MAX_BINS {
             return Err(LimitError::TooManyBins(bins.len()));
         }
-        let record = Self::new_after(before, parts, bins, scratch)?;
-        let size = record.size();
+        let (record, size) = Self::new_after(before, parts, bins, scratch)?;
         if size > max_size {
             let limit = max_size;
             return Err(LimitError::TooBig { size, limit });
         }
-        Ok(record)
+        Ok((record, size))
     }
 }

@@ -13,6 +13,7 @@ mod handle;
 mod limits;
 pub mod policy;
 mod set;
+mod size;
 mod stored;
 
 pub use crate::bin::BinName;

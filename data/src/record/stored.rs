@@ -3,15 +3,16 @@ use std::fmt;
 use bytes::Bytes;
 use protocol::bounds::{Fit as _, Within as _};
 use protocol::key::{DIGEST_SIZE, Digest};
-use protocol::particle::{Particle, ParticleRef, ParticleType};
+use protocol::particle::{Particle, ParticleRef};
 use triomphe::ThinArc;
 
 use crate::bin::Bins;
 use crate::encoded::{Landmarks, SMALLEST};
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, RecordSize};
 
 use super::beside::{self, Beside};
 use super::form::{self, BinRef, FormError, Parts, Walk, at};
+use super::size::Size;
 
 /// One version of a record, as it is stored: one allocation, shared by those who hold it, never changed.
 ///
@@ -21,12 +22,6 @@ use super::form::{self, BinRef, FormError, Parts, Walk, at};
 pub struct StoredRecord {
     form: ThinArc<(), u8>,
 }
-
-/// Sizes are rounded up to this.
-const SIZE_UNIT: usize = 16;
-
-/// Bytes that every record counts for besides set, key and bins: what stands in front, and a mark at the end.
-const FIXED_SIZE: usize = 35 + 4;
 
 impl StoredRecord {
     /// Makes a version of its parts. `scratch` is room to write in; its content is lost.
@@ -38,10 +33,12 @@ impl StoredRecord {
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
         scratch: &mut Vec<u8>,
     ) -> Result<Self, FormError> {
-        Self::new_after(None, parts, bins, scratch)
+        let (record, _) = Self::new_after(None, parts, bins, scratch)?;
+        Ok(record)
     }
 
-    /// The same; `before` is the version that it follows, of which most of a long list or map is often the same.
+    /// The same, with its size; `before` is the version that it follows, of which most of a long list or map is often the
+    /// same.
     ///
     /// # Errors
     /// A part is larger than the form can say.
@@ -50,14 +47,15 @@ impl StoredRecord {
         parts: &Parts<'_>,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
         scratch: &mut Vec<u8>,
-    ) -> Result<Self, FormError> {
+    ) -> Result<(Self, u64), FormError> {
         scratch.clear();
-        parts.write(bins, scratch)?;
+        let size = parts.write(bins, scratch)?;
         let beside = beside::of(scratch, before.map(Self::with_landmarks));
         scratch.extend_from_slice(&beside);
-        Ok(Self {
+        let record = Self {
             form: ThinArc::from_header_and_slice((), scratch),
-        })
+        };
+        Ok((record, size))
     }
 
     /// Takes bytes from outside of this process: a disk, another node.
@@ -204,18 +202,11 @@ impl StoredRecord {
 
     /// The set, and where it ends. An error is one of the form, which was checked when it came.
     fn variable(&self) -> Result<(&[u8], usize), FormError> {
-        let mark = self.mark();
         let mut walk = Walk {
             bytes: self.all(),
             offset: at::VARIABLE,
         };
-        if mark & form::HAS_VOID_TIME != 0 {
-            walk.take(4)?;
-        }
-        let set = match mark & form::HAS_SET {
-            0 => &[][..],
-            _ => walk.set_bytes()?,
-        };
+        let set = walk.set_if_marked(self.mark())?;
         Ok((set, walk.offset))
     }
 
@@ -231,42 +222,38 @@ impl StoredRecord {
         self.variable().map_or(&[], |(set, _)| set)
     }
 
-    /// The key, if it is stored, and where the bins begin.
-    fn key_and_bins(&self) -> Result<(Option<ParticleRef<'_>>, usize), FormError> {
-        let (_, offset) = self.variable()?;
-        if self.mark() & form::HAS_KEY == 0 {
-            return Ok((None, offset));
-        }
+    /// The name of the set, the key, if it is stored, and the bins.
+    fn parts(&self) -> (&[u8], Option<ParticleRef<'_>>, StoredBins<'_>) {
+        let mark = self.mark();
         let mut walk = Walk {
             bytes: self.all(),
-            offset,
+            offset: at::VARIABLE,
         };
-        let key = walk.key()?;
-        Ok((Some(key), walk.offset))
+        let parts = walk.variable_parts(mark);
+        debug_assert!(parts.is_ok(), "a form was checked when it came");
+        let (set, key) = parts.unwrap_or((&[], None));
+        let left = match mark & form::OUTLINE {
+            0 if parts.is_ok() => self.bin_count(),
+            _ => 0,
+        };
+        (set, key, StoredBins { walk, left })
     }
 
     /// The key that the digest was made of, if a client had it stored.
     #[must_use]
     pub fn key(&self) -> Option<ParticleRef<'_>> {
-        self.key_and_bins().ok().and_then(|(key, _)| key)
+        if self.mark() & form::HAS_KEY == 0 {
+            return None;
+        }
+        let (_, key, _) = self.parts();
+        key
     }
 
     /// The bins in storage order: that of their first write; removing one moves the last into its place.
     #[must_use]
     pub fn bins(&self) -> StoredBins<'_> {
-        let begin = self.key_and_bins().map(|(_, offset)| offset);
-        debug_assert!(begin.is_ok(), "a form was checked when it came");
-        let left = match begin {
-            Ok(_) if !self.is_outline() => self.bin_count(),
-            _ => 0,
-        };
-        StoredBins {
-            walk: Walk {
-                bytes: self.all(),
-                offset: begin.unwrap_or(at::VARIABLE),
-            },
-            left,
-        }
+        let (_, _, bins) = self.parts();
+        bins
     }
 
     /// The value of the bin of this name.
@@ -277,12 +264,12 @@ impl StoredRecord {
     }
 
     /// The bins to work on, in storage order. Values stay where they are: a particle shares this record's bytes.
-    pub fn to_particles(&self) -> impl Iterator<Item = (&[u8], Particle)> {
+    pub fn to_particles(&self) -> impl ExactSizeIterator<Item = (BinRef<'_>, Particle)> {
         let shared = Bytes::from_owner(self.clone());
         // The owner is the same allocation, so each value lies in it.
         self.bins().map(move |bin| {
             let data = shared.slice_ref(bin.value.data);
-            (bin.name, Particle::new(bin.value.kind, data))
+            (bin, Particle::new(bin.value.kind, data))
         })
     }
 
@@ -291,57 +278,29 @@ impl StoredRecord {
     pub fn metadata<'a>(&'a self, digest: &'a Digest) -> Metadata<'a> {
         Metadata {
             digest,
-            set: self.set_name().as_bytes(),
+            set: self.set_bytes(),
             key: self.key(),
             generation: self.generation(),
             void_time: self.void_time(),
             last_update_ms: self.last_update_ms(),
-            size: self.size(),
+            size: self,
         }
     }
 
-    /// Bytes that the record counts for, in limits and statistics; a multiple of 16.
-    ///
-    /// About what the form takes, counted as the reference does: an integer by the fewest bytes that hold it (golden
-    /// case `record_meta/size_value`: two small bins in a set of six letters count for 64).
+    /// Bytes that the record counts for, in limits and statistics; see [`Size`].
     #[must_use]
     pub fn size(&self) -> u64 {
         if self.is_outline() {
             let end = self.all().len();
             return u32::from_le_bytes(self.fixed(end.saturating_sub(4), end)).into();
         }
-        let set = match self.set_name().len() {
-            0 => 0,
-            length => 1 + length,
-        };
-        // Numbers below 128 take one byte, these take two.
-        let number = |number: usize| if number < 128 { 1 } else { 2 };
-        let key = self.key().map_or(0, |key| {
-            let size = 1 + key.data.len();
-            number(size) + size
-        });
-        let void_time = if self.void_time() == 0 { 0 } else { 4 };
-        let bins = self.bins();
-        let bins: usize = bins
-            .map(|bin| 1 + bin.name.len() + value_size(bin.value))
-            .sum();
-        let size = FIXED_SIZE + set + key + void_time + number(self.bin_count()) + bins;
-        size.next_multiple_of(SIZE_UNIT) as u64
-    }
-}
-
-/// Bytes that a value counts for, with its type: the fewest that hold an integer, and their number; most others with a
-/// length in front.
-fn value_size(value: ParticleRef<'_>) -> usize {
-    match (value.kind, value.as_integer()) {
-        (ParticleType::INTEGER, Some(integer)) => match integer.cast_unsigned() {
-            0..=0xff => 3,
-            0x100..=0xffff => 4,
-            0x1_0000..=0xffff_ffff => 6,
-            _ => 10,
-        },
-        (ParticleType::FLOAT | ParticleType::BOOL, _) => 1 + value.data.len(),
-        _ => 5 + value.data.len(),
+        let (set, key, bins) = self.parts();
+        let has_void_time = self.mark() & form::HAS_VOID_TIME != 0;
+        let mut size = Size::of(set.len(), key, has_void_time, bins.left);
+        for bin in bins {
+            size.add(bin.name.len(), bin.value);
+        }
+        size.bytes()
     }
 }
 
@@ -361,6 +320,12 @@ impl Bins for StoredRecord {
 
     fn steps_of_a_look_up(&self) -> usize {
         self.bin_count()
+    }
+}
+
+impl RecordSize for StoredRecord {
+    fn bytes(&self) -> u64 {
+        self.size()
     }
 }
 
@@ -399,7 +364,7 @@ impl<'a> Iterator for StoredBins<'a> {
 
     fn next(&mut self) -> Option<BinRef<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let bin = self.walk.bin().ok();
+        let bin = self.walk.next_bin();
         debug_assert!(bin.is_some(), "a form was checked when it came");
         bin
     }
@@ -413,6 +378,8 @@ impl ExactSizeIterator for StoredBins<'_> {}
 
 #[cfg(test)]
 mod tests {
+    use protocol::particle::ParticleType;
+
     use super::*;
 
     /// A name and a value.
@@ -424,7 +391,7 @@ mod tests {
 
     fn bins_of(record: &StoredRecord) -> Vec<Bin> {
         let bins = record.to_particles();
-        bins.map(|(name, particle)| (name.to_vec(), particle))
+        bins.map(|(bin, particle)| (bin.name.to_vec(), particle))
             .collect()
     }
 
@@ -444,7 +411,9 @@ mod tests {
         let bins = bins
             .iter()
             .map(|(name, particle)| (&name[..], particle.as_ref()));
-        StoredRecord::new(parts, bins, &mut Vec::new()).unwrap()
+        let (record, size) = StoredRecord::new_after(None, parts, bins, &mut Vec::new()).unwrap();
+        assert_eq!(record.size(), size, "the same, written or gone over");
+        record
     }
 
     fn of_many_kinds() -> (Parts<'static>, Vec<Bin>) {

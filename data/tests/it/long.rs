@@ -174,7 +174,10 @@ fn record(before: Option<&StoredRecord>, bin: &Particle) -> StoredRecord {
         (&b"small"[..], small.as_ref()),
         (&b"long"[..], bin.as_ref()),
     ];
-    StoredRecord::new_after(before, &parts, bins.into_iter(), &mut Vec::new()).unwrap()
+    let (record, size) =
+        StoredRecord::new_after(before, &parts, bins.into_iter(), &mut Vec::new()).unwrap();
+    assert_eq!(record.size(), size);
+    record
 }
 
 /// The long bin and what is beside it.

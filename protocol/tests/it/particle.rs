@@ -173,6 +173,21 @@ proptest! {
     }
 
     #[test]
+    fn normal_values_are_stored_as_they_are(
+        kind in prop::sample::select(vec![1_u8, 2, 3, 4, 7, 9, 17, 18, 19, 20, 23]),
+        data in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..40),
+            prop::collection::vec(any::<u8>(), 8),
+            prop::collection::vec(0_u8..3, 1),
+        ],
+    ) {
+        let value = ParticleRef::new(ParticleType(kind), &data);
+        if value.is_normal() {
+            prop_assert_eq!(value.normalize(), Ok(value.to_particle()));
+        }
+    }
+
+    #[test]
     fn integers_and_floats_come_back(integer in any::<i64>(), float in any::<f64>()) {
         prop_assert_eq!(Particle::integer(integer).as_ref().as_integer(), Some(integer));
         let found = Particle::float(float).as_ref().as_float().map(f64::to_bits);

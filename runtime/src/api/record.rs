@@ -243,12 +243,19 @@ fn key(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 }
 
 fn setname(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let name = frame.with_record(1, |_, record| {
-        record.view.set.clone().filter(|_| record.seen)
+    let (stored, named) = frame.with_record(1, |_, record| {
+        let view = Some(&record.view).filter(|_| record.seen);
+        let stored = view.and_then(|view| view.stored.clone());
+        (stored, view.and_then(|view| view.set.clone()))
     })?;
+    let name = match (&stored, &named) {
+        (Some(stored), _) => stored.set_bytes(),
+        (None, Some(named)) => named.as_bytes(),
+        (None, None) => &[],
+    };
     match name {
-        Some(name) => frame.push_bytes(name.as_bytes()),
-        None => frame.push_nil(),
+        [] => frame.push_nil(),
+        name => frame.push_bytes(name),
     }
     Ok(answer(frame, "setname"))
 }

@@ -26,7 +26,8 @@ pub const MAX_TOUCHED_BINS: usize = 1024;
 pub struct RecordView {
     /// Its digest.
     pub digest: Digest,
-    /// Name of the set that the request names, which is the record's; none for a record in no set.
+    /// Name of the set that the request names; none for a record in no set, and not asked for where one is stored: that
+    /// has its own.
     pub set: Option<Arc<str>>,
     /// The key that is stored or, failing that, was sent with this request.
     pub key: Option<Particle>,

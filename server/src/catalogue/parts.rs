@@ -1,6 +1,6 @@
 //! Maps by name of which one version after the other is shown, each of which costs what changes and not what there is.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::bounds::Fit as _;
@@ -8,7 +8,8 @@ use protocol::bounds::Fit as _;
 /// Parts of a map. A change copies one of them, and a pointer to each other.
 const PARTS: usize = 64;
 
-type Part<V> = HashMap<Arc<[u8]>, V>;
+/// Of a few names each, found sooner than a hash of one is reckoned.
+type Part<V> = BTreeMap<Arc<[u8]>, V>;
 
 /// One version of a map. A clone shares everything.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 //! A clone shares its values, so a change by `set-config` reaches every holder.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use parking_lot::RwLock;
+use arc_swap::ArcSwap;
 
 use super::setting::{Change, Setting, ValueError};
 use super::values::{Values, is_read_by, position};
@@ -246,7 +246,7 @@ impl Default for SetSettings {
 pub struct NamespaceSettings {
     name: Arc<str>,
     values: Arc<Values>,
-    sets: Arc<RwLock<BTreeMap<String, SetSettings>>>,
+    sets: Arc<OnceLock<ArcSwap<BTreeMap<String, SetSettings>>>>,
 }
 
 accessors! { NamespaceSettings in table::NAMESPACE {
@@ -325,12 +325,19 @@ impl NamespaceSettings {
     /// The settings of a set, if any were ever given.
     #[must_use]
     pub fn set_settings(&self, set: &str) -> Option<SetSettings> {
-        self.sets.read().get(set).cloned()
+        // Most namespaces have none, and every write asks.
+        self.sets.get()?.load().get(set).cloned()
     }
 
     /// The settings of a set, made from the defaults if there were none.
     pub(crate) fn set_settings_or_new(&self, set: &str) -> SetSettings {
-        self.sets.write().entry(set.to_owned()).or_default().clone()
+        let new = SetSettings::default();
+        let before = self.sets.get_or_init(ArcSwap::default).rcu(|sets| {
+            let mut sets = (**sets).clone();
+            sets.entry(set.to_owned()).or_insert_with(|| new.clone());
+            sets
+        });
+        before.get(set).cloned().unwrap_or(new)
     }
 }
 

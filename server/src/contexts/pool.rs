@@ -28,7 +28,25 @@ pub(crate) struct Held<C> {
     pub(crate) epoch: u64,
     /// Memory after its last use, bytes.
     pub(crate) bytes: usize,
+    /// The thread that used it last, or built it.
+    pub(crate) thread: Thread,
 }
+
+/// A thread, as long as it lives: what it used last is in the cache of its processor, and what others used is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Thread(usize);
+
+impl Thread {
+    pub(crate) fn current() -> Self {
+        thread_local! {
+            static ANYTHING: u8 = const { 0 };
+        }
+        Self(ANYTHING.with(|anything| std::ptr::from_ref(anything).addr()))
+    }
+}
+
+/// So many contexts, those used last, are looked through for one of the thread that asks.
+const LOOKED_THROUGH: usize = 8;
 
 impl<C> Held<C> {
     /// The context may serve a call that sees `set`.
@@ -93,11 +111,18 @@ impl<C: PooledContext> Pool<C> {
         &self.name
     }
 
-    /// Takes the idle context that was used last. Old ones that it meets are closed.
+    /// Takes the idle context that this thread used last, if that was lately, else the one that was used last at all. Old
+    /// ones that it meets are closed.
     pub(crate) fn take(&self, set: &Arc<ModuleSet>) -> Taken<C> {
+        let thread = Thread::current();
         // Declared before the guard, so that contexts are closed after it is released.
         let mut old = Vec::new();
         let mut state = self.state.lock();
+        let lately = state.idle.iter().enumerate().rev().take(LOOKED_THROUGH);
+        let mut own = lately.filter(|(_, held)| held.thread == thread);
+        if let (Some((place, _)), Some(last)) = (own.next(), state.idle.len().checked_sub(1)) {
+            state.idle.swap(place, last);
+        }
         while let Some(mut held) = state.idle.pop() {
             if held.follow(set) {
                 state.busy += 1;
@@ -154,19 +179,20 @@ impl<C: PooledContext> Pool<C> {
         self.state.lock().failure = None;
     }
 
-    /// Takes a context back after a call; keeps it unless it is old, spent, or one too many. True: one more is wanted.
+    /// Takes a context back after a call; keeps it if it is to be kept and neither spent nor one too many. True: one more is
+    /// wanted.
     pub(crate) fn give_back(
         &self,
         mut held: Held<C>,
         taken_bytes: usize,
         end: Option<CallEnd>,
-        set: &Arc<ModuleSet>,
         keep: bool,
         initial: usize,
     ) -> bool {
         let retirement = held.context.retirement();
-        let keep = keep && retirement.is_none() && held.follow(set);
+        let keep = keep && retirement.is_none();
         held.bytes = held.context.memory_bytes();
+        held.thread = Thread::current();
         let mut state = self.state.lock();
         state.busy = state.busy.saturating_sub(1);
         state.busy_bytes = state.busy_bytes.saturating_sub(taken_bytes);

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use rustix::thread::gettid;
 use thiserror::Error;
 
 use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
-use super::pool::{Held, Pool, Taken};
+use super::pool::{Held, Pool, Taken, Thread};
 use super::renewal::Renewal;
 use super::stats::{ModuleCounts, PoolCounts, RegistryWork, UdfTotals};
 use super::warmer::Visits;
@@ -91,6 +91,9 @@ struct Shared<F: ContextFactory> {
     factory: Arc<F>,
     settings: UdfSettings,
     live: ArcSwap<Live<F::Context>>,
+    /// The epoch of the set in it, from a moment after it was put there until one after the next one was: before a change is
+    /// answered.
+    epoch: AtomicU64,
     visits: Visits,
     /// Held while a set is replaced: the next one is made from it. Never held while a file is written.
     publishing: Mutex<()>,
@@ -174,10 +177,7 @@ impl<F: ContextFactory> Service<F> {
     /// # Errors
     /// There is no such module, or it does not load.
     pub fn acquire(&self, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
-        match self.acquire_idle(name)? {
-            Some(guard) => Ok(guard),
-            None => self.shared.build_for_call(name),
-        }
+        self.shared.acquire(name)
     }
 
     /// Like [`acquire`](Self::acquire), but never builds a context: none means that one has to be built.
@@ -185,13 +185,7 @@ impl<F: ContextFactory> Service<F> {
     /// # Errors
     /// There is no such module, or it is known not to load.
     pub fn acquire_idle(&self, name: &[u8]) -> Result<Option<ContextGuard<F>>, AcquireError> {
-        let live = self.shared.live.load();
-        let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
-        match pool.take(&live.set) {
-            Taken::Context(held) => Ok(Some(self.shared.guard(Arc::clone(pool), held))),
-            Taken::Failed(failure) => Err(AcquireError::Load(failure.reason)),
-            Taken::Miss => Ok(None),
-        }
+        self.shared.acquire_idle(name)
     }
 
     /// Builds a context on this thread, after [`acquire_idle`](Self::acquire_idle) had none.
@@ -337,6 +331,7 @@ impl<F: ContextFactory> Shared<F> {
                 set: Arc::default(),
                 pools: Parts::default(),
             }),
+            epoch: AtomicU64::new(0),
             visits: Visits::default(),
             publishing: Mutex::default(),
             renewal: Renewal::default(),
@@ -384,6 +379,7 @@ impl<F: ContextFactory> Shared<F> {
             pools,
         });
         self.live.store(Arc::clone(&live));
+        self.epoch.store(live.set.epoch(), Ordering::Release);
         drop(publishing);
         let gone = names.iter().filter(|name| live.pools.get(name).is_none());
         for pool in gone.filter_map(|name| old.pools.get(name)) {
@@ -515,6 +511,31 @@ impl<F: ContextFactory> Shared<F> {
         }
     }
 
+    /// Whether a context may serve a call that begins now.
+    fn is_current(&self, held: &mut Held<F::Context>) -> bool {
+        held.epoch == self.epoch.load(Ordering::Acquire) || held.follow(&self.live.load().set)
+    }
+
+    fn acquire(self: &Arc<Self>, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+        match self.acquire_idle(name)? {
+            Some(guard) => Ok(guard),
+            None => self.build_for_call(name),
+        }
+    }
+
+    fn acquire_idle(
+        self: &Arc<Self>,
+        name: &[u8],
+    ) -> Result<Option<ContextGuard<F>>, AcquireError> {
+        let live = self.live.load();
+        let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
+        match pool.take(&live.set) {
+            Taken::Context(held) => Ok(Some(self.guard(Arc::clone(pool), held))),
+            Taken::Failed(failure) => Err(AcquireError::Load(failure.reason)),
+            Taken::Miss => Ok(None),
+        }
+    }
+
     fn build_for_call(self: &Arc<Self>, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
         let mut attempt = 1;
         loop {
@@ -596,6 +617,7 @@ impl<F: ContextFactory> Shared<F> {
                 context,
                 view,
                 epoch: set.epoch(),
+                thread: Thread::current(),
             }),
             Err(failure) => {
                 self.may_be_cleared.store(true, Ordering::SeqCst);
@@ -639,10 +661,16 @@ impl<F: ContextFactory> ContextGuard<F> {
     /// Ask after a wait, for a record's lock say: a change that was answered meanwhile must be seen. If not, drop the
     /// guard and acquire again.
     pub fn is_current(&mut self) -> bool {
-        let live = self.shared.live.load();
-        self.held
-            .as_mut()
-            .is_some_and(|held| held.follow(&live.set))
+        let held = self.held.as_mut();
+        held.is_some_and(|held| self.shared.is_current(held))
+    }
+
+    /// Another context of the same module, as [`Service::acquire`] gives it.
+    ///
+    /// # Errors
+    /// There is no such module any more, or it does not load.
+    pub fn anew(&self) -> Result<Self, AcquireError> {
+        self.shared.acquire(self.module().as_bytes())
     }
 
     /// Counts the call, when the guard is dropped.
@@ -653,17 +681,18 @@ impl<F: ContextFactory> ContextGuard<F> {
 
 impl<F: ContextFactory> Drop for ContextGuard<F> {
     fn drop(&mut self) {
-        let Some(held) = self.held.take() else { return };
+        let Some(mut held) = self.held.take() else {
+            return;
+        };
         let settings = &self.shared.settings;
         let keep = settings.cache_enabled
             && !thread::panicking()
-            && !self.shared.factory.memory().is_scarce();
-        let live = self.shared.live.load();
+            && !self.shared.factory.memory().is_scarce()
+            && self.shared.is_current(&mut held);
         let wanted = self.pool.give_back(
             held,
             self.taken_bytes,
             self.end,
-            &live.set,
             keep,
             settings.initial_contexts,
         );

@@ -9,6 +9,10 @@ use crate::access::{Permission, Session, authorize};
 ///
 /// Errors: [`ResultCode::SEC_ROLE_VIOLATION`].
 pub(super) fn check(session: &Session, message: &Message<'_>) -> Result<(), ResultCode> {
+    // Who may do all that there is need not have each command looked at.
+    let Err(refused) = authorize(session, Permission::ReadWriteUdf) else {
+        return Ok(());
+    };
     if !message.header.info1.contains(Info1::BATCH) {
         let Message {
             header,
@@ -17,18 +21,14 @@ pub(super) fn check(session: &Session, message: &Message<'_>) -> Result<(), Resu
         } = message;
         return authorize(session, needed(header, fields, ops));
     }
-    // Who may do all that rows can need not have each of them looked at.
-    let all = authorize(session, Permission::ReadWriteUdf);
-    match (all, message.fields.batch().map(BatchRows::parse)) {
-        (Err(_), Some(Ok(rows))) => {
-            // Rows behind one that is malformed do not run.
-            for row in rows.map_while(Result::ok) {
-                authorize(session, needed(&row.header, &row.fields, &row.ops))?;
-            }
-            Ok(())
-        }
-        (all, _) => all,
+    let Some(Ok(rows)) = message.fields.batch().map(BatchRows::parse) else {
+        return Err(refused);
+    };
+    // Rows behind one that is malformed do not run.
+    for row in rows.map_while(Result::ok) {
+        authorize(session, needed(&row.header, &row.fields, &row.ops))?;
     }
+    Ok(())
 }
 
 fn needed(header: &MessageHeader, fields: &Fields<'_>, ops: &Ops<'_>) -> Permission {

@@ -1,6 +1,7 @@
 //! The indexes of a namespace, by name and by definition.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use data::record::StoredRecord;
@@ -60,13 +61,15 @@ pub struct Indexes {
     table: Mutex<Table>,
     /// Those that records are entered into; what a change of a record reads.
     live: ArcSwap<Vec<Arc<Index>>>,
+    /// How many these are. Most namespaces have none, and every write asks.
+    count: AtomicUsize,
 }
 
 impl Indexes {
     /// Whether there is any index of values.
     #[must_use]
     pub fn any(&self) -> bool {
-        !self.live.load().is_empty()
+        self.count.load(Ordering::Acquire) > 0
     }
 
     /// Whether [`Self::update`] may take many milliseconds.
@@ -83,6 +86,9 @@ impl Indexes {
     /// Brings all entries of a record from one version to another. To be called after the change, by who holds the
     /// record's lock.
     pub fn update(&self, before: Option<&StoredRecord>, after: Option<&StoredRecord>) {
+        if !self.any() {
+            return;
+        }
         let live = self.live.load();
         for index in live.iter() {
             index.update(before, after);
@@ -192,7 +198,10 @@ impl Indexes {
     }
 
     fn publish(&self, table: &Table) {
-        self.live.store(Arc::new(table.all().cloned().collect()));
+        let live: Vec<_> = table.all().cloned().collect();
+        let count = live.len();
+        self.live.store(Arc::new(live));
+        self.count.store(count, Ordering::Release);
     }
 
     /// What has this name.

@@ -444,7 +444,7 @@ impl Source {
         let keeps = self.namespace.keeps();
         RecordView {
             digest: record.digest(),
-            set: function::set_name(&self.namespace, record.set_name()),
+            set: None,
             key: record.key().map(ParticleRef::to_particle),
             stored: Some(record),
             in_memory: keeps.in_memory,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use protocol::bounds::Fit as _;
-use protocol::message::{FieldType, Info1, Info2};
+use protocol::message::{Info1, Info2};
 use protocol::result_code::ResultCode;
 
 use super::QueryServices;
@@ -40,7 +40,7 @@ pub(crate) enum QueryKind {
 ///
 /// Errors: 4 for a UDF without a known kind of call.
 pub(crate) fn kind(request: &Request<'_>) -> Result<QueryKind, ResultCode> {
-    if request.fields.has(FieldType::UDF_PACKAGE) {
+    if request.package.is_some() {
         return match request.fields.udf_op() {
             Ok(Some(1)) => Ok(QueryKind::Aggregation),
             Ok(Some(2)) => Ok(QueryKind::Background),

@@ -162,24 +162,14 @@ impl Namespace {
     /// Enters a record as it is now, if it is still there.
     async fn enter(&self, index: &Index, seen: &StoredRecord) -> Result<(), StorageError> {
         let digest = seen.digest();
-        let (_short, _long);
-        match self.locks().try_short(&digest) {
-            Some(lock) => _short = lock,
-            None => loop {
-                let lock = self
-                    .locks()
-                    .lock(&digest, Instant::now() + PATIENCE, 0)
-                    .await;
-                match lock {
-                    Ok(lock) => {
-                        _long = lock;
-                        break;
-                    }
-                    Err(_) if index.is_dropped() => return Ok(()),
-                    Err(_) => {}
-                }
-            },
-        }
+        let _lock = loop {
+            let until = Instant::now() + PATIENCE;
+            match self.locks().lock(&digest, until, 0).await {
+                Ok(lock) => break lock,
+                Err(_) if index.is_dropped() => return Ok(()),
+                Err(_) => {}
+            }
+        };
         if let Some(record) = self.stored(&digest).await? {
             match index.definition.takes_long(&record) {
                 true => off_the_worker(|| index.enter(&record)),

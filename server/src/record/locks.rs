@@ -16,7 +16,7 @@ const KEPT_ROOM: usize = 4;
 /// Who may change a record now.
 ///
 /// Who holds a record has its digest marked as busy, whether a UDF runs or an engine is waited for. Others who want that
-/// digest wait in order of arrival, without blocking a thread. A [`ShortLock`] is one that was to be had at once.
+/// digest wait in order of arrival, without blocking a thread.
 ///
 /// Readers take none. Nothing is allocated for digests that nobody holds, but room for the next few.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct RecordLocks {
 #[derive(Debug)]
 struct Busy {
     digest: Digest,
-    waiters: VecDeque<oneshot::Sender<RecordLock>>,
+    waiters: VecDeque<oneshot::Sender<Passed>>,
 }
 
 /// Why a record could not be locked.
@@ -53,17 +53,17 @@ impl LockError {
     }
 }
 
-/// Holds one digest that nobody held, until dropped; see [`RecordLocks`].
+/// Holds one digest until dropped, then passes it on to who has waited longest; see [`RecordLocks`].
 #[derive(Debug)]
-pub struct ShortLock<'a> {
+pub struct RecordLock<'a> {
     locks: &'a Arc<RecordLocks>,
     digest: Digest,
 }
 
-/// Holds one digest until dropped, then passes it on to who has waited longest; see [`RecordLocks`].
+/// A digest on its way to who has waited for it. Passed on when that one has gone.
 #[derive(Debug)]
-pub struct RecordLock {
-    // `None` only in a lock that could not be passed on.
+struct Passed {
+    /// `None` once it has arrived, or when it could not be sent.
     locks: Option<Arc<RecordLocks>>,
     digest: Digest,
 }
@@ -93,44 +93,40 @@ impl RecordLocks {
 
     /// Locks the record if that needs no wait; `None` when it is busy.
     #[must_use]
-    pub fn try_short<'a>(self: &'a Arc<Self>, digest: &Digest) -> Option<ShortLock<'a>> {
+    pub fn try_lock<'a>(self: &'a Arc<Self>, digest: &Digest) -> Option<RecordLock<'a>> {
         let mut partition = self.partition(digest)?;
         if partition.iter().any(|busy| busy.digest == *digest) {
             return None;
         }
+        Some(self.hold(&mut partition, digest))
+    }
+
+    /// Marks a digest that nobody holds.
+    fn hold<'a>(self: &'a Arc<Self>, partition: &mut Vec<Busy>, digest: &Digest) -> RecordLock<'a> {
         partition.push(Busy {
             digest: *digest,
             waiters: VecDeque::new(),
         });
-        Some(ShortLock {
+        RecordLock {
             locks: self,
             digest: *digest,
-        })
+        }
     }
 
     /// Marks the record as busy, waiting for it if need be.
     ///
     /// At most `pending_limit` requests wait for one digest, 0 is no limit. A caller that gives up (drops the future)
     /// leaves the queue; if the lock has just been passed to it, the next one gets it.
-    pub async fn lock(
-        self: &Arc<Self>,
+    pub async fn lock<'a>(
+        self: &'a Arc<Self>,
         digest: &Digest,
         deadline: Instant,
         pending_limit: u32,
-    ) -> Result<RecordLock, LockError> {
+    ) -> Result<RecordLock<'a>, LockError> {
         let turn = {
             let mut partition = self.partition(digest).ok_or(LockError::Timeout)?;
             match partition.iter_mut().find(|busy| busy.digest == *digest) {
-                None => {
-                    partition.push(Busy {
-                        digest: *digest,
-                        waiters: VecDeque::new(),
-                    });
-                    return Ok(RecordLock {
-                        locks: Some(Arc::clone(self)),
-                        digest: *digest,
-                    });
-                }
+                None => return Ok(self.hold(&mut partition, digest)),
                 Some(busy) => {
                     busy.waiters.retain(|waiter| !waiter.is_closed());
                     let waiting = busy.waiters.len().fit::<u32>();
@@ -144,7 +140,13 @@ impl RecordLocks {
             }
         };
         match tokio::time::timeout_at(deadline.into(), turn).await {
-            Ok(Ok(lock)) => Ok(lock),
+            Ok(Ok(mut passed)) => {
+                passed.locks = None;
+                Ok(RecordLock {
+                    locks: self,
+                    digest: *digest,
+                })
+            }
             Ok(Err(_)) | Err(_) => Err(LockError::Timeout),
         }
     }
@@ -160,12 +162,12 @@ impl RecordLocks {
             .get_mut(position)
             .and_then(|busy| busy.waiters.pop_front())
         {
-            match waiter.send(RecordLock {
+            match waiter.send(Passed {
                 locks: Some(Arc::clone(self)),
                 digest: *digest,
             }) {
                 Ok(()) => return,
-                // It has given up. The lock that came back must not release what it never held.
+                // It has given up. What came back must not release what it never held.
                 Err(mut refused) => refused.locks = None,
             }
         }
@@ -176,13 +178,13 @@ impl RecordLocks {
     }
 }
 
-impl Drop for ShortLock<'_> {
+impl Drop for RecordLock<'_> {
     fn drop(&mut self) {
         self.locks.release(&self.digest);
     }
 }
 
-impl Drop for RecordLock {
+impl Drop for Passed {
     fn drop(&mut self) {
         if let Some(locks) = self.locks.take() {
             locks.release(&self.digest);
@@ -224,16 +226,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_busy_digest_excludes_short_locks_and_no_other_digest() {
+    async fn a_busy_digest_excludes_others_and_no_other_digest() {
         let locks = Arc::new(RecordLocks::default());
         let held = locks.lock(&DIGEST, later(), 20).await.unwrap();
-        assert!(locks.try_short(&DIGEST).is_none());
+        assert!(locks.try_lock(&DIGEST).is_none());
         assert!(
-            locks.try_short(&OTHER).is_some(),
+            locks.try_lock(&OTHER).is_some(),
             "same partition, other record"
         );
         drop(held);
-        assert!(locks.try_short(&DIGEST).is_some());
+        assert!(locks.try_lock(&DIGEST).is_some());
     }
 
     #[tokio::test]
@@ -294,7 +296,7 @@ mod tests {
             Err(LockError::Timeout)
         );
         drop(held);
-        assert!(locks.try_short(&DIGEST).is_some());
+        assert!(locks.try_lock(&DIGEST).is_some());
     }
 
     #[tokio::test]
@@ -314,7 +316,7 @@ mod tests {
         drop(held);
         second.abort();
         assert_eq!(third.await.unwrap(), Ok(()));
-        assert!(locks.try_short(&DIGEST).is_some());
+        assert!(locks.try_lock(&DIGEST).is_some());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -344,6 +346,6 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
-        assert!(locks.try_short(&DIGEST).is_some());
+        assert!(locks.try_lock(&DIGEST).is_some());
     }
 }

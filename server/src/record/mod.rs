@@ -27,7 +27,7 @@ mod version;
 
 pub use crate::config::NamespaceSettings;
 pub use build::IndexBuilder;
-pub use locks::{LockError, RecordLock, RecordLocks, ShortLock};
+pub use locks::{LockError, RecordLock, RecordLocks};
 pub use namespace::{INDEX_ENTRY_BYTES, Namespace, StoreError};
 pub use scan::{PAGE, Scan};
 pub use set::SetTable;

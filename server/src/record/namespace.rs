@@ -11,6 +11,7 @@ use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
 use super::repacking::Repacking;
+use super::version::Counted;
 use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
 use crate::index::Indexes;
@@ -248,7 +249,12 @@ impl Namespace {
                 for record in &page {
                     latest_ms = latest_ms.max(record.last_update_ms());
                     let set = self.set(record.set_name())?;
-                    self.account(None, Some((record, set.as_deref())));
+                    let counted = Counted {
+                        record,
+                        size: record.size(),
+                        set: set.as_deref(),
+                    };
+                    self.account(None, Some(counted));
                 }
             }
             if partition % 256 == 255 {
@@ -399,7 +405,7 @@ impl Namespace {
     #[must_use]
     pub fn set_index_memory(&self) -> u64 {
         let sets = self.indexes.indexed_sets().into_iter();
-        let objects = sets.filter_map(|set| Some(self.sets.get(&set)?.usage().objects()));
+        let objects = sets.filter_map(|set| self.sets.with(&set, |set| set.usage().objects()));
         objects.sum::<u64>() * SET_INDEX_ENTRY_BYTES
     }
 
@@ -527,8 +533,8 @@ impl Namespace {
             || last_update_ms < self.set_lut_ms.load(Ordering::Acquire)
                 && self
                     .sets
-                    .get(set())
-                    .is_some_and(|set| last_update_ms < set.truncate_lut_ms())
+                    .with(set(), |set| last_update_ms < set.truncate_lut_ms())
+                    .is_some_and(|is_gone| is_gone)
     }
 
     /// The set of this name, made if it is new; none for `""`.
@@ -565,7 +571,7 @@ impl Namespace {
             key: version.key,
         };
         let limit = self.settings.max_record_size();
-        let record = SCRATCH.with_borrow_mut(|scratch| {
+        let (record, size) = SCRATCH.with_borrow_mut(|scratch| {
             let record = StoredRecord::within(limit, before, &parts, bins, scratch);
             if scratch.capacity() > SCRATCH_KEPT {
                 *scratch = Vec::new();
@@ -575,7 +581,7 @@ impl Namespace {
         if self.was_truncated(version.last_update_ms, || parts.set) {
             return Err(StoreError::TruncatedInFuture);
         }
-        Ok(Prepared { record, set })
+        Ok(Prepared { record, size, set })
     }
 
     /// Stores a version that was prepared. The caller holds the record's lock.
@@ -583,9 +589,13 @@ impl Namespace {
     /// # Errors
     /// The engine cannot store it: what was stored before is stored still.
     pub async fn store_prepared(&self, prepared: Prepared) -> Result<StoredRecord, StoreError> {
-        let Prepared { record, set } = prepared;
-        let after = Some((&record, set.as_deref()));
-        self.commit(Step::Put(&record), Expected::Any, after)
+        let Prepared { record, size, set } = prepared;
+        let counted = Counted {
+            record: &record,
+            size,
+            set: set.as_deref(),
+        };
+        self.commit(Step::Put(&record), Expected::Any, Some(counted))
             .await?;
         Ok(record)
     }
@@ -637,7 +647,7 @@ impl Namespace {
         &self,
         step: Step<'_>,
         expected: Expected,
-        after: Option<(&StoredRecord, Option<&Set>)>,
+        after: Option<Counted<'_>>,
     ) -> Result<bool, StorageError> {
         let digest = match step {
             Step::Put(record) => &record.digest(),
@@ -654,7 +664,7 @@ impl Namespace {
             Changed::Done(before) => {
                 self.account(before.as_ref(), after);
                 let whole = seen.or(before.filter(|before| !before.is_outline()));
-                let after = after.map(|(record, _)| record);
+                let after = after.map(|counted| counted.record);
                 let update = || self.indexes.update(whole.as_ref(), after);
                 match self.indexes.take_long(whole.as_ref(), after) {
                     true => off_the_worker(update),
@@ -674,27 +684,28 @@ impl Namespace {
         self.stored(digest).await
     }
 
-    /// Counts a change. `after` comes with its set.
-    fn account(&self, before: Option<&StoredRecord>, after: Option<(&StoredRecord, Option<&Set>)>) {
-        if after.is_some_and(|(record, _)| record.void_time() == 0) {
-            self.non_expirable.fetch_add(1, Ordering::Relaxed);
-        }
-        if before.is_some_and(|gone| gone.void_time() == 0) {
-            self.non_expirable.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// Counts a change.
+    fn account(&self, before: Option<&StoredRecord>, after: Option<Counted<'_>>) {
+        let lives_for_ever = |record: &StoredRecord| record.void_time() == 0;
+        let were = before.is_some_and(lives_for_ever);
+        let are = after.is_some_and(|after| lives_for_ever(after.record));
+        match (were, are) {
+            (false, true) => self.non_expirable.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.non_expirable.fetch_sub(1, Ordering::Relaxed),
+            (true, true) | (false, false) => 0,
+        };
         match (before, after) {
-            (Some(old), Some((new, set))) if old.set_name() == new.set_name() => {
-                let (from, to) = (old.size(), new.size());
-                self.count(set, |usage| usage.resize(from, to));
+            (Some(old), Some(new)) if old.set_bytes() == new.record.set_bytes() => {
+                let from = old.size();
+                self.count(new.set, |usage| usage.resize(from, new.size));
             }
             (old, new) => {
                 if let Some(old) = old {
                     let (size, set) = (old.size(), self.sets.get(old.set_name()));
                     self.count(set.as_deref(), |usage| usage.shrink(size));
                 }
-                if let Some((new, set)) = new {
-                    let size = new.size();
-                    self.count(set, |usage| usage.grow(size));
+                if let Some(new) = new {
+                    self.count(new.set, |usage| usage.grow(new.size));
                 }
             }
         }

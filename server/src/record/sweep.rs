@@ -121,7 +121,7 @@ impl Namespace {
         now_ms: u64,
         swept: &mut Swept,
     ) -> Result<(), StorageError> {
-        let Some(_lock) = self.locks().try_short(&seen.digest()) else {
+        let Some(_lock) = self.locks().try_lock(&seen.digest()) else {
             return Ok(());
         };
         let truncated = self.is_truncated(seen);

@@ -140,7 +140,7 @@ async fn no_lock_and_no_worker_is_held_while_an_engine_is_waited_for() {
                 let namespace = Arc::clone(&namespace);
                 tokio::spawn(async move {
                     let digest = digest(number);
-                    let _lock = namespace.locks().try_short(&digest).unwrap();
+                    let _lock = namespace.locks().try_lock(&digest).unwrap();
                     match round {
                         1 => {
                             let record = record(&namespace, "a", 1, 10);

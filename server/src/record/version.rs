@@ -22,6 +22,8 @@ pub struct Version<'a> {
 #[derive(Debug)]
 pub struct Prepared {
     pub(super) record: StoredRecord,
+    /// Its [`StoredRecord::size`].
+    pub(super) size: u64,
     pub(super) set: Option<Arc<Set>>,
 }
 
@@ -31,4 +33,13 @@ impl Prepared {
     pub fn record(&self) -> &StoredRecord {
         &self.record
     }
+}
+
+/// A version that is stored, for those who count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted<'a> {
+    pub(super) record: &'a StoredRecord,
+    /// Its [`StoredRecord::size`].
+    pub(super) size: u64,
+    pub(super) set: Option<&'a Set>,
 }

@@ -45,6 +45,8 @@ struct Ticked {
 /// Distribution of durations of one kind of work.
 #[derive(Debug, Default)]
 pub struct Histogram {
+    /// The bucket within one unit stays empty: nearly everything would be counted in it, by all threads. It has what is in
+    /// no other one, see [`Histogram::milliseconds`].
     milliseconds: [AtomicU64; BUCKETS],
     microseconds: [AtomicU64; BUCKETS],
     ticked: Mutex<Ticked>,
@@ -90,19 +92,32 @@ impl Histogram {
         let microseconds = took.as_micros().fit::<u64>();
         let sharp_ms = took.subsec_nanos().is_multiple_of(1_000_000);
         let sharp_us = took.subsec_nanos().is_multiple_of(1_000);
-        raise(&self.milliseconds, bucket(milliseconds, sharp_ms));
+        let over_one = bucket(milliseconds, sharp_ms);
+        if over_one > 0 {
+            raise(&self.milliseconds, over_one);
+        }
         raise(&self.microseconds, bucket(microseconds, sharp_us));
     }
 
     /// Pieces of work since the start.
     #[must_use]
     pub fn count(&self) -> u64 {
-        load(&self.milliseconds).iter().sum()
+        load(&self.microseconds).iter().sum()
+    }
+
+    /// What was counted, by milliseconds.
+    fn milliseconds(&self) -> Buckets {
+        let mut buckets = load(&self.milliseconds);
+        let longer: u64 = buckets.iter().sum();
+        if let Some(within_one) = buckets.first_mut() {
+            *within_one = self.count().saturating_sub(longer);
+        }
+        buckets
     }
 
     /// Ends a slice of `elapsed`: answers cover the last complete slice. Called each `ticker-interval`.
     pub fn tick(&self, elapsed: Duration) {
-        let milliseconds = load(&self.milliseconds);
+        let milliseconds = self.milliseconds();
         let microseconds = load(&self.microseconds);
         let mut ticked = self.ticked.lock();
         ticked.slice = Some(Slice {

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use protocol::key::Digest;
 use protocol::limits::MAX_UDF_NAME;
-use protocol::message::{FieldType, Info2, Info3, OpCode};
+use protocol::message::{Info2, Info3, OpCode};
 use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
@@ -17,7 +17,7 @@ use super::services::{FunctionContext, Functions, Services};
 use super::target::Target;
 use super::{Call, CallOutcome, Cause, FunctionReply, RecordChange, RecordView};
 use crate::record::{Namespace, StoreError};
-use data::record::{Record, StoredRecord, seconds};
+use data::record::{Record, Set, StoredRecord, seconds};
 use runtime::call::commit::{self, Refused, Terms};
 
 /// Bin of the reply that holds the value of a function.
@@ -103,12 +103,11 @@ fn admit<'a>(services: &impl Services, request: &Request<'a>) -> Result<Names<'a
 ///
 /// Errors: 4 where one is missing or too long.
 pub(crate) fn names<'a>(request: &Request<'a>) -> Result<Names<'a>, ResultCode> {
-    let field = |kind| request.fields.get(kind).ok_or(ResultCode::PARAMETER);
-    let (package, function) = (
-        field(FieldType::UDF_PACKAGE)?,
-        field(FieldType::UDF_FUNCTION)?,
-    );
-    let arglist = field(FieldType::UDF_ARGLIST)?;
+    let (Some(package), Some(function), Some(arglist)) =
+        (request.package, request.function, request.arglist)
+    else {
+        return Err(ResultCode::PARAMETER);
+    };
     if package.len() > MAX_UDF_NAME || function.len() > MAX_UDF_NAME {
         return Err(ResultCode::PARAMETER);
     }
@@ -155,7 +154,10 @@ async fn call<C: FunctionContext>(
     let keeps = namespace.keeps();
     let record = RecordView {
         digest: *digest,
-        set: set_name(namespace, set),
+        set: match existing {
+            Some(_) => None,
+            None => set_name(namespace, set),
+        },
         key: key.clone(),
         stored: stored.clone(),
         in_memory: keeps.in_memory,
@@ -234,8 +236,8 @@ pub(crate) fn set_name(namespace: &Namespace, named: &str) -> Option<Arc<str>> {
     if named.is_empty() {
         return None;
     }
-    let set = namespace.sets().get(named);
-    Some(set.map_or_else(|| Arc::from(named), |set| set.shared_name()))
+    let set = namespace.sets().with(named, Set::shared_name);
+    Some(set.unwrap_or_else(|| Arc::from(named)))
 }
 
 /// The checks that need the record; gives the key that a write would store.
@@ -249,7 +251,7 @@ fn check(
         request.check_set(record)?;
         request.check_filter(digest, record, || namespace.now_ms())?;
         request.check_key(record)?;
-        commit::admit(record, request.fields.has(FieldType::KEY))?;
+        commit::admit(record, request.key.is_some())?;
     }
     request.key_to_store(existing)
 }
@@ -341,5 +343,5 @@ fn write_bin(
 
 /// Whether a write is a call of a record UDF.
 pub(crate) fn is_call(request: &Request<'_>) -> bool {
-    request.fields.has(FieldType::UDF_PACKAGE)
+    request.package.is_some()
 }

@@ -14,7 +14,6 @@ pub struct LuaFunctions(pub Arc<Service<LuaFactory>>);
 
 /// A context taken from a pool for one call.
 pub struct PooledFunction {
-    service: Arc<Service<LuaFactory>>,
     guard: ContextGuard<LuaFactory>,
 }
 
@@ -24,12 +23,9 @@ impl Functions for LuaFunctions {
     async fn acquire(&self, package: &[u8]) -> Result<PooledFunction, Vec<u8>> {
         let guard = match self.0.acquire_idle(package).map_err(text)? {
             Some(guard) => guard,
-            None => wait_for(&self.0, package).map_err(text)?,
+            None => waiting(|| self.0.acquire(package)).map_err(text)?,
         };
-        Ok(PooledFunction {
-            service: Arc::clone(&self.0),
-            guard,
-        })
+        Ok(PooledFunction { guard })
     }
 
     fn explain_missing(&self, package: &[u8]) -> Option<String> {
@@ -62,20 +58,16 @@ fn text(error: AcquireError) -> Vec<u8> {
     error.to_string().into_bytes()
 }
 
-/// Takes an idle context or builds one on this thread, which runs the module's body: others get the worker's duty
-/// meanwhile.
-fn wait_for(
-    service: &Service<LuaFactory>,
-    package: &[u8],
-) -> Result<ContextGuard<LuaFactory>, AcquireError> {
-    tokio::task::block_in_place(|| service.acquire(package))
+/// Does what may build a context on this thread, which runs the module's body: others get the worker's duty meanwhile.
+fn waiting<T>(acquire: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(acquire)
 }
 
 impl FunctionContext for PooledFunction {
     async fn run(&mut self, call: Call<'_>) -> CallOutcome {
         // The record may have been waited for: a module that was replaced meanwhile must not run its old code.
         if !self.guard.is_current() {
-            match wait_for(&self.service, self.guard.module().as_bytes()) {
+            match waiting(|| self.guard.anew()) {
                 Ok(guard) => self.guard = guard,
                 Err(error) => return CallOutcome::failure(text(error)),
             }

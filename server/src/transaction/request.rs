@@ -31,6 +31,10 @@ pub(crate) struct Request<'a> {
     pub(crate) set: SentSet<'a>,
     pub(crate) digest: Option<Digest>,
     pub(crate) key: Option<SentKey<'a>>,
+    /// Whose function is called, and with what.
+    pub(crate) package: Option<&'a [u8]>,
+    pub(crate) function: Option<&'a [u8]>,
+    pub(crate) arglist: Option<&'a [u8]>,
     /// What is wrong with it counts only where it would be asked, for records that exist.
     pub(crate) filter: Option<Arc<Result<Filter, ResultCode>>>,
     /// When the caller stops waiting.
@@ -66,11 +70,12 @@ impl<'a> SentSet<'a> {
         }
     }
 
-    /// Whether this is the set of that name, `""` for records in none.
-    pub(crate) fn is(self, name: &str) -> bool {
+    /// Whether a record is in this set.
+    pub(crate) fn is_of(self, record: &StoredRecord) -> bool {
+        let set = record.set_bytes();
         match self {
-            Self::None => name.is_empty(),
-            Self::Named(sent) => sent == name,
+            Self::None => set.is_empty(),
+            Self::Named(sent) => sent.as_bytes() == set,
             Self::Unfit => false,
         }
     }
@@ -119,6 +124,9 @@ impl<'a> Request<'a> {
             set: SentSet::None,
             digest: None,
             key: None,
+            package: None,
+            function: None,
+            arglist: None,
             filter: None,
             deadline,
             origin,
@@ -135,6 +143,9 @@ impl<'a> Request<'a> {
                     request.digest =
                         Some(Digest(data.try_into().map_err(|_| ResultCode::PARAMETER)?));
                 }
+                FieldType::UDF_PACKAGE => request.package = request.package.or(Some(data)),
+                FieldType::UDF_FUNCTION => request.function = request.function.or(Some(data)),
+                FieldType::UDF_ARGLIST => request.arglist = request.arglist.or(Some(data)),
                 FieldType::KEY => request.key = request.key.or(Some(SentKey(data))),
                 FieldType::FILTER_EXP if request.filter.is_none() => {
                     request.filter = Some(Arc::new(parse_filter(data, deadline)));
@@ -163,7 +174,7 @@ impl<'a> Request<'a> {
         record: &StoredRecord,
         now_ms: impl FnOnce() -> u64,
     ) -> Result<(), ResultCode> {
-        if self.set != SentSet::None && !self.set.is(record.set_name()) {
+        if self.set != SentSet::None && !self.set.is_of(record) {
             return Err(ResultCode::PARAMETER);
         }
         self.check_filter(digest, record, now_ms)?;
@@ -172,7 +183,7 @@ impl<'a> Request<'a> {
 
     /// A write must name the record's set.
     pub(crate) fn check_set(&self, record: &StoredRecord) -> Result<(), ResultCode> {
-        if self.set.is(record.set_name()) {
+        if self.set.is_of(record) {
             Ok(())
         } else {
             Err(ResultCode::PARAMETER)

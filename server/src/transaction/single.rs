@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use protocol::bounds::Fit as _;
-use protocol::message::{FieldType, Info1, Info2, Info4, Op, OpCode};
+use protocol::message::{FieldType, Info1, Info2, Info4, Op};
 use protocol::particle::ParticleType;
 use protocol::result_code::ResultCode;
 
@@ -12,7 +12,7 @@ use super::reply::ReplyTo;
 use super::request::Request;
 use super::target::Target;
 use super::{Services, delete, function, read, refusal, write};
-use crate::record::{Namespace, RecordLock, ShortLock};
+use crate::record::{Namespace, RecordLock};
 
 /// Answers a command on one record, alone or as a row of a batch, and counts it since `begun`. The code is that of the
 /// reply, unless the record has moved.
@@ -120,55 +120,17 @@ async fn delete<S: Services>(
     }
 }
 
-/// Ops of a change that is made under the lock of its record's partition.
-const SHORT_OPS: usize = 8;
-
-/// Whether a change is done within a moment, whatever the record holds. While others may have to wait for a thread that
-/// holds a whole partition, it must not step aside; see [`super::work`].
-fn is_short(request: &Request<'_>) -> bool {
-    let is_plain = |op: &Op<'_>| {
-        // To join a geometry to a bin that is not there reads it.
-        let is_read = op.op == OpCode::WRITE || op.particle_ref().kind != ParticleType::GEOJSON;
-        is_read
-            && matches!(
-                op.op,
-                OpCode::READ
-                    | OpCode::WRITE
-                    | OpCode::INCR
-                    | OpCode::APPEND
-                    | OpCode::PREPEND
-                    | OpCode::TOUCH
-                    | OpCode::DELETE_ALL
-            )
-    };
-    let ops = &request.ops;
-    request.filter.is_none() && ops.len() <= SHORT_OPS && ops.iter().all(|op| is_plain(&op))
-}
-
-/// Holds a record for a change.
-enum Held<'a> {
-    /// It was free.
-    AtOnce(#[expect(dead_code, reason = "held until dropped")] ShortLock<'a>),
-    /// Others were done with it.
-    Passed(#[expect(dead_code, reason = "held until dropped")] RecordLock),
-}
-
 /// Locks a record: at once, or when those who hold it are done with it.
 async fn lock<'t, S: Services>(
     target: Target<'t, S>,
     request: &Request<'_>,
-) -> Result<Held<'t>, ResultCode> {
-    let locks = target.namespace.locks();
-    if is_short(request)
-        && let Some(lock) = locks.try_short(target.digest)
-    {
-        return Ok(Held::AtOnce(lock));
-    }
+) -> Result<RecordLock<'t>, ResultCode> {
     let pending_limit = target.namespace.settings.transaction_pending_limit();
+    let locks = target.namespace.locks();
     let lock = locks
         .lock(target.digest, request.deadline, pending_limit)
         .await;
-    lock.map(Held::Passed).map_err(|error| error.result_code())
+    lock.map_err(|error| error.result_code())
 }
 
 /// Whether a command is part of a transaction over several records, which the Community Edition does not have. Deletes and

@@ -304,10 +304,12 @@ async fn the_function_sees_the_record_and_what_was_sent() {
             (&b"f"[..], &b"\x91\x05"[..])
         );
         let record = &call.record;
-        assert_eq!(
-            (record.digest, record.set.as_deref()),
-            (digest(1), Some("demo"))
-        );
+        // A stored one has its own.
+        let set = match &record.stored {
+            None => record.set.as_deref(),
+            Some(stored) => Some(stored.set_name()),
+        };
+        assert_eq!((record.digest, set), (digest(1), Some("demo")));
         assert_eq!(
             (record.in_memory, record.persisted, record.write_refusal),
             (true, false, None)
