@@ -1,5 +1,6 @@
 //! What a connection has told about itself.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -40,11 +41,18 @@ impl ConnectionState {
     pub fn new(session: Session) -> Self {
         Self {
             session,
-            peer: crate::log::peer::shown(),
+            peer: String::new(),
             long_us: AtomicU64::new(0),
             agent: Mutex::default(),
             follower: OnceLock::new(),
         }
+    }
+
+    /// The same, from there.
+    #[must_use]
+    pub fn from(mut self, peer: SocketAddr) -> Self {
+        self.peer = peer.to_string();
+        self
     }
 
     /// Time that the connection's long commands have taken so far.

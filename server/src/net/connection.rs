@@ -171,7 +171,7 @@ impl Connection {
         Self {
             port,
             peer,
-            state: Arc::new(ConnectionState::new(session)),
+            state: Arc::new(ConnectionState::new(session).from(peer)),
             replies: Replies::new(
                 Arc::clone(&running),
                 stream,

@@ -5,8 +5,8 @@
 //! there is for that (see [`Budget`]). So no request delays another, whatever it asks for, and each ends within a few
 //! milliseconds of its deadline.
 //!
-//! Stepping aside may block for long: it must not happen under a lock that others block on, as that of a whole partition
-//! is. Work that may be more than [`SHORT_UNITS`] therefore locks its record alone.
+//! Stepping aside may block for long: it must not happen under a lock that others block on. Who works on a record has it
+//! marked as busy, which others wait for without blocking a thread.
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::contexts::lane::slow_lane;
 /// Units between two looks at the clock: some tens of microseconds.
 const UNITS_PER_LOOK: usize = 1 << 16;
 
-/// Work that may be done under a partition's lock, or on a worker without a pause: about a quarter of a millisecond.
+/// Work that may be done on a worker without a pause: about a quarter of a millisecond.
 pub(crate) const SHORT_UNITS: usize = 1 << 18;
 
 /// Units that a byte of an expression is counted with, which is read before its work can be counted.
