@@ -160,7 +160,7 @@ impl<F: ContextFactory> Service<F> {
     }
 
     /// Has every context of every module built anew; blocks until no call that begins from then on runs in one that has
-    /// served a call before. Costs next to nothing when none has since the last time; see [`super::renewal`].
+    /// served a call before. Costs next to nothing when none has since the last time; see `renewal.rs`.
     pub fn clear_cache(&self) {
         let shared = &self.shared;
         shared.renewal.join(
