@@ -104,7 +104,7 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Appends the form of these parts and bins to `out`, and gives the size of the record, see [`Size`]. On an error `out`
+    /// Appends the form of these parts and bins to `out`, and gives the size of the record, see `size.rs`. On an error `out`
     /// is as before.
     ///
     /// # Errors

@@ -287,7 +287,7 @@ impl StoredRecord {
         }
     }
 
-    /// Bytes that the record counts for, in limits and statistics; see [`Size`].
+    /// Bytes that the record counts for, in limits and statistics; see `size.rs`.
     #[must_use]
     pub fn size(&self) -> u64 {
         if self.is_outline() {
