@@ -103,12 +103,19 @@ fn enter(bytes: i64) {
             unseen.set(sum);
         } else {
             unseen.set(0);
-            let all = ALLOCATED.fetch_add(sum, Ordering::Relaxed);
-            if all > LARGE && !LARGE_PAGES.load(Ordering::Relaxed) {
-                grow_large();
-            }
+            tell(sum);
         }
     });
+}
+
+/// Has all see it. Not in line: what is in line here stands wherever the program allocates.
+#[cold]
+#[inline(never)]
+fn tell(bytes: i64) {
+    let all = ALLOCATED.fetch_add(bytes, Ordering::Relaxed);
+    if all > LARGE && !LARGE_PAGES.load(Ordering::Relaxed) {
+        grow_large();
+    }
 }
 
 /// No allocation has more than `isize::MAX` bytes.
