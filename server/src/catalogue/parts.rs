@@ -1,6 +1,5 @@
 //! Maps by name of which one version after the other is shown, each of which costs what changes and not what there is.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::bounds::Fit as _;
@@ -8,8 +7,13 @@ use protocol::bounds::Fit as _;
 /// Parts of a map. A change copies one of them, and a pointer to each other.
 const PARTS: usize = 64;
 
-/// Of a few names each, found sooner than a hash of one is reckoned.
-type Part<V> = BTreeMap<Arc<[u8]>, V>;
+/// In the order of names, of which there are a few: one is found sooner than its hash is reckoned.
+type Part<V> = Vec<(Arc<[u8]>, V)>;
+
+/// Where a name is in a part, or is to be put.
+fn find<V>(part: &Part<V>, name: &[u8]) -> Result<usize, usize> {
+    part.binary_search_by(|(known, _)| (**known).cmp(name))
+}
 
 /// One version of a map. A clone shares everything.
 #[derive(Debug)]
@@ -39,7 +43,9 @@ fn place(name: &[u8]) -> usize {
 
 impl<V: Clone> Parts<V> {
     pub(crate) fn get(&self, name: &[u8]) -> Option<&V> {
-        self.0.get(place(name))?.get(name)
+        let part = self.0.get(place(name))?;
+        let (_, value) = part.get(find(part, name).ok()?)?;
+        Some(value)
     }
 
     /// The version after this one: with these values in the places of what these names had, none for what is not there
@@ -56,9 +62,15 @@ impl<V: Clone> Parts<V> {
             };
             // Copied when it is still that of the version before.
             let part = Arc::make_mut(part);
-            match value {
-                Some(value) => drop(part.insert(name.into(), value)),
-                None => drop(part.remove(name)),
+            match (find(part, name), value) {
+                (Ok(place), Some(value)) => {
+                    if let Some((_, known)) = part.get_mut(place) {
+                        *known = value;
+                    }
+                }
+                (Ok(place), None) => drop(part.remove(place)),
+                (Err(place), Some(value)) => part.insert(place, (name.into(), value)),
+                (Err(_), None) => {}
             }
         }
         Self(parts.into())
