@@ -34,14 +34,6 @@ pub fn begin_small() {
     set_large_pages(false);
 }
 
-/// Has the system use large pages from now on.
-#[cold]
-fn grow_large() {
-    if !LARGE_PAGES.swap(true, Ordering::Relaxed) {
-        set_large_pages(true);
-    }
-}
-
 fn set_large_pages(wanted: bool) {
     // A system that does not know of this uses what it likes.
     let _ = rustix::thread::disable_transparent_huge_pages(!wanted);
@@ -113,8 +105,9 @@ fn enter(bytes: i64) {
 #[inline(never)]
 fn tell(bytes: i64) {
     let all = ALLOCATED.fetch_add(bytes, Ordering::Relaxed);
-    if all > LARGE && !LARGE_PAGES.load(Ordering::Relaxed) {
-        grow_large();
+    let may_grow = all > LARGE && !LARGE_PAGES.load(Ordering::Relaxed);
+    if may_grow && !LARGE_PAGES.swap(true, Ordering::Relaxed) {
+        set_large_pages(true);
     }
 }
 

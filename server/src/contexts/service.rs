@@ -448,7 +448,10 @@ impl<F: ContextFactory> Shared<F> {
             let mut times = self.build_times.lock();
             times.retain(|name, _| live.pools.get(name.as_bytes()).is_some());
             used.sort_by_key(|(counts, pool)| {
-                let took = times.get(pool.name()).copied().unwrap_or_default();
+                // One that was not built yet may be quick: nobody waits long to find out.
+                let took = times
+                    .get(pool.name())
+                    .map_or(Duration::ZERO, Duration::clone);
                 (took, Reverse(counts.hits))
             });
         }

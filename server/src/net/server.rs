@@ -173,8 +173,7 @@ async fn run(
         debug!(target: "service", "connection {peer}: {error}");
         return;
     }
-    let serving = connection::serve(&home, running, stream, peer, kind, shutdown);
-    let reason = serving.await;
+    let reason = connection::serve(&home, running, stream, peer, kind, shutdown).await;
     drop(guard);
     match reason {
         Closed::ByPeer | Closed::Stopping => {}

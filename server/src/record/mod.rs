@@ -16,6 +16,8 @@ mod locks;
 mod namespace;
 mod repack;
 mod repacking;
+#[cfg(test)]
+mod samples;
 mod scan;
 mod set;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
 use super::repacking::Repacking;
-use super::version::Counted;
+use super::version::Accounted;
 use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
 use crate::index::Indexes;
@@ -249,12 +249,12 @@ impl Namespace {
                 for record in &page {
                     latest_ms = latest_ms.max(record.last_update_ms());
                     let set = self.set(record.set_name())?;
-                    let counted = Counted {
+                    let accounted = Accounted {
                         record,
                         size: record.size(),
                         set: set.as_deref(),
                     };
-                    self.account(None, Some(counted));
+                    self.account(None, Some(accounted));
                 }
             }
             if partition % 256 == 255 {
@@ -590,12 +590,12 @@ impl Namespace {
     /// The engine cannot store it: what was stored before is stored still.
     pub async fn store_prepared(&self, prepared: Prepared) -> Result<StoredRecord, StoreError> {
         let Prepared { record, size, set } = prepared;
-        let counted = Counted {
+        let accounted = Accounted {
             record: &record,
             size,
             set: set.as_deref(),
         };
-        self.commit(Step::Put(&record), Expected::Any, Some(counted))
+        self.commit(Step::Put(&record), Expected::Any, Some(accounted))
             .await?;
         Ok(record)
     }
@@ -647,7 +647,7 @@ impl Namespace {
         &self,
         step: Step<'_>,
         expected: Expected,
-        after: Option<Counted<'_>>,
+        after: Option<Accounted<'_>>,
     ) -> Result<bool, StorageError> {
         let digest = match step {
             Step::Put(record) => &record.digest(),
@@ -664,7 +664,7 @@ impl Namespace {
             Changed::Done(before) => {
                 self.account(before.as_ref(), after);
                 let whole = seen.or(before.filter(|before| !before.is_outline()));
-                let after = after.map(|counted| counted.record);
+                let after = after.map(|after| after.record);
                 let update = || self.indexes.update(whole.as_ref(), after);
                 match self.indexes.take_long(whole.as_ref(), after) {
                     true => off_the_worker(update),
@@ -685,7 +685,7 @@ impl Namespace {
     }
 
     /// Counts a change.
-    fn account(&self, before: Option<&StoredRecord>, after: Option<Counted<'_>>) {
+    fn account(&self, before: Option<&StoredRecord>, after: Option<Accounted<'_>>) {
         let lives_for_ever = |record: &StoredRecord| record.void_time() == 0;
         let were = before.is_some_and(lives_for_ever);
         let are = after.is_some_and(|after| lives_for_ever(after.record));

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use data::record::{Bin, BinName, Record, seconds};
 use protocol::key::Digest;
-use protocol::particle::Particle;
 
+use super::samples::{found, put};
 use super::{Namespace, NamespaceSettings};
 use crate::clock::Clock;
 use crate::storage::StorageEngine;
@@ -66,33 +65,6 @@ fn file(path: &Path) -> Box<dyn StorageEngine> {
     Box::new(FileEngine::open(path, 16 << 20, "test", options).unwrap())
 }
 
-/// As a client's write does.
-async fn put(namespace: &Namespace, number: u8, ttl: u32) {
-    let now = namespace.now_ms();
-    let record = Record {
-        bins: vec![Bin {
-            name: BinName::new(b"a").unwrap(),
-            particle: Particle::integer(1),
-        }],
-        generation: 1,
-        void_time: if ttl == 0 { 0 } else { seconds(now) + ttl },
-        last_update_ms: now,
-        set: namespace.set("demo").unwrap(),
-        key: None,
-    };
-    let digest = Digest([number; 20]);
-    namespace.store(&digest, record).await.unwrap();
-}
-
-async fn found(namespace: &Namespace) -> Vec<u8> {
-    let mut found = Vec::new();
-    for number in 0..10 {
-        let record = namespace.find(&Digest([number; 20])).await.unwrap();
-        found.extend(record.map(|_| number));
-    }
-    found
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_process_runs() {
     let machine = Machine::new();
@@ -103,18 +75,18 @@ async fn while_the_process_runs() {
         let record = namespace.find(&Digest([1; 20])).await.unwrap().unwrap();
         record.last_update_ms()
     };
-    put(&namespace, 1, 0).await;
-    put(&namespace, 2, 10).await;
-    put(&namespace, 3, 7_200).await;
+    put(&namespace, 1, "demo", 0).await;
+    put(&namespace, 2, "demo", 10).await;
+    put(&namespace, 3, "demo", 7_200).await;
     machine.passes(11_000);
     assert_eq!(found(&namespace).await, [1, 3], "one has expired");
 
     machine.is_set_back();
     assert_eq!(found(&namespace).await, [1, 3], "it stays so");
     let before = updated().await;
-    put(&namespace, 1, 0).await;
+    put(&namespace, 1, "demo", 0).await;
     assert!(updated().await > before, "a later write is a later one");
-    put(&namespace, 4, 10).await;
+    put(&namespace, 4, "demo", 10).await;
     machine.passes(30_000);
     assert_eq!(found(&namespace).await, [1, 3], "lives go on to end");
     namespace.sweep().await.unwrap();
@@ -123,16 +95,16 @@ async fn while_the_process_runs() {
     let swept = namespace.truncate(Some("demo"), None).await.unwrap();
     machine.passes(10);
     assert_eq!((swept.truncated, found(&namespace).await), (2, vec![]));
-    put(&namespace, 5, 0).await;
+    put(&namespace, 5, "demo", 0).await;
     machine.is_set_forward();
-    put(&namespace, 6, 0).await;
+    put(&namespace, 6, "demo", 0).await;
     namespace.sweep().await.unwrap();
     assert_eq!(found(&namespace).await, [5, 6]);
     machine.is_set_back();
     machine.passes(10);
     namespace.truncate(None, None).await.unwrap();
     assert_eq!(found(&namespace).await, [0; 0]);
-    put(&namespace, 7, 0).await;
+    put(&namespace, 7, "demo", 0).await;
     machine.passes(2 * HOUR_MS);
     assert_eq!(found(&namespace).await, [7], "the clock has caught up");
 }
@@ -143,10 +115,10 @@ async fn behind_another_node() {
     let settings = Arc::new(NamespaceSettings::new("test"));
     let clock = Clock::over(&machine.wall, &machine.run);
     let namespace = Namespace::with("test", settings, engine_under_test(), clock);
-    put(&namespace, 1, 0).await;
+    put(&namespace, 1, "demo", 0).await;
     // A record moves in that was written by a clock half an hour ahead.
     namespace.heard_of_time(START_MS + HOUR_MS / 2);
-    put(&namespace, 2, 0).await;
+    put(&namespace, 2, "demo", 0).await;
     let moved = namespace.find(&Digest([2; 20])).await.unwrap().unwrap();
     assert_eq!(moved.last_update_ms(), START_MS + HOUR_MS / 2);
     machine.passes(10);
@@ -163,7 +135,7 @@ async fn between_two_processes() {
     let path = directory.path().join("records");
     let machine = Machine::new();
     let namespace = machine.namespace(file(&path)).await;
-    put(&namespace, 1, 0).await;
+    put(&namespace, 1, "demo", 0).await;
     namespace.close().await.unwrap();
     drop(namespace);
 
@@ -171,7 +143,7 @@ async fn between_two_processes() {
     let namespace = machine.namespace(file(&path)).await;
     assert_eq!(found(&namespace).await, [1]);
     // The hand stands: the record of the first process and one of this one are of the same moment.
-    put(&namespace, 2, 0).await;
+    put(&namespace, 2, "demo", 0).await;
     machine.is_set_forward();
     machine.passes(10);
     namespace.truncate(Some("demo"), None).await.unwrap();
@@ -182,7 +154,7 @@ async fn between_two_processes() {
     machine.is_set_back();
     let namespace = machine.namespace(file(&path)).await;
     assert_eq!(found(&namespace).await, [0; 0], "they do not come back");
-    put(&namespace, 3, 0).await;
+    put(&namespace, 3, "demo", 0).await;
     assert_eq!(found(&namespace).await, [3], "and take nothing along");
     namespace.close().await.unwrap();
     drop(namespace);

@@ -212,13 +212,12 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use protocol::key::Digest;
-    use protocol::particle::Particle;
 
     use super::*;
     use crate::clock::Clock;
     use crate::record::NamespaceSettings;
+    use crate::record::samples::{found, put};
     use crate::storage::waiting::engine_under_test;
-    use data::record::{Bin, BinName, Record};
 
     const START_MS: u64 = 500_000_000_000;
 
@@ -229,32 +228,6 @@ mod tests {
             Namespace::with("test", settings, engine_under_test(), clock),
             hand,
         )
-    }
-
-    async fn put(namespace: &Namespace, number: u8, set: &str, ttl: u32) {
-        let now = namespace.now_ms();
-        let record = Record {
-            bins: vec![Bin {
-                name: BinName::new(b"a").unwrap(),
-                particle: Particle::integer(1),
-            }],
-            generation: 1,
-            void_time: if ttl == 0 { 0 } else { seconds(now) + ttl },
-            last_update_ms: now,
-            set: namespace.set(set).unwrap(),
-            key: None,
-        };
-        let digest = Digest([number; 20]);
-        namespace.store(&digest, record).await.unwrap();
-    }
-
-    async fn found(namespace: &Namespace) -> Vec<u8> {
-        let mut found = Vec::new();
-        for number in 0..10 {
-            let record = namespace.find(&Digest([number; 20])).await.unwrap();
-            found.extend(record.map(|_| number));
-        }
-        found
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

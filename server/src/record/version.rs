@@ -37,7 +37,7 @@ impl Prepared {
 
 /// A version that is stored, for those who count.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counted<'a> {
+pub(super) struct Accounted<'a> {
     pub(super) record: &'a StoredRecord,
     /// Its [`StoredRecord::size`].
     pub(super) size: u64,
