@@ -30,6 +30,7 @@ fn command(address: &str, home: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(tests::program::path("aql").unwrap());
     command
         .args(["-h", address])
+        .args(tests::program::patient("aql"))
         .args(words)
         .env("HOME", home)
         .current_dir(home);
@@ -56,7 +57,7 @@ struct Session {
 
 impl Session {
     fn start(address: &str, home: &Path) -> Self {
-        let mut child = command(address, home, &["-T", "60000"])
+        let mut child = command(address, home, &[])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -281,8 +282,7 @@ fn an_interrupt_ends_a_long_statement_here_and_on_the_server() {
         let jobs = server.connect().unwrap().info("query-show").unwrap();
         jobs.contains("status=active")
     };
-    let words = ["-T", "60000", "--socket-timeout", "60000"];
-    let mut shell = Shell::start_program("aql", &address, home.path(), &[], &words);
+    let mut shell = Shell::start_program("aql", &address, home.path(), &[], &[]);
     shell.wait_for("aql> ");
     // As slow as the server can be told to be: it would take ten minutes.
     // What a statement says comes before the prompt that follows it; the one before is painted anew with each key.

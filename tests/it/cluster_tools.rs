@@ -14,6 +14,7 @@ fn asadm(seeds: &[&RunningAsd], commands: &str) -> (String, String) {
         .map(|node| node.address().to_string())
         .collect();
     let output = Command::new(tests::program::path("asadm").unwrap())
+        .args(tests::program::patient("asadm"))
         .args(["--no-config-file", "-h", &seeds.join(","), "-e", commands])
         .output()
         .unwrap();

@@ -60,6 +60,7 @@ impl Shell {
         let inner = || Stdio::from(inner.try_clone().unwrap());
         let child = Command::new(tests::program::path(program).unwrap())
             .args(["-h", address])
+            .args(tests::program::patient(program))
             .args(words)
             .env("HOME", home)
             .env("TERM", "xterm-256color")

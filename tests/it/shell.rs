@@ -128,6 +128,65 @@ fn lines_that_are_typed_ahead_are_run_one_after_the_other() {
 }
 
 #[test]
+fn no_line_is_lost_however_many_come_at_once() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    for (program, statement, answer, leave) in [
+        (
+            "asadm",
+            "enable; asinfo -v nosuch",
+            "~~~ asinfo -v nosuch",
+            "exit",
+        ),
+        ("aql", "explode", "COMMAND NOT FOUND : explode", "quit"),
+    ] {
+        // What Enter gives, and what other programs send.
+        for end in ["\r", "\n"] {
+            let mut shell = Shell::start_program(program, &address, home.path(), &[], &[]);
+            // Before the shell reads, and while it does.
+            for numbers in [100..115, 200..215] {
+                let lines: String = numbers
+                    .clone()
+                    .map(|number| format!("{statement}{number}{end}"))
+                    .collect();
+                shell.press(&lines);
+                for number in numbers {
+                    shell.wait_for(&format!("{answer}{number}"));
+                }
+            }
+            shell.press(&format!("{leave}{end}"));
+            shell.end();
+        }
+    }
+}
+
+#[test]
+fn a_question_takes_the_line_that_answers_it_and_no_other() {
+    let server = server::start();
+    let address = server.address().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Shell::start(&address, home.path());
+    shell.wait_for("Admin> ");
+    shell.line("enable");
+    shell.wait_for("Admin+> ");
+    for answer in [CTRL_C, "no\r"] {
+        shell.line("manage truncate ns test set demo");
+        shell.wait_for("cancel by typing anything else");
+        shell.press(answer);
+        shell.wait_for("Admin+> ");
+        shell.line("asinfo -v build");
+        shell.wait_for("returned:\n8.1.2.0\n");
+        shell.wait_for("Admin+> ");
+    }
+    // All of it at once.
+    shell.press("manage truncate ns test set demo\rno\rasinfo -v status\rexit\r");
+    shell.wait_for("cancel by typing anything else");
+    shell.wait_for("returned:\nok\n");
+    shell.end();
+}
+
+#[test]
 fn colour_is_there_unless_it_is_not_wanted() {
     let server = server::start();
     let address = server.address().to_string();

@@ -123,6 +123,7 @@ impl Bench {
         let mut command = Command::new(tests::program::path(program).unwrap());
         command
             .args(["-h", &self.address.to_string(), "--tls-enable"])
+            .args(tests::program::patient(program))
             .args(words)
             .env("HOME", self.files.path())
             .current_dir(self.files.path());

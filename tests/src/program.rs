@@ -42,6 +42,17 @@ pub fn path(name: &str) -> Result<OsString> {
     Ok(program.into_os_string())
 }
 
+/// Words that give a tool a minute for what it does with a node. Its own limits, a second or some, are short for a machine
+/// that does much else, and no test is about the speed of the machine.
+#[must_use]
+pub fn patient(name: &str) -> &'static [&'static str] {
+    match name {
+        "asinfo" | "asadm" => &["--timeout", "60"],
+        "aql" => &["--timeout", "60000", "--socket-timeout", "60000"],
+        _ => &[],
+    }
+}
+
 /// The folder of the package that makes a program.
 fn package_of(program: &str) -> &str {
     match program {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::document::Document;
 use crate::render::{self, Style};
 use crate::sheet::Sheet;
+use crate::terminal::held::lend;
 use crate::terminal::safe;
 
 /// What a command has to say, in order.
@@ -301,6 +302,7 @@ impl Output {
 
 /// Whether `less` showed the text.
 fn page(text: &str) -> bool {
+    let _lent = lend();
     let Ok(mut less) = Command::new("less")
         .arg("-RSX")
         .stdin(Stdio::piped())

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use tools::records::Records;
 use tools::suggest;
+use tools::terminal::held::lend;
 
 use super::{Failure, explain};
 use crate::help;
@@ -266,6 +267,7 @@ impl Session {
         printer.flush()?;
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", command]);
+        let lent = lend();
         let ended = match printer.is_document() {
             true => shell.stderr(Stdio::inherit()).output().map(|output| {
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -273,6 +275,7 @@ impl Session {
             }),
             false => shell.status().map(|status| (status, String::new())),
         };
+        drop(lent);
         if let Ok((_, text)) = &ended {
             printer.text(text)?;
         }

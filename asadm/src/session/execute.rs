@@ -1,7 +1,6 @@
 //! Carrying plans out.
 
 use tokio::time::{Instant, sleep};
-use tools::terminal::line::read_line;
 use tools::terminal::prompt;
 
 use super::Session;
@@ -87,7 +86,9 @@ impl Session {
         self.out.question(&format!(
             "{message}{gap}Confirm that you want to proceed by typing {shown}, or cancel by typing anything else.\n"
         ));
-        read_line().await.is_some_and(|line| line.trim() == code)
+        prompt::answer()
+            .await
+            .is_some_and(|line| line.trim() == code)
     }
 
     async fn password(&mut self, ask: String) -> Result<String, String> {

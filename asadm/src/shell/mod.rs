@@ -59,7 +59,9 @@ pub async fn run(mut session: Session, home: Option<&Path>) -> Exit {
                 }
                 if flow.is_none() {
                     let kept = session.out.captured();
-                    session.out.put(&format!("{kept}\n"));
+                    // The terminal does not show keys while a command runs.
+                    let interrupted = if reader.edits() { "^C" } else { "" };
+                    session.out.put(&format!("{kept}{interrupted}\n"));
                 }
                 if outdated {
                     seen = Instant::now();

@@ -106,12 +106,7 @@ impl Reader {
     fn programs(&self, address: SocketAddr) {
         for name in ["asd", "asinfo", "asadm", "aql", "asudf"] {
             let program = tests::program::path(name).unwrap();
-            // The tools' own limits are short for a machine that does much else.
-            let patient = match name {
-                "asinfo" | "asadm" => "--timeout 15",
-                "aql" => "--timeout 15000",
-                _ => "",
-            };
+            let patient = tests::program::patient(name).join(" ");
             let default = match name {
                 "asd" | "asudf" => String::new(),
                 _ => format!(

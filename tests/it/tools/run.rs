@@ -55,10 +55,14 @@ pub(super) fn run(case: &Case, answers: &Answers, loopback: &Arc<Loopback>) -> R
         fs::write(path, loopback.enter(text)).unwrap();
     }
     let (program, words) = case.argv.split_first().unwrap();
-    let mut command = Command::new(match program.as_str() {
-        "asinfo" => tests::program::path("asinfo").unwrap(),
-        _ => tests::program::path("asadm").unwrap(),
-    });
+    let program = match program.as_str() {
+        "asinfo" => "asinfo",
+        _ => "asadm",
+    };
+    let mut command = Command::new(tests::program::path(program).unwrap());
+    if !words.iter().any(|word| word == "--timeout") {
+        command.args(tests::program::patient(program));
+    }
     command
         .args(words.iter().map(|word| loopback.enter(word)))
         .current_dir(&work)

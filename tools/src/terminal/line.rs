@@ -6,15 +6,17 @@ use std::io::{self, IsTerminal};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crossterm::terminal::enable_raw_mode;
 use reedline::{
-    ColumnarMenu, Completer, CompletionResult, DefaultHinter, Emacs, FileBackedHistory, History,
-    HistoryItem, HistoryItemId, HistorySessionId, KeyCode, KeyModifiers, MenuBuilder, Prompt,
-    PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, SearchQuery,
-    Signal, Span, Suggestion, ValidationResult, Validator, default_emacs_keybindings,
+    ColumnarMenu, Completer, CompletionResult, DefaultHinter, EditCommand, Emacs,
+    FileBackedHistory, History, HistoryItem, HistoryItemId, HistorySessionId, KeyCode,
+    KeyModifiers, MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch, Reedline,
+    ReedlineEvent, ReedlineMenu, SearchQuery, Signal, Span, Suggestion, ValidationResult,
+    Validator, default_emacs_keybindings,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
 
+use super::held::{self, Held};
 use crate::output::Output;
 
 /// How many lines the history keeps.
@@ -57,6 +59,10 @@ pub trait Language: Clone + Send + 'static {
 /// Reads lines.
 pub struct LineReader {
     editor: Option<Box<Reedline>>,
+    /// Whether a line goes on after its end.
+    is_unfinished: Box<dyn Fn(&str) -> bool + Send>,
+    /// The terminal, where there is an editor.
+    _held: Option<Held>,
 }
 
 impl LineReader {
@@ -64,8 +70,15 @@ impl LineReader {
     /// read; without one, or where it cannot be written, the editor works as well.
     pub fn new(language: &impl Language, history: Option<&Path>, colour: bool) -> Self {
         let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+        let held = terminal.then(Held::take).and_then(Result::ok);
+        let editor = held
+            .as_ref()
+            .map(|_| Box::new(editor(language, history).with_ansi_colors(colour)));
+        let language = language.clone();
         Self {
-            editor: terminal.then(|| Box::new(editor(language, history).with_ansi_colors(colour))),
+            editor,
+            is_unfinished: Box::new(move |line| language.is_unfinished(line)),
+            _held: held,
         }
     }
 
@@ -89,24 +102,22 @@ impl LineReader {
                 None => Read::End,
             };
         };
-        if typed_ahead() {
-            let read = match read_line().await {
-                Some(line) => {
-                    let line = line.trim_end_matches(['\r', '\n']).to_owned();
-                    out.put(&format!("{shown}{line}\n"));
-                    // A history that cannot be written is one of this session.
-                    let _ = editor
-                        .history_mut()
-                        .save(HistoryItem::from_command_line(&line));
-                    Read::Line(line)
-                }
-                None => Read::End,
-            };
+        if let Some(line) = self.early_line() {
+            out.put(&format!("{shown}{line}\n"));
+            // A history that cannot be written is one of this session.
+            let _ = editor
+                .history_mut()
+                .save(HistoryItem::from_command_line(&line));
             self.editor = Some(editor);
-            return read;
+            return Read::Line(line);
+        }
+        if let Some(begun) = held::early_begun() {
+            editor.run_edit_commands(&[EditCommand::InsertString(begun)]);
         }
         let edited = spawn_blocking(move || {
-            let signal = editor.read_line(&Shown(shown));
+            let signal = enable_raw_mode()
+                .and_then(|()| held::take_line_feeds_for_enter())
+                .and_then(|()| editor.read_line(&Shown(shown)));
             (editor, signal)
         });
         let Ok((editor, signal)) = edited.await else {
@@ -119,10 +130,24 @@ impl LineReader {
             _ => Read::End,
         }
     }
+
+    /// One whole line that was typed before the terminal was held, with those that it goes on in.
+    fn early_line(&self) -> Option<String> {
+        let mut line = held::early_line()?;
+        while (self.is_unfinished)(&line) {
+            let Some(next) = held::early_line() else {
+                break;
+            };
+            line.push('\n');
+            line.push_str(&next);
+        }
+        Some(line)
+    }
 }
 
-/// The next line of stdin; `None` at its end. The runtime is free meanwhile, so that an interrupt is seen.
-pub async fn read_line() -> Option<String> {
+/// The next line of stdin that is no terminal with an editor; `None` at its end. The runtime is free meanwhile, so that an
+/// interrupt is seen.
+pub(super) async fn read_line() -> Option<String> {
     let read = spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map(|size| (size, line))
@@ -131,14 +156,6 @@ pub async fn read_line() -> Option<String> {
         Ok(Ok((size, line))) if size > 0 => Some(line),
         _ => None,
     }
-}
-
-/// Whether whole lines were typed while the last command ran. The editor would take the first of them only, so they are
-/// taken one by one before it has the terminal again.
-fn typed_ahead() -> bool {
-    let stdin = io::stdin();
-    let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
-    matches!(poll(&mut waiting, Some(&Timespec::default())), Ok(1..))
 }
 
 fn editor(language: &impl Language, history: Option<&Path>) -> Reedline {
