@@ -60,7 +60,15 @@ pub(super) fn run(case: &Case, answers: &Answers, loopback: &Arc<Loopback>) -> R
         _ => "asadm",
     };
     let mut command = Command::new(tests::program::path(program).unwrap());
-    if !words.iter().any(|word| word == "--timeout") {
+    let faults = case.cluster.to_string();
+    let slow = case.cluster["slow_ms"].as_object().into_iter().flatten();
+    let slowest = slow.filter_map(|(_, ms)| ms.as_u64()).max();
+    if words.iter().any(|word| word == "--timeout") || slowest > Some(1000) {
+        // The case is of the limit.
+    } else if faults.contains("silent") {
+        // Who is silent is waited for.
+        command.args(["--timeout", "5"]);
+    } else {
         command.args(tests::program::patient(program));
     }
     command
