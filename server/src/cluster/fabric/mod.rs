@@ -28,7 +28,7 @@ use crate::config::node_id::NodeId;
 pub const MAX_FRAME: usize = 256 << 20;
 
 /// Version of what is said on the fabric; nodes of different versions refuse each other.
-const PROTOCOL: &str = "asd fabric 4";
+const PROTOCOL: &str = "asd fabric 5";
 
 /// What a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

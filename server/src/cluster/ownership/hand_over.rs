@@ -6,15 +6,19 @@ use protocol::bounds::Fit as _;
 
 use super::super::NodeId;
 use super::bent::Bent;
-use super::{Holding, Holdings, MemberState, Ownership, Peer, Refusal, Take};
+use super::{Holding, Holdings, MemberState, Ownership, Peer, Refusal, Report, Take};
 
 impl Ownership {
-    /// Members that have the same view and have not said yet what they hold.
+    /// Members that have the same view and have not said yet what they hold, or not yet that they have noted it.
     #[must_use]
     pub fn unreported(&self) -> Vec<NodeId> {
+        let will_note = |peer: &Peer| {
+            let report = peer.report.as_ref();
+            report.is_some_and(|report| !report.unnoted.is_empty())
+        };
         self.peers
             .values()
-            .filter(|peer| !self.has_reported(peer))
+            .filter(|peer| !self.has_reported(peer) || will_note(peer))
             .filter(|peer| peer.key == self.view.key)
             .map(|peer| peer.run.0)
             .collect()
@@ -31,12 +35,19 @@ impl Ownership {
     ///
     /// # Errors
     /// The view is another.
-    pub fn report(&self, key: u64) -> Result<Holdings, Refusal> {
+    pub fn report(&self, key: u64) -> Result<Report, Refusal> {
         self.check_key(key)?;
-        Ok(self
+        let holdings: Holdings = self
             .holdings()
             .map(|(partition, holding)| (partition, holding.clone()))
-            .collect())
+            .collect();
+        let is_unnoted = |partition: &u16| {
+            let place = self.places.get(usize::from(*partition));
+            place.is_some_and(|place| place.unnoted)
+        };
+        let held = holdings.iter().map(|(partition, _)| *partition);
+        let unnoted = held.filter(is_unnoted).collect();
+        Ok(Report { holdings, unnoted })
     }
 
     fn holdings(&self) -> impl Iterator<Item = (u16, &Holding)> + '_ {
@@ -51,11 +62,11 @@ impl Ownership {
     }
 
     /// Takes in what a member holds. It counts only while the view is the one in which it was asked.
-    pub fn reported(&mut self, key: u64, node: NodeId, holdings: Holdings) {
+    pub fn reported(&mut self, key: u64, node: NodeId, report: Report) {
         if self.check_key(key).is_ok()
             && let Some(peer) = self.peers.get_mut(&node)
         {
-            peer.report = Some(holdings);
+            peer.report = Some(report);
         }
     }
 
@@ -69,12 +80,15 @@ impl Ownership {
         }
         let mut takes = Vec::new();
         let mut reports: BTreeMap<u16, Vec<(NodeId, &Holding)>> = BTreeMap::new();
+        let mut noted: BTreeMap<u16, Vec<&Holding>> = BTreeMap::new();
         for peer in self.peers.values() {
-            for (partition, holding) in peer.report.iter().flatten() {
-                reports
-                    .entry(*partition)
-                    .or_default()
-                    .push((peer.run.0, holding));
+            let Some(report) = &peer.report else { continue };
+            for (partition, holding) in &report.holdings {
+                let copies = reports.entry(*partition).or_default();
+                copies.push((peer.run.0, holding));
+                if !report.unnoted.contains(partition) || self.is_bent(Bent::UnnotedCounts) {
+                    noted.entry(*partition).or_default().push(holding);
+                }
             }
         }
         let mut verified = Vec::new();
@@ -94,6 +108,14 @@ impl Ownership {
                 !copies.iter().any(|(_, other)| replaced(other)) && !own.is_some_and(replaced)
             };
             let keep_own = own.is_some_and(newest);
+            let outlives = |own: &Holding| {
+                let mut noted = noted.get(&partition).into_iter().flatten();
+                noted.any(|other| other.replaces(own))
+            };
+            if !keep_own && !own.is_none_or(outlives) {
+                // A crash may take back what replaces it: its node is asked until it has noted it.
+                continue;
+            }
             let mut sources: Vec<(NodeId, &Holding)> = Vec::new();
             for (node, holding) in copies {
                 let known = own
@@ -261,10 +283,10 @@ impl Ownership {
         self.peers
             .values()
             .filter_map(|peer| {
-                let drops: Holdings = peer
-                    .report
+                let report = peer.report.as_ref()?;
+                let drops: Holdings = report
+                    .holdings
                     .iter()
-                    .flatten()
                     .filter_map(|(partition, held)| {
                         let own = replacement(*partition)?;
                         own.replaces(held).then(|| (*partition, own.clone()))
@@ -283,7 +305,8 @@ impl Ownership {
                 .get_mut(&node)
                 .and_then(|peer| peer.report.as_mut())
         {
-            report.retain(|(held, _)| *held != partition);
+            report.holdings.retain(|(held, _)| *held != partition);
+            report.unnoted.retain(|held| *held != partition);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Copies of a partition, and which of them follows from which.
 
+use std::collections::BTreeSet;
+
 /// Ancestors that a copy remembers. Each start of a node with lasting records adds one.
 const ANCESTORS: usize = 32;
 
@@ -15,6 +17,15 @@ pub struct Holding {
 
 /// What a node holds: the partitions in their order, with the copy.
 pub type Holdings = Vec<(u16, Holding)>;
+
+/// What a node tells another of what it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// All of it.
+    pub holdings: Holdings,
+    /// Partitions whose copy a crash would still take back: nobody else gives up what it replaces.
+    pub unnoted: BTreeSet<u16>,
+}
 
 impl Holding {
     /// The first copy of a lineage, which replaces these.

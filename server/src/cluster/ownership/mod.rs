@@ -10,7 +10,8 @@
 //! take      an owner that does not hold asks every member of its view what it holds, waits until nobody is missing, takes
 //!           the newest copy whole, and holds it as a newer one. Only then do the others drop theirs
 //! keep      where records outlive the process, so does what is said here of copies: a partition is served, and others are
-//!           told to drop theirs, once the copy is noted beside its records. A node that is back shows what it has kept
+//!           told to drop theirs, once the copy is noted beside its records. Nobody drops his own before that either, to
+//!           take the newer one in its place: what is not noted may go with a crash. A node that is back shows what it has kept
 //!           under the name that it had, so that copies which were taken from it replace it; before it goes on from it
 //!           itself, it gives it a new one
 //! missing   a member that fell silent may hold what nobody else has: nobody takes or founds a partition until it is back,
@@ -29,8 +30,10 @@ mod view;
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 
-pub use holding::{Holding, Holdings};
+pub use holding::{Holding, Holdings, Report};
 pub use view::View;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -115,7 +118,7 @@ struct Peer {
     settled: bool,
     keeps: bool,
     /// What it said that it holds, under the present key.
-    report: Option<Holdings>,
+    report: Option<Report>,
 }
 
 /// A partition as this node has it.

@@ -22,12 +22,13 @@ impl Records {
     /// The view is another, or the question cannot be read.
     pub fn holdings(&self, mut body: &[u8]) -> Result<Vec<u8>, String> {
         let key = wire::read_key(&mut body).ok_or_else(unreadable)?;
-        let holdings = self
+        let report = self
             .rule
             .with(|ownership, _| ownership.report(key))
             .map_err(|refusal| refusal.to_string())?;
         let mut answer = Vec::new();
-        wire::put_holdings(&holdings, &mut answer);
+        wire::put_holdings(&report.holdings, &mut answer);
+        wire::put_partitions(&report.unnoted, &mut answer);
         let truncations = self.node.namespaces.iter().flat_map(|namespace| {
             let truncations = namespace.truncations().into_iter();
             truncations.map(|truncation| (namespace.name(), truncation))

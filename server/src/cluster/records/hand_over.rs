@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::super::fabric::QuestionKind;
-use super::super::ownership::{Holdings, Run, Take};
+use super::super::ownership::{Holdings, Report, Run, Take};
 use super::Records;
 use super::wire::{self, After};
 use crate::config::node_id::NodeId;
@@ -173,16 +173,24 @@ impl Records {
             .await?;
         let unreadable = || format!("{node} gave holdings that cannot be read");
         let mut rest = answer.as_slice();
-        let holdings = wire::read_holdings(&mut rest).ok_or_else(unreadable)?;
+        let report = Report {
+            holdings: wire::read_holdings(&mut rest).ok_or_else(unreadable)?,
+            unnoted: wire::read_partitions(&mut rest).ok_or_else(unreadable)?,
+        };
         if self.is_back.load(Ordering::Acquire) {
             let truncations = wire::read_truncations(rest).ok_or_else(unreadable)?;
             self.hear_of_truncations(node, truncations).await?;
         }
+        let unnoted = report.unnoted.len();
         self.rule
-            .with(|ownership, _| ownership.reported(key, node, holdings));
+            .with(|ownership, _| ownership.reported(key, node, report));
         // Perhaps it was the last that was waited for.
         self.rule.wake();
-        Ok(())
+        match unnoted {
+            0 => Ok(()),
+            // It is asked again, after a pause.
+            _ => Err(format!("{node} has not noted {unnoted} copies yet")),
+        }
     }
 
     /// What was truncated while this node was away is gone here, too.
@@ -361,7 +369,7 @@ impl Records {
         let mut question = wire::key_only(key);
         wire::put_holdings(holdings, &mut question);
         let answer = self.ask(node, QuestionKind::Drop, &question).await?;
-        let dropped = wire::read_partitions(&mut answer.as_slice())
+        let dropped: Vec<u16> = wire::read_partitions(&mut answer.as_slice())
             .ok_or_else(|| format!("{node} gave an answer that cannot be read"))?;
         self.rule.with(|ownership, _| {
             for partition in &dropped {

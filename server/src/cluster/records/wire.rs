@@ -4,8 +4,9 @@
 //! holding:    lineage u64 │ number u32 │ ancestors: u8 × (u64, u32)
 //! holdings:   u16 × (partition u16, holding)
 //!
-//! Holdings:   key u64                                     answer: holdings, truncations
+//! Holdings:   key u64                                     answer: holdings, unnoted, truncations
 //! Take:       key u64 │ after │ u16 × partition u16       answer: blocks, until their end or about a mebibyte
+//! unnoted:    u16 × partition u16                         of the holdings those that a crash may take back
 //! after:      namespace: u8 + text │ digest 20            where the first partition goes on; no digest without a namespace
 //! truncations: of namespace: u8 + text, set: u8 + text, before ms u64; as many as follow
 //! block:      partition u16 │ whole u8 │ namespace: u8 + text │ records: u32 + bytes
@@ -126,14 +127,16 @@ pub(super) fn read_truncations(mut rest: &[u8]) -> Option<Vec<(String, Truncatio
     Some(truncations)
 }
 
-pub(super) fn put_partitions(partitions: &[u16], out: &mut Vec<u8>) {
+pub(super) fn put_partitions<'p>(
+    partitions: impl IntoIterator<Item = &'p u16, IntoIter: ExactSizeIterator>,
+    out: &mut Vec<u8>,
+) {
+    let partitions = partitions.into_iter();
     put_count(partitions.len(), out);
-    partitions
-        .iter()
-        .for_each(|partition| out.put_u16(*partition));
+    partitions.for_each(|partition| out.put_u16(*partition));
 }
 
-pub(super) fn read_partitions(rest: &mut &[u8]) -> Option<Vec<u16>> {
+pub(super) fn read_partitions<P: FromIterator<u16>>(rest: &mut &[u8]) -> Option<P> {
     let count = rest.try_get_u16().ok()?;
     (0..count).map(|_| rest.try_get_u16().ok()).collect()
 }
@@ -194,6 +197,8 @@ pub(super) fn read_block<'b>(rest: &mut &'b [u8]) -> Option<Block<'b>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -216,6 +221,10 @@ mod tests {
                 (7, after, vec![1, 2])
             );
         }
+        let mut bytes = Vec::new();
+        let unnoted = BTreeSet::from([1, 4_095]);
+        put_partitions(&unnoted, &mut bytes);
+        assert_eq!(read_partitions(&mut bytes.as_slice()), Some(unnoted));
         let truncations = [("test", ""), ("test", "demo"), ("bar", "demo")].map(|(name, set)| {
             let (set, before_ms) = (set.to_owned(), 1 << 40);
             (name, Truncation { set, before_ms })

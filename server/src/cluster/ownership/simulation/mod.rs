@@ -19,7 +19,8 @@
 //! In half of the histories no node is away for as long as the dead are; in the others nodes are paused for longer or
 //! killed: what they held is then lost, but still no two nodes serve at the same time.
 //!
-//! [`Bent`](super::Bent) lists ways in which the rule is bent on purpose, and each is found. More histories, and a
+//! [`Bent`](super::Bent) lists ways in which the rule is bent on purpose, and each is found, here or in the tests beside this
+//! directory. More histories, and a
 //! certain one:
 //!
 //! ```text

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::super::{Beat, Holding, Holdings, Ownership, Run, Take, Ticket, Times};
+use super::super::{Beat, Holding, Ownership, Report, Run, Take, Ticket, Times};
 use crate::cluster::NodeId;
 
 /// Partitions of the simulated cluster.
@@ -38,7 +38,7 @@ pub(super) enum ActionKind {
 pub(super) enum Message {
     Beat(Beat),
     AskReport(u64),
-    Report(u64, Holdings),
+    Report(u64, Report),
     AskGive(u64, u16),
     Given(u64, u16, Records),
     AskDrop(u64, Vec<(u16, Holding)>),

@@ -466,8 +466,9 @@ impl World {
         self.schedule(again, Some(node), Event::Work(run));
         let may_crash = has_taken && self.lasting && !self.deadly && !self.is_calm;
         if may_crash && self.random.percent(5) {
-            // While others drop what was taken.
-            let at = self.random.between(0, 100);
+            // Before the copy is noted, or while others drop what was taken.
+            let latest = if self.random.percent(50) { 10 } else { 100 };
+            let at = self.random.between(0, latest);
             let time = self.random.between(20, 1_500);
             self.happens_in(at, Happening::Crash(node, time));
         }
