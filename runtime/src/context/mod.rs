@@ -199,7 +199,8 @@ impl LuaFactory {
     }
 
     /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory. `patience` is
-    /// processor time, where that is to be less than the limit.
+    /// processor time, where that is to be less than the limit. Gives what [`compile`](Self::compile) gives, if that can be
+    /// had.
     ///
     /// # Errors
     /// The chunk does not compile, or its body fails, takes too much, or leaves more than a context may keep.
@@ -209,7 +210,7 @@ impl LuaFactory {
         source: &[u8],
         modules: Arc<dyn Modules>,
         patience: Option<Duration>,
-    ) -> Result<(), Invalid> {
+    ) -> Result<Option<Bytecode>, Invalid> {
         let invalid = |error: &LoadError, ran_out| Invalid {
             failure: compile_failure(error),
             ran_out,
@@ -228,8 +229,8 @@ impl LuaFactory {
         };
         let valid = match state.run_source(file_name, source, time) {
             Err(error) => Err(invalid(&error, time != limit && state.ran_out_of_time())),
-            Ok(()) => match self.oversized(&mut state) {
-                None => Ok(()),
+            Ok(bytecode) => match self.oversized(&mut state) {
+                None => Ok(bytecode.map(|bytecode| Bytecode(bytecode.into()))),
                 Some(text) => Err(Invalid {
                     failure: CompileFailure {
                         file: file_name.as_bytes().to_vec(),

@@ -16,7 +16,7 @@ use crate::guard::globals::{self, Ground};
 use crate::host::{Host, Observer, Oracle};
 use crate::machine::collate::Running;
 use crate::machine::common::ScriptMemory;
-use crate::machine::compile::{LoadError, late, load_text};
+use crate::machine::compile::{LoadError, dump_renamed, late, load_text};
 use crate::machine::encode;
 use crate::machine::frame::{Frame, LuaType};
 use crate::machine::memory::Memory;
@@ -201,22 +201,30 @@ impl LuaState {
         std::rc::Rc::clone(&self.shared.memory)
     }
 
-    /// Loads a text chunk under a name and runs its body with no arguments: what `udf-put` checks.
+    /// Loads a text chunk under a name and runs its body with no arguments: what `udf-put` checks. Gives what compiling it
+    /// for contexts gives, if that can be had.
     pub(crate) fn run_source(
         &mut self,
         name: &str,
         source: &[u8],
         time: BodyTime,
-    ) -> Result<(), LoadError> {
+    ) -> Result<Option<Vec<u8>>, LoadError> {
         let shared: *const Shared = &raw const *self.shared;
         // SAFETY: the box outlives this function; only cells of it are touched.
         let shared = unsafe { &*shared };
+        let for_contexts = format!("@{}", shared.path_of(name));
+        let mut bytecode = None;
         let load = |raw| {
             // SAFETY: a live state.
             let loaded = unsafe { load_text(raw, name, source, &mut || shared.checkpoint()) };
+            if loaded == Ok(ffi::LUA_OK) {
+                // SAFETY: the function that was loaded is on top.
+                bytecode = unsafe { dump_renamed(raw, name, &for_contexts) };
+            }
             loaded.map_err(|line| late(name, line, shared.abort.get().unwrap_or(Abort::BodyTime)))
         };
-        self.load(time, load, None)
+        self.load(time, load, None)?;
+        Ok(bytecode)
     }
 
     /// Loads a module's bytecode and runs its body as `require` does; then makes the state ready for calls.

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::time::Instant;
 
 use mlua::ffi;
-use protocol::bounds::Within as _;
+use protocol::bounds::{Fit as _, Within as _};
 
 use super::budget::Budget;
 use super::common::ScriptMemory;
@@ -102,14 +102,11 @@ pub(crate) fn late(name: &str, line: usize, why: Abort) -> LoadError {
     }
 }
 
-/// Compiles a text chunk; the bytecode keeps names and lines. `limit` is in bytes.
-pub(crate) fn compile(
-    name: &str,
-    source: &[u8],
-    limit: usize,
-    time: BodyTime,
-    lane: &'static dyn Lane,
-) -> Result<Vec<u8>, LoadError> {
+/// The bytecode of the function on top of the stack, with names and lines.
+///
+/// # Safety
+/// `raw` is a live state with a Lua function on top.
+unsafe fn dump(raw: *mut ffi::lua_State) -> Vec<u8> {
     unsafe extern "C-unwind" fn write(
         _: *mut ffi::lua_State,
         part: *const c_void,
@@ -123,6 +120,53 @@ pub(crate) fn compile(
         }
         0
     }
+    let mut out: Vec<u8> = Vec::new();
+    // SAFETY: the caller's promise; nothing is allocated in the state.
+    unsafe { ffi::lua_dump(raw, write, (&raw mut out).cast(), 0) };
+    out
+}
+
+/// Bytes of bytecode before the name of its chunk: Lua's header, and the number of upvalues.
+const BEFORE_NAME: usize = 32;
+
+/// How Lua writes the name of a chunk: its length and 1, seven bits a byte with the lowest last, which is marked; then it.
+fn dumped_name(name: &str) -> Vec<u8> {
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut left = name.len() + 1;
+    while left > 0 || bytes.is_empty() {
+        let mark = if bytes.is_empty() { 0x80 } else { 0 };
+        bytes.insert(0, (left & 0x7f).fit::<u8>() | mark);
+        left >>= 7;
+    }
+    bytes.extend_from_slice(name.as_bytes());
+    bytes
+}
+
+/// The bytecode that [`compile`] gives for the chunk on top of the stack under the name `to`, where it was loaded as `from`:
+/// a name stands in it once. None when it does not stand there.
+///
+/// # Safety
+/// `raw` is a live state with a Lua function on top.
+pub(crate) unsafe fn dump_renamed(
+    raw: *mut ffi::lua_State,
+    from: &str,
+    to: &str,
+) -> Option<Vec<u8>> {
+    // SAFETY: the caller's promise.
+    let bytecode = unsafe { dump(raw) };
+    let (before, rest) = bytecode.split_at_checked(BEFORE_NAME)?;
+    let rest = rest.strip_prefix(&*dumped_name(from))?;
+    Some([before, &dumped_name(to), rest].concat())
+}
+
+/// Compiles a text chunk; the bytecode keeps names and lines. `limit` is in bytes.
+pub(crate) fn compile(
+    name: &str,
+    source: &[u8],
+    limit: usize,
+    time: BodyTime,
+    lane: &'static dyn Lane,
+) -> Result<Vec<u8>, LoadError> {
     let no_memory = || LoadError {
         text: Some(b"not enough memory".to_vec()),
         aborted: true,
@@ -139,11 +183,7 @@ pub(crate) fn compile(
             return Err(no_memory());
         }
         let result = match load_text(raw, name, source, &mut || budget.checkpoint()) {
-            Ok(ffi::LUA_OK) => {
-                let mut out: Vec<u8> = Vec::new();
-                ffi::lua_dump(raw, write, (&raw mut out).cast(), 0);
-                Ok(out)
-            }
+            Ok(ffi::LUA_OK) => Ok(dump(raw)),
             Ok(ffi::LUA_ERRMEM) => Err(no_memory()),
             Ok(_) => {
                 let text = ffi::lua_tolstring(raw, -1, std::ptr::null_mut());

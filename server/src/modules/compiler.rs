@@ -16,7 +16,8 @@ pub trait Compiler: Send + Sync + 'static {
     /// The chunk does not compile.
     fn compile(&self, file_name: &str, source: &[u8]) -> Result<Bytecode, CompileFailure>;
 
-    /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory.
+    /// Compiles a chunk and runs its main body in a scratch state, within a budget of time and memory. Gives what
+    /// [`compile`](Self::compile) gives, if that can be had.
     ///
     /// # Errors
     /// The chunk does not compile, or its body fails or takes too much.
@@ -25,7 +26,7 @@ pub trait Compiler: Send + Sync + 'static {
         file_name: &str,
         source: &[u8],
         modules: Arc<dyn Modules>,
-    ) -> Result<(), CompileFailure>;
+    ) -> Result<Option<Bytecode>, CompileFailure>;
 
     /// Makes ready what the next validation needs, where nobody waits.
     fn prepare_to_validate(&self) {}
@@ -41,7 +42,7 @@ impl Compiler for LuaFactory {
         file_name: &str,
         source: &[u8],
         modules: Arc<dyn Modules>,
-    ) -> Result<(), CompileFailure> {
+    ) -> Result<Option<Bytecode>, CompileFailure> {
         self.validate(file_name, source, modules, patience::now())
             .map_err(|invalid| {
                 if invalid.ran_out {

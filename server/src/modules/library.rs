@@ -17,6 +17,7 @@ use super::registry::{Prepared, PutError, Registry, Versions, build_module};
 use super::settings::UdfSettings;
 use super::tidying::Tidying;
 use super::together::{Together, Waiting};
+use super::validated::Validated;
 use crate::catalogue::joining::outdated_counts;
 use crate::catalogue::{
     CatalogueKind, Catalogued, Item, ItemError, Origin, Proposal, Shown, StoreError, Stored,
@@ -53,6 +54,8 @@ pub struct Library {
     /// Changes that wait for the registry: whoever gets it next stores all of them by one sync.
     together: Together,
     tidying: Mutex<Tidying>,
+    /// Of modules that were proposed here and are not stored yet.
+    validated: Validated,
     versions: Versions,
     kept: Arc<Kept>,
     afterwards: Option<JoinHandle<()>>,
@@ -122,6 +125,7 @@ impl Library {
             settings,
             tidying: Mutex::new(tidying),
             together: Together::default(),
+            validated: Validated::default(),
             versions,
             kept,
             afterwards: Some(afterwards),
@@ -180,16 +184,20 @@ impl Library {
             return Err(PutError::Name);
         }
         let source = decode_content(content64.as_bytes()).ok_or(PutError::Base64)?;
-        if !names::is_native_library(file_name.as_bytes()) {
-            let view = ModuleView::unowned(self.modules());
-            self.compiler
-                .validate(file_name, &source, Arc::new(view))
-                .map_err(PutError::Compile)?;
-        }
+        let bytecode = match names::is_native_library(file_name.as_bytes()) {
+            true => None,
+            false => {
+                let view = ModuleView::unowned(self.modules());
+                self.compiler
+                    .validate(file_name, &source, Arc::new(view))
+                    .map_err(PutError::Compile)?
+            }
+        };
         Ok(Prepared {
             file_name: file_name.to_owned(),
             content64: content64.to_owned(),
             source,
+            bytecode,
         })
     }
 
@@ -205,6 +213,10 @@ impl Library {
         let proposal = self.kept.registry.lock().propose_put(prepared)?;
         if proposal.is_known {
             self.kept.served.ensure_loaded(&prepared.file_name);
+        } else if let Some((hash, bytecode)) =
+            proposal.item.summary.hash.zip(prepared.bytecode.clone())
+        {
+            self.validated.keep(hash, bytecode);
         }
         Ok(proposal)
     }
@@ -263,14 +275,22 @@ impl Library {
         };
         let parts = source.zip(content64).zip(item.summary.hash);
         Ok(parts.map(|((source, content64), hash)| {
-            Arc::new(build_module(
+            let module = build_module(
                 &self.compiler,
                 &self.versions,
                 &item.name,
                 content64,
                 &hash,
                 source,
-            ))
+            );
+            let validated = match origin {
+                Origin::Here => self.validated.take(&hash),
+                Origin::Peer => None,
+            };
+            Arc::new(match validated {
+                Some(bytecode) => module.compiled_to(bytecode),
+                None => module,
+            })
         }))
     }
 

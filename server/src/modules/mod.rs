@@ -21,6 +21,7 @@ pub mod settings;
 pub mod status;
 mod tidying;
 mod together;
+mod validated;
 
 pub use changes::ChangeError;
 pub use compiler::Compiler;

@@ -62,6 +62,15 @@ impl Module {
         }
     }
 
+    /// The same, compiled already.
+    #[must_use]
+    pub(crate) fn compiled_to(self, bytecode: Bytecode) -> Self {
+        Self {
+            compiled: OnceLock::from(Ok(bytecode)),
+            ..self
+        }
+    }
+
     /// File name, with its extension.
     #[must_use]
     pub fn file_name(&self) -> &str {
@@ -346,8 +355,13 @@ mod tests {
             Ok(Bytecode(source.into()))
         }
 
-        fn validate(&self, _: &str, _: &[u8], _: Arc<dyn Modules>) -> Result<(), CompileFailure> {
-            Ok(())
+        fn validate(
+            &self,
+            _: &str,
+            _: &[u8],
+            _: Arc<dyn Modules>,
+        ) -> Result<Option<Bytecode>, CompileFailure> {
+            Ok(None)
         }
     }
 

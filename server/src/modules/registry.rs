@@ -20,6 +20,7 @@ use crate::catalogue::{
     Before, Item, Keeper, Proposal, Store, StoreError, Stored, StoredItem, Superseded,
     tell_of_no_copy,
 };
+use runtime::module::Bytecode;
 use runtime::module::compile_failure::CompileFailure;
 
 /// A module that was validated, on its way to be registered.
@@ -28,6 +29,8 @@ pub struct Prepared {
     pub(crate) file_name: String,
     pub(crate) content64: String,
     pub(crate) source: Vec<u8>,
+    /// What it was compiled to.
+    pub(crate) bytecode: Option<Bytecode>,
 }
 
 /// Why a module was not registered.

@@ -6,6 +6,7 @@
 //! fail            fail to load, until something changes
 //! stumble         fail to load, for reasons that may pass
 //! invalid         do not compile
+//! keep            when validated, give what compiling gives
 //! ```
 
 use std::collections::{BTreeMap, HashSet};
@@ -176,14 +177,15 @@ impl Compiler for FakeFactory {
         _file_name: &str,
         source: &[u8],
         modules: Arc<dyn Modules>,
-    ) -> Result<(), CompileFailure> {
+    ) -> Result<Option<Bytecode>, CompileFailure> {
         check(source)?;
+        let keeps = statements(source).any(|(verb, _)| verb == "keep");
         match load(source, &*modules, &mut HashSet::new(), &mut Vec::new()) {
             // Chunks that fail at load only are how the tests get modules that do not load.
             Err(failure) if failure.reason.starts_with("no module") => {
                 Err(CompileFailure::without_position(failure.reason.as_bytes()))
             }
-            _ => Ok(()),
+            _ => Ok(keeps.then(|| Bytecode(source.into()))),
         }
     }
 }

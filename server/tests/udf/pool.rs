@@ -532,6 +532,20 @@ fn a_module_is_compiled_once_behind_its_put_whoever_calls_it_then() {
 }
 
 #[test]
+fn what_a_put_was_validated_with_is_not_compiled_again_where_it_was_made() {
+    let fixture = Fixture::new();
+    for version in ["keep one", "keep two", "keep three"] {
+        fixture.put("a.lua", version);
+        assert_eq!(fixture.sources("a"), [version]);
+    }
+    fixture.put("b.lua", "keep one");
+    fixture.warm();
+    assert_eq!(fixture.sources("b"), ["keep one"]);
+    let compiled = ["a.lua", "b.lua"].map(|file_name| fixture.factory.compiled(file_name));
+    assert_eq!(compiled, [0, 0]);
+}
+
+#[test]
 fn a_call_waits_for_no_compilation_but_its_own() {
     let fixture = Fixture::new();
     fixture.put("quick.lua", "one");
