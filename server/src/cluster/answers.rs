@@ -7,11 +7,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::Cluster;
-use super::catalogue::{About, Catalogues, Compare, store, versions};
+use super::catalogue::{About, Catalogues, Compare, store_pushed, versions};
 use super::fabric::{FabricHandler, QuestionKind};
 use super::records::Records;
 use super::truncation::TruncateRequest;
-use crate::catalogue::{Catalogued, Item, Origin};
+use crate::catalogue::{Catalogued, Item};
 use crate::config::node_id::NodeId;
 use crate::dispatch::answer_forwarded;
 use crate::query::QueryServices;
@@ -102,7 +102,7 @@ impl<S: QueryServices<Functions = LuaFunctions> + 'static> FabricHandler for Ans
                 let About::<Vec<Item>> { kind, question } =
                     serde_json::from_slice(&body).map_err(unreadable)?;
                 let catalogue = self.of_kind(&kind)?;
-                let stored = store(catalogue, question, Origin::Peer).await;
+                let stored = store_pushed(catalogue, question).await;
                 serde_json::to_vec(&stored.map_err(|error| error.to_string())?)
             }
             QuestionKind::Forward => {

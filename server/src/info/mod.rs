@@ -42,13 +42,14 @@ use protocol::result_code::ResultCode;
 
 pub(crate) use addresses::{alternate as alternate_addresses, standard as standard_addresses};
 pub use connection::ConnectionState;
-pub use table::{Class, InfoCommand, table};
+pub use table::{Class, InfoCommand, Place, table};
 pub use ticker::run_ticker;
 
 use crate::access::authorize;
 use crate::modules::patience;
 use crate::node::Node;
 use crate::record::Namespace;
+use crate::storage::answer::off_the_worker_alone;
 use crate::transaction::Work;
 
 /// Commands of one request at most. Tools ask for some twenty at a time.
@@ -65,6 +66,12 @@ const COMMAND_UNITS: usize = 1_000;
 
 /// Time that a module's body gets at first when others wait for a turn too; who needs more waits once more.
 const FIRST_TRY: Duration = Duration::from_millis(3);
+
+/// Bytes of a command that is tried where it was asked, most.
+const SHORT_COMMAND: usize = 32 << 10;
+
+/// Time that a module's body gets there: less than after which it would wait for a turn among long scripts.
+const SHORT_TRY: Duration = Duration::from_micros(900);
 
 /// What a handler works with.
 #[derive(Clone, Copy)]
@@ -148,8 +155,8 @@ pub async fn serve(
     let mut reply = ReplyWriter::new(out);
     for command in protocol::info::commands(body) {
         node.stats.info_complete.inc();
-        let blocks = find(command.name).is_some_and(|row| row.blocking);
-        if is_late || !blocks {
+        let place = find(command.name).map_or(Place::Here, |row| row.place);
+        if is_late || place == Place::Here {
             // One that takes as long as those before it would be begun where others wait.
             is_late |= longest > COMMAND_UNITS && work.spend(longest).is_err();
             let begun = Instant::now();
@@ -163,6 +170,12 @@ pub async fn serve(
             is_late |= work.rest().await.is_err();
             continue;
         }
+        if place == Place::HereAtFirst
+            && let Some(value) = at_once(node, connection, &command)
+        {
+            reply.answer_with(&command, |out| out.put_slice(&value));
+            continue;
+        }
         let value = tokio::select! {
             biased;
             value = on_a_thread(node, connection, command.text) => value?,
@@ -174,6 +187,23 @@ pub async fn serve(
         refuse(out, begin, &too_long());
     }
     Ok(Served::Answered)
+}
+
+/// Runs a short command on this thread, whose duty another takes over meanwhile: a thread of its own would have to get a
+/// processor before it begins, and this one again after it has ended. None: it is to be run on one all the same, as it is
+/// long, or takes long, or there were many, or nobody could take over.
+fn at_once(node: &Node, connection: &ConnectionState, command: &Command<'_>) -> Option<BytesMut> {
+    if command.text.len() > SHORT_COMMAND {
+        return None;
+    }
+    let _turn = node.command_lane.short_turn(Instant::now())?;
+    let mut value = BytesMut::new();
+    let ran_out = off_the_worker_alone(|| {
+        patience::with(Some(SHORT_TRY), || {
+            write_value(node, connection, command, &mut value);
+        })
+    })?;
+    (!ran_out).then_some(value)
 }
 
 /// Waits for a turn and runs a command. Dropped before the turn has come, nothing is done.

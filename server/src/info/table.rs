@@ -19,6 +19,18 @@ pub enum Class {
     Enterprise,
 }
 
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Where it was asked.
+    Here,
+    /// On a thread of its own: it may take long or wait for a disk.
+    Aside,
+    /// The same, but mostly it only waits for a disk: a short one is tried where it was asked at first, while another thread
+    /// takes over what that one serves.
+    HereAtFirst,
+}
+
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct InfoCommand {
@@ -30,8 +42,8 @@ pub struct InfoCommand {
     pub permission: Permission,
     /// How far it is there.
     pub class: Class,
-    /// May take long or wait for a disk: must not run on a thread that serves others.
-    pub blocking: bool,
+    /// Where it runs.
+    pub place: Place,
     /// Parameters and meaning, in a sentence.
     pub help: &'static str,
 }
@@ -54,7 +66,7 @@ const fn row(
         handler,
         permission,
         class,
-        blocking: false,
+        place: Place::Here,
         help,
     }
 }
@@ -75,7 +87,19 @@ const fn slow(
     help: &'static str,
 ) -> InfoCommand {
     InfoCommand {
-        blocking: true,
+        place: Place::Aside,
+        ..works(name, handler, permission, help)
+    }
+}
+
+const fn brief(
+    name: &'static str,
+    handler: Handler,
+    permission: Permission,
+    help: &'static str,
+) -> InfoCommand {
+    InfoCommand {
+        place: Place::HereAtFirst,
         ..works(name, handler, permission, help)
     }
 }
@@ -206,8 +230,8 @@ const TABLE: &[InfoCommand] = &[
     slow("udf-clear-cache", udf::clear_cache, UDF, "makes every module's contexts anew"),
     works("udf-get", udf::get, NONE, "udf-get:filename=F: a module as type=LUA;content=BASE64;"),
     works("udf-list", udf::list, NONE, "registered modules: filename=F,hash=SHA1,type=LUA;…"),
-    slow("udf-put", udf::put, UDF, "udf-put:filename=F;content=BASE64;content-len=N;udf-type=LUA: registers a module"),
-    slow("udf-remove", udf::remove, UDF, "udf-remove:filename=F: removes a module; ok also when there is none"),
+    brief("udf-put", udf::put, UDF, "udf-put:filename=F;content=BASE64;content-len=N;udf-type=LUA: registers a module"),
+    brief("udf-remove", udf::remove, UDF, "udf-remove:filename=F: removes a module; ok also when there is none"),
     works("udf-stats", udf::stats, NONE, "udf-stats[:filename=F]: contexts of each module; this server only"),
     slow("udf-status", udf::status, NONE, "udf-status[:filename=F]: which node of the cluster has which version of each module; this server only"),
     works("user-agent-set", connection::user_agent_set, NONE, "user-agent-set:value=BASE64: what the client on this connection calls itself"),

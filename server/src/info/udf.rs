@@ -17,6 +17,7 @@ use crate::contexts::commands::ModuleCommands;
 use crate::modules::changes::ChangeError;
 use crate::modules::content::MAX_SOURCE;
 use crate::modules::names::{self, MAX_FILE_NAME};
+use crate::modules::patience;
 use crate::modules::registry::PutError;
 
 /// Longest `content-len`, characters.
@@ -68,6 +69,10 @@ pub(super) fn status(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoErro
 
 /// One line for a change of the modules, or for one that was refused.
 fn tell(call: &Call<'_>, command: &str, answer: &[u8]) {
+    if patience::has_run_out() {
+        // It is tried once more.
+        return;
+    }
     let name = call.params.bytes("filename").unwrap_or_default();
     let shown = String::from_utf8_lossy(name).escape_debug().to_string();
     let (node, peer) = (call.node.id, call.connection.peer());

@@ -31,3 +31,8 @@ pub(crate) fn now() -> Option<Duration> {
 pub(crate) fn ran_out() {
     RAN_OUT.set(true);
 }
+
+/// Whether a body of the work under way has, so that its answer is not the last word.
+pub(crate) fn has_run_out() -> bool {
+    RAN_OUT.get()
+}

@@ -7,12 +7,15 @@
 //! Those threads stand back for those that answer: to compile a module of 700 KB takes twenty milliseconds, and the system
 //! lets a thread that others wait for have the processor at once only if the one that runs there has a lower priority. They
 //! do not stand back far: what a body may take of a clock is three times what it may take of a processor.
+//!
+//! Short commands may run where they were asked, if they are few: there nothing stands back, which who waits for a disk need
+//! not, and no other thread has to get a processor first.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use protocol::bounds::Fit as _;
@@ -27,6 +30,12 @@ const TURNS_MIN: usize = 4;
 /// How much a command stands back, see nice(2): where all want the processor it gets a quarter of what others get.
 const NICE: i32 = 5;
 
+/// Time between two short commands that run where they were asked, on average.
+const SHORT_EACH: Duration = Duration::from_millis(8);
+
+/// So many of them may follow each other at once.
+const SHORT_MOST: u32 = 16;
+
 /// Who waits: by time had so far, µs, then in order of arrival.
 type Place = (u64, u64);
 
@@ -40,6 +49,8 @@ pub struct CommandLane {
 struct LaneState {
     free: usize,
     arrivals: u64,
+    /// By when the short commands so far would all have run, one after the other at their pace.
+    short_until: Option<Instant>,
     waiting: BTreeMap<Place, oneshot::Sender<Turn>>,
 }
 
@@ -65,6 +76,7 @@ impl CommandLane {
             state: Mutex::new(LaneState {
                 free: turns,
                 arrivals: 0,
+                short_until: None,
                 waiting: BTreeMap::new(),
             }),
         }
@@ -92,6 +104,22 @@ impl CommandLane {
             // The lane lives as long as those who wait in it.
             Err(_) => own(),
         }
+    }
+
+    /// A turn for a short command, which runs where it was asked `now`; none when turns are waited for, or there were many
+    /// of these.
+    #[must_use]
+    pub fn short_turn(self: &Arc<Self>, now: Instant) -> Option<Turn> {
+        let mut state = self.state.lock();
+        let begins = state.short_until.map_or(now, |until| until.max(now));
+        if state.free == 0 || begins - now > SHORT_EACH * (SHORT_MOST - 1) {
+            return None;
+        }
+        state.free -= 1;
+        state.short_until = Some(begins + SHORT_EACH);
+        Some(Turn {
+            lane: Some(Arc::clone(self)),
+        })
     }
 
     /// Whether somebody waits.
@@ -168,6 +196,27 @@ mod tests {
         let turn = lane.turn(Duration::ZERO).await;
         assert!(turn.run(|| panic!("as it is meant")).await.is_err());
         let _again = lane.turn(Duration::ZERO).await;
+    }
+
+    #[test]
+    fn short_commands_have_turns_while_they_are_few() {
+        let begun = Instant::now();
+        let few = usize::try_from(SHORT_MOST).unwrap();
+        let lane = Arc::new(CommandLane::new(few + 2));
+        let at_once = |at| std::iter::from_fn(|| lane.short_turn(at)).collect::<Vec<_>>();
+        let turns = at_once(begun);
+        assert_eq!(turns.len(), few);
+        assert_eq!(lane.state.lock().free, 2);
+        // The next come as fast as the pace is.
+        drop(turns);
+        assert_eq!(at_once(begun).len(), 0);
+        assert_eq!(at_once(begun + 3 * SHORT_EACH).len(), 3);
+        assert_eq!(at_once(begun + 100 * SHORT_EACH).len(), few);
+        let lane = Arc::new(CommandLane::new(1));
+        let turn = lane.short_turn(begun);
+        assert!(turn.is_some() && lane.short_turn(begun).is_none());
+        drop(turn);
+        assert!(lane.short_turn(begun).is_some());
     }
 
     async fn settle() {

@@ -105,6 +105,11 @@ pub fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
+/// The same only where it can; else nothing is done, and the answer is none.
+pub fn off_the_worker_alone<T>(work: impl FnOnce() -> T) -> Option<T> {
+    many_threads().map(|_| tokio::task::block_in_place(work))
+}
+
 /// The runtime of this thread, if it has others.
 fn many_threads() -> Option<Handle> {
     let runtime = Handle::try_current().ok();

@@ -12,6 +12,7 @@ pub use converge::{converge, publish};
 pub(super) use rollout::{RollOutError, roll_out};
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use crate::catalogue::version::{Summaries, Summary};
 use crate::catalogue::{Catalogued, Item, Origin, StoreError, Stored};
 
 pub(super) use super::ownership::Run;
+use crate::storage::answer::off_the_worker_alone;
 
 /// Everything that nodes have alike, a kind each.
 pub type Catalogues = Arc<[Arc<dyn Catalogued>]>;
@@ -82,19 +84,45 @@ pub(super) async fn store(
     origin: Origin,
 ) -> Result<Pushed, StoreError> {
     let catalogue = Arc::clone(catalogue);
-    let storing = tokio::task::spawn_blocking(move || -> Result<Pushed, StoreError> {
-        let offered: Vec<Summary> = items.iter().map(|item| item.summary).collect();
-        let stored = catalogue.store(items, origin)?.into_iter().zip(offered);
-        Ok(stored
-            .map(|(stored, offered)| {
-                stored
-                    .map(|stored: Stored| stored.has(&offered))
-                    .map_err(|error| error.to_string())
-            })
-            .collect())
-    });
+    let storing = tokio::task::spawn_blocking(move || store_here(&*catalogue, items, origin));
     // The runtime drops blocking work only at its end, when nobody waits for this any more.
     storing.await.unwrap_or_else(|_| Ok(Vec::new()))
+}
+
+/// The same for what was pushed, which somebody waits for: on this thread, if another can take over what it serves. To hand
+/// it over and back means to wait twice for a processor.
+pub(super) async fn store_pushed(
+    catalogue: &Arc<dyn Catalogued>,
+    items: Vec<Item>,
+) -> Result<Pushed, StoreError> {
+    let mut items = Some(items);
+    let stored = off_the_worker_alone(|| {
+        let items = items.take().into_iter().flatten().collect();
+        catch_unwind(AssertUnwindSafe(|| {
+            store_here(&**catalogue, items, Origin::Peer)
+        }))
+    });
+    match stored {
+        // As if it had been on another thread.
+        Some(stored) => stored.unwrap_or_else(|_| Ok(Vec::new())),
+        None => store(catalogue, items.unwrap_or_default(), Origin::Peer).await,
+    }
+}
+
+fn store_here(
+    catalogue: &dyn Catalogued,
+    items: Vec<Item>,
+    origin: Origin,
+) -> Result<Pushed, StoreError> {
+    let offered: Vec<Summary> = items.iter().map(|item| item.summary).collect();
+    let stored = catalogue.store(items, origin)?.into_iter().zip(offered);
+    Ok(stored
+        .map(|(stored, offered)| {
+            stored
+                .map(|stored: Stored| stored.has(&offered))
+                .map_err(|error| error.to_string())
+        })
+        .collect())
 }
 
 /// What this node says of itself to one that asks.
