@@ -154,6 +154,10 @@ pub trait Lane: Sync + Debug {
     /// Gives a permit back.
     fn release(&self);
 
+    /// Whether it is known that others are served while the calling thread does the work that it took a turn for. To be
+    /// asked again after a while when it is not; asked in vain, it has the thread step aside once more.
+    fn others_are_served(&self) -> bool;
+
     /// Time that the calling thread has had of a processor; always zero where that is not known.
     fn processor_time(&self) -> Duration;
 }
@@ -172,6 +176,10 @@ impl Lane for Alone {
     }
 
     fn release(&self) {}
+
+    fn others_are_served(&self) -> bool {
+        true
+    }
 
     fn processor_time(&self) -> Duration {
         Duration::ZERO

@@ -26,6 +26,10 @@ impl Lane for OwnThread {
 
     fn release(&self) {}
 
+    fn others_are_served(&self) -> bool {
+        true
+    }
+
     fn processor_time(&self) -> Duration {
         let time = clock_gettime(ClockId::ThreadCPUTime);
         // Neither is negative.

@@ -12,6 +12,8 @@ use crate::host::Lane;
 const FIRST_SLICE: Duration = Duration::from_millis(1);
 /// How long a long script runs before it lets a waiting one go first.
 const TURN: Duration = Duration::from_millis(5);
+/// How often a long script asks whether others are served meanwhile, until they are.
+const SERVED_LOOK: Duration = Duration::from_millis(1);
 
 /// How often a limit of processor time is looked at: that costs more than a look at the clock.
 const PROCESSOR_LOOK: Duration = Duration::from_millis(1);
@@ -34,6 +36,8 @@ pub struct Budget {
     started: Option<Instant>,
     /// End of the current turn, once the script counts as long.
     turn_end: Option<Instant>,
+    /// When to ask whether others are served; none once they are, and before the script counts as long.
+    served_look: Option<Instant>,
     holds_permit: bool,
     processor: Option<ProcessorLimit>,
     lane: &'static dyn Lane,
@@ -47,6 +51,7 @@ impl Budget {
             deadline: None,
             started: None,
             turn_end: None,
+            served_look: None,
             holds_permit: false,
             processor: None,
             lane,
@@ -107,7 +112,10 @@ impl Budget {
         }
         match self.turn_end {
             None if now.duration_since(*self.started.get_or_insert(now)) < FIRST_SLICE => true,
-            Some(end) if now < end => true,
+            Some(end) if now < end => {
+                self.look_at_others(now);
+                true
+            }
             _ => self.step_aside(),
         }
     }
@@ -118,16 +126,29 @@ impl Budget {
         self.holds_permit || self.step_aside()
     }
 
+    fn look_at_others(&mut self, now: Instant) {
+        if self.served_look.is_some_and(|look| now >= look) {
+            let are_served = self.lane.others_are_served();
+            self.served_look = (!are_served).then(|| Instant::now() + SERVED_LOOK);
+        }
+    }
+
     fn step_aside(&mut self) -> bool {
         if self.holds_permit && !self.lane.has_waiters() {
-            self.turn_end = Some(Instant::now() + TURN);
+            let now = Instant::now();
+            self.look_at_others(now);
+            self.turn_end = Some(now + TURN);
             return true;
         }
         let is_first = self.turn_end.is_none();
         let holds_one = std::mem::take(&mut self.holds_permit);
         let got = self.lane.take_turn(is_first, holds_one, self.deadline);
         self.holds_permit = got;
-        self.turn_end = Some(Instant::now() + TURN);
+        let now = Instant::now();
+        self.turn_end = Some(now + TURN);
+        if is_first {
+            self.served_look = Some(now + SERVED_LOOK);
+        }
         got
     }
 }
@@ -142,8 +163,58 @@ impl Drop for Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
     use crate::host::Alone;
+
+    /// A lane whose others are served once that was asked so often.
+    #[derive(Debug)]
+    struct Unserved {
+        asked: AtomicU32,
+        served_from: u32,
+    }
+
+    impl Lane for Unserved {
+        fn has_waiters(&self) -> bool {
+            false
+        }
+
+        fn take_turn(&self, _: bool, _: bool, _: Option<Instant>) -> bool {
+            true
+        }
+
+        fn release(&self) {}
+
+        fn others_are_served(&self) -> bool {
+            self.asked.fetch_add(1, Ordering::Relaxed) + 1 >= self.served_from
+        }
+
+        fn processor_time(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn work_that_is_long_asks_until_others_are_served() {
+        let lane: &'static Unserved = Box::leak(Box::new(Unserved {
+            asked: AtomicU32::new(0),
+            served_from: 3,
+        }));
+        let mut budget = Budget::unlimited(lane);
+        assert!(budget.leave());
+        let mut checks = 0_u64;
+        while budget.served_look.is_some() {
+            assert!(budget.checkpoint());
+            checks += 1;
+        }
+        assert_eq!(lane.asked.load(Ordering::Relaxed), 3);
+        assert!(checks >= 3);
+        for _ in 0..1_000 {
+            assert!(budget.checkpoint());
+        }
+        assert_eq!(lane.asked.load(Ordering::Relaxed), 3);
+    }
 
     #[test]
     fn a_budget_ends_at_its_deadline() {

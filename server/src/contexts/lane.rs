@@ -7,10 +7,15 @@
 //! A permit is handed to one who waits, and wakes nobody else. Who has had few turns goes before who has had many, so that
 //! work of some milliseconds does not queue behind all that spins; now and then who has waited longest goes first, so that
 //! nobody waits for ever. Work for which no client waits goes last.
+//!
+//! To give a worker's duty away may fail: the runtime lets a thread take it back as long as no other has begun with it,
+//! and also in the moment in which that other gives it away in turn. Work that has it again would hold all that waits in
+//! its queue, and when all workers are held so, nobody is served. So who has a permit leaves a task behind, asks some time
+//! later whether somebody has run it, and if not, gives the duty away once more.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -21,6 +26,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Longest wait for another thread to take over a worker's duty, for scripts without a deadline.
 const HAND_OVER: Duration = Duration::from_secs(1);
+
+/// The same when it is given away once more.
+const HAND_OVER_AGAIN: Duration = Duration::from_millis(10);
 
 /// Turns after which work counts as what spins.
 const TURNS_MAX: u32 = 6;
@@ -36,6 +44,8 @@ thread_local! {
     static IN_BACKGROUND: Cell<bool> = const { Cell::new(false) };
     /// Turns that the work on this thread has had.
     static TURNS: Cell<u32> = const { Cell::new(0) };
+    /// Whether the task has run that was left behind when this thread took a turn; none once that is known.
+    static LEFT_BEHIND: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
 /// The lane of this process.
@@ -175,15 +185,36 @@ impl Lane for SlowLane {
             true => had + BACKGROUND_TURNS,
             false => had,
         };
-        off_the_worker(|| {
+        let got = off_the_worker(|| {
             if holds_one {
                 self.release();
             }
             if is_first {
-                wait_for_hand_over(deadline);
+                let limit = deadline.map_or(HAND_OVER, |deadline| {
+                    deadline.saturating_duration_since(Instant::now())
+                });
+                wait_for_hand_over(limit);
             }
             self.acquire(turns, deadline)
-        })
+        });
+        if is_first || LEFT_BEHIND.with_borrow(Option::is_some) {
+            leave_task_behind();
+        }
+        got
+    }
+
+    fn others_are_served(&self) -> bool {
+        let is_run = LEFT_BEHIND.with_borrow(|left| {
+            left.as_ref()
+                .is_none_or(|is_run| is_run.load(Ordering::Relaxed))
+        });
+        if is_run {
+            LEFT_BEHIND.set(None);
+            return true;
+        }
+        off_the_worker(|| wait_for_hand_over(HAND_OVER_AGAIN));
+        leave_task_behind();
+        false
     }
 
     fn release(&self) {
@@ -225,7 +256,7 @@ fn multi_threaded_runtime() -> Option<tokio::runtime::Handle> {
 ///
 /// A thread that comes back before another has taken its queue takes it along again, and holds it for as long as the
 /// script runs. On a busy machine, where threads wake up late, scripts would so occupy all workers.
-fn wait_for_hand_over(deadline: Option<Instant>) {
+fn wait_for_hand_over(limit: Duration) {
     let Some(handle) = multi_threaded_runtime() else {
         return;
     };
@@ -234,11 +265,19 @@ fn wait_for_hand_over(deadline: Option<Instant>) {
         // Nobody waits any more when the deadline has passed.
         let _ = taken_over.send(());
     });
-    let limit = deadline.map_or(HAND_OVER, |deadline| {
-        deadline.saturating_duration_since(Instant::now())
-    });
     // Whether the other took over or the time is up: the work begins.
     let _ = wait.recv_timeout(limit);
+}
+
+/// Leaves a task behind on the worker of this thread, if it has one, else with the others.
+fn leave_task_behind() {
+    let left = multi_threaded_runtime().map(|handle| {
+        let is_run = Arc::new(AtomicBool::new(false));
+        let of_task = Arc::clone(&is_run);
+        handle.spawn(async move { of_task.store(true, Ordering::Relaxed) });
+        is_run
+    });
+    LEFT_BEHIND.set(left);
 }
 
 #[cfg(test)]
@@ -294,6 +333,57 @@ mod tests {
             order(&lane, &[BACKGROUND_TURNS, 6, 0, 6, 1]),
             [0, 1, 6, 6, BACKGROUND_TURNS]
         );
+    }
+
+    /// Waits until something is so.
+    fn until(is_so: impl Fn() -> bool) {
+        let end = later().unwrap();
+        while !is_so() {
+            assert!(Instant::now() < end, "it is never so");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn who_has_got_a_worker_back_gives_it_away_again() {
+        // One worker, and one more thread: a duty that is given away stays where it is while both are in use.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let lane: &'static SlowLane = Box::leak(Box::new(SlowLane::new(1)));
+        assert!(lane.acquire(0, None));
+        let (works, ends, is_served) =
+            <(Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        let (gives, goes_on) = std::sync::mpsc::sync_channel::<()>(0);
+        let (of_work, end_of_work) = (Arc::clone(&works), Arc::clone(&ends));
+        runtime.spawn(async move {
+            // The other thread has the duty, while this one waits for its permit.
+            assert!(lane.take_turn(true, false, later()));
+            of_work.store(true, Ordering::Relaxed);
+            until(|| lane.others_are_served() || end_of_work.load(Ordering::Relaxed));
+            until(|| end_of_work.load(Ordering::Relaxed));
+        });
+        until(|| lane.has_waiters());
+        let gives_away = Arc::new(AtomicBool::new(false));
+        let of_other = Arc::clone(&gives_away);
+        runtime.spawn(async move {
+            off_the_worker(|| {
+                of_other.store(true, Ordering::Relaxed);
+                // Until the first one has taken the duty back.
+                goes_on.recv()
+            })
+        });
+        until(|| gives_away.load(Ordering::Relaxed));
+        lane.release();
+        until(|| works.load(Ordering::Relaxed));
+        gives.send(()).unwrap();
+        let of_task = Arc::clone(&is_served);
+        runtime.spawn(async move { of_task.store(true, Ordering::Relaxed) });
+        until(|| is_served.load(Ordering::Relaxed));
+        ends.store(true, Ordering::Relaxed);
+        lane.release();
     }
 
     #[test]

@@ -52,8 +52,9 @@ pub(super) fn kinds() -> Result<Vec<Kind>> {
     };
     let lists = RecordKey::new("test", "attack", "list");
     let sorted = message(&lists, &write, |message| {
-        for _ in 0..50 {
-            let by = payload(&[7, 0]);
+        // Up and down: what is sorted already takes little.
+        for number in 0..50 {
+            let by = payload(&[13, number % 2]);
             message.op(
                 OpCode::CDT_MODIFY,
                 b"b",
