@@ -9,8 +9,9 @@ use tests::cluster::ClusterPlan;
 use tests::connection::Connection;
 use tests::records::{RecordKey, WriteOptions};
 
-use crate::cluster::{ask, mortal_plan, wait_until_formed};
+use crate::cluster::{ask, mortal_plan, plan, wait_until_formed};
 use crate::cluster_records::{answered, wait_until_settled};
+use crate::native;
 
 const RECORDS: i64 = 120;
 
@@ -148,5 +149,56 @@ fn what_another_node_has_by_now_does_not_come_back_from_a_file() {
         wait_until_formed(&nodes);
         wait_until_settled(&nodes);
         assert_eq!(values(&nodes[0], "kept"), expected);
+    }
+}
+
+/// The time of day of its first run is an hour ahead of that of its second, which follows a kill.
+#[test]
+fn a_node_whose_clock_was_set_back_is_the_later_run_and_brings_nothing_back() {
+    let (directory, plan) = plan(2);
+    let plan = plan
+        .heartbeat(200, 1_000)
+        .lasting("memory", "commit-to-device true");
+    let ahead = native::library(directory.path(), "clock", include_str!("clock.c"));
+    let mut nodes: Vec<RunningAsd> = std::thread::scope(|scope| {
+        let first = plan.node(0).environment("LD_PRELOAD", ahead);
+        let starting = [first, plan.node(1)].map(|node| scope.spawn(move || node.start()));
+        starting.map(|start| start.join().unwrap().unwrap()).into()
+    });
+    wait_until_formed(&nodes);
+    for number in 0..RECORDS {
+        write(&nodes[0], "kept", number, number);
+        write(&nodes[1], "gone", number, number);
+    }
+    for number in (0..RECORDS).step_by(3) {
+        delete(&nodes[0], "kept", number);
+    }
+    let truncated = ask(&nodes[0], "truncate:namespace=test;set=gone");
+    assert_eq!(truncated, "ok");
+    wait_until_settled(&nodes);
+    nodes.remove(0).kill().unwrap();
+    nodes.insert(0, plan.node(0).start().unwrap());
+    wait_until_formed(&nodes);
+    wait_until_settled(&nodes);
+    // Nobody waited until the run before counts as dead.
+    let log = nodes[1].log();
+    assert!(log.contains("has started again"), "{log}");
+    assert!(!log.contains("is gone"), "{log}");
+    let kept = |number| (number % 3 != 0).then_some(number);
+    for node in &nodes {
+        assert_eq!(
+            values(node, "kept"),
+            (0..RECORDS).map(kept).collect::<Vec<_>>()
+        );
+        assert!(values(node, "gone").iter().all(Option::is_none));
+    }
+    // What is written now is later than the truncation.
+    for number in 0..RECORDS {
+        let node = usize::from(number % 2 == 0);
+        write(&nodes[node], "gone", number, number + 1);
+    }
+    for node in &nodes {
+        let written: Vec<_> = (1..=RECORDS).map(Some).collect();
+        assert_eq!(values(node, "gone"), written);
     }
 }

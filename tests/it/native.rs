@@ -1,5 +1,6 @@
 //! Native modules, where the configuration permits what is unsafe.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use protocol::particle::Particle;
@@ -8,24 +9,27 @@ use tests::records::{CallOptions, RecordKey, put_module};
 
 use crate::server;
 
-/// The C compiler that the build needs, too.
-fn compiler() -> String {
-    std::env::var("CC").unwrap_or_else(|_| "cc".to_owned())
+/// Makes a library of C, in this directory, with the compiler that the build needs, too.
+pub(crate) fn library(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let source = directory.join(format!("{name}.c"));
+    let library = directory.join(format!("{name}.so"));
+    std::fs::write(&source, text).unwrap();
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let mut command = Command::new(compiler);
+    command
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .arg("-ldl");
+    let built = run_to_end(command).unwrap();
+    assert!(built.status.success(), "{built:?}");
+    library
 }
 
 #[test]
 fn native_modules_load_where_unsafe_lua_is_allowed() {
     let directory = tempfile::tempdir().unwrap();
-    let source = directory.path().join("power.c");
-    let library = directory.path().join("power.so");
-    std::fs::write(&source, include_str!("native.c")).unwrap();
-    let mut command = Command::new(compiler());
-    command
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(&source);
-    let built = run_to_end(command).unwrap();
-    assert!(built.status.success(), "{built:?}");
+    let library = library(directory.path(), "power", include_str!("native.c"));
     let library = std::fs::read(library).unwrap();
 
     let server = server::start_with(|asd| asd.mod_lua("allow-unsafe-lua true"));

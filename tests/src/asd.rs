@@ -27,6 +27,7 @@ pub struct Asd {
     mod_lua: String,
     storage: String,
     arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl Asd {
@@ -44,6 +45,7 @@ impl Asd {
             mod_lua: String::new(),
             storage: "storage-engine memory {\n        data-size 1G\n    }".to_owned(),
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -101,6 +103,12 @@ impl Asd {
         self
     }
 
+    /// Starts the process with this in its environment.
+    pub fn environment(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Where modules are kept.
     pub fn module_directory(&self) -> PathBuf {
         self.directory.join("lua")
@@ -155,6 +163,8 @@ impl Asd {
         };
         command.arg("--config-file").arg(self.config_file());
         command.args(&self.arguments);
+        let environment = self.environment.iter();
+        command.envs(environment.map(|(name, value)| (name, value)));
         command
     }
 
