@@ -216,6 +216,11 @@ fn nodes_form_one_cluster_that_clients_see_as_one_item_18() {
         }
         assert_eq!(statistic(node, "cluster_size"), "3");
         assert_eq!(statistic(node, "cluster_principal"), "A2");
+        // It has asked each other what it has, and was asked.
+        for name in ["fabric_connections_opened", "heartbeat_received_foreign"] {
+            let count: u64 = statistic(node, name).parse().unwrap();
+            assert!(count >= 2, "{name} {count}");
+        }
         wait_until("all agree", DEADLINE, || {
             Ok(statistic(node, "cluster_integrity") == "true")
         })

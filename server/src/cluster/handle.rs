@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::ClusterSockets;
-use super::fabric::{Fabric, Gatekeeper};
+use super::fabric::{ConnectionCounts, Fabric, Gatekeeper};
 use super::membership::{MemberState, Members, Membership, MembershipError, MembershipSettings};
 use super::ownership::{Run, Times};
 use super::rule::Rule;
@@ -156,6 +156,10 @@ impl Gatekeeper for Cluster {
 
     fn secret(&self) -> Option<&Secret> {
         self.secret.as_ref()
+    }
+
+    fn connections(&self) -> &Arc<ConnectionCounts> {
+        &self.fabric.connections
     }
 
     fn is_member(&self, run: Run, word: u64) -> bool {

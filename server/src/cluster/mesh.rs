@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -32,6 +33,19 @@ impl Mesh {
             tips: Mutex::default(),
             runtime: Handle::current(),
         })
+    }
+
+    /// Connections to and from other nodes that were opened and closed so far.
+    #[must_use]
+    pub fn fabric_connections(&self) -> (u64, u64) {
+        self.cluster.fabric.connections.get()
+    }
+
+    /// Heartbeats of other nodes that were received.
+    #[must_use]
+    pub fn heartbeats_received(&self) -> u64 {
+        let traffic = self.cluster.membership.traffic();
+        traffic.received.load(Ordering::Relaxed)
     }
 
     /// Sends heartbeats to this address too, until it is cleared. False when there are too many already.

@@ -33,6 +33,10 @@ struct Moment<'n> {
     node: &'n Node,
     stats: &'n ServerStats,
     view: Arc<ClusterView>,
+    /// Connections with other nodes that were opened and closed.
+    fabric: (u64, u64),
+    /// Heartbeats of other nodes.
+    heartbeats: u64,
     load: Load,
     memory: MachineMemory,
     process: Process,
@@ -41,10 +45,13 @@ struct Moment<'n> {
 
 impl<'n> Moment<'n> {
     fn of(node: &'n Node) -> Self {
+        let mesh = node.mesh.as_ref();
         Self {
             node,
             stats: &node.stats,
             view: node.cluster.load_full(),
+            fabric: mesh.map_or((0, 0), |mesh| mesh.fabric_connections()),
+            heartbeats: mesh.map_or(0, |mesh| mesh.heartbeats_received()),
             load: node.system.load(),
             memory: machine_memory(),
             process: process(),
@@ -118,14 +125,13 @@ const STATISTICS: &[Gauge<Say>] = &[
     Says("admin_connections", |of| open(&of.stats.admin_connections_opened, &of.stats.admin_connections_closed)),
     Says("admin_connections_opened", |of| of.stats.admin_connections_opened.get().into()),
     Says("admin_connections_closed", |of| of.stats.admin_connections_closed.get().into()),
-    Says("heartbeat_connections", |of| open(&of.stats.heartbeat_connections_opened, &of.stats.heartbeat_connections_closed)),
-    Says("heartbeat_connections_opened", |of| of.stats.heartbeat_connections_opened.get().into()),
-    Says("heartbeat_connections_closed", |of| of.stats.heartbeat_connections_closed.get().into()),
-    Says("fabric_connections", |of| open(&of.stats.fabric_connections_opened, &of.stats.fabric_connections_closed)),
-    Says("fabric_connections_opened", |of| of.stats.fabric_connections_opened.get().into()),
-    Says("fabric_connections_closed", |of| of.stats.fabric_connections_closed.get().into()),
-    Says("heartbeat_received_self", |of| of.stats.heartbeat_received_self.get().into()),
-    Says("heartbeat_received_foreign", |of| of.stats.heartbeat_received_foreign.get().into()),
+    // Heartbeats are datagrams.
+    Fixed("0", &["heartbeat_connections", "heartbeat_connections_opened", "heartbeat_connections_closed"]),
+    Says("fabric_connections", |of| of.fabric.0.saturating_sub(of.fabric.1).into()),
+    Says("fabric_connections_opened", |of| of.fabric.0.into()),
+    Says("fabric_connections_closed", |of| of.fabric.1.into()),
+    Fixed("0", &["heartbeat_received_self"]),
+    Says("heartbeat_received_foreign", |of| of.heartbeats.into()),
     Says("reaped_fds", |of| of.stats.reaped_fds.get().into()),
     Says("info_complete", |of| of.stats.info_complete.get().into()),
     Says("info_timeout", |of| of.stats.info_timeout.get().into()),

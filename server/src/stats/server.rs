@@ -14,18 +14,6 @@ counters! {
         admin_connections_opened,
         /// Connections closed on the admin port.
         admin_connections_closed,
-        /// Connections for membership messages opened.
-        heartbeat_connections_opened,
-        /// Connections for membership messages closed.
-        heartbeat_connections_closed,
-        /// Connections to other nodes opened.
-        fabric_connections_opened,
-        /// Connections to other nodes closed.
-        fabric_connections_closed,
-        /// Membership messages received from this node itself.
-        heartbeat_received_self,
-        /// Membership messages received from other nodes.
-        heartbeat_received_foreign,
         /// Connections closed because they were idle, or left replies unread, for longer than `proto-fd-idle-ms`.
         reaped_fds,
         /// Info commands answered.

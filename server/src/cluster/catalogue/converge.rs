@@ -105,10 +105,7 @@ async fn fetch_from(
     catalogue: &Arc<dyn Catalogued>,
     member: &Member,
 ) -> Result<(), String> {
-    let theirs: Summaries = member
-        .texts(&prefix(&**catalogue))
-        .filter_map(|(name, summary)| Some((name.into(), summary.parse().ok()?)))
-        .collect();
+    let theirs = published(member, &**catalogue);
     let mut lacking = catalogue.shown().missing(&theirs);
     while !lacking.is_empty() {
         let names = lacking.get(..FETCH_NAMES).unwrap_or(&lacking);
@@ -116,6 +113,27 @@ async fn fetch_from(
         lacking.retain(|name| !got.contains(name));
     }
     Ok(())
+}
+
+/// What a member has published. What cannot be read of it is passed over, and said.
+fn published(member: &Member, catalogue: &dyn Catalogued) -> Summaries {
+    let mut theirs = Summaries::new();
+    for (name, text) in member.texts(&prefix(catalogue)) {
+        match text.parse() {
+            Ok(summary) => {
+                theirs.insert(name.into(), summary);
+            }
+            Err(_) => warn!(
+                target: "clustering",
+                "what {} publishes of {} `{}` cannot be read: `{}`; it is not fetched from there",
+                member.id,
+                catalogue.kind().name,
+                name.escape_debug(),
+                text.escape_debug()
+            ),
+        }
+    }
+    theirs
 }
 
 /// Fetches and stores some of these modules; gives back those that need not be asked for again: at least one.

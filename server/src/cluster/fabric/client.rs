@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use tokio::time::timeout_at;
 
 use super::super::ownership::Run;
 use super::super::secret::Secret;
+use super::open::{ConnectionCounts, Open};
 use super::server::IDLE;
 use super::{Hello, MAX_FRAME, NodeId, PROTOCOL, QuestionKind, Welcome, frame, nonce, tags};
 
@@ -72,7 +74,14 @@ impl FabricError {
 struct Route {
     address: Option<SocketAddr>,
     word: u64,
-    idle: Vec<(Instant, TcpStream)>,
+    idle: Vec<(Instant, Link)>,
+}
+
+/// A connection to another node.
+#[derive(Debug)]
+struct Link {
+    stream: TcpStream,
+    _open: Open,
 }
 
 /// The asking side of a node.
@@ -85,6 +94,8 @@ pub struct Fabric {
     routes: Mutex<HashMap<NodeId, Route>>,
     /// Questions about named things.
     pub of_catalogues: QuestionCounts,
+    /// Connections of both directions.
+    pub connections: Arc<ConnectionCounts>,
 }
 
 /// How many questions there were.
@@ -112,6 +123,7 @@ impl Fabric {
             secret,
             routes: Mutex::default(),
             of_catalogues: QuestionCounts::default(),
+            connections: Arc::default(),
         }
     }
 
@@ -147,8 +159,8 @@ impl Fabric {
             self.of_catalogues.asked.fetch_add(1, Ordering::Relaxed);
         }
         let asking = async {
-            let mut stream = match self.idle(node)? {
-                Taken::Idle(stream) => stream,
+            let mut link = match self.idle(node)? {
+                Taken::Idle(link) => link,
                 Taken::Address(address, word) => {
                     self.connect(node, address, word).await.map_err(|source| {
                         FabricError::Connect {
@@ -160,14 +172,14 @@ impl Fabric {
                 }
             };
             let broken = |source| FabricError::Broken { node, source };
-            frame::write(&mut stream, kind as u8, body)
+            frame::write(&mut link.stream, kind as u8, body)
                 .await
                 .map_err(broken)?;
-            let (status, answer) = frame::read(&mut stream, MAX_FRAME)
+            let (status, answer) = frame::read(&mut link.stream, MAX_FRAME)
                 .await
                 .and_then(|answer| answer.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
                 .map_err(broken)?;
-            self.put_back(node, stream);
+            self.put_back(node, link);
             match status {
                 0 => Ok(answer),
                 _ => Err(FabricError::Refused {
@@ -186,14 +198,14 @@ impl Fabric {
         let mut routes = self.routes.lock();
         let unknown = || FabricError::Unknown(node);
         let route = routes.get_mut(&node).ok_or_else(unknown)?;
-        while let Some((since, stream)) = route.idle.pop() {
+        while let Some((since, link)) = route.idle.pop() {
             if since.elapsed() > IDLE / 5 {
                 continue;
             }
             // A connection that the other end has closed, or that holds bytes nobody asked for, is of no use.
-            let unused = stream.try_read(&mut [0]);
+            let unused = link.stream.try_read(&mut [0]);
             if unused.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                return Ok(Taken::Idle(stream));
+                return Ok(Taken::Idle(link));
             }
         }
         let word = route.word;
@@ -206,7 +218,7 @@ impl Fabric {
         node: NodeId,
         address: SocketAddr,
         word: u64,
-    ) -> io::Result<Result<TcpStream, FabricError>> {
+    ) -> io::Result<Result<Link, FabricError>> {
         let mut stream = match self.source {
             Some(source) if source.is_ipv4() == address.is_ipv4() => {
                 let socket = match source {
@@ -218,6 +230,7 @@ impl Fabric {
             }
             _ => TcpStream::connect(address).await?,
         };
+        let open = Open::new(&self.connections);
         stream.set_nodelay(true)?;
         let hello = Hello {
             protocol: PROTOCOL.to_owned(),
@@ -259,21 +272,24 @@ impl Fabric {
                 return refused(String::from_utf8_lossy(&answer).into_owned());
             }
         }
-        Ok(Ok(stream))
+        Ok(Ok(Link {
+            stream,
+            _open: open,
+        }))
     }
 
-    fn put_back(&self, node: NodeId, stream: TcpStream) {
-        let same_address = |route: &&mut Route| route.address == stream.peer_addr().ok();
+    fn put_back(&self, node: NodeId, link: Link) {
+        let same_address = |route: &&mut Route| route.address == link.stream.peer_addr().ok();
         let mut routes = self.routes.lock();
         if let Some(route) = routes.get_mut(&node).filter(same_address)
             && route.idle.len() < MAX_IDLE
         {
-            route.idle.push((Instant::now(), stream));
+            route.idle.push((Instant::now(), link));
         }
     }
 }
 
 enum Taken {
-    Idle(TcpStream),
+    Idle(Link),
     Address(SocketAddr, u64),
 }

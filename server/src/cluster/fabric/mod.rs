@@ -12,12 +12,14 @@
 
 mod client;
 mod frame;
+mod open;
 mod server;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::{Fabric, FabricError};
+pub use open::ConnectionCounts;
 pub use server::{FabricHandler, Gatekeeper, serve};
 
 use serde::{Deserialize, Serialize};

@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::super::ownership::Run;
 use super::super::secret::Secret;
+use super::open::{ConnectionCounts, Open};
 use super::{Hello, MAX_FRAME, NodeId, PROTOCOL, QuestionKind, Welcome, frame, nonce, tags};
 
 /// Time for a new connection to say who it is.
@@ -65,6 +66,9 @@ pub trait Gatekeeper: Send + Sync + 'static {
     /// What both ends have to know, if anything.
     fn secret(&self) -> Option<&Secret>;
 
+    /// Where connections are counted.
+    fn connections(&self) -> &Arc<ConnectionCounts>;
+
     /// Whether a live member is asking: it shows the word that this node has sent to the member's heartbeat address.
     fn is_member(&self, run: Run, word: u64) -> bool;
 }
@@ -107,7 +111,9 @@ pub async fn serve<H: FabricHandler, G: Gatekeeper>(
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let (door, handler) = (Arc::clone(&door), Arc::clone(&handler));
+                let counted = Open::new(door.gatekeeper.connections());
                 open.spawn(async move {
+                    let _counted = counted;
                     if let Err(error) = connection(stream, peer, &door, &*handler).await {
                         debug!(target: "fabric", "connection {peer}: {error}");
                     }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Fabric, FabricError, FabricHandler, Gatekeeper, QuestionKind, serve};
+use super::{
+    ConnectionCounts, Fabric, FabricError, FabricHandler, Gatekeeper, QuestionKind, serve,
+};
 use crate::cluster::ownership::Run;
 use crate::cluster::secret::Secret;
 use crate::config::node_id::NodeId;
@@ -41,6 +43,7 @@ struct Blue {
     secret: Option<Secret>,
     /// 0xA is no member any more.
     forgot: AtomicBool,
+    connections: Arc<ConnectionCounts>,
 }
 
 impl Gatekeeper for Blue {
@@ -54,6 +57,10 @@ impl Gatekeeper for Blue {
 
     fn secret(&self) -> Option<&Secret> {
         self.secret.as_ref()
+    }
+
+    fn connections(&self) -> &Arc<ConnectionCounts> {
+        &self.connections
     }
 
     fn is_member(&self, run: Run, word: u64) -> bool {
@@ -72,6 +79,7 @@ async fn echoing_with(secret: Option<Secret>) -> (SocketAddr, Arc<Blue>) {
     let blue = Arc::new(Blue {
         secret,
         forgot: AtomicBool::new(false),
+        connections: Arc::default(),
     });
     tokio::spawn(serve(listener, Arc::clone(&blue), Arc::new(Echo)));
     (address, blue)
@@ -95,7 +103,7 @@ fn soon() -> Instant {
 
 #[tokio::test]
 async fn questions_are_answered_on_connections_that_stay() {
-    let address = echoing().await;
+    let (address, blue) = echoing_with(None).await;
     let fabric = Arc::new(a());
     fabric.set_members([(node(0xB), address, WORD)]);
     let mut asked = Vec::new();
@@ -112,6 +120,16 @@ async fn questions_are_answered_on_connections_that_stay() {
     }
     for asked in asked {
         asked.await.unwrap();
+    }
+    let (opened, closed) = fabric.connections.get();
+    assert!((1..=50).contains(&opened) && closed == 0);
+    assert_eq!(blue.connections.get(), (opened, 0));
+    fabric.set_members([]);
+    assert_eq!(fabric.connections.get(), (opened, opened));
+    let until = soon();
+    while blue.connections.get() != (opened, opened) {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
