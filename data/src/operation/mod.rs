@@ -134,7 +134,7 @@ pub enum Operation<'a> {
     /// All bins go.
     RemoveAll,
     /// Lists, maps, bits and sketches.
-    Call(Call<'a>),
+    Call(Box<Call<'a>>),
     /// An expression's value is answered.
     Evaluate(Box<ReadExpression>),
     /// The bin gets an expression's value.
@@ -198,7 +198,7 @@ fn operation<'a>(
         OpCode::EXP_READ => Operation::Evaluate(Box::new(ReadExpression::parse(op.value, work)?)),
         OpCode::EXP_MODIFY => Operation::Store(Box::new(ModifyExpression::parse(op.value, work)?)),
         code => match Call::parse(code, operand) {
-            Some(call) => Operation::Call(call),
+            Some(call) => Operation::Call(Box::new(call)),
             None => {
                 return Err(OperationError::new(
                     ResultCode::PARAMETER,

@@ -22,15 +22,18 @@ pub(super) fn may_have(kind: ParticleType) -> bool {
 
 /// What is kept beside a form, which was checked. `before` are the bins of the version that it follows; a value is looked
 /// for at its own place, where it is but after a removal.
-pub(super) fn of<'b>(
+pub(super) fn of<'b, Before>(
     form: &[u8],
-    before: Option<impl Iterator<Item = (BinRef<'b>, Landmarks<'b>)>>,
-) -> Vec<u8> {
+    before: impl FnOnce() -> Option<Before>,
+) -> Vec<u8>
+where
+    Before: Iterator<Item = (BinRef<'b>, Landmarks<'b>)>,
+{
     let mut out = Vec::new();
     if form.len() < SMALLEST {
         return out;
     }
-    let mut before = before;
+    let mut before = before();
     for (place, bin) in bins_of(form).enumerate() {
         let old = before.as_mut().and_then(Iterator::next);
         if !may_have(bin.value.kind) || bin.value.data.len() < SMALLEST {

@@ -1,12 +1,10 @@
-use std::sync::Arc;
-
 use protocol::particle::Particle;
 
 use super::{Bin, Set, StoredRecord};
 
 /// A version to be stored, as those make it who have its bins one by one.
 #[derive(Clone, Debug, Default)]
-pub struct Record {
+pub struct Record<'s> {
     /// Bins in storage order: that of their first write; removing one moves the last into its place. Not empty when
     /// the record is stored, and no name occurs twice.
     pub bins: Vec<Bin>,
@@ -17,7 +15,7 @@ pub struct Record {
     /// When it was last written, in milliseconds since 2010-01-01 UTC.
     pub last_update_ms: u64,
     /// The set that it is in.
-    pub set: Option<Arc<Set>>,
+    pub set: Option<&'s Set>,
     /// The key that the digest was made of, if a client had it stored.
     pub key: Option<Particle>,
 }

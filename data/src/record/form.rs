@@ -140,12 +140,16 @@ impl Parts<'_> {
                 mark |= flag;
             }
         }
-        out.put_u8(mark);
-        out.put_slice(&self.digest.0);
-        put_u48(self.token, out);
-        out.put_u16_le(self.generation);
-        put_u48(self.last_update_ms, out);
-        out.put_u16_le(count);
+        // Written at once: each part would look whether there is room for it.
+        let mut fixed = [0; at::VARIABLE];
+        let mut rest = &mut fixed[..];
+        rest.put_u8(mark);
+        rest.put_slice(&self.digest.0);
+        put_u48(self.token, &mut rest);
+        rest.put_u16_le(self.generation);
+        put_u48(self.last_update_ms, &mut rest);
+        rest.put_u16_le(count);
+        out.extend_from_slice(&fixed);
         if self.void_time != 0 {
             out.put_u32_le(self.void_time);
         }
@@ -202,7 +206,7 @@ fn width(particle: ParticleRef<'_>) -> u8 {
     }
 }
 
-fn put_u48(value: u64, out: &mut Vec<u8>) {
+fn put_u48(value: u64, out: &mut impl BufMut) {
     debug_assert!(value <= MAX_U48, "tokens and times have 48 bits");
     let [a, b, c, d, e, f, ..] = value.min(MAX_U48).to_le_bytes();
     out.put_slice(&[a, b, c, d, e, f]);

@@ -35,12 +35,9 @@ impl Usage {
 
     /// A record has another size.
     pub fn resize(&self, from: u64, to: u64) {
-        // Most updates change no size, and all threads share this.
-        if from != to {
-            // Wrapping addition of the difference: the sum is never below 0.
-            self.bytes
-                .fetch_add(to.wrapping_sub(from), Ordering::Relaxed);
-        }
+        // Wrapping addition of the difference: the sum is never below 0.
+        self.bytes
+            .fetch_add(to.wrapping_sub(from), Ordering::Relaxed);
     }
 }
 

@@ -50,7 +50,7 @@ impl StoredRecord {
     ) -> Result<(Self, u64), FormError> {
         scratch.clear();
         let size = parts.write(bins, scratch)?;
-        let beside = beside::of(scratch, before.map(Self::with_landmarks));
+        let beside = beside::of(scratch, || before.map(Self::with_landmarks));
         scratch.extend_from_slice(&beside);
         let record = Self {
             form: ThinArc::from_header_and_slice((), scratch),
@@ -64,7 +64,7 @@ impl StoredRecord {
     /// They are not a record; see [`form::check`].
     pub fn read(bytes: &[u8]) -> Result<Self, FormError> {
         form::check(bytes)?;
-        let beside = beside::of(bytes, None::<std::iter::Empty<_>>);
+        let beside = beside::of(bytes, || None::<std::iter::Empty<_>>);
         let form = match beside.as_slice() {
             [] => ThinArc::from_header_and_slice((), bytes),
             beside => ThinArc::from_header_and_slice((), &[bytes, beside].concat()),
@@ -95,10 +95,16 @@ impl StoredRecord {
     }
 
     /// The bins, each with the landmarks that are kept beside its value.
-    pub fn with_landmarks(&self) -> impl ExactSizeIterator<Item = (BinRef<'_>, Landmarks<'_>)> {
-        let mut beside = Beside::of(self.split().1);
-        let bins = self.bins().enumerate();
-        bins.map(move |(place, bin)| (bin, beside.next_of(place)))
+    #[must_use]
+    pub fn with_landmarks(&self) -> LandmarkedBins<'_> {
+        let (set, key, bins) = self.parts();
+        let has_void_time = self.mark() & form::HAS_VOID_TIME != 0;
+        LandmarkedBins {
+            size: Size::of(set.len(), key, has_void_time, bins.left),
+            bins,
+            place: 0,
+            beside: Beside::of(self.split().1),
+        }
     }
 
     /// What is known of the record without its key and bins, to be kept while these are on a device.
@@ -362,6 +368,7 @@ pub struct StoredBins<'a> {
 impl<'a> Iterator for StoredBins<'a> {
     type Item = BinRef<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<BinRef<'a>> {
         self.left = self.left.checked_sub(1)?;
         let bin = self.walk.next_bin();
@@ -375,6 +382,42 @@ impl<'a> Iterator for StoredBins<'a> {
 }
 
 impl ExactSizeIterator for StoredBins<'_> {}
+
+/// The bins of a record, one after the other, each with the landmarks that are kept beside its value.
+#[derive(Clone, Debug)]
+pub struct LandmarkedBins<'a> {
+    bins: StoredBins<'a>,
+    place: usize,
+    beside: Beside<'a>,
+    size: Size,
+}
+
+impl LandmarkedBins<'_> {
+    /// The record's [`StoredRecord::size`], once all bins have been given: who goes over them anyway need not do so again.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        debug_assert_eq!(self.bins.left, 0, "bins that were not given are not counted");
+        self.size.bytes()
+    }
+}
+
+impl<'a> Iterator for LandmarkedBins<'a> {
+    type Item = (BinRef<'a>, Landmarks<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bin = self.bins.next()?;
+        self.size.add(bin.name.len(), bin.value);
+        let landmarks = self.beside.next_of(self.place);
+        self.place += 1;
+        Some((bin, landmarks))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.bins.size_hint()
+    }
+}
+
+impl ExactSizeIterator for LandmarkedBins<'_> {}
 
 #[cfg(test)]
 mod tests {

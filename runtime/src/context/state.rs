@@ -344,12 +344,11 @@ impl LuaState {
             reply
         });
         shared.memory.end_overdraft();
-        let record = self.take_record();
-        let (changed, abort) = self.end_call();
-        let (change, pending_error) = match (&reply, record) {
+        let (change, pending_error) = match (&reply, shared.record.borrow_mut().as_mut()) {
             (Reply::Success(_), Some(record)) => record.finish(),
             _ => (RecordChange::None, None),
         };
+        let (changed, abort) = self.end_call();
         (
             Outcome {
                 reply,
@@ -394,21 +393,24 @@ impl LuaState {
         name.extend_from_slice(function);
     }
 
-    /// The record of the call under way; what is pending for it is dropped.
-    fn take_record(&self) -> Option<RecordCall> {
-        let mut record = self.shared().record.replace(None);
-        if let Some(record) = &mut record {
-            let pending = record.take_pending();
-            if pending.capacity() <= SPARE_BINS {
-                self.shared().spare.set(pending);
-            }
+    /// Drops the record of the call under way, and what is pending for it.
+    fn drop_record(&self) {
+        let mut place = self.shared().record.borrow_mut();
+        let Some(record) = place.as_mut() else {
+            return;
+        };
+        let pending = record.take_pending();
+        // It may hold values that know the record's place.
+        *place = None;
+        drop(place);
+        if pending.capacity() <= SPARE_BINS {
+            self.shared().spare.set(pending);
         }
-        record
     }
 
     /// Takes away what a call has left. The flag says whether it has written to a table of the server.
     pub(crate) fn end_call(&mut self) -> (bool, Option<Abort>) {
-        self.take_record();
+        self.drop_record();
         // Handles kept by the script carry this number; no later call has it.
         self.shared.call_number.set(0);
         let abort = self.shared.abort.get();

@@ -139,11 +139,11 @@ impl RecordCall {
     }
 
     /// What has to be stored once the function has returned, and the code of a create or update that failed last.
-    pub(crate) fn finish(self) -> (RecordChange, Option<ResultCode>) {
+    pub(crate) fn finish(&mut self) -> (RecordChange, Option<ResultCode>) {
         if self.error.is_some() || !self.changed {
             return (RecordChange::None, self.error);
         }
-        let change = match self.image {
+        let change = match std::mem::replace(&mut self.image, Image::Absent) {
             Image::Bins(bins) if !bins.is_empty() => RecordChange::Write {
                 bins,
                 ttl: self.ttl,

@@ -25,7 +25,7 @@ pub mod version;
 pub use item::{Item, ItemError};
 pub(crate) use keeper::{KEEP_ALIVE_MS, Keeper};
 pub use kind::CatalogueKind;
-pub(crate) use parts::Parts;
+pub(crate) use parts::{Parts, Place};
 pub(crate) use persistence::{Before, Store, StoredItem, Superseded, tell_of_no_copy};
 pub use persistence::{DiskWork, StoreError};
 pub use shown::{Catalogued, Origin, Shown};

@@ -32,8 +32,15 @@ impl<V> Default for Parts<V> {
     }
 }
 
+/// Where a name is in one version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    part: usize,
+    index: usize,
+}
+
 /// Which part a name is in: FNV-1a. Names that are made to meet in one cost what all do.
-fn place(name: &[u8]) -> usize {
+fn part_of(name: &[u8]) -> usize {
     let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -43,9 +50,25 @@ fn place(name: &[u8]) -> usize {
 
 impl<V: Clone> Parts<V> {
     pub(crate) fn get(&self, name: &[u8]) -> Option<&V> {
-        let part = self.0.get(place(name))?;
-        let (_, value) = part.get(find(part, name).ok()?)?;
-        Some(value)
+        self.at(self.place(name)?)
+    }
+
+    /// Where a name is in this version.
+    pub(crate) fn place(&self, name: &[u8]) -> Option<Place> {
+        let part = part_of(name);
+        let index = find(self.0.get(part)?, name).ok()?;
+        Some(Place { part, index })
+    }
+
+    /// What is in a place of this version.
+    pub(crate) fn at(&self, place: Place) -> Option<&V> {
+        self.entry(place).map(|(_, value)| value)
+    }
+
+    /// What is in a place of this version, with its name.
+    pub(crate) fn entry(&self, place: Place) -> Option<(&[u8], &V)> {
+        let (name, value) = self.0.get(place.part)?.get(place.index)?;
+        Some((name, value))
     }
 
     /// The version after this one: with these values in the places of what these names had, none for what is not there
@@ -57,7 +80,7 @@ impl<V: Clone> Parts<V> {
     ) -> Self {
         let mut parts = self.0.to_vec();
         for (name, value) in changes {
-            let Some(part) = parts.get_mut(place(name)) else {
+            let Some(part) = parts.get_mut(part_of(name)) else {
                 continue;
             };
             // Copied when it is still that of the version before.

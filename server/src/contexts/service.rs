@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use protocol::bounds::Fit as _;
 use runtime::call::EXECUTION_ERROR;
@@ -21,12 +21,12 @@ use rustix::thread::gettid;
 use thiserror::Error;
 
 use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
-use super::pool::{Held, Pool, Taken, Thread};
+use super::pool::{Held, Pool, Taken};
 use super::renewal::Renewal;
 use super::stats::{ModuleCounts, PoolCounts, RegistryWork, UdfTotals};
 use super::warmer::Visits;
 use crate::catalogue::{
-    CatalogueKind, Catalogued, Item, ItemError, Origin, Parts, Shown, StoreError, Stored,
+    CatalogueKind, Catalogued, Item, ItemError, Origin, Parts, Place, Shown, StoreError, Stored,
 };
 use crate::modules::library::{Library, Serving};
 use crate::modules::module::{Change, ModuleSet, ModuleView};
@@ -176,7 +176,7 @@ impl<F: ContextFactory> Service<F> {
     ///
     /// # Errors
     /// There is no such module, or it does not load.
-    pub fn acquire(&self, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+    pub fn acquire(&self, name: &[u8]) -> Result<ContextGuard<'_, F>, AcquireError> {
         self.shared.acquire(name)
     }
 
@@ -184,7 +184,7 @@ impl<F: ContextFactory> Service<F> {
     ///
     /// # Errors
     /// There is no such module, or it is known not to load.
-    pub fn acquire_idle(&self, name: &[u8]) -> Result<Option<ContextGuard<F>>, AcquireError> {
+    pub fn acquire_idle(&self, name: &[u8]) -> Result<Option<ContextGuard<'_, F>>, AcquireError> {
         self.shared.acquire_idle(name)
     }
 
@@ -192,7 +192,7 @@ impl<F: ContextFactory> Service<F> {
     ///
     /// # Errors
     /// There is no such module, or it does not load.
-    pub fn build(&self, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+    pub fn build(&self, name: &[u8]) -> Result<ContextGuard<'_, F>, AcquireError> {
         self.shared.build_for_call(name)
     }
 
@@ -496,18 +496,21 @@ impl<F: ContextFactory> Shared<F> {
         self.visits.begin();
     }
 
+    /// Lends a context of the pool of this name in `live`.
     fn guard(
-        self: &Arc<Self>,
-        pool: Arc<Pool<F::Context>>,
+        &self,
+        live: Guard<Arc<Live<F::Context>>>,
+        place: Place,
         held: Held<F::Context>,
-    ) -> ContextGuard<F> {
+    ) -> ContextGuard<'_, F> {
         // Seen in the set that the context is of: once that is replaced, the mark is about the next one.
         if !self.may_be_cleared.load(Ordering::SeqCst) {
             self.may_be_cleared.store(true, Ordering::SeqCst);
         }
         ContextGuard {
-            shared: Arc::clone(self),
-            pool,
+            shared: self,
+            live,
+            place,
             taken_bytes: held.bytes,
             held: Some(held),
             end: None,
@@ -519,31 +522,30 @@ impl<F: ContextFactory> Shared<F> {
         held.epoch == self.epoch.load(Ordering::Acquire) || held.follow(&self.live.load().set)
     }
 
-    fn acquire(self: &Arc<Self>, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+    fn acquire(&self, name: &[u8]) -> Result<ContextGuard<'_, F>, AcquireError> {
         match self.acquire_idle(name)? {
             Some(guard) => Ok(guard),
             None => self.build_for_call(name),
         }
     }
 
-    fn acquire_idle(
-        self: &Arc<Self>,
-        name: &[u8],
-    ) -> Result<Option<ContextGuard<F>>, AcquireError> {
+    fn acquire_idle(&self, name: &[u8]) -> Result<Option<ContextGuard<'_, F>>, AcquireError> {
         let live = self.live.load();
-        let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
+        let place = live.pools.place(name).ok_or(AcquireError::NotFound)?;
+        let pool = live.pools.at(place).ok_or(AcquireError::NotFound)?;
         match pool.take(&live.set) {
-            Taken::Context(held) => Ok(Some(self.guard(Arc::clone(pool), held))),
+            Taken::Context(held) => Ok(Some(self.guard(live, place, held))),
             Taken::Failed(failure) => Err(AcquireError::Load(failure.reason)),
             Taken::Miss => Ok(None),
         }
     }
 
-    fn build_for_call(self: &Arc<Self>, name: &[u8]) -> Result<ContextGuard<F>, AcquireError> {
+    fn build_for_call(&self, name: &[u8]) -> Result<ContextGuard<'_, F>, AcquireError> {
         let mut attempt = 1;
         loop {
-            let live = self.live.load_full();
-            let pool = live.pools.get(name).ok_or(AcquireError::NotFound)?;
+            let live = self.live.load();
+            let place = live.pools.place(name).ok_or(AcquireError::NotFound)?;
+            let pool = live.pools.at(place).ok_or(AcquireError::NotFound)?;
             let built = self.build(&live.set, pool, name);
             let current = self.live.load();
             match built {
@@ -553,7 +555,7 @@ impl<F: ContextFactory> Shared<F> {
                         continue;
                     }
                     pool.built_for_call(held.bytes);
-                    return Ok(self.guard(Arc::clone(pool), held));
+                    return Ok(self.guard(live, place, held));
                 }
                 Err(failure) => {
                     if attempt < BUILD_ATTEMPTS && current.set.epoch() != live.set.epoch() {
@@ -617,10 +619,9 @@ impl<F: ContextFactory> Shared<F> {
         match built {
             Ok(context) => Ok(Held {
                 bytes: context.memory_bytes(),
-                context,
+                context: Box::new(context),
                 view,
                 epoch: set.epoch(),
-                thread: Thread::current(),
             }),
             Err(failure) => {
                 self.may_be_cleared.store(true, Ordering::SeqCst);
@@ -639,24 +640,22 @@ impl<F: ContextFactory> Shared<F> {
 }
 
 /// A context lent to one call. It goes back to its pool when dropped.
-pub struct ContextGuard<F: ContextFactory> {
-    shared: Arc<Shared<F>>,
-    pool: Arc<Pool<F::Context>>,
+///
+/// Pools are found through the version of all that was in force, which a guard holds without counting: calls on all
+/// processors would write to one counter.
+pub struct ContextGuard<'s, F: ContextFactory> {
+    shared: &'s Shared<F>,
+    live: Guard<Arc<Live<F::Context>>>,
+    place: Place,
     taken_bytes: usize,
     held: Option<Held<F::Context>>,
     end: Option<CallEnd>,
 }
 
-impl<F: ContextFactory> ContextGuard<F> {
-    /// Name of the module, without extension.
-    #[must_use]
-    pub fn module(&self) -> &str {
-        self.pool.name()
-    }
-
+impl<'s, F: ContextFactory> ContextGuard<'s, F> {
     /// The context. It is there until the guard is dropped.
     pub fn context(&mut self) -> Option<&mut F::Context> {
-        self.held.as_mut().map(|held| &mut held.context)
+        self.held.as_mut().map(|held| &mut *held.context)
     }
 
     /// No module that the context uses has changed since it was acquired.
@@ -672,8 +671,9 @@ impl<F: ContextFactory> ContextGuard<F> {
     ///
     /// # Errors
     /// There is no such module any more, or it does not load.
-    pub fn anew(&self) -> Result<Self, AcquireError> {
-        self.shared.acquire(self.module().as_bytes())
+    pub fn anew(&self) -> Result<ContextGuard<'s, F>, AcquireError> {
+        let (name, _) = self.live.pools.entry(self.place).ok_or(AcquireError::NotFound)?;
+        self.shared.acquire(name)
     }
 
     /// Counts the call, when the guard is dropped.
@@ -682,7 +682,7 @@ impl<F: ContextFactory> ContextGuard<F> {
     }
 }
 
-impl<F: ContextFactory> Drop for ContextGuard<F> {
+impl<F: ContextFactory> Drop for ContextGuard<'_, F> {
     fn drop(&mut self) {
         let Some(mut held) = self.held.take() else {
             return;
@@ -692,7 +692,10 @@ impl<F: ContextFactory> Drop for ContextGuard<F> {
             && !thread::panicking()
             && !self.shared.factory.memory().is_scarce()
             && self.shared.is_current(&mut held);
-        let wanted = self.pool.give_back(
+        let Some(pool) = self.live.pools.at(self.place) else {
+            return;
+        };
+        let wanted = pool.give_back(
             held,
             self.taken_bytes,
             self.end,
@@ -700,7 +703,7 @@ impl<F: ContextFactory> Drop for ContextGuard<F> {
             settings.initial_contexts,
         );
         if wanted && settings.cache_enabled {
-            self.shared.visits.ask(self.pool.name());
+            self.shared.visits.ask(pool.name());
         }
     }
 }

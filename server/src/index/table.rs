@@ -86,9 +86,6 @@ impl Indexes {
     /// Brings all entries of a record from one version to another. To be called after the change, by who holds the
     /// record's lock.
     pub fn update(&self, before: Option<&StoredRecord>, after: Option<&StoredRecord>) {
-        if !self.any() {
-            return;
-        }
         let live = self.live.load();
         for index in live.iter() {
             index.update(before, after);

@@ -66,7 +66,7 @@ pub(super) fn sets(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError>
         None => all_sets(namespace, out),
         Some(set) => {
             if let Some(set) = namespace.sets().get(set) {
-                one_set(namespace, &set, &mut Fields::new(out, ':'));
+                one_set(namespace, set, &mut Fields::new(out, ':'));
                 text(out, ';');
             }
         }
@@ -79,7 +79,7 @@ fn all_sets(namespace: &Namespace, out: &mut BytesMut) {
         let mut fields = Fields::new(out, ':');
         fields.put("ns", namespace.name());
         fields.put("set", chosen(set.name()));
-        one_set(namespace, &set, &mut fields);
+        one_set(namespace, set, &mut fields);
         text(out, ';');
     }
 }

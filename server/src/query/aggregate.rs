@@ -195,7 +195,7 @@ impl<S: QueryServices> Aggregation<'_, S> {
         source: Source,
         output: &mut impl ReplyStream,
     ) -> io::Result<bool> {
-        let acquired = self.services.functions().acquire(self.names.package).await;
+        let acquired = self.services.functions().acquire(self.names.package);
         let mut context = match acquired {
             Ok(context) => context,
             Err(text) => {

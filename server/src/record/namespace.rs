@@ -11,10 +11,11 @@ use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
 use super::repacking::Repacking;
-use super::version::Accounted;
+use super::version::{Accounted, Follows};
 use super::{NamespaceSettings, Prepared, RecordLocks, SetTable, Version};
 use crate::clock::Clock;
 use crate::index::Indexes;
+use crate::processor::Alone;
 use crate::stats::{MigrationStats, NamespaceLatency, NamespaceStats, RemovalStats};
 use crate::storage::answer::off_the_worker;
 use crate::storage::{
@@ -91,8 +92,8 @@ pub struct Namespace {
     truncate_lut_ms: AtomicU64,
     /// The latest truncation of any set: what was written later is not in a set that was truncated since.
     set_lut_ms: AtomicU64,
-    /// The token given last.
-    tokens: AtomicU64,
+    /// The token given last; alone, as every write takes one, and every request reads what is around it.
+    tokens: Alone<AtomicU64>,
     pub(super) repacking: Repacking,
 }
 
@@ -153,7 +154,7 @@ impl Namespace {
             locks: Arc::default(),
             truncate_lut_ms: AtomicU64::new(0),
             set_lut_ms: AtomicU64::new(0),
-            tokens: AtomicU64::new(0),
+            tokens: Alone::default(),
             repacking: Repacking::default(),
         }
     }
@@ -234,7 +235,7 @@ impl Namespace {
     /// The engine cannot read its records.
     pub async fn load(&self, mut progress: impl FnMut(u64)) -> Result<(), StoreError> {
         let (truncations, token) = self.engine.opened_with();
-        self.tokens.fetch_max(token, Ordering::AcqRel);
+        self.tokens.0.fetch_max(token, Ordering::AcqRel);
         for truncation in truncations {
             self.raise_lut(&truncation)?;
         }
@@ -252,7 +253,8 @@ impl Namespace {
                     let accounted = Accounted {
                         record,
                         size: record.size(),
-                        set: set.as_deref(),
+                        set,
+                        follows: None,
                     };
                     self.account(None, Some(accounted));
                 }
@@ -405,7 +407,7 @@ impl Namespace {
     #[must_use]
     pub fn set_index_memory(&self) -> u64 {
         let sets = self.indexes.indexed_sets().into_iter();
-        let objects = sets.filter_map(|set| self.sets.with(&set, |set| set.usage().objects()));
+        let objects = sets.filter_map(|set| Some(self.sets.get(&set)?.usage().objects()));
         objects.sum::<u64>() * SET_INDEX_ENTRY_BYTES
     }
 
@@ -533,15 +535,15 @@ impl Namespace {
             || last_update_ms < self.set_lut_ms.load(Ordering::Acquire)
                 && self
                     .sets
-                    .with(set(), |set| last_update_ms < set.truncate_lut_ms())
-                    .is_some_and(|is_gone| is_gone)
+                    .get(set())
+                    .is_some_and(|set| last_update_ms < set.truncate_lut_ms())
     }
 
     /// The set of this name, made if it is new; none for `""`.
     ///
     /// # Errors
     /// There are too many sets.
-    pub fn set(&self, name: &str) -> Result<Option<Arc<Set>>, StoreError> {
+    pub fn set(&self, name: &str) -> Result<Option<&Set>, StoreError> {
         if name.is_empty() {
             return Ok(None);
         }
@@ -549,25 +551,29 @@ impl Namespace {
         set.map(Some).ok_or(StoreError::TooManySets)
     }
 
-    /// Makes a version that may be stored. `before` is the one that it follows, if that is at hand.
+    /// Makes a version that may be stored. `before` is the one that it follows, if that is at hand, or another one whose set
+    /// is there.
     ///
     /// # Errors
     /// The version is above a limit.
-    pub fn prepare<'b>(
-        &self,
+    pub fn prepare<'n, 'b>(
+        &'n self,
         digest: &Digest,
         version: Version<'_>,
         before: Option<&StoredRecord>,
         bins: impl ExactSizeIterator<Item = (&'b [u8], ParticleRef<'b>)>,
-    ) -> Result<Prepared, StoreError> {
-        let set = version.set;
+    ) -> Result<Prepared<'n>, StoreError> {
+        let set = match before {
+            Some(_) => None,
+            None => self.set(version.set)?,
+        };
         let parts = Parts {
             digest: *digest,
-            token: self.tokens.fetch_add(1, Ordering::AcqRel) + 1,
+            token: self.tokens.0.fetch_add(1, Ordering::AcqRel) + 1,
             generation: version.generation,
             void_time: version.void_time,
             last_update_ms: version.last_update_ms,
-            set: set.as_ref().map_or("", |set| set.name()),
+            set: version.set,
             key: version.key,
         };
         let limit = self.settings.max_record_size();
@@ -581,19 +587,34 @@ impl Namespace {
         if self.was_truncated(version.last_update_ms, || parts.set) {
             return Err(StoreError::TruncatedInFuture);
         }
-        Ok(Prepared { record, size, set })
+        let follows = before.zip(version.size_before);
+        Ok(Prepared {
+            record,
+            size,
+            set,
+            follows: follows.map(|(before, size)| Follows {
+                token: before.token(),
+                size,
+            }),
+        })
     }
 
     /// Stores a version that was prepared. The caller holds the record's lock.
     ///
     /// # Errors
     /// The engine cannot store it: what was stored before is stored still.
-    pub async fn store_prepared(&self, prepared: Prepared) -> Result<StoredRecord, StoreError> {
-        let Prepared { record, size, set } = prepared;
+    pub async fn store_prepared(&self, prepared: Prepared<'_>) -> Result<StoredRecord, StoreError> {
+        let Prepared {
+            record,
+            size,
+            set,
+            follows,
+        } = prepared;
         let accounted = Accounted {
             record: &record,
             size,
-            set: set.as_deref(),
+            set,
+            follows,
         };
         self.commit(Step::Put(&record), Expected::Any, Some(accounted))
             .await?;
@@ -604,15 +625,16 @@ impl Namespace {
     ///
     /// # Errors
     /// Nothing is changed when the version is above a limit, or the engine cannot store it.
-    pub async fn store(&self, digest: &Digest, record: Record) -> Result<StoredRecord, StoreError> {
+    pub async fn store(&self, digest: &Digest, record: Record<'_>) -> Result<StoredRecord, StoreError> {
         let bins = record.bins.iter();
         let bins = bins.map(|bin| (bin.name.as_bytes(), bin.particle.as_ref()));
         let version = Version {
             generation: record.generation,
             void_time: record.void_time,
             last_update_ms: record.last_update_ms,
-            set: record.set,
+            set: record.set.map_or("", Set::name),
             key: record.key.as_ref().map(Particle::as_ref),
+            size_before: None,
         };
         let prepared = self.prepare(digest, version, None, bins)?;
         self.store_prepared(prepared).await
@@ -663,6 +685,9 @@ impl Namespace {
             Changed::Done(None) if after.is_none() => Ok(false),
             Changed::Done(before) => {
                 self.account(before.as_ref(), after);
+                if !self.indexes.any() {
+                    return Ok(true);
+                }
                 let whole = seen.or(before.filter(|before| !before.is_outline()));
                 let after = after.map(|after| after.record);
                 let update = || self.indexes.update(whole.as_ref(), after);
@@ -696,19 +721,30 @@ impl Namespace {
         };
         match (before, after) {
             (Some(old), Some(new)) if old.set_bytes() == new.record.set_bytes() => {
-                let from = old.size();
-                self.count(new.set, |usage| usage.resize(from, new.size));
+                let known = new.follows.filter(|follows| follows.token == old.token());
+                let from = known.map_or_else(|| old.size(), |follows| follows.size);
+                debug_assert_eq!(from, old.size());
+                // Most updates change no size: they need not look for the set.
+                if from != new.size {
+                    self.count(self.set_of(new), |usage| usage.resize(from, new.size));
+                }
             }
             (old, new) => {
                 if let Some(old) = old {
                     let (size, set) = (old.size(), self.sets.get(old.set_name()));
-                    self.count(set.as_deref(), |usage| usage.shrink(size));
+                    self.count(set, |usage| usage.shrink(size));
                 }
                 if let Some(new) = new {
-                    self.count(new.set, |usage| usage.grow(new.size));
+                    self.count(self.set_of(new), |usage| usage.grow(new.size));
                 }
             }
         }
+    }
+
+    fn set_of<'n>(&'n self, version: Accounted<'n>) -> Option<&'n Set> {
+        version
+            .set
+            .or_else(|| self.sets.get(version.record.set_name()))
     }
 
     fn count(&self, set: Option<&Set>, how: impl Fn(&Usage)) {

@@ -29,7 +29,7 @@ fn digest(number: u8) -> Digest {
     Digest(bytes)
 }
 
-fn record(namespace: &Namespace, set: &str, generation: u16, size: usize) -> Record {
+fn record<'n>(namespace: &'n Namespace, set: &str, generation: u16, size: usize) -> Record<'n> {
     Record {
         bins: vec![Bin {
             name: BinName::new(b"a").unwrap(),

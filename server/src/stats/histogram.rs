@@ -9,6 +9,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use protocol::bounds::Fit as _;
 
+use crate::processor::PerProcessor;
+
 /// Thresholds in an answer: 1, 2, 4 … 65536 units.
 pub const THRESHOLDS: usize = 17;
 /// A bucket for "within one unit" and one above each threshold.
@@ -42,13 +44,19 @@ struct Ticked {
     slice: Option<Slice>,
 }
 
-/// Distribution of durations of one kind of work.
+/// What one processor has counted.
 #[derive(Debug, Default)]
-pub struct Histogram {
-    /// The bucket within one unit stays empty: nearly everything would be counted in it, by all threads. It has what is in
+struct Counted {
+    /// The bucket within one unit stays empty: nearly everything would be counted in it a second time. It has what is in
     /// no other one, see [`Histogram::milliseconds`].
     milliseconds: [AtomicU64; BUCKETS],
     microseconds: [AtomicU64; BUCKETS],
+}
+
+/// Distribution of durations of one kind of work.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    counted: PerProcessor<Counted>,
     ticked: Mutex<Ticked>,
 }
 
@@ -70,14 +78,6 @@ fn raise(buckets: &[AtomicU64; BUCKETS], index: usize) {
     }
 }
 
-fn load(buckets: &[AtomicU64; BUCKETS]) -> Buckets {
-    std::array::from_fn(|index| {
-        buckets
-            .get(index)
-            .map_or(0, |count| count.load(Ordering::Relaxed))
-    })
-}
-
 fn since(now: &Buckets, before: &Buckets) -> Buckets {
     std::array::from_fn(|index| {
         let at = |buckets: &Buckets| buckets.get(index).copied().unwrap_or(0);
@@ -93,21 +93,39 @@ impl Histogram {
         let sharp_ms = took.subsec_nanos().is_multiple_of(1_000_000);
         let sharp_us = took.subsec_nanos().is_multiple_of(1_000);
         let over_one = bucket(milliseconds, sharp_ms);
+        let Some(here) = self.counted.here() else {
+            return;
+        };
         if over_one > 0 {
-            raise(&self.milliseconds, over_one);
+            raise(&here.milliseconds, over_one);
         }
-        raise(&self.microseconds, bucket(microseconds, sharp_us));
+        raise(&here.microseconds, bucket(microseconds, sharp_us));
+    }
+
+    /// The sum over all processors.
+    fn load(&self, scale: Scale) -> Buckets {
+        let mut sum = Buckets::default();
+        for counted in self.counted.each() {
+            let buckets = match scale {
+                Scale::Milliseconds => &counted.milliseconds,
+                Scale::Microseconds => &counted.microseconds,
+            };
+            for (sum, count) in sum.iter_mut().zip(buckets) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
+        sum
     }
 
     /// Pieces of work since the start.
     #[must_use]
     pub fn count(&self) -> u64 {
-        load(&self.microseconds).iter().sum()
+        self.load(Scale::Microseconds).iter().sum()
     }
 
     /// What was counted, by milliseconds.
     fn milliseconds(&self) -> Buckets {
-        let mut buckets = load(&self.milliseconds);
+        let mut buckets = self.load(Scale::Milliseconds);
         let longer: u64 = buckets.iter().sum();
         if let Some(within_one) = buckets.first_mut() {
             *within_one = self.count().saturating_sub(longer);
@@ -118,7 +136,7 @@ impl Histogram {
     /// Ends a slice of `elapsed`: answers cover the last complete slice. Called each `ticker-interval`.
     pub fn tick(&self, elapsed: Duration) {
         let milliseconds = self.milliseconds();
-        let microseconds = load(&self.microseconds);
+        let microseconds = self.load(Scale::Microseconds);
         let mut ticked = self.ticked.lock();
         ticked.slice = Some(Slice {
             seconds: elapsed.as_secs_f64(),

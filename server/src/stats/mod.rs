@@ -6,7 +6,7 @@ mod migration;
 mod namespace;
 mod server;
 
-pub use counter::Counter;
+pub use counter::{BusyCounter, Counter};
 pub use histogram::{Histogram, NamespaceLatency, Scale, THRESHOLDS};
 pub use migration::MigrationStats;
 pub use namespace::{NamespaceStats, RemovalStats};

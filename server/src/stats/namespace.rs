@@ -16,17 +16,17 @@ counters! {
         /// Transactions handed to another node by clients that timed out.
         client_proxy_timeout,
         /// Reads by clients that succeeded.
-        client_read_success,
+        client_read_success: BusyCounter,
         /// Reads by clients that failed.
         client_read_error,
         /// Reads by clients that timed out.
         client_read_timeout,
         /// Reads by clients that found no record.
-        client_read_not_found,
+        client_read_not_found: BusyCounter,
         /// Reads by clients that were filtered out.
         client_read_filtered_out,
         /// Writes by clients that succeeded.
-        client_write_success,
+        client_write_success: BusyCounter,
         /// Writes by clients that failed.
         client_write_error,
         /// Writes by clients that timed out.
@@ -40,13 +40,13 @@ counters! {
         /// Writes sent by XDR that timed out.
         xdr_client_write_timeout,
         /// Deletes by clients that succeeded.
-        client_delete_success,
+        client_delete_success: BusyCounter,
         /// Deletes by clients that failed.
         client_delete_error,
         /// Deletes by clients that timed out.
         client_delete_timeout,
         /// Deletes by clients that found no record.
-        client_delete_not_found,
+        client_delete_not_found: BusyCounter,
         /// Deletes by clients that were filtered out.
         client_delete_filtered_out,
         /// Deletes sent by XDR that succeeded.
@@ -58,7 +58,7 @@ counters! {
         /// Deletes sent by XDR that found no record.
         xdr_client_delete_not_found,
         /// Record UDF calls by clients that came to an end.
-        client_udf_complete,
+        client_udf_complete: BusyCounter,
         /// Record UDF calls by clients that failed.
         client_udf_error,
         /// Record UDF calls by clients that timed out.
@@ -66,11 +66,11 @@ counters! {
         /// Record UDF calls by clients that were filtered out.
         client_udf_filtered_out,
         /// Record UDF calls that changed nothing by clients.
-        client_lang_read_success,
+        client_lang_read_success: BusyCounter,
         /// Record UDF calls that wrote by clients.
-        client_lang_write_success,
+        client_lang_write_success: BusyCounter,
         /// Record UDF calls that deleted by clients.
-        client_lang_delete_success,
+        client_lang_delete_success: BusyCounter,
         /// Record UDF calls that failed in Lua by clients.
         client_lang_error,
         /// Requests proxied from another node that failed before they started.
@@ -146,17 +146,17 @@ counters! {
         /// Batch transactions handed to another node that timed out.
         batch_sub_proxy_timeout,
         /// Batch reads that succeeded.
-        batch_sub_read_success,
+        batch_sub_read_success: BusyCounter,
         /// Batch reads that failed.
         batch_sub_read_error,
         /// Batch reads that timed out.
         batch_sub_read_timeout,
         /// Batch reads that found no record.
-        batch_sub_read_not_found,
+        batch_sub_read_not_found: BusyCounter,
         /// Batch reads that were filtered out.
         batch_sub_read_filtered_out,
         /// Batch writes that succeeded.
-        batch_sub_write_success,
+        batch_sub_write_success: BusyCounter,
         /// Batch writes that failed.
         batch_sub_write_error,
         /// Batch writes that timed out.
@@ -164,17 +164,17 @@ counters! {
         /// Batch writes that were filtered out.
         batch_sub_write_filtered_out,
         /// Batch deletes that succeeded.
-        batch_sub_delete_success,
+        batch_sub_delete_success: BusyCounter,
         /// Batch deletes that failed.
         batch_sub_delete_error,
         /// Batch deletes that timed out.
         batch_sub_delete_timeout,
         /// Batch deletes that found no record.
-        batch_sub_delete_not_found,
+        batch_sub_delete_not_found: BusyCounter,
         /// Batch deletes that were filtered out.
         batch_sub_delete_filtered_out,
         /// Batch record UDF calls that came to an end.
-        batch_sub_udf_complete,
+        batch_sub_udf_complete: BusyCounter,
         /// Batch record UDF calls that failed.
         batch_sub_udf_error,
         /// Batch record UDF calls that timed out.
@@ -182,11 +182,11 @@ counters! {
         /// Batch record UDF calls that were filtered out.
         batch_sub_udf_filtered_out,
         /// Batch record UDF calls that changed nothing.
-        batch_sub_lang_read_success,
+        batch_sub_lang_read_success: BusyCounter,
         /// Batch record UDF calls that wrote.
-        batch_sub_lang_write_success,
+        batch_sub_lang_write_success: BusyCounter,
         /// Batch record UDF calls that deleted.
-        batch_sub_lang_delete_success,
+        batch_sub_lang_delete_success: BusyCounter,
         /// Batch record UDF calls that failed in Lua.
         batch_sub_lang_error,
         /// Batch requests proxied from another node that failed before they started.
@@ -242,7 +242,7 @@ counters! {
         /// Requests of background UDF queries that timed out before they started.
         udf_sub_tsvc_timeout,
         /// Record UDF calls of background UDF queries that came to an end.
-        udf_sub_udf_complete,
+        udf_sub_udf_complete: BusyCounter,
         /// Record UDF calls of background UDF queries that failed.
         udf_sub_udf_error,
         /// Record UDF calls of background UDF queries that timed out.
@@ -250,11 +250,11 @@ counters! {
         /// Record UDF calls of background UDF queries that were filtered out.
         udf_sub_udf_filtered_out,
         /// Record UDF calls that changed nothing of background UDF queries.
-        udf_sub_lang_read_success,
+        udf_sub_lang_read_success: BusyCounter,
         /// Record UDF calls that wrote of background UDF queries.
-        udf_sub_lang_write_success,
+        udf_sub_lang_write_success: BusyCounter,
         /// Record UDF calls that deleted of background UDF queries.
-        udf_sub_lang_delete_success,
+        udf_sub_lang_delete_success: BusyCounter,
         /// Record UDF calls that failed in Lua of background UDF queries.
         udf_sub_lang_error,
         /// Requests of background operation queries that failed before they started.
@@ -262,7 +262,7 @@ counters! {
         /// Requests of background operation queries that timed out before they started.
         ops_sub_tsvc_timeout,
         /// Writes of background operation queries that succeeded.
-        ops_sub_write_success,
+        ops_sub_write_success: BusyCounter,
         /// Writes of background operation queries that failed.
         ops_sub_write_error,
         /// Writes of background operation queries that timed out.

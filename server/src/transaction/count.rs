@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::request::Origin;
 use crate::record::Namespace;
-use crate::stats::{Counter, Histogram, NamespaceLatency, NamespaceStats};
+use crate::stats::{BusyCounter, Counter, Histogram, NamespaceLatency, NamespaceStats};
 
 /// What a command was, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,11 @@ macro_rules! family {
 
 /// The counters of one kind of command.
 struct Family<'a> {
-    success: &'a Counter,
+    success: &'a BusyCounter,
     error: &'a Counter,
     timeout: &'a Counter,
     filtered_out: &'a Counter,
-    not_found: Option<&'a Counter>,
+    not_found: Option<&'a BusyCounter>,
 }
 
 #[rustfmt::skip]
@@ -92,14 +92,13 @@ pub(crate) fn finished(
     }
     let stats = &namespace.stats;
     let family = family(stats, origin, kind);
-    let counter = match result {
-        ResultCode::OK => family.success,
-        ResultCode::TIMEOUT => family.timeout,
-        ResultCode::FILTERED_OUT => family.filtered_out,
-        ResultCode::NOT_FOUND => family.not_found.unwrap_or(family.error),
-        _ => family.error,
-    };
-    counter.inc();
+    match (result, family.not_found) {
+        (ResultCode::OK, _) => family.success.inc(),
+        (ResultCode::TIMEOUT, _) => family.timeout.inc(),
+        (ResultCode::FILTERED_OUT, _) => family.filtered_out.inc(),
+        (ResultCode::NOT_FOUND, Some(not_found)) => not_found.inc(),
+        _ => family.error.inc(),
+    }
     match result {
         ResultCode::GENERATION => stats.fail_generation.inc(),
         ResultCode::KEY_BUSY => stats.fail_key_busy.inc(),
@@ -114,15 +113,15 @@ pub(crate) fn ran(stats: &NamespaceStats, origin: Origin, ran: Ran) {
         (Origin::Client, Ran::Read) => &stats.client_lang_read_success,
         (Origin::Client, Ran::Write) => &stats.client_lang_write_success,
         (Origin::Client, Ran::Delete) => &stats.client_lang_delete_success,
-        (Origin::Client, Ran::Failed) => &stats.client_lang_error,
+        (Origin::Client, Ran::Failed) => return stats.client_lang_error.inc(),
         (Origin::Batch, Ran::Read) => &stats.batch_sub_lang_read_success,
         (Origin::Batch, Ran::Write) => &stats.batch_sub_lang_write_success,
         (Origin::Batch, Ran::Delete) => &stats.batch_sub_lang_delete_success,
-        (Origin::Batch, Ran::Failed) => &stats.batch_sub_lang_error,
+        (Origin::Batch, Ran::Failed) => return stats.batch_sub_lang_error.inc(),
         (Origin::Background, Ran::Read) => &stats.udf_sub_lang_read_success,
         (Origin::Background, Ran::Write) => &stats.udf_sub_lang_write_success,
         (Origin::Background, Ran::Delete) => &stats.udf_sub_lang_delete_success,
-        (Origin::Background, Ran::Failed) => &stats.udf_sub_lang_error,
+        (Origin::Background, Ran::Failed) => return stats.udf_sub_lang_error.inc(),
     };
     counter.inc();
 }

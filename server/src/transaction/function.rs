@@ -4,7 +4,7 @@ use std::time::Instant;
 use protocol::key::Digest;
 use protocol::limits::MAX_UDF_NAME;
 use protocol::message::{Info2, Info3, OpCode};
-use protocol::particle::{Particle, ParticleRef, ParticleType};
+use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::count::{self, Ran};
@@ -16,8 +16,8 @@ use super::request::{Origin, Request};
 use super::services::{FunctionContext, Functions, Services};
 use super::target::Target;
 use super::{Call, CallOutcome, Cause, FunctionReply, RecordChange, RecordView};
-use crate::record::{Namespace, StoreError};
-use data::record::{Record, Set, StoredRecord, seconds};
+use crate::record::{Namespace, StoreError, Version};
+use data::record::{Set, StoredRecord, seconds};
 use runtime::call::commit::{self, Refused, Terms};
 
 /// Bin of the reply that holds the value of a function.
@@ -54,7 +54,7 @@ pub(crate) async fn run(
     names: &Names<'_>,
     reply: ReplyTo<'_>,
 ) -> Done {
-    let context = functions.acquire(names.package).await;
+    let context = functions.acquire(names.package);
     let missing = context.as_ref().err();
     let context = Taken {
         missing: missing.and_then(|_| functions.explain_missing(names.package)),
@@ -158,7 +158,7 @@ async fn call<C: FunctionContext>(
             Some(_) => None,
             None => set_name(namespace, set),
         },
-        key: key.clone(),
+        key: key.map(ParticleRef::to_particle),
         stored: stored.clone(),
         in_memory: keeps.in_memory,
         persisted: keeps.persisted,
@@ -173,7 +173,7 @@ async fn call<C: FunctionContext>(
     };
     let (ended, cause) = match taken.context {
         Ok(mut context) => {
-            let ended = context.run(call).await;
+            let ended = context.run(call);
             (ended, context.take_cause())
         }
         Err(text) => {
@@ -236,17 +236,17 @@ pub(crate) fn set_name(namespace: &Namespace, named: &str) -> Option<Arc<str>> {
     if named.is_empty() {
         return None;
     }
-    let set = namespace.sets().with(named, Set::shared_name);
+    let set = namespace.sets().get(named).map(Set::shared_name);
     Some(set.unwrap_or_else(|| Arc::from(named)))
 }
 
 /// The checks that need the record; gives the key that a write would store.
-fn check(
+fn check<'k>(
     namespace: &Namespace,
     digest: &Digest,
-    request: &Request<'_>,
-    existing: Option<&StoredRecord>,
-) -> Result<Option<Particle>, ResultCode> {
+    request: &'k Request<'_>,
+    existing: Option<&'k StoredRecord>,
+) -> Result<Option<ParticleRef<'k>>, ResultCode> {
     if let Some(record) = existing {
         request.check_set(record)?;
         request.check_filter(digest, record, || namespace.now_ms())?;
@@ -260,7 +260,7 @@ fn check(
 struct Commit<'a> {
     /// The set that the request names.
     set: &'a str,
-    key: Option<Particle>,
+    key: Option<ParticleRef<'a>>,
     change: RecordChange,
 }
 
@@ -311,17 +311,23 @@ impl Commit<'_> {
             } => (bins, drop_key, generation, void_time),
         };
         let refused = |error: StoreError| error.result_code();
-        let set = namespace.set(self.set).map_err(refused)?;
-        let record = Record {
-            bins,
+        let version = Version {
             generation,
             void_time,
             last_update_ms: now_ms,
-            set,
-            key: if drop_key { None } else { self.key },
+            set: self.set,
+            key: self.key.filter(|_| !drop_key),
+            size_before: None,
         };
-        let record = namespace.store(digest, record).await.map_err(refused)?;
-        Ok((Outcome::about(&record, ResultCode::OK), Ran::Write))
+        let bins = bins.iter();
+        let bins = bins.map(|bin| (bin.name.as_bytes(), bin.particle.as_ref()));
+        let prepared = namespace
+            .prepare(digest, version, existing, bins)
+            .map_err(refused)?;
+        let outcome = Outcome::about(prepared.record(), ResultCode::OK);
+        let stored = namespace.store_prepared(prepared).await;
+        stored.map_err(refused)?;
+        Ok((outcome, Ran::Write))
     }
 }
 

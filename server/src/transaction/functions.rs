@@ -13,14 +13,14 @@ use crate::modules::names;
 pub struct LuaFunctions(pub Arc<Service<LuaFactory>>);
 
 /// A context taken from a pool for one call.
-pub struct PooledFunction {
-    guard: ContextGuard<LuaFactory>,
+pub struct PooledFunction<'s> {
+    guard: ContextGuard<'s, LuaFactory>,
 }
 
 impl Functions for LuaFunctions {
-    type Context = PooledFunction;
+    type Context<'s> = PooledFunction<'s>;
 
-    async fn acquire(&self, package: &[u8]) -> Result<PooledFunction, Vec<u8>> {
+    fn acquire(&self, package: &[u8]) -> Result<PooledFunction<'_>, Vec<u8>> {
         let guard = match self.0.acquire_idle(package).map_err(text)? {
             Some(guard) => guard,
             None => waiting(|| self.0.acquire(package)).map_err(text)?,
@@ -63,8 +63,8 @@ fn waiting<T>(acquire: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(acquire)
 }
 
-impl FunctionContext for PooledFunction {
-    async fn run(&mut self, call: Call<'_>) -> CallOutcome {
+impl FunctionContext for PooledFunction<'_> {
+    fn run(&mut self, call: Call<'_>) -> CallOutcome {
         // The record may have been waited for: a module that was replaced meanwhile must not run its old code.
         if !self.guard.is_current() {
             match waiting(|| self.guard.anew()) {

@@ -61,8 +61,9 @@ async fn try_touch(
         generation: record.generation(),
         void_time,
         last_update_ms: now_ms,
-        set: namespace.set(record.set_name()).map_err(refused)?,
+        set: record.set_name(),
         key: record.key(),
+        size_before: None,
     };
     let bins = record.bins().map(|bin| (bin.name, bin.value));
     let prepared = namespace

@@ -4,7 +4,7 @@ use std::time::Instant;
 use protocol::key::Digest;
 use protocol::limits::MAX_SET_NAME;
 use protocol::message::{BatchRow, FieldType, Fields, Message, MessageHeader, Ops};
-use protocol::particle::{Particle, ParticleRef, ParticleType};
+use protocol::particle::{ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::refusal;
@@ -232,14 +232,14 @@ impl<'a> Request<'a> {
     ///
     /// Errors: 16 for a field without a single byte, and for an integer of other than 8 bytes. Other types are not looked
     /// into.
-    pub(crate) fn key_to_store(
-        &self,
-        existing: Option<&StoredRecord>,
-    ) -> Result<Option<Particle>, ResultCode> {
-        if let Some(stored) = existing.and_then(StoredRecord::key) {
-            return Ok(Some(stored.to_particle()));
+    pub(crate) fn key_to_store<'k>(
+        &'k self,
+        existing: Option<&'k StoredRecord>,
+    ) -> Result<Option<ParticleRef<'k>>, ResultCode> {
+        match existing.and_then(StoredRecord::key) {
+            Some(stored) => Ok(Some(stored)),
+            None => self.key.map(SentKey::particle).transpose(),
         }
-        self.key.map(|sent| sent.to_particle()).transpose()
     }
 }
 
@@ -255,14 +255,14 @@ fn unfit(why: &str) -> ResultCode {
     refusal::because(ResultCode::UNSUPPORTED_FEATURE, why)
 }
 
-impl SentKey<'_> {
+impl<'a> SentKey<'a> {
     fn is(&self, stored: ParticleRef<'_>) -> bool {
         self.0
             .split_first()
             .is_some_and(|(kind, data)| *kind == stored.kind.0 && *data == *stored.data)
     }
 
-    fn to_particle(self) -> Result<Particle, ResultCode> {
+    fn particle(self) -> Result<ParticleRef<'a>, ResultCode> {
         let (kind, data) = self
             .0
             .split_first()
@@ -271,6 +271,6 @@ impl SentKey<'_> {
         if kind == ParticleType::INTEGER && data.len() != 8 {
             return Err(unfit("an integer key that is not of 8 bytes"));
         }
-        Ok(ParticleRef::new(kind, data).to_particle())
+        Ok(ParticleRef::new(kind, data))
     }
 }

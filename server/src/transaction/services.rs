@@ -39,17 +39,16 @@ pub trait Services: Send + Sync {
 /// Registered modules, ready to be called.
 pub trait Functions: Send + Sync {
     /// A context, held for one call.
-    type Context: FunctionContext;
+    type Context<'s>: FunctionContext
+    where
+        Self: 's;
 
-    /// Takes a context of a module, which is named without its extension; waits at most while one is built. The context
-    /// may be held while a record is waited for.
+    /// Takes a context of a module, which is named without its extension; blocks at most while one is built, which others
+    /// of the thread do not wait for. The context may be held while a record is waited for.
     ///
     /// # Errors
     /// There is no such module, or it cannot be loaded; the text is what the caller gets to read.
-    fn acquire(
-        &self,
-        package: &[u8],
-    ) -> impl Future<Output = Result<Self::Context, Vec<u8>>> + Send;
+    fn acquire(&self, package: &[u8]) -> Result<Self::Context<'_>, Vec<u8>>;
 
     /// Why there is no context of this module where the error does not say, for who looks for it.
     fn explain_missing(&self, _package: &[u8]) -> Option<String> {
@@ -65,7 +64,7 @@ pub trait Functions: Send + Sync {
 /// A context that is ready for one call, or one run of a stream UDF. Dropping it gives it back.
 pub trait FunctionContext: Send {
     /// Runs a function to its end, which comes before the call's deadline.
-    fn run(&mut self, call: Call<'_>) -> impl Future<Output = CallOutcome> + Send;
+    fn run(&mut self, call: Call<'_>) -> CallOutcome;
 
     /// Why and where the call or the stream failed last, or what the log should tell of it although it did not.
     fn take_cause(&mut self) -> Cause {

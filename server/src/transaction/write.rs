@@ -4,7 +4,7 @@ use data::operation::{Limits, Surroundings, Working};
 use protocol::key::Digest;
 use protocol::limits::MAX_BODY_SIZE;
 use protocol::message::{BodyWriter, Info2};
-use protocol::particle::{Particle, ParticleRef};
+use protocol::particle::ParticleRef;
 use protocol::result_code::ResultCode;
 
 use super::plan::Plan;
@@ -78,20 +78,20 @@ pub(crate) async fn answer(
 }
 
 /// What is to become of the record.
-enum Wanted {
-    Stored(Prepared),
+enum Wanted<'n> {
+    Stored(Prepared<'n>),
     Removed,
 }
 
-fn run(
-    namespace: &Namespace,
+fn run<'n>(
+    namespace: &'n Namespace,
     digest: &Digest,
     request: &Request<'_>,
     plan: &Plan<'_>,
     existing: Option<&StoredRecord>,
     now_ms: u64,
     message: &mut BodyWriter<'_>,
-) -> Result<Wanted, ResultCode> {
+) -> Result<Wanted<'n>, ResultCode> {
     check(request, digest, plan, existing, now_ms)?;
     let set_name = request.set_name()?;
     let key = request.key_to_store(existing)?;
@@ -103,14 +103,14 @@ fn run(
     let void_time = void_time
         .map_err(|code| refusal::of_ttl(code, namespace.name(), request.header.record_ttl))?;
     let kept = existing.filter(|_| !plan.replace);
-    let mut working = match kept {
+    let (mut working, size_before) = match kept {
         Some(record) => {
-            let bins = record
-                .with_landmarks()
-                .map(|(bin, landmarks)| (bin.bin_name(), bin.value, landmarks));
-            Working::of(bins, plan.steps.len())
+            let mut stored = record.with_landmarks();
+            let bins = (&mut stored).map(|(bin, landmarks)| (bin.bin_name(), bin.value, landmarks));
+            let working = Working::of(bins, plan.steps.len());
+            (working, Some(stored.size()))
         }
-        None => Working::of(std::iter::empty(), plan.steps.len()),
+        None => (Working::of(std::iter::empty(), plan.steps.len()), None),
     };
     let mut work = Work::until(request.deadline);
     let mut surroundings = Surroundings {
@@ -149,8 +149,9 @@ fn run(
         generation: policy::next_generation(existing.map(StoredRecord::generation)),
         void_time,
         last_update_ms: now_ms,
-        set: namespace.set(set_name).map_err(refused)?,
-        key: key.as_ref().map(Particle::as_ref),
+        set: set_name,
+        key,
+        size_before,
     };
     let bins = working.iter().map(|(name, value)| (name.as_bytes(), value));
     let prepared = namespace

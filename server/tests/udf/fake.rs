@@ -278,7 +278,7 @@ impl Fixture {
             .counts
     }
 
-    pub(crate) fn acquire(&self, name: &str) -> ContextGuard<FakeFactory> {
+    pub(crate) fn acquire(&self, name: &str) -> ContextGuard<'_, FakeFactory> {
         self.service
             .acquire(name.as_bytes())
             .expect("the module loads")
@@ -294,7 +294,7 @@ pub(crate) fn settings(directory: &Path) -> UdfSettings {
     UdfSettings::new(directory.join("state"), directory.join("lua"))
 }
 
-pub(crate) fn context(guard: &mut ContextGuard<FakeFactory>) -> &mut FakeContext {
+pub(crate) fn context<'g>(guard: &'g mut ContextGuard<'_, FakeFactory>) -> &'g mut FakeContext {
     guard.context().expect("a guard holds a context")
 }
 

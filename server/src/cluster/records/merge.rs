@@ -103,12 +103,15 @@ async fn merge(namespace: &Namespace, offered: &StoredRecord) -> Result<bool, St
         return Ok(differs);
     }
     let refused = |error: StoreError| error.to_string();
+    // It may be the first record of the set on this node.
+    namespace.set(offered.set_name()).map_err(refused)?;
     let version = Version {
         generation: offered.generation(),
         void_time: offered.void_time(),
         last_update_ms: offered.last_update_ms(),
-        set: namespace.set(offered.set_name()).map_err(refused)?,
+        set: offered.set_name(),
         key: offered.key(),
+        size_before: None,
     };
     let bins = offered.bins().map(|bin| (bin.name, bin.value));
     let prepared = match namespace.prepare(&digest, version, Some(offered), bins) {

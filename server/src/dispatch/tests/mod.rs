@@ -80,9 +80,9 @@ impl Module {
 }
 
 impl Functions for Module {
-    type Context = Context;
+    type Context<'s> = Context;
 
-    async fn acquire(&self, package: &[u8]) -> Result<Self::Context, Vec<u8>> {
+    fn acquire(&self, package: &[u8]) -> Result<Context, Vec<u8>> {
         if package == b"m" {
             Ok(Context {
                 body: Arc::clone(&self.body),
@@ -101,7 +101,7 @@ struct Context {
 }
 
 impl FunctionContext for Context {
-    async fn run(&mut self, call: Call<'_>) -> CallOutcome {
+    fn run(&mut self, call: Call<'_>) -> CallOutcome {
         (self.body)(call)
     }
 
