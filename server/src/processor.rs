@@ -51,7 +51,10 @@ impl<T> PerProcessor<T> {
     /// All parts, that of the processor which runs this first.
     pub fn from_here(&self) -> impl Iterator<Item = &T> {
         let here = current() & (self.parts.len() - 1);
-        let (before, rest) = self.parts.split_at_checked(here).unwrap_or((&[], &self.parts));
+        let (before, rest) = self
+            .parts
+            .split_at_checked(here)
+            .unwrap_or((&[], &self.parts));
         rest.iter().chain(before).map(|part| &part.0)
     }
 

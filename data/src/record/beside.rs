@@ -22,10 +22,7 @@ pub(super) fn may_have(kind: ParticleType) -> bool {
 
 /// What is kept beside a form, which was checked. `before` are the bins of the version that it follows; a value is looked
 /// for at its own place, where it is but after a removal.
-pub(super) fn of<'b, Before>(
-    form: &[u8],
-    before: impl FnOnce() -> Option<Before>,
-) -> Vec<u8>
+pub(super) fn of<'b, Before>(form: &[u8], before: impl FnOnce() -> Option<Before>) -> Vec<u8>
 where
     Before: Iterator<Item = (BinRef<'b>, Landmarks<'b>)>,
 {

@@ -396,7 +396,10 @@ impl LandmarkedBins<'_> {
     /// The record's [`StoredRecord::size`], once all bins have been given: who goes over them anyway need not do so again.
     #[must_use]
     pub fn size(&self) -> u64 {
-        debug_assert_eq!(self.bins.left, 0, "bins that were not given are not counted");
+        debug_assert_eq!(
+            self.bins.left, 0,
+            "bins that were not given are not counted"
+        );
         self.size.bytes()
     }
 }

@@ -672,7 +672,11 @@ impl<'s, F: ContextFactory> ContextGuard<'s, F> {
     /// # Errors
     /// There is no such module any more, or it does not load.
     pub fn anew(&self) -> Result<ContextGuard<'s, F>, AcquireError> {
-        let (name, _) = self.live.pools.entry(self.place).ok_or(AcquireError::NotFound)?;
+        let (name, _) = self
+            .live
+            .pools
+            .entry(self.place)
+            .ok_or(AcquireError::NotFound)?;
         self.shared.acquire(name)
     }
 

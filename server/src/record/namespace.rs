@@ -625,7 +625,11 @@ impl Namespace {
     ///
     /// # Errors
     /// Nothing is changed when the version is above a limit, or the engine cannot store it.
-    pub async fn store(&self, digest: &Digest, record: Record<'_>) -> Result<StoredRecord, StoreError> {
+    pub async fn store(
+        &self,
+        digest: &Digest,
+        record: Record<'_>,
+    ) -> Result<StoredRecord, StoreError> {
         let bins = record.bins.iter();
         let bins = bins.map(|bin| (bin.name.as_bytes(), bin.particle.as_ref()));
         let version = Version {
