@@ -21,6 +21,17 @@ impl From<TimeIsUp> for ResultCode {
     }
 }
 
+/// Requests hold as much memory together as they may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("requests hold as much memory as they may")]
+pub struct NoMemory;
+
+impl From<NoMemory> for ResultCode {
+    fn from(_: NoMemory) -> Self {
+        Self::DEVICE_OVERLOAD
+    }
+}
+
 /// Counts the work of one request.
 pub trait Meter {
     /// Counts `units` of about a nanosecond; cheap. To be called for every step, or once for a block of steps of about
@@ -37,6 +48,18 @@ pub trait Meter {
     fn steps(&mut self, steps: usize) -> Result<(), TimeIsUp> {
         self.spend(steps.saturating_mul(UNITS_PER_STEP))
     }
+
+    /// Counts memory that the request holds from now on, bytes: what operations made, which a small request may have them do
+    /// again and again.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    fn hold(&mut self, _bytes: usize) -> Result<(), NoMemory> {
+        Ok(())
+    }
+
+    /// The request holds so many bytes no longer.
+    fn let_go(&mut self, _bytes: usize) {}
 
     /// Counts bytes that are copied, compared or hashed: eight for a unit.
     ///

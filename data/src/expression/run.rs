@@ -25,6 +25,9 @@ const EPOCH_SECONDS: i64 = 1_262_304_000;
 /// Units of work that a step takes.
 const STEP: usize = 10;
 
+/// Most bytes that one run makes; a value beyond that is unknown. Variables and arguments keep what was made.
+const MADE_MOST: usize = 64 << 20;
+
 /// What an expression is asked about.
 #[derive(Clone, Copy)]
 pub struct Context<'r> {
@@ -129,6 +132,34 @@ pub(super) fn run<'r>(
     program: &'r Program,
     context: &Context<'r>,
     work: &mut dyn Meter,
+) -> Result<StackValue<'r>, TimeIsUp> {
+    let mut made = Made(0);
+    let value = run_counted(program, context, work, &mut made);
+    work.let_go(made.0);
+    value
+}
+
+/// Bytes that a run has made so far.
+struct Made(usize);
+
+impl Made {
+    /// A value that was made; unknown when there is no room for it.
+    fn value<'r>(&mut self, value: StackValue<'r>, work: &mut dyn Meter) -> StackValue<'r> {
+        let bytes = value.made_bytes();
+        let all = self.0.saturating_add(bytes);
+        if bytes > 0 && (all > MADE_MOST || work.hold(bytes).is_err()) {
+            return StackValue::Unknown;
+        }
+        self.0 = all;
+        value
+    }
+}
+
+fn run_counted<'r>(
+    program: &'r Program,
+    context: &Context<'r>,
+    work: &mut dyn Meter,
+    made: &mut Made,
 ) -> Result<StackValue<'r>, TimeIsUp> {
     work.spend(program.code.len().saturating_mul(STEP))?;
     let mut stack: Vec<StackValue<'r>> = Vec::with_capacity(program.code.len().min(8));
@@ -269,14 +300,15 @@ pub(super) fn run<'r>(
                 at = *target as usize;
                 continue;
             }
-            Instruction::MapKeys => entries(&pop(&mut stack), true, work)?,
-            Instruction::MapValues => entries(&pop(&mut stack), false, work)?,
+            Instruction::MapKeys => made.value(entries(&pop(&mut stack), true, work)?, work),
+            Instruction::MapValues => made.value(entries(&pop(&mut stack), false, work)?, work),
             Instruction::Call(number) => match program.calls.get(*number as usize) {
                 Some(template) => {
                     let on = pop(&mut stack);
                     let from = stack.len().saturating_sub(template.arguments);
                     let arguments = stack.split_off(from);
-                    call(program, context, template, on, &arguments, work)?
+                    let value = call(program, context, template, on, &arguments, work)?;
+                    made.value(value, work)
                 }
                 None => StackValue::Unknown,
             },

@@ -592,3 +592,23 @@ proptest::proptest! {
         proptest::prop_assert_eq!(value(50), Some(a.min(b)));
     }
 }
+
+#[test]
+fn what_one_run_makes_is_bounded() {
+    // Each variable is a list of some 900 kB.
+    let sizes = |variables: usize, asked: usize| {
+        let name = |number: usize| format!("$v{number}");
+        let mut all = vec![json!(125)];
+        for number in 0..variables {
+            all.push(json!(name(number)));
+            all.push(json!([127, 4, 64, [9, 900_000, 1], [81, 4, "$l"]]));
+        }
+        all.push(json!([127, 2, 0, [16], [124, name(asked)]]));
+        json!(all)
+    };
+    check(json!([
+        [sizes(60, 59), 900_001],
+        [sizes(80, 59), 900_001],
+        [sizes(80, 79), "unknown"],
+    ]));
+}

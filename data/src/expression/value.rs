@@ -139,6 +139,18 @@ impl<'r> StackValue<'r> {
         }
     }
 
+    /// Bytes that were made for it.
+    pub(super) fn made_bytes(&self) -> usize {
+        match self {
+            Self::Text(_, Data::Shared(bytes))
+            | Self::Place(Data::Shared(bytes), _)
+            | Self::List(Data::Shared(bytes))
+            | Self::Map(Data::Shared(bytes))
+            | Self::Special(Data::Shared(bytes)) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// The type, unless it is unknown or none that expressions know.
     pub(super) fn kind(&self) -> Option<ExpressionType> {
         Some(match self {

@@ -38,7 +38,7 @@ use crate::bin::BinName;
 use crate::encoded::Landmarks;
 use crate::expression::{Context, ModifyExpression, ReadExpression, RecordExpressions};
 use crate::metadata::Metadata;
-use crate::work::{Meter, TimeIsUp};
+use crate::work::{Meter, NoMemory, TimeIsUp};
 
 /// What becomes of a bin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Applied {
 /// What an operation may take. Over a limit it fails, and nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes of the resulting particle.
+    /// Most bytes of the resulting particle, and of all that operations on one record have made of its bins.
     pub max_particle_bytes: usize,
 }
 
@@ -106,6 +106,12 @@ impl OperationError {
 
 impl From<TimeIsUp> for OperationError {
     fn from(error: TimeIsUp) -> Self {
+        Self::new(error.into(), error.to_string())
+    }
+}
+
+impl From<NoMemory> for OperationError {
+    fn from(error: NoMemory) -> Self {
         Self::new(error.into(), error.to_string())
     }
 }

@@ -4,7 +4,7 @@ use protocol::particle::{Particle, ParticleRef, ParticleType};
 use protocol::result_code::ResultCode;
 
 use super::*;
-use crate::work::Unmetered;
+use crate::work::{Meter, NoMemory, TimeIsUp, Unmetered};
 
 const LIMITS: Limits = Limits {
     max_particle_bytes: 1 << 27,
@@ -254,4 +254,78 @@ fn the_buffer_is_grown_seldom() {
     }
     assert!(moves <= 4, "{moves} moves");
     assert_eq!(growing.as_ref().data.len(), (1 << 20) + 64_000);
+}
+
+/// Counts what is held, up to a limit.
+struct Memory {
+    held: usize,
+    most: usize,
+    limit: usize,
+}
+
+impl Meter for Memory {
+    fn spend(&mut self, _units: usize) -> Result<(), TimeIsUp> {
+        Ok(())
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), NoMemory> {
+        self.held += bytes;
+        self.most = self.most.max(self.held);
+        match self.held <= self.limit {
+            true => Ok(()),
+            false => Err(NoMemory),
+        }
+    }
+
+    fn let_go(&mut self, bytes: usize) {
+        self.held -= bytes;
+    }
+}
+
+#[test]
+fn what_operations_make_is_held_until_it_is_replaced_and_bounded_in_all() {
+    const KB: usize = 1_000;
+    // Resize to so many bytes; and what clears all.
+    let resize = |bytes: u16| particle(4, &[&[0x92, 0, 0xcd][..], &bytes.to_be_bytes()].concat());
+    let sent = |bytes: usize| particle(4, &vec![7; bytes]);
+    let (bits, write, append) = (OpCode::BITS_MODIFY, OpCode::WRITE, OpCode::APPEND);
+    type Step = (OpCode, &'static str, Particle);
+    type Ended = Result<usize, ResultCode>;
+    #[rustfmt::skip]
+    let cases: [(&str, Vec<Step>, usize, Ended); 7] = [
+        ("one after the other", vec![(bits, "a", resize(20_000)), (bits, "b", resize(20_000))], 1 << 20, Ok(40 * KB)),
+        ("again and again", (0..50).map(|_| (bits, "a", resize(20_000))).collect(), 1 << 20, Ok(20 * KB)),
+        ("sent over it", vec![(bits, "a", resize(20_000)), (write, "a", sent(60_000))], 1 << 20, Ok(0)),
+        ("removed", vec![(bits, "a", resize(20_000)), (OpCode::DELETE_ALL, "", Particle::NIL)], 1 << 20, Ok(0)),
+        ("grown", vec![(write, "a", sent(20_000)), (append, "a", sent(5_000))], 1 << 20, Ok(50 * KB)),
+        ("more than a record may", vec![(bits, "a", resize(60_000)), (bits, "b", resize(60_000))], 1 << 20, Err(ResultCode::RECORD_TOO_BIG)),
+        ("more than there is", vec![(bits, "a", resize(30_000)), (bits, "b", resize(30_000))], 50 * KB, Err(ResultCode::DEVICE_OVERLOAD)),
+    ];
+    for (name, ops, limit, expected) in cases {
+        let mut working = Working::of(std::iter::empty(), ops.len());
+        let mut work = Memory {
+            held: 0,
+            most: 0,
+            limit,
+        };
+        let done = ops.iter().try_for_each(|(code, bin, value)| {
+            let op = op(*code, bin, value.as_ref());
+            let checked = check(&op, true, &mut Unmetered::default())?;
+            let mut surroundings = Surroundings {
+                limits: Limits {
+                    max_particle_bytes: 100 * KB,
+                },
+                work: &mut work,
+                metadata: METADATA,
+                now_ms: 6_000,
+            };
+            working.apply(&checked, &mut surroundings, false, |_, _, _| {})
+        });
+        assert_eq!(
+            done.map(|()| work.held).map_err(|error| error.code),
+            expected,
+            "{name}"
+        );
+        assert!(work.most <= 100 * KB, "{name}");
+    }
 }

@@ -6,10 +6,11 @@ use protocol::particle::{Particle, ParticleRef};
 use protocol::result_code::ResultCode;
 
 use super::growing::Growing;
-use super::{Change, Checked, Operation, OperationError, Surroundings};
+use super::{Change, Checked, Limits, Operation, OperationError, Surroundings};
 use crate::bin::{BinName, Bins};
 use crate::encoded::{Head, Kept, Landmarks};
 use crate::expression::Context;
+use crate::work::Meter;
 
 /// Bins up to which a name is looked for one after the other: shorter than hashing it.
 const LINEAR: usize = 16;
@@ -84,6 +85,8 @@ struct Slot<'r> {
     value: BinValue<'r>,
     /// Those beside the value.
     landmarks: Beside<'r>,
+    /// Bytes of the value that operations made; what was sent or stored is held by others.
+    made: usize,
 }
 
 /// Landmarks of a value that was kept, or made for one that is new.
@@ -129,6 +132,8 @@ pub struct Working<'r> {
     /// Once there are many bins, and many operations to come.
     index: Option<NameIndex>,
     operations: usize,
+    /// Bytes of all values that operations made.
+    made: usize,
 }
 
 impl<'r> Working<'r> {
@@ -143,12 +148,14 @@ impl<'r> Working<'r> {
             name,
             value: BinValue::Kept(place, value),
             landmarks: Beside::Kept(landmarks),
+            made: 0,
         };
         slots.extend(bins.enumerate().map(slot));
         Self {
             slots,
             index: None,
             operations,
+            made: 0,
         }
     }
 
@@ -213,9 +220,11 @@ impl<'r> Working<'r> {
             Operation::Touch => return Ok(()),
             Operation::WriteSent(value) => {
                 let place = self.place(bin);
-                self.set(place, *bin, BinValue::Sent(*value), Beside::NONE);
+                self.count_made(place, 0, surroundings.limits, work)?;
+                self.set(place, *bin, BinValue::Sent(*value), Beside::NONE, 0);
             }
             Operation::RemoveAll => {
+                work.let_go(std::mem::take(&mut self.made));
                 self.slots.clear();
                 self.index = None;
             }
@@ -231,7 +240,9 @@ impl<'r> Working<'r> {
                     surroundings.limits,
                 );
                 let applied = operation.apply(value, landmarks, &record, work)?;
-                self.change(place, *bin, applied.change)?;
+                let made = self.made_by(place, &applied.change);
+                self.count_made(place, made, surroundings.limits, work)?;
+                self.change(place, *bin, applied.change, made)?;
                 if let Some(reply) = &applied.reply {
                     answer(*code, bin, reply.as_ref());
                     return Ok(());
@@ -264,11 +275,53 @@ impl<'r> Working<'r> {
         }
     }
 
+    /// Bytes that a bin's value holds after a change.
+    fn made_by(&self, place: Option<usize>, change: &Change) -> usize {
+        let slot = place.and_then(|place| self.slots.get(place));
+        match change {
+            Change::Keep => slot.map_or(0, |slot| slot.made),
+            Change::Remove => 0,
+            Change::Set(particle) => particle.data.len(),
+            // Room for as much again is kept.
+            Change::Append(bytes) | Change::Prepend(bytes) => {
+                let before = slot.map_or(0, |slot| slot.value.as_ref().data.len());
+                before.saturating_add(bytes.len()).saturating_mul(2)
+            }
+        }
+    }
+
+    /// Counts what a bin's value is going to hold, before it does.
+    fn count_made(
+        &mut self,
+        place: Option<usize>,
+        made: usize,
+        limits: Limits,
+        work: &mut dyn Meter,
+    ) -> Result<(), OperationError> {
+        let slot = place.and_then(|place| self.slots.get(place));
+        let before = slot.map_or(0, |slot| slot.made);
+        let all = (self.made - before).saturating_add(made);
+        if made > before {
+            if all > limits.max_particle_bytes {
+                return Err(OperationError::new(
+                    ResultCode::RECORD_TOO_BIG,
+                    format!("the bins would hold {all} bytes"),
+                ));
+            }
+            work.hold(made - before)?;
+        } else {
+            work.let_go(before - made);
+        }
+        self.made = all;
+        Ok(())
+    }
+
     fn change(
         &mut self,
         place: Option<usize>,
         name: BinName,
         change: Change,
+        made: usize,
     ) -> Result<(), OperationError> {
         let slot = place.and_then(|place| self.slots.get_mut(place));
         match (change, slot) {
@@ -282,10 +335,16 @@ impl<'r> Working<'r> {
                     }
                     Some(_) | None => Beside::NONE,
                 };
-                self.set(place, name, BinValue::New(particle), landmarks);
+                self.set(place, name, BinValue::New(particle), landmarks, made);
             }
-            (Change::Append(tail), Some(slot)) => slot.value.grow(|value| value.append(&tail)),
-            (Change::Prepend(head), Some(slot)) => slot.value.grow(|value| value.prepend(&head)),
+            (Change::Append(tail), Some(slot)) => {
+                slot.value.grow(|value| value.append(&tail));
+                slot.made = made;
+            }
+            (Change::Prepend(head), Some(slot)) => {
+                slot.value.grow(|value| value.prepend(&head));
+                slot.made = made;
+            }
             (Change::Append(_) | Change::Prepend(_), None) => {
                 return Err(OperationError::new(
                     ResultCode::BIN_NOT_FOUND,
@@ -304,9 +363,10 @@ impl<'r> Working<'r> {
         name: BinName,
         value: BinValue<'r>,
         landmarks: Beside<'r>,
+        made: usize,
     ) {
         match place.and_then(|place| self.slots.get_mut(place)) {
-            Some(slot) => (slot.value, slot.landmarks) = (value, landmarks),
+            Some(slot) => (slot.value, slot.landmarks, slot.made) = (value, landmarks, made),
             None => {
                 if let Some(index) = &mut self.index {
                     index.places.insert(name, self.slots.len());
@@ -315,6 +375,7 @@ impl<'r> Working<'r> {
                     name,
                     value,
                     landmarks,
+                    made,
                 });
             }
         }

@@ -52,6 +52,11 @@ impl<'o> ReplyWriter<'o> {
         self.out.put_u8(b'\n');
     }
 
+    /// Bytes that the output holds so far, with what was in it before.
+    pub fn written(&self) -> usize {
+        self.out.len()
+    }
+
     /// Fills in the size.
     pub fn finish(self) -> Result<(), BodyTooLarge> {
         self.frame.finish(self.out)

@@ -58,6 +58,9 @@ pub const COMMANDS_MAX: usize = 1_024;
 /// Bytes of a request at most: a few of the largest modules.
 pub const REQUEST_BYTES_MAX: usize = 32 << 20;
 
+/// Parameters of all commands of a request at most; they are walked whole where each is looked at.
+pub const PARAMETERS_MAX: usize = 1 << 16;
+
 /// Bytes of a reply after which no further command of its request is run.
 const REPLY_BYTES_MAX: usize = 32 << 20;
 
@@ -156,7 +159,9 @@ pub async fn serve(
     for command in protocol::info::commands(body) {
         node.stats.info_complete.inc();
         let place = find(command.name).map_or(Place::Here, |row| row.place);
-        if is_late || place == Place::Here {
+        // What has no room any more is not run, wherever it would be.
+        let is_full = reply.written() > REPLY_BYTES_MAX;
+        if is_late || is_full || place == Place::Here {
             // One that takes as long as those before it would be begun where others wait.
             is_late |= longest > COMMAND_UNITS && work.spend(longest).is_err();
             let begun = Instant::now();
@@ -281,6 +286,12 @@ fn admit(body: &[u8]) -> Result<(), InfoError> {
     if ends.take(COMMANDS_MAX + 1).count() > COMMANDS_MAX {
         return Err(InfoError::parameter(format!(
             "too many commands: at most {COMMANDS_MAX} in one request"
+        )));
+    }
+    let ends = memchr::memchr_iter(b';', body);
+    if ends.take(PARAMETERS_MAX + 1).count() > PARAMETERS_MAX {
+        return Err(InfoError::parameter(format!(
+            "too many parameters: at most {PARAMETERS_MAX} in one request"
         )));
     }
     Ok(())

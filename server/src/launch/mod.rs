@@ -43,6 +43,7 @@ use crate::net::shutdown::{PortKind, Shutdown, Stop};
 use crate::node::{Node, identity, memory, udf_settings};
 use crate::record::{IndexBuilder, run_nsup};
 use crate::transaction::functions::LuaFunctions;
+use crate::transaction::limit_memory;
 use runtime::call::stream::StreamNil;
 use runtime::context::{Limits, LuaFactory};
 use runtime::machine::common::ScriptMemory;
@@ -178,6 +179,7 @@ impl Prepared {
                 None
             }
         };
+        limit_memory(node.buffers.limit());
         let running = Arc::new(Running {
             node: Arc::clone(&node),
             functions: functions.clone(),

@@ -41,6 +41,7 @@ pub use runtime::call::{
 };
 pub use services::{FunctionContext, Functions, Services};
 pub(crate) use work::Work;
+pub(crate) use work::limit_memory;
 
 /// Who sent a message. What a node has passed on is not passed on again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -108,7 +108,9 @@ fn write_named(
             return Err(ResultCode::PARAMETER);
         }
         let checked = checked(&op, false, reader.work).map_err(|error| error.code)?;
+        let written = message.written();
         reader.answer(&checked, message)?;
+        reader.work.hold(message.written() - written)?;
     }
     Ok(())
 }

@@ -8,10 +8,11 @@
 //! Stepping aside may block for long: it must not happen under a lock that others block on. Who works on a record has it
 //! marked as busy, which others wait for without blocking a thread.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use data::operation::{self, Checked, OperationError};
-use data::work::{Meter, TimeIsUp};
+use data::work::{Meter, NoMemory, TimeIsUp};
 use protocol::bounds::Fit as _;
 use protocol::message::{Op, OpCode};
 use protocol::particle::ParticleType;
@@ -31,6 +32,42 @@ pub(crate) const UNITS_PER_READ_BYTE: usize = 128;
 
 /// Units that a byte of a list or map is counted with, whose elements may have to be sorted.
 const UNITS_PER_SORTED_BYTE: usize = 4;
+
+/// What a request may hold whatever others do, bytes.
+const SMALL_BYTES: usize = 64 * 1024;
+
+/// What all requests hold beyond that.
+static MADE: Made = Made {
+    held: AtomicUsize::new(0),
+    limit: AtomicUsize::new(usize::MAX),
+};
+
+/// What operations of requests have made, bytes: a frame of some kilobytes can have them make megabytes.
+#[derive(Debug)]
+struct Made {
+    held: AtomicUsize,
+    limit: AtomicUsize,
+}
+
+impl Made {
+    fn grant(&self, bytes: usize) -> Result<(), NoMemory> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let grown = |held: usize| held.checked_add(bytes).filter(|held| *held <= limit);
+        let granted = self
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+        granted.map(drop).map_err(|_| NoMemory)
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// All requests of this process together hold at most so many bytes of what their operations make.
+pub(crate) fn limit_memory(bytes: usize) {
+    MADE.limit.store(bytes, Ordering::Relaxed);
+}
 
 /// Checks an op, which counts as work: to read a large value steps aside first.
 ///
@@ -73,6 +110,14 @@ impl Meter for FilterWork<'_> {
         self.left = self.left.checked_sub(units_wide).ok_or(TimeIsUp)?;
         self.work.spend(units)
     }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), NoMemory> {
+        self.work.hold(bytes)
+    }
+
+    fn let_go(&mut self, bytes: usize) {
+        self.work.let_go(bytes);
+    }
 }
 
 /// The work of one request, its rows included.
@@ -84,12 +129,24 @@ pub(crate) struct Work {
     unseen: usize,
     /// Units since others had a chance.
     unrested: usize,
+    made: &'static Made,
+    /// Bytes that it holds.
+    held: usize,
+    /// Those that were granted.
+    granted: usize,
 }
 
 impl Work {
     /// Work that ends at `deadline`.
     pub(crate) fn until(deadline: Instant) -> Self {
+        Self::among(&MADE, deadline)
+    }
+
+    fn among(made: &'static Made, deadline: Instant) -> Self {
         Self {
+            made,
+            held: 0,
+            granted: 0,
             deadline,
             budget: Budget::until(deadline, slow_lane()),
             unseen: 0,
@@ -131,6 +188,32 @@ impl Meter for Work {
         self.unseen = 0;
         self.budget.checkpoint().then_some(()).ok_or(TimeIsUp)
     }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), NoMemory> {
+        let held = self.held.saturating_add(bytes);
+        let wanted = held.saturating_sub(SMALL_BYTES);
+        if wanted > self.granted {
+            self.made.grant(wanted - self.granted)?;
+            self.granted = wanted;
+        }
+        self.held = held;
+        Ok(())
+    }
+
+    fn let_go(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
+        let wanted = self.held.saturating_sub(SMALL_BYTES);
+        if wanted < self.granted {
+            self.made.give_back(self.granted - wanted);
+            self.granted = wanted;
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.let_go(self.held);
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +221,33 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_requests_make_is_granted_up_to_the_limit_and_given_back() {
+        const MIB: usize = 1 << 20;
+        let made: &'static Made = Box::leak(Box::new(Made {
+            held: AtomicUsize::new(0),
+            limit: AtomicUsize::new(4 * MIB),
+        }));
+        let later = Instant::now() + Duration::from_secs(600);
+        let mut one = Work::among(made, later);
+        let mut other = Work::among(made, later);
+        assert_eq!(one.hold(3 * MIB + SMALL_BYTES), Ok(()));
+        assert_eq!(made.held.load(Ordering::Relaxed), 3 * MIB);
+        assert_eq!(other.hold(MIB + SMALL_BYTES + 1), Err(NoMemory));
+        assert_eq!(
+            other.hold(SMALL_BYTES),
+            Ok(()),
+            "small ones are always granted"
+        );
+        assert_eq!(made.held.load(Ordering::Relaxed), 3 * MIB);
+        one.let_go(2 * MIB);
+        assert_eq!(other.hold(2 * MIB), Ok(()));
+        drop(one);
+        assert_eq!(made.held.load(Ordering::Relaxed), 2 * MIB);
+        drop(other);
+        assert_eq!(made.held.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn work_beyond_the_deadline_ends_at_the_next_look() {
@@ -152,14 +262,14 @@ mod tests {
 
     #[tokio::test]
     async fn others_have_a_chance_after_much_work_only() {
-        let others = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let others = std::sync::Arc::new(AtomicUsize::new(0));
         let count = {
             let others = std::sync::Arc::clone(&others);
             tokio::spawn(async move {
-                others.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                others.fetch_add(1, Ordering::Relaxed);
             })
         };
-        let seen = || others.load(std::sync::atomic::Ordering::Relaxed);
+        let seen = || others.load(Ordering::Relaxed);
         let mut work = Work::until(Instant::now() + Duration::from_secs(600));
         work.spend(SHORT_UNITS - 1).unwrap();
         work.rest().await.unwrap();

@@ -123,12 +123,14 @@ fn run<'n>(
         now_ms,
     };
     for step in &plan.steps {
+        let written = message.written();
         let answer = |code, name: &BinName, value: ParticleRef<'_>| {
             message.op(code, name.as_bytes(), value);
         };
         working
             .apply(step, &mut surroundings, plan.respond_all, answer)
             .map_err(|error| refusal::of_operation(step.code, &step.bin, &error))?;
+        surroundings.work.hold(message.written() - written)?;
         check_size(message)?;
     }
     if working.is_empty() {

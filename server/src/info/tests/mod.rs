@@ -12,8 +12,8 @@ use protocol::partition_map::PartitionMap;
 
 use self::recorded::recorded;
 use super::{
-    COMMANDS_MAX, Class, ConnectionState, REQUEST_BYTES_MAX, Served, answer, find, serve, table,
-    ticker,
+    COMMANDS_MAX, Class, ConnectionState, PARAMETERS_MAX, REQUEST_BYTES_MAX, Served, answer, find,
+    serve, table, ticker,
 };
 use crate::access::{Permission, Session};
 use crate::cluster::partitions::Partitions;
@@ -769,6 +769,15 @@ async fn requests_of_too_many_commands_or_bytes_are_refused_before_any_is_looked
             vec![b'x'; REQUEST_BYTES_MAX + 1],
             Some("ERROR:4:request too long: at most 33554432 bytes in one\n"),
         ),
+        (
+            [
+                b"set-config:",
+                &b"a=b;".repeat(PARAMETERS_MAX + 1)[..],
+                b"\n",
+            ]
+            .concat(),
+            Some("ERROR:4:too many parameters: at most 65536 in one request\n"),
+        ),
     ];
     for (body, refusal) in cases {
         let before = node.stats.info_complete.get();
@@ -786,17 +795,22 @@ async fn requests_of_too_many_commands_or_bytes_are_refused_before_any_is_looked
     }
 }
 
-#[test]
-fn a_reply_that_would_be_too_long_says_so() {
-    let node = node();
+#[tokio::test]
+async fn a_reply_that_would_be_too_long_says_so() {
+    let node = Arc::new(node());
+    let session = Arc::new(ConnectionState::default());
     let body = b"partition-info\n".repeat(400);
-    let found = reply(&node, &ConnectionState::default(), &body);
-    assert!(found.len() < 128 << 20);
-    let end = String::from_utf8_lossy(&found[found.len() - 60..]).into_owned();
-    assert!(
-        end.ends_with("\tERROR:4:reply too long: ask for less in one request\n"),
-        "{end}"
-    );
+    let mut served = BytesMut::new();
+    let ended = serve(&node, &session, &body, &mut served, std::future::pending()).await;
+    assert_eq!(ended.unwrap(), Served::Answered);
+    for found in [reply(&node, &session, &body), served.to_vec()] {
+        assert!(found.len() < 34 << 20, "{}", found.len());
+        let end = String::from_utf8_lossy(&found[found.len() - 60..]).into_owned();
+        assert!(
+            end.ends_with("\tERROR:4:reply too long: ask for less in one request\n"),
+            "{end}"
+        );
+    }
 }
 
 #[tokio::test]
