@@ -4,6 +4,7 @@
 //! than much of a request. So what every request writes to is kept once for each of them, and put together by those who
 //! read it.
 
+use std::sync::OnceLock;
 use std::thread;
 
 /// Never more parts than this, however many processors there are.
@@ -34,8 +35,7 @@ impl<T> PerProcessor<T> {
     /// Makes each part, of which it is told the number of all.
     #[must_use]
     pub fn new(part: impl Fn(usize) -> T) -> Self {
-        let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let count = processors.next_power_of_two().min(MOST_PARTS);
+        let count = processors().next_power_of_two().min(MOST_PARTS);
         Self {
             parts: (0..count).map(|_| Alone(part(count))).collect(),
         }
@@ -62,6 +62,13 @@ impl<T> PerProcessor<T> {
     pub fn each(&self) -> impl Iterator<Item = &T> {
         self.parts.iter().map(|part| &part.0)
     }
+}
+
+/// How many processors the process may use. Asked for once: the answer takes the reading of several files.
+#[must_use]
+pub fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 /// The number of the processor that runs this thread; any number where the system does not tell.

@@ -24,6 +24,8 @@ use protocol::bounds::Fit as _;
 use runtime::host::Lane;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::processor::processors;
+
 /// Longest wait for another thread to take over a worker's duty, for scripts without a deadline.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
@@ -52,9 +54,7 @@ thread_local! {
 #[must_use]
 pub fn slow_lane() -> &'static dyn Lane {
     static LANE: OnceLock<SlowLane> = OnceLock::new();
-    LANE.get_or_init(|| {
-        SlowLane::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
-    })
+    LANE.get_or_init(|| SlowLane::new(processors()))
 }
 
 /// Does work for which no client waits: its turns come last. The work does not leave the thread.

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use protocol::bounds::Fit as _;
 use tokio::runtime::{Handle, Runtime};
 
+use crate::processor::processors;
 use crate::{allocator, log};
 
 /// How long a task may answer one frame after the other before others have their turn. One frame may take longer.
@@ -276,9 +277,8 @@ impl<F: Future> Future for Counted<F> {
 pub(super) fn busy_runtime() -> Option<&'static Handle> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let started = RUNTIME.get_or_init(|| {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let built = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(processors())
             .enable_all()
             .thread_name("asd-busy")
             .on_thread_park(allocator::part)

@@ -24,6 +24,8 @@ use rustix::thread::gettid;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::processor::processors;
+
 /// Commands that run at a time at least. More wait for disks and other nodes than for processors.
 const TURNS_MIN: usize = 4;
 
@@ -63,8 +65,7 @@ pub struct Turn {
 
 impl Default for CommandLane {
     fn default() -> Self {
-        let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::new(processors.max(TURNS_MIN))
+        Self::new(processors().max(TURNS_MIN))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use parking_lot::Mutex;
 
+use crate::processor::processors;
+
 /// Clock ticks spent, since the start of the machine or of the process.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ticks {
@@ -30,7 +32,7 @@ impl SystemMonitor {
             process: process_ticks(&read("/proc/self/stat")),
             ..machine_ticks(&read("/proc/stat"))
         };
-        let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let processors = processors();
         let mut state = self.0.lock();
         let (before, load) = &mut *state;
         *load = between(before, &ticks, u64::try_from(processors).unwrap_or(1));

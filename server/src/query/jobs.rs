@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
+use crate::processor::processors;
 use crate::stats::Counter;
 
 /// What a job does.
@@ -234,7 +235,7 @@ pub struct Jobs {
 
 impl Default for Jobs {
     fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let processors = processors();
         Self {
             table: Mutex::default(),
             names: RandomState::default(),
