@@ -72,9 +72,9 @@ fn acknowledged_changes_survive_a_kill_at_any_moment() {
                 break;
             }
         }
-        // Somewhere within the next changes.
-        for _ in 0..kill * 200 {
-            std::thread::yield_now();
+        // Somewhere within the next changes. To give way to others would take as long as those want who are busy.
+        for _ in 0..kill * 2_000 {
+            std::hint::spin_loop();
         }
         child.kill().unwrap();
         for line in lines {

@@ -374,15 +374,9 @@ fn json(reader: &mut Reader) {
 
 fn indexes(reader: &mut Reader) {
     let block = reader.block("asinfo -v 'sindex-create:");
-    reader.write(
-        "stats.lua",
-        "function count(s) return s : map(function() return 1 end) : reduce(math.sum) end\n",
-    );
-    reader.write(
-        "people.lua",
-        "function greet(rec, word) rec.greeting = word return aerospike:update(rec) end\n",
-    );
-    let before = "register module 'stats.lua'; register module 'people.lua'; \
+    let module = reader.block("function greet(rec, word)\n").text;
+    reader.write("people.lua", &module);
+    let before = "register module 'people.lua'; \
                   insert into test.people (PK, age) values (1, 37)";
     let ended = reader.shell(&format!("aql --strict -c \"{before}\""));
     assert!(ended.status.success(), "{ended:?}");
@@ -405,9 +399,7 @@ fn indexes(reader: &mut Reader) {
 
 /// The indexes from an application.
 fn indexes_from_python(reader: &mut Reader) {
-    let module = reader.block("function greet(rec, word)\n").text;
     let script = reader.block("import time\nimport aerospike\nfrom aerospike import predicates\n");
-    reader.write("people.lua", &module);
     let ended = reader.shell(
         "asinfo -v 'sindex-delete:namespace=test;set=people;indexname=by_age' && \
          asinfo -v 'sindex-delete:namespace=test;set=people;indexname=by_tag' && \
