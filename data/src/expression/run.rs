@@ -143,15 +143,23 @@ pub(super) fn run<'r>(
 struct Made(usize);
 
 impl Made {
-    /// A value that was made; unknown when there is no room for it.
-    fn value<'r>(&mut self, value: StackValue<'r>, work: &mut dyn Meter) -> StackValue<'r> {
+    /// A value that was made, which counts as work; unknown when there is no room for it.
+    fn value<'r>(
+        &mut self,
+        value: StackValue<'r>,
+        work: &mut dyn Meter,
+    ) -> Result<StackValue<'r>, TimeIsUp> {
         let bytes = value.made_bytes();
+        if bytes == 0 {
+            return Ok(value);
+        }
+        work.bytes(bytes)?;
         let all = self.0.saturating_add(bytes);
-        if bytes > 0 && (all > MADE_MOST || work.hold(bytes).is_err()) {
-            return StackValue::Unknown;
+        if all > MADE_MOST || work.hold(bytes).is_err() {
+            return Ok(StackValue::Unknown);
         }
         self.0 = all;
-        value
+        Ok(value)
     }
 }
 
@@ -300,15 +308,15 @@ fn run_counted<'r>(
                 at = *target as usize;
                 continue;
             }
-            Instruction::MapKeys => made.value(entries(&pop(&mut stack), true, work)?, work),
-            Instruction::MapValues => made.value(entries(&pop(&mut stack), false, work)?, work),
+            Instruction::MapKeys => made.value(entries(&pop(&mut stack), true, work)?, work)?,
+            Instruction::MapValues => made.value(entries(&pop(&mut stack), false, work)?, work)?,
             Instruction::Call(number) => match program.calls.get(*number as usize) {
                 Some(template) => {
                     let on = pop(&mut stack);
                     let from = stack.len().saturating_sub(template.arguments);
                     let arguments = stack.split_off(from);
                     let value = call(program, context, template, on, &arguments, work)?;
-                    made.value(value, work)
+                    made.value(value, work)?
                 }
                 None => StackValue::Unknown,
             },

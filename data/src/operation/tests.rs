@@ -256,15 +256,17 @@ fn the_buffer_is_grown_seldom() {
     assert_eq!(growing.as_ref().data.len(), (1 << 20) + 64_000);
 }
 
-/// Counts what is held, up to a limit.
+/// Counts work, and what is held, up to a limit.
 struct Memory {
+    units: usize,
     held: usize,
     most: usize,
     limit: usize,
 }
 
 impl Meter for Memory {
-    fn spend(&mut self, _units: usize) -> Result<(), TimeIsUp> {
+    fn spend(&mut self, units: usize) -> Result<(), TimeIsUp> {
+        self.units += units;
         Ok(())
     }
 
@@ -304,6 +306,7 @@ fn what_operations_make_is_held_until_it_is_replaced_and_bounded_in_all() {
     for (name, ops, limit, expected) in cases {
         let mut working = Working::of(std::iter::empty(), ops.len());
         let mut work = Memory {
+            units: 0,
             held: 0,
             most: 0,
             limit,
@@ -327,5 +330,34 @@ fn what_operations_make_is_held_until_it_is_replaced_and_bounded_in_all() {
             "{name}"
         );
         assert!(work.most <= 100 * KB, "{name}");
+    }
+}
+
+#[test]
+fn whatever_makes_a_value_counts_its_bytes() {
+    // [0, 16]: a new sketch of 2^16 registers; [0, 60,000]: a bitmap of so many bytes.
+    let sketch = particle(4, &[0x92, 0, 16]);
+    let bitmap = particle(4, &[0x92, 0, 0xcd, 0xea, 0x60]);
+    for (code, operand) in [(OpCode::HLL_MODIFY, sketch), (OpCode::BITS_MODIFY, bitmap)] {
+        let op = op(code, "a", operand.as_ref());
+        let checked = check(&op, true, &mut Unmetered::default()).unwrap();
+        let mut work = Memory {
+            units: 0,
+            held: 0,
+            most: 0,
+            limit: usize::MAX,
+        };
+        let mut working = Working::of(std::iter::empty(), 1);
+        let mut surroundings = Surroundings {
+            limits: LIMITS,
+            work: &mut work,
+            metadata: METADATA,
+            now_ms: 6_000,
+        };
+        working
+            .apply(&checked, &mut surroundings, false, |_, _, _| {})
+            .unwrap();
+        assert!(work.held > 40_000, "{code:?}");
+        assert!(work.units >= work.held / 8, "{code:?}");
     }
 }

@@ -241,6 +241,9 @@ impl<'r> Working<'r> {
                 );
                 let applied = operation.apply(value, landmarks, &record, work)?;
                 let made = self.made_by(place, &applied.change);
+                if let Change::Set(particle) = &applied.change {
+                    work.bytes(particle.data.len())?;
+                }
                 self.count_made(place, made, surroundings.limits, work)?;
                 self.change(place, *bin, applied.change, made)?;
                 if let Some(reply) = &applied.reply {

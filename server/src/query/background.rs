@@ -14,7 +14,7 @@ use protocol::header::HEADER_SIZE;
 use protocol::key::Digest;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 use super::QueryServices;
@@ -229,6 +229,17 @@ impl Pages<'_> {
     }
 }
 
+/// Waits for leave to work on a record; none when the job is to end. Many jobs wait for long: one that was aborted meanwhile
+/// does nothing with its leave.
+async fn leave_to_go_on(
+    leave: &Semaphore,
+    is_aborted: impl Fn() -> bool,
+) -> Option<SemaphorePermit<'_>> {
+    // It is never closed.
+    let leave = leave.acquire().await.ok()?;
+    (!is_aborted()).then_some(leave)
+}
+
 /// What a reply to one record says of its failure.
 fn failure_of(reply: &[u8], result: ResultCode) -> String {
     let message = reply.get(HEADER_SIZE..).map(Message::parse);
@@ -302,9 +313,9 @@ impl<F: Functions + 'static> Background<F> {
                 Some(lookup) => Pages::Found(lookup, Found::of_partition(lookup, partition)),
             };
             loop {
-                let Ok(leave) = self.leave.acquire().await else {
-                    // It is never closed.
-                    return false;
+                let Some(leave) = leave_to_go_on(&self.leave, || self.job.is_aborted()).await
+                else {
+                    return true;
                 };
                 let page = pages.next(&self.namespace).await;
                 drop(leave);
@@ -327,8 +338,9 @@ impl<F: Functions + 'static> Background<F> {
                     if !self.still_fits(record).await {
                         continue;
                     }
-                    let Ok(leave) = self.leave.acquire().await else {
-                        return false;
+                    let leave = leave_to_go_on(&self.leave, || self.job.is_aborted()).await;
+                    let Some(leave) = leave else {
+                        return true;
                     };
                     let work = self.work_on(&request, &task, record, &mut reply);
                     lane::background(work).await;
@@ -483,5 +495,35 @@ impl<F: Functions + 'static> Background<F> {
                 .into(),
             Err(error) => error.result_code().into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_was_aborted_while_it_waited_gives_its_leave_back() {
+        for is_aborted in [false, true] {
+            let (leave, aborted) = (Semaphore::new(0), AtomicBool::new(false));
+            let mut wait =
+                std::pin::pin!(leave_to_go_on(&leave, || aborted.load(Ordering::Relaxed)));
+            assert!(has_to_wait(wait.as_mut()).await);
+            aborted.store(is_aborted, Ordering::Relaxed);
+            leave.add_permits(1);
+            let had = wait.await;
+            assert_eq!(had.is_some(), !is_aborted);
+            assert_eq!(leave.available_permits(), usize::from(is_aborted));
+        }
+    }
+
+    /// Whether a future that is polled once has to wait.
+    async fn has_to_wait<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
+        })
+        .await
     }
 }

@@ -190,6 +190,7 @@ impl<'r> BinReader<'r> {
         message: &mut BodyWriter<'_>,
     ) -> Result<(), ResultCode> {
         self.work.steps(1)?;
+        let written = message.written();
         let value = self.bins.find(checked.bin.as_bytes());
         let refused =
             |error: &OperationError| refusal::of_operation(checked.code, &checked.bin, error);
@@ -214,6 +215,58 @@ impl<'r> BinReader<'r> {
                 }
             }
         }
+        // A short request may ask for the same large value again and again.
+        self.work.bytes(message.written() - written)?;
         check_size(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use data::record::Parts;
+    use data::work::Unmetered;
+    use protocol::message::{MessageHeader, Op};
+    use protocol::particle::{Particle, ParticleType};
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_asked_for_again_and_again_counts_as_often() {
+        const BYTES: usize = 100_000;
+        const TIMES: usize = 50;
+        let digest = Digest([7; 20]);
+        let parts = Parts {
+            digest,
+            token: 1,
+            generation: 1,
+            void_time: 0,
+            last_update_ms: 0,
+            set: "s",
+            key: None,
+        };
+        let value = Particle::new(ParticleType::BLOB, vec![7; BYTES]);
+        let bins = std::iter::once((&b"b"[..], value.as_ref()));
+        let record = StoredRecord::new(&parts, bins, &mut Vec::new()).unwrap();
+        let bins = ReadBins::of(&record, TIMES);
+        let context = Context::of_record(record.metadata(&digest), Some(&bins), 0, LIMITS);
+        let op = Op {
+            op: OpCode::READ,
+            particle: ParticleType::NIL,
+            flags: 0,
+            name: b"b",
+            value: &[],
+        };
+        let mut work = Unmetered::default();
+        let checked = checked(&op, false, &mut Unmetered::default()).unwrap();
+        let mut out = BytesMut::new();
+        let mut message = BodyWriter::new(&mut out, &MessageHeader::default());
+        let mut reader = BinReader::new(&bins, context, false, &mut work);
+        for _ in 0..TIMES {
+            reader.answer(&checked, &mut message).unwrap();
+        }
+        message.finish().unwrap();
+        assert!(out.len() > TIMES * BYTES);
+        assert!(work.units >= (TIMES * BYTES / 8) as u64);
     }
 }

@@ -130,7 +130,9 @@ fn run<'n>(
         working
             .apply(step, &mut surroundings, plan.respond_all, answer)
             .map_err(|error| refusal::of_operation(step.code, &step.bin, &error))?;
-        surroundings.work.hold(message.written() - written)?;
+        let written = message.written() - written;
+        surroundings.work.bytes(written)?;
+        surroundings.work.hold(written)?;
         check_size(message)?;
     }
     if working.is_empty() {
