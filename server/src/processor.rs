@@ -44,8 +44,9 @@ impl<T> PerProcessor<T> {
     /// The part of the processor which runs this; there always is one.
     #[must_use]
     pub fn here(&self) -> Option<&T> {
-        let here = current() & (self.parts.len() - 1);
-        self.parts.get(here).map(|part| &part.0)
+        let part = self.parts.get(current() & (self.parts.len() - 1));
+        debug_assert!(part.is_some(), "their number is a power of two");
+        part.map(|part| &part.0)
     }
 
     /// All parts, that of the processor which runs this first.

@@ -400,7 +400,7 @@ impl LuaState {
             return;
         };
         let pending = record.take_pending();
-        // It may hold values that know the record's place.
+        // Values that are dropped give their memory back, and ask for nothing: it may be borrowed meanwhile.
         *place = None;
         drop(place);
         if pending.capacity() <= SPARE_BINS {

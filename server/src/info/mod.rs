@@ -49,7 +49,7 @@ use crate::access::authorize;
 use crate::modules::patience;
 use crate::node::Node;
 use crate::record::Namespace;
-use crate::storage::answer::off_the_worker_alone;
+use crate::storage::answer::{can_leave_the_worker, off_the_worker};
 use crate::transaction::Work;
 
 /// Commands of one request at most. Tools ask for some twenty at a time.
@@ -198,16 +198,16 @@ pub async fn serve(
 /// processor before it begins, and this one again after it has ended. None: it is to be run on one all the same, as it is
 /// long, or takes long, or there were many, or nobody could take over.
 fn at_once(node: &Node, connection: &ConnectionState, command: &Command<'_>) -> Option<BytesMut> {
-    if command.text.len() > SHORT_COMMAND {
+    if command.text.len() > SHORT_COMMAND || !can_leave_the_worker() {
         return None;
     }
     let _turn = node.command_lane.short_turn(Instant::now())?;
     let mut value = BytesMut::new();
-    let ran_out = off_the_worker_alone(|| {
+    let ran_out = off_the_worker(|| {
         patience::with(Some(SHORT_TRY), || {
             write_value(node, connection, command, &mut value);
         })
-    })?;
+    });
     (!ran_out).then_some(value)
 }
 

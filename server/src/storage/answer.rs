@@ -105,9 +105,10 @@ pub fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// The same only where it can; else nothing is done, and the answer is none.
-pub fn off_the_worker_alone<T>(work: impl FnOnce() -> T) -> Option<T> {
-    many_threads().map(|_| tokio::task::block_in_place(work))
+/// Whether there is another thread that takes over in [`off_the_worker`].
+#[must_use]
+pub fn can_leave_the_worker() -> bool {
+    many_threads().is_some()
 }
 
 /// The runtime of this thread, if it has others.

@@ -130,10 +130,13 @@ fn run<'n>(
         working
             .apply(step, &mut surroundings, plan.respond_all, answer)
             .map_err(|error| refusal::of_operation(step.code, &step.bin, &error))?;
+        // Most ops answer nothing.
         let written = message.written() - written;
-        surroundings.work.bytes(written)?;
-        surroundings.work.hold(written)?;
-        check_size(message)?;
+        if written > 0 {
+            surroundings.work.bytes(written)?;
+            surroundings.work.hold(written)?;
+            check_size(message)?;
+        }
     }
     if working.is_empty() {
         // A replaced record has no bins to lose.

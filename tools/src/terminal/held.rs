@@ -159,11 +159,9 @@ pub fn lend() -> Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(state) = TERMINAL.lock().as_mut()
-            && let Err(error) = state.hold()
-        {
-            // The terminal is gone: the next line says so.
-            drop(error);
+        if let Some(state) = TERMINAL.lock().as_mut() {
+            // The terminal may be gone, which the next line says.
+            let _ = state.hold();
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::catalogue::version::{Summaries, Summary};
 use crate::catalogue::{Catalogued, Item, Origin, StoreError, Stored};
 
 pub(super) use super::ownership::Run;
-use crate::storage::answer::off_the_worker_alone;
+use crate::storage::answer::{can_leave_the_worker, off_the_worker};
 
 /// Everything that nodes have alike, a kind each.
 pub type Catalogues = Arc<[Arc<dyn Catalogued>]>;
@@ -95,18 +95,16 @@ pub(super) async fn store_pushed(
     catalogue: &Arc<dyn Catalogued>,
     items: Vec<Item>,
 ) -> Result<Pushed, StoreError> {
-    let mut items = Some(items);
-    let stored = off_the_worker_alone(|| {
-        let items = items.take().into_iter().flatten().collect();
+    if !can_leave_the_worker() {
+        return store(catalogue, items, Origin::Peer).await;
+    }
+    let stored = off_the_worker(|| {
         catch_unwind(AssertUnwindSafe(|| {
             store_here(&**catalogue, items, Origin::Peer)
         }))
     });
-    match stored {
-        // As if it had been on another thread.
-        Some(stored) => stored.unwrap_or_else(|_| Ok(Vec::new())),
-        None => store(catalogue, items.unwrap_or_default(), Origin::Peer).await,
-    }
+    // As if it had been on another thread.
+    stored.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
 fn store_here(
