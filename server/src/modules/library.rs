@@ -104,22 +104,23 @@ impl Library {
         served.serve_only(&registry.modules());
         let mut tidying = Tidying::default();
         tidying.changed(registry.keeper().behind());
+        let no_thread = |source| StoreError::Io {
+            action: "start the thread that tends",
+            path: settings.user_path.clone(),
+            source,
+        };
         let kept = Arc::new(Kept {
             served,
             shown: Shown::of(registry.keeper()),
             registry: Mutex::new(registry),
             untold: Mutex::default(),
-            afterwards: Afterwards::default(),
+            afterwards: Afterwards::new().map_err(no_thread)?,
         });
         let afterwards = thread::Builder::new().name("udf-after".to_owned()).spawn({
             let kept = Arc::clone(&kept);
             move || kept.afterwards.run(|| kept.follow_up())
         });
-        let afterwards = afterwards.map_err(|source| StoreError::Io {
-            action: "start the thread that tends",
-            path: settings.user_path.clone(),
-            source,
-        })?;
+        let afterwards = afterwards.map_err(no_thread)?;
         Ok(Self {
             compiler,
             settings,

@@ -24,6 +24,11 @@ impl Quiet {
         self.not_before = Some((now + QUIET).min(since + LONGEST_WAIT));
     }
 
+    /// Until when somebody waits, if anybody does.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.not_before
+    }
+
     /// Until when to wait; none when it is quiet, which ends the wait.
     pub(crate) fn wait(&mut self, now: Instant) -> Option<Instant> {
         let moment = self.not_before.filter(|moment| now < *moment);

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
 use super::super::Cluster;
-use super::super::fabric::QuestionKind;
+use super::super::fabric::{Asked, QuestionKind, Ready};
 use super::super::membership::Members;
 use super::{About, Pushed, Run, runs};
 use crate::catalogue::rollout::{RESEND, Rollout, TIMEOUT};
@@ -35,7 +35,8 @@ struct Told {
 }
 
 /// Brings a change to every live node; returns when all of them, this one included, have it on disk and in force, or
-/// a newer one. Blocks: this node's part is written by the calling thread, while the runtime hears what the others say.
+/// a newer one. Blocks: this node's part is written by the calling thread, which then hears what the others say. Where there
+/// is no connection to one of them, or one takes long, the runtime does.
 ///
 /// They write it while this node does: it is sent to them first. If this node cannot write it, the others may have it all
 /// the same: the error says what this node did, and what is spread is spread.
@@ -51,15 +52,25 @@ pub(in super::super) fn roll_out(
     let Proposal { item, is_known } = proposal;
     let mut rolling = Rolling::new(cluster, catalogue, &item)?;
     let offered = item.summary;
-    // What can be written to sockets now is; most of the work of the others is done while this node writes too.
-    runtime.block_on(rolling.begin());
-    let (tell, own) = oneshot::channel();
-    let ending = runtime.spawn(rolling.end(own));
-    // That nobody listens any more means that the time is over, which the answer says.
-    let _ = tell.send(match is_known {
+    let own = || match is_known {
         true => Ok(offered),
         false => store_own(&**catalogue, item),
-    });
+    };
+    let (tell, stored) = oneshot::channel();
+    // What can be written to sockets now is; most of the work of the others is done while this node writes too.
+    if let Some(asked) = rolling.ask() {
+        let own = own()?;
+        if rolling.hear(&own, asked) {
+            return Ok(());
+        }
+        // It listens from now on.
+        let _ = tell.send(Ok(own));
+        return runtime.block_on(rolling.end(stored));
+    }
+    runtime.block_on(rolling.begin());
+    let ending = runtime.spawn(rolling.end(stored));
+    // That nobody listens any more means that the time is over, which the answer says.
+    let _ = tell.send(own());
     // A runtime that ends gives it up.
     let ended = runtime.block_on(ending);
     ended.unwrap_or(Err(RollOutError::Timeout))
@@ -120,7 +131,59 @@ impl Rolling {
         })
     }
 
-    /// Sends it to those who are live now.
+    /// Sends it to those who are live now, whose answers are to be [heard](Self::hear). None: nothing was sent, as one of
+    /// them cannot be asked at once.
+    fn ask(&mut self) -> Option<Vec<(Run, Asked)>> {
+        let fabric = &self.pushes.cluster.fabric;
+        let body = &self.pushes.body;
+        let live = Arc::clone(&self.members.borrow_and_update());
+        self.rollout.members(runs(&live).chain([self.me]));
+        let mut ready: Vec<(Run, Ready)> = Vec::with_capacity(live.len());
+        for run in runs(&live) {
+            let Some(one) = fabric.ready(run.0, body) else {
+                for (_, one) in ready {
+                    fabric.not_needed(one);
+                }
+                return None;
+            };
+            ready.push((run, one));
+        }
+        let asked = ready.into_iter().filter_map(|(run, one)| {
+            let asked = one.ask(fabric, QuestionKind::Push, body);
+            // Who was not asked is still waited for, and asked in the end.
+            let asked = asked.inspect_err(|error| not_stored(run, &error.to_string()));
+            Some((run, asked.ok()?))
+        });
+        Some(asked.collect())
+    }
+
+    /// Waits for these answers, on this thread for a moment. True: all live nodes have it, of which this one has that.
+    fn hear(&mut self, own: &Summary, asked: Vec<(Run, Asked)>) -> bool {
+        self.rollout.acknowledged(self.me, own);
+        let fabric = &self.pushes.cluster.fabric;
+        let mut late = Vec::new();
+        for (run, one) in asked {
+            // Who waits longer than a moment does so for all at once.
+            let heard = match late.is_empty() {
+                true => one.wait(fabric),
+                false => Err(one),
+            };
+            match heard.map(|answer| answer.map_err(|error| error.to_string())) {
+                Ok(answer) => match answer.and_then(|answer| has(&answer)) {
+                    Ok(has) => self.rollout.acknowledged(run, &has),
+                    Err(reason) => not_stored(run, &reason),
+                },
+                Err(one) => late.push((run, one)),
+            }
+        }
+        for (run, one) in late {
+            self.pushes.go_on(run, one);
+        }
+        let live = Arc::clone(&self.members.borrow_and_update());
+        self.rollout.is_complete(runs(&live).chain([self.me]))
+    }
+
+    /// Sends it to those who are live now, as far as that needs no wait.
     async fn begin(&mut self) {
         self.pushes.start(runs(&self.members.borrow_and_update()));
         self.pushes.begin().await;
@@ -196,6 +259,25 @@ impl Pushes {
         }
     }
 
+    /// Goes on with one that was asked.
+    fn go_on(&mut self, run: Run, asked: Asked) {
+        self.started.push(run);
+        let cluster = Arc::clone(&self.cluster);
+        let (body, deadline) = (Arc::clone(&self.body), self.deadline);
+        self.running.push(Box::pin(async move {
+            let answer = asked.rest(&cluster.fabric, deadline).await;
+            let answer = answer.map_err(|error| error.to_string());
+            match answer.and_then(|answer| has(&answer)) {
+                Ok(has) => Told { run, has },
+                Err(reason) => {
+                    not_stored(run, &reason);
+                    tokio::time::sleep(RESEND).await;
+                    push(cluster, run, body, deadline).await
+                }
+            }
+        }));
+    }
+
     /// Goes as far as it goes without waiting. No push ends in that: each waits for an answer.
     async fn begin(&mut self) {
         let mut ended = Vec::new();
@@ -243,18 +325,24 @@ async fn push(cluster: Arc<Cluster>, run: Run, body: Arc<[u8]>, deadline: Instan
             .fabric
             .call(run.0, QuestionKind::Push, &body, deadline)
             .await;
-        let reason = match asked {
-            Ok(answer) => match serde_json::from_slice::<Pushed>(&answer) {
-                Ok(pushed) => match pushed.into_iter().next() {
-                    Some(Ok(has)) => return Told { run, has },
-                    Some(Err(reason)) => reason,
-                    None => "an empty answer".to_owned(),
-                },
-                Err(error) => error.to_string(),
-            },
-            Err(error) => error.to_string(),
-        };
-        debug!(target: "clustering", "not stored on {}: {reason}", run.0);
+        let asked = asked.map_err(|error| error.to_string());
+        match asked.and_then(|answer| has(&answer)) {
+            Ok(has) => return Told { run, has },
+            Err(reason) => not_stored(run, &reason),
+        }
         tokio::time::sleep(RESEND).await;
     }
+}
+
+/// What a node has that was pushed to, or why not.
+fn has(answer: &[u8]) -> Result<Summary, String> {
+    let pushed: Pushed = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+    pushed
+        .into_iter()
+        .next()
+        .ok_or_else(|| "an empty answer".to_owned())?
+}
+
+fn not_stored((node, _): Run, reason: &str) {
+    debug!(target: "clustering", "not stored on {node}: {reason}");
 }

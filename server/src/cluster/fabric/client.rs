@@ -3,7 +3,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -12,12 +12,19 @@ use tokio::time::timeout_at;
 
 use super::super::ownership::Run;
 use super::super::secret::Secret;
+use super::door::IDLE;
+use super::link::{Direct, Link};
 use super::open::{ConnectionCounts, Open};
-use super::server::IDLE;
 use super::{Hello, MAX_FRAME, NodeId, PROTOCOL, QuestionKind, Welcome, frame, nonce, tags};
 
 /// Connections kept open for each peer, most.
 const MAX_IDLE: usize = 64;
+
+/// Connections kept for questions that are asked without the runtime, for each peer, most.
+const MAX_DIRECT: usize = 16;
+
+/// No connection is used that waited for longer.
+pub(super) const UNUSED: Duration = Duration::from_secs(IDLE.as_secs() / 5);
 
 /// Longest answer to a greeting, bytes.
 const MAX_ANSWER: usize = 4 << 10;
@@ -71,17 +78,12 @@ impl FabricError {
 }
 
 #[derive(Debug, Default)]
-struct Route {
+pub(super) struct Route {
     address: Option<SocketAddr>,
     word: u64,
     idle: Vec<(Instant, Link)>,
-}
-
-/// A connection to another node.
-#[derive(Debug)]
-struct Link {
-    stream: TcpStream,
-    _open: Open,
+    /// Those on which something was pushed.
+    pub(super) direct: Vec<(Instant, Direct)>,
 }
 
 /// The asking side of a node.
@@ -91,7 +93,7 @@ pub struct Fabric {
     cluster_name: String,
     source: Option<IpAddr>,
     secret: Option<Secret>,
-    routes: Mutex<HashMap<NodeId, Route>>,
+    pub(super) routes: Mutex<HashMap<NodeId, Route>>,
     /// Questions about named things.
     pub of_catalogues: QuestionCounts,
     /// Connections of both directions.
@@ -138,7 +140,7 @@ impl Fabric {
                 .unwrap_or(Route {
                     address: Some(address),
                     word,
-                    idle: Vec::new(),
+                    ..Route::default()
                 });
             routes.insert(node, route);
         }
@@ -155,9 +157,7 @@ impl Fabric {
         body: &[u8],
         deadline: Instant,
     ) -> Result<Vec<u8>, FabricError> {
-        if kind.is_of_catalogues() {
-            self.of_catalogues.asked.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count_asked(kind);
         let asking = async {
             let mut link = match self.idle(node)? {
                 Taken::Idle(link) => link,
@@ -179,14 +179,8 @@ impl Fabric {
                 .await
                 .and_then(|answer| answer.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
                 .map_err(broken)?;
-            self.put_back(node, link);
-            match status {
-                0 => Ok(answer),
-                _ => Err(FabricError::Refused {
-                    node,
-                    reason: String::from_utf8_lossy(&answer).into_owned(),
-                }),
-            }
+            self.put_back(node, link, kind);
+            answered(node, status, answer)
         };
         // A question given up takes its connection along: the late answer must not be read as that of another.
         timeout_at(deadline.into(), asking)
@@ -194,12 +188,18 @@ impl Fabric {
             .unwrap_or(Err(FabricError::TimedOut(node)))
     }
 
+    pub(super) fn count_asked(&self, kind: QuestionKind) {
+        if kind.is_of_catalogues() {
+            self.of_catalogues.asked.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn idle(&self, node: NodeId) -> Result<Taken, FabricError> {
         let mut routes = self.routes.lock();
         let unknown = || FabricError::Unknown(node);
         let route = routes.get_mut(&node).ok_or_else(unknown)?;
         while let Some((since, link)) = route.idle.pop() {
-            if since.elapsed() > IDLE / 5 {
+            if since.elapsed() > UNUSED {
                 continue;
             }
             // A connection that the other end has closed, or that holds bytes nobody asked for, is of no use.
@@ -272,20 +272,46 @@ impl Fabric {
                 return refused(String::from_utf8_lossy(&answer).into_owned());
             }
         }
-        Ok(Ok(Link {
-            stream,
-            _open: open,
-        }))
+        Ok(Ok(Link { stream, open }))
     }
 
-    fn put_back(&self, node: NodeId, link: Link) {
+    /// Keeps a connection on which such a question was answered.
+    pub(super) fn put_back(&self, node: NodeId, link: Link, kind: QuestionKind) {
         let same_address = |route: &&mut Route| route.address == link.stream.peer_addr().ok();
         let mut routes = self.routes.lock();
-        if let Some(route) = routes.get_mut(&node).filter(same_address)
-            && route.idle.len() < MAX_IDLE
-        {
+        let Some(route) = routes.get_mut(&node).filter(same_address) else {
+            return;
+        };
+        if kind == QuestionKind::Push && route.direct.len() < MAX_DIRECT {
+            // One that cannot be used so is closed.
+            if let Ok(direct) = Direct::new(link) {
+                route.direct.push((Instant::now(), direct));
+            }
+        } else if route.idle.len() < MAX_IDLE {
             route.idle.push((Instant::now(), link));
         }
+    }
+
+    /// Keeps such a connection again.
+    pub(super) fn put_back_direct(&self, node: NodeId, direct: Direct) {
+        let mut routes = self.routes.lock();
+        if let Some(route) = routes.get_mut(&node)
+            && route.address == direct.address()
+            && route.direct.len() < MAX_DIRECT
+        {
+            route.direct.push((Instant::now(), direct));
+        }
+    }
+}
+
+/// What an answer says.
+pub(super) fn answered(node: NodeId, status: u8, body: Vec<u8>) -> Result<Vec<u8>, FabricError> {
+    match status {
+        0 => Ok(body),
+        _ => Err(FabricError::Refused {
+            node,
+            reason: String::from_utf8_lossy(&body).into_owned(),
+        }),
     }
 }
 

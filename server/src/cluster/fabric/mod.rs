@@ -8,19 +8,27 @@
 //! The first question of a connection is [`QuestionKind::Hello`]: it names the protocol, the cluster and the run that asks, and shows
 //! the word that the asked node has sent to that run's heartbeat address: only live members are let in, each under its own
 //! name. Where the cluster has a secret, both ends prove that they know it. The caller keeps connections for later questions,
-//! as many as it once needed at the same time.
+//! as many as it once needed at the same time. Those on which something was pushed are kept apart, as somebody waits for what
+//! comes next on them: at one end by a thread that has pushed to others too (`direct`), at the other by a thread that stores
+//! what comes (`threads`), both without the runtime.
 
 mod client;
+mod direct;
+mod door;
 mod frame;
+mod link;
 mod open;
 mod server;
+mod threads;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::{Fabric, FabricError};
+pub use direct::{Asked, Ready};
+pub use door::{FabricHandler, Gatekeeper};
 pub use open::ConnectionCounts;
-pub use server::{FabricHandler, Gatekeeper, serve};
+pub use server::serve;
 
 use serde::{Deserialize, Serialize};
 

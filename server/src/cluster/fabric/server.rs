@@ -1,18 +1,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
-use super::super::ownership::Run;
-use super::super::secret::Secret;
-use super::open::{ConnectionCounts, Open};
-use super::{Hello, MAX_FRAME, NodeId, PROTOCOL, QuestionKind, Welcome, frame, nonce, tags};
+use super::door::{
+    Asker, Door, FRAME_TIMEOUT, FabricHandler, Gatekeeper, IDLE, NO_MEMBER, Place, SMALL, answer,
+};
+use super::open::Open;
+use super::threads::{Served, Threads};
+use super::{Hello, MAX_FRAME, PROTOCOL, QuestionKind, Welcome, frame, nonce, tags};
 
 /// Time for a new connection to say who it is.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,78 +20,8 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest frame of one that has not said who it is, bytes.
 const MAX_HELLO: usize = 4 << 10;
 
-/// Connections that have not said yet who they are, most.
-const MAX_STRANGERS: usize = 64;
-
-/// Connections, most.
-const MAX_CONNECTIONS: usize = 4_096;
-
-/// A connection without a question for so long is closed. Askers use none that waited for a fifth of that.
-pub(super) const IDLE: Duration = Duration::from_secs(300);
-
-/// Time for a frame to arrive once it has begun, and for an answer to be taken.
-const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Questions above this size take from the budget of all.
-const SMALL: usize = 64 << 10;
-
-/// Kibibytes that large questions hold at the same time, most.
-const BUDGET_KIB: usize = (2 * MAX_FRAME) >> 10;
-
 /// Pause after `accept` failed, for example because descriptors ran out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// Time between two lines of the log about refused connections.
-const LOG_AGAIN: Duration = Duration::from_secs(10);
-
-/// What a node does with the questions of its peers.
-pub trait FabricHandler: Send + Sync + 'static {
-    /// The answer, or words that say why there is none. `from` is the node that asks.
-    fn answer(
-        &self,
-        from: NodeId,
-        kind: QuestionKind,
-        body: Vec<u8>,
-    ) -> impl Future<Output = Result<Vec<u8>, String>> + Send;
-}
-
-/// Who is let in.
-pub trait Gatekeeper: Send + Sync + 'static {
-    /// This run.
-    fn run(&self) -> Run;
-
-    /// Nodes of another name are refused.
-    fn cluster_name(&self) -> &str;
-
-    /// What both ends have to know, if anything.
-    fn secret(&self) -> Option<&Secret>;
-
-    /// Where connections are counted.
-    fn connections(&self) -> &Arc<ConnectionCounts>;
-
-    /// Whether a live member is asking: it shows the word that this node has sent to the member's heartbeat address.
-    fn is_member(&self, run: Run, word: u64) -> bool;
-}
-
-struct Door<G> {
-    gatekeeper: Arc<G>,
-    strangers: Semaphore,
-    connections: Semaphore,
-    budget: Semaphore,
-    logged: Mutex<Option<Instant>>,
-}
-
-impl<G> Door<G> {
-    fn refused(&self, peer: SocketAddr, reason: &str) {
-        let mut logged = self.logged.lock();
-        if logged.is_none_or(|at| at.elapsed() > LOG_AGAIN) {
-            *logged = Some(Instant::now());
-            info!(target: "fabric", "refused {peer}: {reason}");
-        } else {
-            debug!(target: "fabric", "refused {peer}: {reason}");
-        }
-    }
-}
 
 /// Answers peers until it is dropped.
 pub async fn serve<H: FabricHandler, G: Gatekeeper>(
@@ -99,23 +29,29 @@ pub async fn serve<H: FabricHandler, G: Gatekeeper>(
     gatekeeper: Arc<G>,
     handler: Arc<H>,
 ) {
-    let door = Arc::new(Door {
-        gatekeeper,
-        strangers: Semaphore::new(MAX_STRANGERS),
-        connections: Semaphore::new(MAX_CONNECTIONS),
-        budget: Semaphore::new(BUDGET_KIB),
-        logged: Mutex::new(None),
-    });
+    let door = Arc::new(Door::new(gatekeeper));
+    // They end with this.
+    let threads = Threads::default();
     let mut open = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let (door, handler) = (Arc::clone(&door), Arc::clone(&handler));
+                let threads = threads.shared();
                 let counted = Open::new(door.gatekeeper.connections());
                 open.spawn(async move {
-                    let _counted = counted;
-                    if let Err(error) = connection(stream, peer, &door, &*handler).await {
-                        debug!(target: "fabric", "connection {peer}: {error}");
+                    match connection(stream, peer, counted, &door, &*handler).await {
+                        Ok(Some((stream, asker, place))) => {
+                            let served = Served {
+                                asker,
+                                door,
+                                handler,
+                                _place: place,
+                            };
+                            threads.begin(stream, served);
+                        }
+                        Ok(None) => {}
+                        Err(error) => debug!(target: "fabric", "connection {peer}: {error}"),
                     }
                 });
             }
@@ -126,12 +62,6 @@ pub async fn serve<H: FabricHandler, G: Gatekeeper>(
         }
         while open.try_join_next().is_some() {}
     }
-}
-
-/// A peer that said who it is.
-struct Asker {
-    run: Run,
-    word: u64,
 }
 
 /// Who asks, unless it does not belong here, and what it is told.
@@ -213,48 +143,51 @@ async fn greet<G: Gatekeeper>(
     Ok(Some(asker))
 }
 
+/// Answers a peer until it goes, or until something was pushed: then what comes next is for a thread of its own.
 async fn connection<H: FabricHandler, G: Gatekeeper>(
     mut stream: TcpStream,
     peer: SocketAddr,
+    counted: Open,
     door: &Door<G>,
     handler: &H,
-) -> io::Result<()> {
-    let (Ok(_connection), Ok(stranger)) =
-        (door.connections.try_acquire(), door.strangers.try_acquire())
-    else {
+) -> io::Result<Option<(TcpStream, Asker, Place)>> {
+    let (Ok(connection), Ok(stranger)) = (
+        Arc::clone(&door.connections).try_acquire_owned(),
+        door.strangers.try_acquire(),
+    ) else {
         door.refused(peer, "there are too many connections");
-        return Ok(());
+        return Ok(None);
+    };
+    let place = Place {
+        _counted: counted,
+        _connection: connection,
     };
     stream.set_nodelay(true)?;
     let greeting = tokio::time::timeout(HELLO_TIMEOUT, greet(&mut stream, peer, door));
     let Some(asker) = greeting.await?? else {
-        return Ok(());
+        return Ok(None);
     };
     drop(stranger);
     loop {
         let begun = tokio::time::timeout(IDLE, stream.readable()).await;
         if begun.is_err() {
-            return Ok(());
+            return Ok(None);
         }
         let reading = frame::read_within(&mut stream, MAX_FRAME, SMALL, &door.budget);
         let question = tokio::time::timeout(FRAME_TIMEOUT, reading).await??;
         let Some((number, body, permit)) = question else {
-            return Ok(());
+            return Ok(None);
         };
         if !door.gatekeeper.is_member(asker.run, asker.word) {
-            let reason = "it is no live member any more";
-            return frame::write(&mut stream, 1, reason.as_bytes()).await;
+            frame::write(&mut stream, 1, NO_MEMBER).await?;
+            return Ok(None);
         }
-        let answer = match QuestionKind::from_number(number) {
-            Some(kind) => handler.answer(asker.run.0, kind, body).await,
-            None => Err(format!("unknown kind of question {number}")),
-        };
+        let (status, answer) = answer(handler, &asker, number, body).await;
         drop(permit);
-        let (status, answer) = match answer {
-            Ok(answer) => (0, answer),
-            Err(reason) => (1, reason.into_bytes()),
-        };
         let writing = frame::write(&mut stream, status, &answer);
         tokio::time::timeout(FRAME_TIMEOUT, writing).await??;
+        if QuestionKind::from_number(number) == Some(QuestionKind::Push) {
+            return Ok(Some((stream, asker, place)));
+        }
     }
 }

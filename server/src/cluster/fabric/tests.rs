@@ -5,16 +5,21 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::{
-    ConnectionCounts, Fabric, FabricError, FabricHandler, Gatekeeper, QuestionKind, serve,
+    Asked, ConnectionCounts, Fabric, FabricError, FabricHandler, Gatekeeper, QuestionKind, serve,
 };
 use crate::cluster::ownership::Run;
 use crate::cluster::secret::Secret;
 use crate::config::node_id::NodeId;
 
-/// Answers with who asked and what; refuses to give and never answers drops.
-struct Echo;
+/// Answers with who asked and what; refuses to give, never answers drops, and truncates when it is told to.
+#[derive(Default)]
+struct Echo {
+    truncate: Arc<Notify>,
+}
 
 impl FabricHandler for Echo {
     async fn answer(
@@ -26,6 +31,10 @@ impl FabricHandler for Echo {
         match kind {
             QuestionKind::Take => Err("nothing here".to_owned()),
             QuestionKind::Drop => std::future::pending().await,
+            QuestionKind::Truncate => {
+                self.truncate.notified().await;
+                Ok(b"at last".to_vec())
+            }
             _ => Ok([from.to_string().as_bytes(), b" ", &body].concat()),
         }
     }
@@ -74,6 +83,11 @@ fn secret(text: &str) -> Option<Secret> {
 
 /// Such a node, which echoes, and its address.
 async fn echoing_with(secret: Option<Secret>) -> (SocketAddr, Arc<Blue>) {
+    let (address, blue, _) = started(secret, Echo::default()).await;
+    (address, blue)
+}
+
+async fn started(secret: Option<Secret>, echo: Echo) -> (SocketAddr, Arc<Blue>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let blue = Arc::new(Blue {
@@ -81,8 +95,8 @@ async fn echoing_with(secret: Option<Secret>) -> (SocketAddr, Arc<Blue>) {
         forgot: AtomicBool::new(false),
         connections: Arc::default(),
     });
-    tokio::spawn(serve(listener, Arc::clone(&blue), Arc::new(Echo)));
-    (address, blue)
+    let serving = tokio::spawn(serve(listener, Arc::clone(&blue), Arc::new(echo)));
+    (address, blue, serving)
 }
 
 async fn echoing() -> SocketAddr {
@@ -283,4 +297,100 @@ async fn strangers_take_neither_memory_nor_all_connections() {
         assert!(Instant::now() < deadline);
         tokio::task::yield_now().await;
     }
+}
+
+/// Asks without the runtime, as a thread that has nothing else to do.
+async fn ask_at_once(fabric: &Arc<Fabric>, kind: QuestionKind, body: &'static [u8]) -> Heard {
+    let fabric = Arc::clone(fabric);
+    let asking = tokio::task::spawn_blocking(move || {
+        let ready = fabric.ready(node(0xB), body)?;
+        Some(match ready.ask(&fabric, kind, body) {
+            Ok(asked) => asked.wait(&fabric),
+            Err(error) => Ok(Err(error)),
+        })
+    });
+    asking.await.unwrap()
+}
+
+/// None without a connection; what was heard, or who goes on waiting.
+type Heard = Option<Result<Result<Vec<u8>, FabricError>, Asked>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_a_push_is_asked_and_answered_without_the_runtime() {
+    let echo = Echo::default();
+    let truncate = Arc::clone(&echo.truncate);
+    let (address, blue, serving) = started(None, echo).await;
+    let fabric = Arc::new(a());
+    fabric.set_members([(node(0xB), address, WORD)]);
+    let push = || fabric.call(node(0xB), QuestionKind::Push, b"1", soon());
+    assert!(
+        ask_at_once(&fabric, QuestionKind::Push, b"0")
+            .await
+            .is_none()
+    );
+    assert_eq!(push().await.unwrap(), b"A 1");
+    // A busy machine may take longer than a thread waits.
+    let heard = async |kind, body| match ask_at_once(&fabric, kind, body).await {
+        Some(Ok(heard)) => heard,
+        Some(Err(asked)) => asked.rest(&fabric, soon()).await,
+        None => panic!("there is a connection"),
+    };
+    for _ in 0..3 {
+        assert_eq!(heard(QuestionKind::Push, b"2").await.unwrap(), b"A 2");
+    }
+    let refused = heard(QuestionKind::Take, b"").await.unwrap_err();
+    assert_eq!(refused.to_string(), "B refuses: nothing here");
+    assert_eq!(fabric.of_catalogues.asked.load(Ordering::SeqCst), 4);
+    assert_eq!(
+        (fabric.connections.get(), blue.connections.get()),
+        ((1, 0), (1, 0))
+    );
+    // What is long, or asked of a stranger, is not asked so.
+    assert!(fabric.ready(node(0xB), &[0; 64 << 10]).is_none());
+    assert!(fabric.ready(node(0xC), b"").is_none());
+
+    // An answer that takes longer than a thread waits is heard all the same, and its connection stays.
+    let late = ask_at_once(&fabric, QuestionKind::Truncate, b"").await;
+    let Some(Err(asked)) = late else {
+        panic!("nobody has answered")
+    };
+    truncate.notify_one();
+    assert_eq!(asked.rest(&fabric, soon()).await.unwrap(), b"at last");
+    // That of one that is given up goes with it: its answer is never taken for another.
+    assert_eq!(push().await.unwrap(), b"A 1");
+    let given_up = ask_at_once(&fabric, QuestionKind::Drop, b"").await;
+    let Some(Err(asked)) = given_up else {
+        panic!("nobody answers")
+    };
+    let timed_out = asked.rest(&fabric, Instant::now()).await.unwrap_err();
+    assert!(matches!(timed_out, FabricError::TimedOut(_)), "{timed_out}");
+    assert_eq!(push().await.unwrap(), b"A 1");
+    assert_eq!(heard(QuestionKind::Push, b"3").await.unwrap(), b"A 3");
+
+    // Who is no member any more is told so; its connection ends.
+    blue.forgot.store(true, Ordering::SeqCst);
+    assert!(
+        heard(QuestionKind::Push, b"4")
+            .await
+            .unwrap_err()
+            .nothing_happened()
+    );
+    blue.forgot.store(false, Ordering::SeqCst);
+    let broken = heard(QuestionKind::Push, b"5").await.unwrap_err();
+    assert!(matches!(broken, FabricError::Broken { .. }), "{broken}");
+
+    // Threads end with what serves.
+    assert_eq!(push().await.unwrap(), b"A 1");
+    serving.abort();
+    assert!(serving.await.unwrap_err().is_cancelled());
+    let until = soon();
+    let is_closed = || {
+        let (opened, closed) = blue.connections.get();
+        opened == closed
+    };
+    while !is_closed() {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(heard(QuestionKind::Push, b"6").await.is_err());
 }
