@@ -8,6 +8,7 @@
 //! Which version of a name wins, when a change is everywhere, and when a newcomer has all, is one rule for every [`CatalogueKind`];
 //! `simulation` drives it. What is done with a thing stands where the things do.
 
+pub mod answer_by;
 mod failures;
 mod item;
 pub mod joining;

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 
 use super::Cluster;
 use super::catalogue::{RollOutError, roll_out};
-use crate::catalogue::{Catalogued, Proposal};
+use crate::catalogue::{Catalogued, Proposal, answer_by};
 use crate::index::{Definitions, IndexChangeError, IndexCommands, Indexed};
 
 /// Changes of indexes of a node in a cluster: they go to every node.
@@ -49,11 +49,13 @@ impl IndexCommands for ClusterIndexes {
         name: &str,
         indexed: Indexed,
     ) -> Result<(), IndexChangeError> {
+        answer_by::begins();
         let _held = self.definitions.hold();
         self.roll_out(self.definitions.propose(namespace, name, &indexed)?)
     }
 
     fn remove(&self, namespace: &str, name: &str) -> Result<(), IndexChangeError> {
+        answer_by::begins();
         let _held = self.definitions.hold();
         self.roll_out(self.definitions.propose_removal(namespace, name)?)
     }

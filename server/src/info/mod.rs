@@ -46,10 +46,11 @@ pub use table::{Class, InfoCommand, Place, table};
 pub use ticker::run_ticker;
 
 use crate::access::authorize;
+use crate::catalogue::answer_by::AnswerBy;
 use crate::modules::patience;
 use crate::node::Node;
+use crate::node::command_lane::Ran;
 use crate::record::Namespace;
-use crate::storage::answer::{can_leave_the_worker, off_the_worker};
 use crate::transaction::Work;
 
 /// Commands of one request at most. Tools ask for some twenty at a time.
@@ -70,7 +71,7 @@ const COMMAND_UNITS: usize = 1_000;
 /// Time that a module's body gets at first when others wait for a turn too; who needs more waits once more.
 const FIRST_TRY: Duration = Duration::from_millis(3);
 
-/// Bytes of a command that is tried where it was asked, most.
+/// Bytes of a change that waits for no turn, most.
 const SHORT_COMMAND: usize = 32 << 10;
 
 /// Time that a module's body gets there: less than after which it would wait for a turn among long scripts.
@@ -91,6 +92,9 @@ pub struct Call<'a> {
 
 /// Writes the value of a command, or says why there is none.
 pub type Handler = fn(&Call<'_>, &mut BytesMut) -> Result<(), InfoError>;
+
+/// Writes the answer of a command that goes on, but took longer than anybody waits; its name is for the log.
+pub type Late = fn(&Node, &ConnectionState, &Command<'_>, &mut BytesMut);
 
 impl<'a> Call<'a> {
     /// The namespace named by `namespace=` or, as older clients write, `ns=` or `id=`.
@@ -158,7 +162,8 @@ pub async fn serve(
     let mut reply = ReplyWriter::new(out);
     for command in protocol::info::commands(body) {
         node.stats.info_complete.inc();
-        let place = find(command.name).map_or(Place::Here, |row| row.place);
+        let row = find(command.name);
+        let place = row.map_or(Place::Here, |row| row.place);
         // What has no room any more is not run, wherever it would be.
         let is_full = reply.written() > REPLY_BYTES_MAX;
         if is_late || is_full || place == Place::Here {
@@ -175,15 +180,9 @@ pub async fn serve(
             is_late |= work.rest().await.is_err();
             continue;
         }
-        if place == Place::HereAtFirst
-            && let Some(value) = at_once(node, connection, &command)
-        {
-            reply.answer_with(&command, |out| out.put_slice(&value));
-            continue;
-        }
         let value = tokio::select! {
             biased;
-            value = on_a_thread(node, connection, command.text) => value?,
+            value = elsewhere(node, connection, &command, row) => value?,
             () = &mut gone => return Ok(Served::ClientGone),
         };
         reply.answer_with(&command, |out| out.put_slice(&value));
@@ -194,49 +193,68 @@ pub async fn serve(
     Ok(Served::Answered)
 }
 
-/// Runs a short command on this thread, whose duty another takes over meanwhile: a thread of its own would have to get a
-/// processor before it begins, and this one again after it has ended. None: it is to be run on one all the same, as it is
-/// long, or takes long, or there were many, or nobody could take over.
-fn at_once(node: &Node, connection: &ConnectionState, command: &Command<'_>) -> Option<BytesMut> {
-    if command.text.len() > SHORT_COMMAND || !can_leave_the_worker() {
-        return None;
-    }
-    let _turn = node.command_lane.short_turn(Instant::now())?;
-    let mut value = BytesMut::new();
-    let ran_out = off_the_worker(|| {
-        patience::with(Some(SHORT_TRY), || {
-            write_value(node, connection, command, &mut value);
-        })
-    });
-    (!ran_out).then_some(value)
-}
-
-/// Waits for a turn and runs a command. Dropped before the turn has come, nothing is done.
-async fn on_a_thread(
+/// Runs a command on another thread. Dropped before its turn has come, nothing is done.
+async fn elsewhere(
     node: &Arc<Node>,
     connection: &Arc<ConnectionState>,
-    text: &[u8],
+    command: &Command<'_>,
+    row: Option<&InfoCommand>,
 ) -> io::Result<BytesMut> {
-    let text = Bytes::copy_from_slice(text);
+    let text = Bytes::copy_from_slice(command.text);
+    let late = row.and_then(|row| row.late);
+    let is_quick = row.is_some_and(|row| row.place == Place::AsideAtOnce);
+    // A short one waits for no turn, unless there were many.
+    let mut short_turn = (is_quick && text.len() <= SHORT_COMMAND)
+        .then(|| node.command_lane.short_turn(Instant::now()))
+        .flatten();
     let mut first_try = true;
     loop {
-        let turn = node.command_lane.turn(connection.long_time()).await;
-        let patience = (first_try && node.command_lane.has_waiters()).then_some(FIRST_TRY);
-        let (node, connection, text) = (Arc::clone(node), Arc::clone(connection), text.clone());
-        let ran = turn.run(move || {
-            let begun = Instant::now();
-            let mut value = BytesMut::new();
-            let ran_out = patience::with(patience, || {
-                write_value(&node, &connection, &Command::parse(&text), &mut value);
-            });
-            connection.add_long_time(begun.elapsed());
-            (value, ran_out)
-        });
-        let (value, ran_out) = ran.await?;
+        let (turn, patience) = match short_turn.take() {
+            Some(turn) => (turn, Some(SHORT_TRY)),
+            None => {
+                let turn = node.command_lane.turn(connection.long_time()).await;
+                let others_wait = node.command_lane.has_waiters();
+                let patience = (first_try && others_wait).then_some(FIRST_TRY);
+                first_try = false;
+                (turn, patience)
+            }
+        };
+        let answer_by = Arc::<AnswerBy>::default();
+        let work = {
+            let (node, connection, text) = (Arc::clone(node), Arc::clone(connection), text.clone());
+            let answer_by = Arc::clone(&answer_by);
+            move || {
+                let begun = Instant::now();
+                let mut value = BytesMut::new();
+                let ran_out = patience::with(patience, || {
+                    AnswerBy::with(&answer_by, || {
+                        write_value(&node, &connection, &Command::parse(&text), &mut value);
+                    });
+                });
+                connection.add_long_time(begun.elapsed());
+                (value, ran_out)
+            }
+        };
+        let is_over = async {
+            match late {
+                Some(late) => {
+                    answer_by.is_over().await;
+                    late
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let (value, ran_out) = match turn.run(work, is_over).await? {
+            Ran::Ended(ended) => ended,
+            Ran::GoesOn(late) => {
+                let mut value = BytesMut::new();
+                late(node, connection, command, &mut value);
+                return Ok(value);
+            }
+        };
         if !ran_out {
             return Ok(value);
         }
-        first_try = false;
     }
 }
 

@@ -10,16 +10,17 @@ use data::bin::BinName;
 use data::expression::{Expression, ExpressionType};
 use data::filter;
 use data::work::UnitsLeft;
-use protocol::info::{InfoError, Params};
+use protocol::info::{Command, InfoError, Params};
 use protocol::limits::{MAX_BIN_NAME, MAX_SET_NAME};
 use protocol::result_code::ResultCode;
 
-use super::Call;
 use super::fields::{Fields, text};
+use super::{Call, ConnectionState};
 use crate::index::{
     Definition, DefinitionError, Index, IndexChangeError, IndexContext, IndexType, Indexed,
     SetIndex, Slot, Source, ValueType,
 };
+use crate::node::Node;
 use crate::record::Namespace;
 
 /// Longest values, characters.
@@ -82,6 +83,17 @@ pub(super) fn create(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoErro
     defined.map_err(refusal)?;
     text(out, "ok");
     Ok(())
+}
+
+/// A change that goes on, but took longer than anybody waits.
+pub(super) fn late(
+    _: &Node,
+    connection: &ConnectionState,
+    command: &Command<'_>,
+    out: &mut BytesMut,
+) {
+    tracing::warn!(target: "sindex", "{} of {} is still being done", command.name, connection.peer());
+    text(out, refusal(IndexChangeError::Timeout).to_string());
 }
 
 /// A refusal of the indexes of the node.

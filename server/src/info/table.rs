@@ -1,8 +1,8 @@
 //! The table of info commands.
 
 use super::{
-    Handler, addresses, cluster, config, connection, distribution, dump, identity, jobs, latencies,
-    logs, mesh, namespace, sindex, statistics, truncate, udf,
+    Handler, Late, addresses, cluster, config, connection, distribution, dump, identity, jobs,
+    latencies, logs, mesh, namespace, sindex, statistics, truncate, udf,
 };
 use crate::access::Permission;
 
@@ -26,9 +26,8 @@ pub enum Place {
     Here,
     /// On a thread of its own: it may take long or wait for a disk.
     Aside,
-    /// The same, but mostly it only waits for a disk: a short one is tried where it was asked at first, while another thread
-    /// takes over what that one serves.
-    HereAtFirst,
+    /// The same, but mostly it only waits for a disk: a short one waits for no turn at first, nor does its thread stand back.
+    AsideAtOnce,
 }
 
 /// A row of the table.
@@ -44,6 +43,8 @@ pub struct InfoCommand {
     pub class: Class,
     /// Where it runs.
     pub place: Place,
+    /// For a change that goes to all nodes: the answer when it takes longer than anybody waits.
+    pub late: Option<Late>,
     /// Parameters and meaning, in a sentence.
     pub help: &'static str,
 }
@@ -67,6 +68,7 @@ const fn row(
         permission,
         class,
         place: Place::Here,
+        late: None,
         help,
     }
 }
@@ -92,14 +94,18 @@ const fn slow(
     }
 }
 
-const fn brief(
+/// A change that goes to all nodes.
+const fn change(
     name: &'static str,
     handler: Handler,
+    late: Late,
+    place: Place,
     permission: Permission,
     help: &'static str,
 ) -> InfoCommand {
     InfoCommand {
-        place: Place::HereAtFirst,
+        place,
+        late: Some(late),
         ..works(name, handler, permission, help)
     }
 }
@@ -214,8 +220,8 @@ const TABLE: &[InfoCommand] = &[
     works("set-config", config::set, SYS, "set-config:context=service|network|namespace|mod-lua[;namespace=NS[;set=S]];NAME=VALUE: changes a dynamic setting"),
     works("sets", namespace::sets, NONE, "sets[/NS[/SET]]: gauges and settings of sets"),
     row("sindex", sindex::by_path, NONE, Class::Legacy, "sindex[/NS[/INDEX]]: older form of sindex-list and sindex-stat"),
-    slow("sindex-create", sindex::create, SINDEX, "sindex-create:namespace=NS[;set=S];indexname=I[;indextype=default|list|mapkeys|mapvalues][;context=BASE64];bin=B|exp=BASE64;type=numeric|string|blob|geo2dsphere, or with set=S;indextype=set alone: makes a secondary index"),
-    slow("sindex-delete", sindex::delete, SINDEX, "sindex-delete:namespace=NS;indexname=I: takes a secondary index away; ok also when there is none"),
+    change("sindex-create", sindex::create, sindex::late, Place::Aside, SINDEX, "sindex-create:namespace=NS[;set=S];indexname=I[;indextype=default|list|mapkeys|mapvalues][;context=BASE64];bin=B|exp=BASE64;type=numeric|string|blob|geo2dsphere, or with set=S;indextype=set alone: makes a secondary index"),
+    change("sindex-delete", sindex::delete, sindex::late, Place::Aside, SINDEX, "sindex-delete:namespace=NS;indexname=I: takes a secondary index away; ok also when there is none"),
     works("sindex-exists", sindex::exists, NONE, "sindex-exists:namespace=NS;indexname=I: true or false"),
     works("sindex-list", sindex::list, NONE, "sindex-list[:namespace=NS][;b64=true|false]: secondary indexes: ns=NS:indexname=I:…:state=RW|WO;…"),
     works("sindex-stat", sindex::stat, NONE, "sindex-stat:namespace=NS;indexname=I: entries, memory and progress of a secondary index"),
@@ -230,8 +236,8 @@ const TABLE: &[InfoCommand] = &[
     slow("udf-clear-cache", udf::clear_cache, UDF, "makes every module's contexts anew"),
     works("udf-get", udf::get, NONE, "udf-get:filename=F: a module as type=LUA;content=BASE64;"),
     works("udf-list", udf::list, NONE, "registered modules: filename=F,hash=SHA1,type=LUA;…"),
-    brief("udf-put", udf::put, UDF, "udf-put:filename=F;content=BASE64;content-len=N;udf-type=LUA: registers a module"),
-    brief("udf-remove", udf::remove, UDF, "udf-remove:filename=F: removes a module; ok also when there is none"),
+    change("udf-put", udf::put, udf::late, Place::AsideAtOnce, UDF, "udf-put:filename=F;content=BASE64;content-len=N;udf-type=LUA: registers a module"),
+    change("udf-remove", udf::remove, udf::late, Place::AsideAtOnce, UDF, "udf-remove:filename=F: removes a module; ok also when there is none"),
     works("udf-stats", udf::stats, NONE, "udf-stats[:filename=F]: contexts of each module; this server only"),
     slow("udf-status", udf::status, NONE, "udf-status[:filename=F]: which node of the cluster has which version of each module; this server only"),
     works("user-agent-set", connection::user_agent_set, NONE, "user-agent-set:value=BASE64: what the client on this connection calls itself"),

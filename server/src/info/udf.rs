@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
 use protocol::bounds::Within as _;
-use protocol::info::{InfoError, Params};
+use protocol::info::{Command, InfoError, Params};
 use runtime::module::compile_failure::CompileFailure;
 
-use super::{Call, udf_status as status_text};
+use super::{Call, ConnectionState, udf_status as status_text};
 use crate::catalogue::StoreError;
 use crate::contexts::commands::ModuleCommands;
 use crate::modules::changes::ChangeError;
@@ -19,6 +19,7 @@ use crate::modules::content::MAX_SOURCE;
 use crate::modules::names::{self, MAX_FILE_NAME};
 use crate::modules::patience;
 use crate::modules::registry::PutError;
+use crate::node::Node;
 
 /// Longest `content-len`, characters.
 const MAX_CONTENT_LEN: usize = 10;
@@ -91,6 +92,25 @@ fn tell(call: &Call<'_>, command: &str, answer: &[u8]) {
         "{command}: module `{shown}` refused: node={node} peer={peer}: {}",
         readable(answer)
     );
+}
+
+/// A change that goes on, but took longer than anybody waits.
+pub(super) fn late(
+    node: &Node,
+    connection: &ConnectionState,
+    command: &Command<'_>,
+    out: &mut BytesMut,
+) {
+    let name = command.params.bytes("filename").unwrap_or_default();
+    tracing::warn!(
+        target: "udf",
+        "{}: module `{}` is still being stored here: node={} peer={}",
+        command.name,
+        String::from_utf8_lossy(name).escape_debug(),
+        node.id,
+        connection.peer()
+    );
+    out.put_slice(TIMEOUT.as_bytes());
 }
 
 /// A refusal with its message in words.

@@ -8,8 +8,11 @@
 //! lets a thread that others wait for have the processor at once only if the one that runs there has a lower priority. They
 //! do not stand back far: what a body may take of a clock is three times what it may take of a processor.
 //!
-//! Short commands may run where they were asked, if they are few: there nothing stands back, which who waits for a disk need
-//! not, and no other thread has to get a processor first.
+//! Short commands run at once, if they are few, on threads that are there already and do not stand back, which who waits for a
+//! disk need not.
+//!
+//! A command that nobody waits for any more, as its time is over, goes on without its turn: a disk that hangs would keep all of
+//! them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,7 +35,11 @@ const TURNS_MIN: usize = 4;
 /// How much a command stands back, see nice(2): where all want the processor it gets a quarter of what others get.
 const NICE: i32 = 5;
 
-/// Time between two short commands that run where they were asked, on average.
+/// So many commands at a time that nobody waits for any more leave their turns to others. What hangs longer than that, a disk
+/// say, has commands wait.
+const LATE_MOST: usize = 64;
+
+/// Time between two short commands that run at once, on average.
 const SHORT_EACH: Duration = Duration::from_millis(8);
 
 /// So many of them may follow each other at once.
@@ -50,6 +57,8 @@ pub struct CommandLane {
 #[derive(Debug)]
 struct LaneState {
     free: usize,
+    /// Commands that go on without a turn, as nobody waits for them any more.
+    late: usize,
     arrivals: u64,
     /// By when the short commands so far would all have run, one after the other at their pace.
     short_until: Option<Instant>,
@@ -61,6 +70,7 @@ struct LaneState {
 pub struct Turn {
     /// None only in one that could not be passed on.
     lane: Option<Arc<CommandLane>>,
+    is_short: bool,
 }
 
 impl Default for CommandLane {
@@ -76,6 +86,7 @@ impl CommandLane {
         Self {
             state: Mutex::new(LaneState {
                 free: turns,
+                late: 0,
                 arrivals: 0,
                 short_until: None,
                 waiting: BTreeMap::new(),
@@ -87,6 +98,7 @@ impl CommandLane {
     pub async fn turn(self: &Arc<Self>, had: Duration) -> Turn {
         let own = || Turn {
             lane: Some(Arc::clone(self)),
+            is_short: false,
         };
         let wait = {
             let mut state = self.state.lock();
@@ -107,19 +119,20 @@ impl CommandLane {
         }
     }
 
-    /// A turn for a short command, which runs where it was asked `now`; none when turns are waited for, or there were many
-    /// of these.
+    /// A turn for a short command that is asked `now`; none when turns are waited for, or there were many of these, or some take
+    /// longer than anybody waits.
     #[must_use]
     pub fn short_turn(self: &Arc<Self>, now: Instant) -> Option<Turn> {
         let mut state = self.state.lock();
         let begins = state.short_until.map_or(now, |until| until.max(now));
-        if state.free == 0 || begins - now > SHORT_EACH * (SHORT_MOST - 1) {
+        if state.free == 0 || state.late > 0 || begins - now > SHORT_EACH * (SHORT_MOST - 1) {
             return None;
         }
         state.free -= 1;
         state.short_until = Some(begins + SHORT_EACH);
         Some(Turn {
             lane: Some(Arc::clone(self)),
+            is_short: true,
         })
     }
 
@@ -135,28 +148,110 @@ impl CommandLane {
 }
 
 impl Turn {
-    /// Runs a command on a thread that stands back, with the runtime of the caller. It goes on when this is dropped.
+    /// Runs a command with the runtime of the caller: a short one on a thread that is there already, any other on one of its
+    /// own that stands back. If it is not done when `is_over` ends it goes on, as it does when this is dropped, and others have
+    /// its turn.
     ///
     /// # Errors
     /// The system gives no thread; the command has panicked.
-    pub async fn run<R: Send + 'static>(
+    pub async fn run<R: Send + 'static, O>(
         self,
         command: impl FnOnce() -> R + Send + 'static,
-    ) -> io::Result<R> {
+        is_over: impl Future<Output = O>,
+    ) -> io::Result<Ran<R, O>> {
         let runtime = Handle::current();
         let (give, result) = oneshot::channel();
-        let thread = thread::Builder::new().name("asd-command".to_owned());
-        thread.spawn(move || {
-            let _turn = self;
-            let _runtime = runtime.enter();
-            if let Err(error) = setpriority_process(Some(gettid()), NICE) {
-                tracing::debug!("a command has the priority of those who answer: {error}");
+        let (lane, is_short) = (self.lane.clone(), self.is_short);
+        let held = Arc::new(Mutex::new(Some(Held::Turn(self))));
+        let ends = Ends(Arc::clone(&held));
+        if is_short {
+            runtime.spawn_blocking(move || {
+                let _ends = ends;
+                // Who has asked may be gone.
+                let _ = give.send(command());
+            });
+        } else {
+            let thread = thread::Builder::new().name("asd-command".to_owned());
+            thread.spawn(move || {
+                let _ends = ends;
+                let _runtime = runtime.enter();
+                if let Err(error) = setpriority_process(Some(gettid()), NICE) {
+                    tracing::debug!("a command has the priority of those who answer: {error}");
+                }
+                // As above.
+                let _ = give.send(command());
+            })?;
+        }
+        tokio::select! {
+            biased;
+            result = result => result.map(Ran::Ended).map_err(io::Error::other),
+            over = is_over => {
+                if let Some(lane) = lane {
+                    give_up(&lane, &held);
+                }
+                Ok(Ran::GoesOn(over))
             }
-            // Who has asked may be gone.
-            let _ = give.send(command());
-        })?;
-        result.await.map_err(io::Error::other)
+        }
     }
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum Ran<R, O> {
+    /// It has ended.
+    Ended(R),
+    /// Its time was over before.
+    GoesOn(O),
+}
+
+/// What a command holds while it runs.
+#[derive(Debug)]
+enum Held {
+    Turn(#[expect(dead_code, reason = "it is held, not used")] Turn),
+    /// Nobody waits for it any more.
+    Late(#[expect(dead_code, reason = "it is held, not used")] Late),
+}
+
+/// One of those that nobody waits for any more.
+#[derive(Debug)]
+struct Late(Arc<CommandLane>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.0.state.lock().late -= 1;
+    }
+}
+
+/// Gives what a command holds back, when it ends or panics.
+struct Ends(Arc<Mutex<Option<Held>>>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // The lock of the lane is not taken under this one.
+        let held = self.0.lock().take();
+        drop(held);
+    }
+}
+
+/// Takes the turn away from a command that nobody waits for any more, unless there are many of these.
+fn give_up(lane: &Arc<CommandLane>, held: &Mutex<Option<Held>>) {
+    {
+        let mut state = lane.state.lock();
+        if state.late >= LATE_MOST {
+            return;
+        }
+        state.late += 1;
+    }
+    let late = Held::Late(Late(Arc::clone(lane)));
+    let turn = {
+        let mut held = held.lock();
+        match held.is_some() {
+            true => held.replace(late),
+            // It has ended just now.
+            false => Some(late),
+        }
+    };
+    drop(turn);
 }
 
 impl Drop for Turn {
@@ -166,6 +261,7 @@ impl Drop for Turn {
         while let Some((_, give)) = state.waiting.pop_first() {
             let turn = Self {
                 lane: Some(Arc::clone(&lane)),
+                is_short: false,
             };
             match give.send(turn) {
                 Ok(()) => return,
@@ -179,23 +275,32 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+    use std::sync::mpsc;
+
     use super::*;
 
     #[tokio::test]
     async fn a_command_runs_on_a_thread_that_stands_back_and_gives_its_turn_back() {
         let lane = Arc::new(CommandLane::new(1));
         let turn = lane.turn(Duration::ZERO).await;
-        let ran = turn.run(|| {
-            let stands_back = rustix::process::getpriority_process(Some(gettid()));
-            (stands_back, Handle::try_current().is_ok())
-        });
-        let (stands_back, has_runtime) = ran.await.unwrap();
+        let ran = turn.run(
+            || {
+                let stands_back = rustix::process::getpriority_process(Some(gettid()));
+                (stands_back, Handle::try_current().is_ok())
+            },
+            pending::<()>(),
+        );
+        let Ran::Ended((stands_back, has_runtime)) = ran.await.unwrap() else {
+            panic!("it has ended");
+        };
         let usual = rustix::process::getpriority_process(Some(gettid())).unwrap();
         assert_eq!(stands_back.unwrap(), usual.max(NICE));
         assert!(has_runtime);
         // One that fails gives its turn back as well.
         let turn = lane.turn(Duration::ZERO).await;
-        assert!(turn.run(|| panic!("as it is meant")).await.is_err());
+        let failed = turn.run(|| panic!("as it is meant"), pending::<()>());
+        assert!(failed.await.is_err());
         let _again = lane.turn(Duration::ZERO).await;
     }
 
@@ -218,6 +323,46 @@ mod tests {
         assert!(turn.is_some() && lane.short_turn(begun).is_none());
         drop(turn);
         assert!(lane.short_turn(begun).is_some());
+    }
+
+    /// They hang until the sender is dropped.
+    async fn hang(lane: &Arc<CommandLane>, count: usize) -> Vec<mpsc::Sender<()>> {
+        let mut ends = Vec::new();
+        for _ in 0..count {
+            let (end, ended) = mpsc::channel();
+            let turn = match lane.short_turn(Instant::now()) {
+                Some(turn) => turn,
+                None => lane.turn(Duration::ZERO).await,
+            };
+            let ran = turn.run(move || ended.recv().is_ok(), std::future::ready(()));
+            assert!(matches!(ran.await.unwrap(), Ran::GoesOn(())));
+            ends.push(end);
+        }
+        ends
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_leaves_its_turn_to_others_unless_there_is_much() {
+        let lane = Arc::new(CommandLane::new(2));
+        let ends = hang(&lane, LATE_MOST).await;
+        assert!(lane.short_turn(Instant::now()).is_none(), "it may hang too");
+        let state = |lane: &CommandLane| {
+            let state = lane.state.lock();
+            (state.free, state.late)
+        };
+        assert_eq!(state(&lane), (2, LATE_MOST));
+        let more = hang(&lane, 2).await;
+        assert_eq!(state(&lane), (0, LATE_MOST));
+        drop((ends, more));
+        let _both = (
+            lane.turn(Duration::ZERO).await,
+            lane.turn(Duration::ZERO).await,
+        );
+        let until = Instant::now() + Duration::from_secs(60);
+        while state(&lane) != (0, 0) {
+            assert!(Instant::now() < until);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     async fn settle() {

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use super::super::Cluster;
 use super::super::catalogue::{RollOutError, roll_out};
 use super::status;
-use crate::catalogue::{Catalogued, Proposal};
+use crate::catalogue::{Catalogued, Proposal, answer_by};
 use crate::contexts::commands::ModuleCommands;
 use crate::contexts::stats::{ModuleCounts, UdfTotals};
 use crate::modules::changes::ChangeError;
@@ -58,11 +58,13 @@ impl ModuleCommands for ClusterModules {
     fn put(&self, file_name: &str, content64: &str) -> Result<(), ChangeError> {
         let service = &self.functions.0;
         let prepared = service.prepare(file_name, content64)?;
+        answer_by::begins();
         let proposal = service.propose_put(&prepared).map_err(PutError::from)?;
         self.roll_out(proposal)
     }
 
     fn remove(&self, file_name: &str) -> Result<(), ChangeError> {
+        answer_by::begins();
         match self.functions.0.propose_removal(file_name)? {
             Some(proposal) => self.roll_out(proposal),
             None => Ok(()),

@@ -1,5 +1,6 @@
 //! What info commands answer: tables of cases, and the shape of a real node's answers.
 
+mod hanging;
 mod recorded;
 
 use crate::storage::answer::wait_on_this_thread;
