@@ -25,13 +25,34 @@ const LARGE: i64 = 64 << 20;
 /// The system may use large pages.
 static LARGE_PAGES: AtomicBool = AtomicBool::new(false);
 
-/// Has the system use small pages until much is allocated. To be called when the program begins.
+/// How much address space the allocator takes at a time in the beginning, KiB; later more. It keeps books of all of it, and
+/// writes to a page of them for every 20 MB when it begins.
+const FIRST_ARENA_KIB: libc::c_long = 128 << 10;
+
+/// `mi_option_arena_reserve` in the library's header, whose numbers stay.
+const ARENA_RESERVE: libc::c_int = 23;
+
+/// Has the program take little until much is allocated. To be called when it begins.
 ///
 /// The allocator asks for large pages. They make many records quicker to find, but a program that has few would take
 /// twelve MB more of them from the start, and writing zeros into each of them when it is first used takes longer than what
 /// is to be done in it.
+///
+/// The allocator of the system has only what the system's own library asks for: it needs no memory of its own for each
+/// thread.
 pub fn begin_small() {
     set_large_pages(false);
+    // What the environment says of it counts: it is read after this.
+    mi_option_set_default(ARENA_RESERVE, FIRST_ARENA_KIB);
+    #[cfg(target_env = "gnu")]
+    #[expect(
+        unsafe_code,
+        reason = "a call of the C library, which takes two numbers"
+    )]
+    {
+        // SAFETY: nothing else runs yet. A library that does not know of it does as before.
+        let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
 }
 
 fn set_large_pages(wanted: bool) {
@@ -55,6 +76,8 @@ thread_local! {
 unsafe extern "C" {
     /// Frees what this thread keeps for its next allocations, and, by force, has the system get back at once what nobody uses.
     safe fn mi_collect(force: bool);
+    /// What an option is that the environment does not set. Says nothing when the number is that of no option.
+    safe fn mi_option_set_default(option: libc::c_int, value: libc::c_long);
     /// As malloc(3).
     fn mi_malloc(size: usize) -> *mut u8;
     /// The same, filled with zeros.

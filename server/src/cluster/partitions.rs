@@ -24,6 +24,11 @@ impl Partitions {
 
     /// The same with another number of partitions.
     pub(super) fn among(nodes: &[NodeId], partitions: u16) -> Self {
+        if let [only] = nodes {
+            return Self {
+                owners: vec![*only; usize::from(partitions)],
+            };
+        }
         Self {
             owners: (0..partitions)
                 .filter_map(|partition| {

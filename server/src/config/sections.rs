@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use super::setting::{Change, Setting, ValueError};
 use super::values::{Values, is_read_by, position};
 use super::{changes, table};
+use crate::processor::processors;
 
 macro_rules! accessors {
     ($name:ident in $table:path { $( $(#[$doc:meta])+ $accessor:ident: $read:ident -> $type:ty = $key:literal; )* }) => {
@@ -144,13 +145,10 @@ impl ServiceSettings {
         let settings = Self {
             values: Arc::new(Values::new(table::SERVICE)),
         };
-        if let Ok(processors) = std::thread::available_parallelism() {
-            // No more than that: what runs long leaves its thread, and connections that take much of one have threads of
-            // their own. With 2n + 1 threads a `get` over 16 connections cost 8 % more, and others waited longer.
-            let threads = processors.get();
-            // A machine with more processors than the setting allows keeps the default.
-            let _ = settings.set("service-threads", &threads.to_string());
-        }
+        // No more than that: what runs long leaves its thread, and connections that take much of one have threads of their
+        // own. With 2n + 1 threads a `get` over 16 connections cost 8 % more, and others waited longer. A machine with more
+        // processors than the setting allows keeps the default.
+        let _ = settings.set("service-threads", &processors().to_string());
         settings
     }
 }

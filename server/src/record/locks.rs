@@ -1,34 +1,51 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 use protocol::bounds::Fit as _;
 use protocol::key::Digest;
 use protocol::result_code::ResultCode;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use crate::storage::engine::PARTITIONS;
-
-/// Digests of one partition that room is kept for while none is held.
-const KEPT_ROOM: usize = 4;
+/// As many mutexes: far more than there are processors, and few enough to stay in their caches.
+const STRIPES: usize = 512;
 
 /// Who may change a record now.
 ///
 /// Who holds a record has its digest marked as busy, whether a UDF runs or an engine is waited for. Others who want that
 /// digest wait in order of arrival, without blocking a thread.
 ///
-/// Readers take none. Nothing is allocated for digests that nobody holds, but room for the next few.
+/// Readers take none. Nothing is allocated for one digest that is held, or none, in each part.
 #[derive(Debug)]
 pub struct RecordLocks {
-    partitions: Box<[Mutex<Vec<Busy>>]>,
+    stripes: Box<[Stripe]>,
 }
+
+/// The digests of some partitions. One line of a cache each: whoever takes a lock has all that belongs to it, and does not
+/// take from others what they need.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Stripe {
+    held: Mutex<Held>,
+    /// The last number that [`RecordLocks::number`] gave.
+    number: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Stripe>() == 64, "a line of a cache");
+
+/// The digests that are held.
+type Held = SmallVec<[Busy; 1]>;
 
 /// A digest that is held, and who waits for it.
 #[derive(Debug)]
 struct Busy {
     digest: Digest,
-    waiters: VecDeque<oneshot::Sender<Passed>>,
+    /// `None` as long as nobody has waited.
+    #[expect(clippy::box_collection, reason = "hardly ever there, and then small")]
+    waiters: Option<Box<VecDeque<oneshot::Sender<Passed>>>>,
 }
 
 /// Why a record could not be locked.
@@ -71,41 +88,55 @@ struct Passed {
 impl Default for RecordLocks {
     fn default() -> Self {
         Self {
-            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
         }
     }
 }
 
 impl RecordLocks {
-    fn partition(&self, digest: &Digest) -> Option<MutexGuard<'_, Vec<Busy>>> {
-        self.partitions
-            .get(usize::from(digest.partition_id()))
-            .map(Mutex::lock)
+    fn stripe(&self, partition: u16) -> Option<&Stripe> {
+        let stripe = self.stripes.get(usize::from(partition) % STRIPES);
+        debug_assert!(stripe.is_some(), "there are as many");
+        stripe
+    }
+
+    /// Those of a partition, and of others.
+    fn held(&self, partition: u16) -> Option<MutexGuard<'_, Held>> {
+        self.stripe(partition).map(|stripe| stripe.held.lock())
+    }
+
+    /// A number that is higher than all before it for digests of this partition; from 1. It is counted where the lock is:
+    /// whoever takes that has it at hand.
+    #[must_use]
+    pub fn number(&self, partition: u16) -> Option<u64> {
+        let stripe = self.stripe(partition)?;
+        Some(stripe.number.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Whether nobody holds a record of a partition at this moment: every change that began before is over.
     #[must_use]
     pub fn is_quiet(&self, partition: u16) -> bool {
-        self.partitions
-            .get(usize::from(partition))
-            .is_none_or(|partition| partition.lock().is_empty())
+        self.held(partition).is_none_or(|held| {
+            let mut held = held.iter();
+            held.all(|busy| busy.digest.partition_id() != partition)
+        })
     }
 
     /// Locks the record if that needs no wait; `None` when it is busy.
     #[must_use]
     pub fn try_lock<'a>(self: &'a Arc<Self>, digest: &Digest) -> Option<RecordLock<'a>> {
-        let mut partition = self.partition(digest)?;
-        if partition.iter().any(|busy| busy.digest == *digest) {
+        let mut held = self.held(digest.partition_id())?;
+        if held.iter().any(|busy| busy.digest == *digest) {
             return None;
         }
-        Some(self.hold(&mut partition, digest))
+        Some(self.hold(&mut held, digest))
     }
 
     /// Marks a digest that nobody holds.
-    fn hold<'a>(self: &'a Arc<Self>, partition: &mut Vec<Busy>, digest: &Digest) -> RecordLock<'a> {
-        partition.push(Busy {
+    fn hold<'a>(self: &'a Arc<Self>, held: &mut Held, digest: &Digest) -> RecordLock<'a> {
+        held.push(Busy {
             digest: *digest,
-            waiters: VecDeque::new(),
+            waiters: None,
         });
         RecordLock {
             locks: self,
@@ -124,17 +155,19 @@ impl RecordLocks {
         pending_limit: u32,
     ) -> Result<RecordLock<'a>, LockError> {
         let turn = {
-            let mut partition = self.partition(digest).ok_or(LockError::Timeout)?;
-            match partition.iter_mut().find(|busy| busy.digest == *digest) {
-                None => return Ok(self.hold(&mut partition, digest)),
+            let held = self.held(digest.partition_id());
+            let mut held = held.ok_or(LockError::Timeout)?;
+            match held.iter_mut().find(|busy| busy.digest == *digest) {
+                None => return Ok(self.hold(&mut held, digest)),
                 Some(busy) => {
-                    busy.waiters.retain(|waiter| !waiter.is_closed());
-                    let waiting = busy.waiters.len().fit::<u32>();
+                    let waiters = busy.waiters.get_or_insert_default();
+                    waiters.retain(|waiter| !waiter.is_closed());
+                    let waiting = waiters.len().fit::<u32>();
                     if pending_limit != 0 && waiting >= pending_limit {
                         return Err(LockError::TooManyWaiters);
                     }
                     let (pass_on, turn) = oneshot::channel();
-                    busy.waiters.push_back(pass_on);
+                    waiters.push_back(pass_on);
                     turn
                 }
             }
@@ -152,15 +185,15 @@ impl RecordLocks {
     }
 
     fn release(self: &Arc<Self>, digest: &Digest) {
-        let Some(mut partition) = self.partition(digest) else {
+        let Some(mut held) = self.held(digest.partition_id()) else {
             return;
         };
-        let Some(position) = partition.iter().position(|busy| busy.digest == *digest) else {
+        let Some(position) = held.iter().position(|busy| busy.digest == *digest) else {
             return;
         };
-        while let Some(waiter) = partition
+        while let Some(waiter) = held
             .get_mut(position)
-            .and_then(|busy| busy.waiters.pop_front())
+            .and_then(|busy| busy.waiters.as_mut()?.pop_front())
         {
             match waiter.send(Passed {
                 locks: Some(Arc::clone(self)),
@@ -171,9 +204,9 @@ impl RecordLocks {
                 Err(mut refused) => refused.locks = None,
             }
         }
-        partition.swap_remove(position);
-        if partition.is_empty() && partition.capacity() > KEPT_ROOM {
-            *partition = Vec::new();
+        held.swap_remove(position);
+        if held.is_empty() && held.spilled() {
+            held.shrink_to_fit();
         }
     }
 }
@@ -213,16 +246,11 @@ mod tests {
     }
 
     fn waiting(locks: &RecordLocks) -> usize {
-        let partition = locks.partition(&DIGEST).unwrap();
-        partition
+        let held = locks.held(DIGEST.partition_id()).unwrap();
+        let waiters = held
             .iter()
-            .map(|busy| {
-                busy.waiters
-                    .iter()
-                    .filter(|waiter| !waiter.is_closed())
-                    .count()
-            })
-            .sum()
+            .flat_map(|busy| busy.waiters.iter().flat_map(|all| all.iter()));
+        waiters.filter(|waiter| !waiter.is_closed()).count()
     }
 
     #[tokio::test]
@@ -259,7 +287,7 @@ mod tests {
         }
         assert_eq!(*order.lock(), (0..10).collect::<Vec<_>>());
         assert!(
-            locks.partition(&DIGEST).unwrap().is_empty(),
+            locks.held(DIGEST.partition_id()).unwrap().is_empty(),
             "nothing is left behind"
         );
     }

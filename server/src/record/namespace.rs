@@ -92,7 +92,8 @@ pub struct Namespace {
     truncate_lut_ms: AtomicU64,
     /// The latest truncation of any set: what was written later is not in a set that was truncated since.
     set_lut_ms: AtomicU64,
-    /// The token given last; alone, as every write takes one, and every request reads what is around it.
+    /// The token given last to a version in a file; alone, as every such write takes one, and every request reads what is
+    /// around it.
     tokens: Alone<AtomicU64>,
     pub(super) repacking: Repacking,
 }
@@ -238,6 +239,10 @@ impl Namespace {
         self.tokens.0.fetch_max(token, Ordering::AcqRel);
         for truncation in truncations {
             self.raise_lut(&truncation)?;
+        }
+        if !self.keeps().persisted {
+            // What is only in memory begins empty.
+            return Ok(());
         }
         let mut latest_ms = 0;
         for partition in 0..PARTITIONS {
@@ -551,6 +556,16 @@ impl Namespace {
         set.map(Some).ok_or(StoreError::TooManySets)
     }
 
+    /// A token that no version of this record has had. In files it tells how old a version is among those of all records;
+    /// in memory it is counted where little is shared.
+    fn next_token(&self, digest: &Digest) -> u64 {
+        let of_partition = match self.keeps().persisted {
+            true => None,
+            false => self.locks.number(digest.partition_id()),
+        };
+        of_partition.unwrap_or_else(|| self.tokens.0.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
     /// Makes a version that may be stored. `before` is the one that it follows, if that is at hand, or another one whose set
     /// is there.
     ///
@@ -569,7 +584,7 @@ impl Namespace {
         };
         let parts = Parts {
             digest: *digest,
-            token: self.tokens.0.fetch_add(1, Ordering::AcqRel) + 1,
+            token: self.next_token(digest),
             generation: version.generation,
             void_time: version.void_time,
             last_update_ms: version.last_update_ms,

@@ -8,34 +8,39 @@ use super::table::{DigestTable, OfHandle};
 use super::{Answer, Changed, Expected, Extent, Keeps, Named, PARTITIONS, Removal, StorageEngine};
 
 /// The records of one partition.
-type Partition = DigestTable<StoredRecord>;
+type Records = DigestTable<StoredRecord>;
+
+/// A partition has a line of a cache to itself: two processors that go to two partitions do not wait for each other.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Partition(Mutex<Records>);
 
 /// Keeps records in memory, for as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryEngine {
-    partitions: Box<[Mutex<Partition>]>,
+    partitions: Box<[Partition]>,
 }
 
 impl Default for MemoryEngine {
     fn default() -> Self {
         Self {
-            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            partitions: (0..PARTITIONS).map(|_| Partition::default()).collect(),
         }
     }
 }
 
 impl MemoryEngine {
     /// Does something with a partition; none where there is no such partition.
-    fn with<T>(&self, partition: u16, use_records: impl FnOnce(&mut Partition) -> T) -> Option<T> {
+    fn with<T>(&self, partition: u16, use_records: impl FnOnce(&mut Records) -> T) -> Option<T> {
         let partition = self.partitions.get(usize::from(partition))?;
-        Some(use_records(&mut partition.lock()))
+        Some(use_records(&mut partition.0.lock()))
     }
 
     fn change(
         &self,
         digest: &Digest,
         expected: Expected,
-        change: impl FnOnce(&mut Partition) -> Option<StoredRecord>,
+        change: impl FnOnce(&mut Records) -> Option<StoredRecord>,
     ) -> Answer<'_, Changed> {
         let changed = self.with(digest.partition_id(), |records| {
             if expected == Expected::Any || expected.permits(records.get(digest)) {
