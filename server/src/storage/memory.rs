@@ -15,6 +15,8 @@ type Records = DigestTable<StoredRecord>;
 #[repr(align(64))]
 struct Partition(Mutex<Records>);
 
+const _: () = assert!(size_of::<Partition>() == 64, "a line of a cache");
+
 /// Keeps records in memory, for as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryEngine {

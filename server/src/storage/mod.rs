@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod engine;
 pub mod file;
+mod leaf;
 pub mod memory;
 mod table;
 #[cfg(test)]

@@ -1,42 +1,21 @@
-use data::record::{Handle, StoredRecord};
+use data::record::Handle;
 use protocol::bounds::Within as _;
 use protocol::key::Digest;
+use smallvec::SmallVec;
 
-/// Most entries of a leaf.
-const LEAF: usize = 64;
+use super::leaf::{Entry, LEAF, Leaf, head};
+
 /// Two neighbours that have no more together become one leaf.
 const MERGED: usize = LEAF / 2;
-/// Room is added to a leaf for so many entries at a time, so that little of it is empty.
-const STEP: usize = 8;
-
-/// What a table holds: a record, and what its engine notes about it.
-pub(super) trait Entry {
-    /// The record, or its outline.
-    fn record(&self) -> &StoredRecord;
-
-    /// The same with its record in memory of its own.
-    fn moved(&self) -> Self;
-}
-
-impl Entry for StoredRecord {
-    fn record(&self) -> &StoredRecord {
-        self
-    }
-
-    fn moved(&self) -> Self {
-        Self::moved(self)
-    }
-}
-
 /// The records of one partition in ascending order of digest.
 ///
 /// Sorted leaves of pointers, with four bytes of the digest beside each; the digest itself stands in the record. A
-/// look-up compares those bytes, and then one record. An empty table costs no allocation, an entry 16 bytes at most, its
+/// look-up compares those bytes, and then one record. The first leaf stands in the table. An empty table costs no allocation, an entry 16 bytes at most, its
 /// pointer included, and clients, who choose digests, cannot make it slow by choosing badly: equal bytes are told apart
 /// by halving, too.
 #[derive(Debug)]
 pub(super) struct DigestTable<E> {
-    leaves: Vec<Leaf<E>>,
+    leaves: SmallVec<[Leaf<E>; 1]>,
     len: usize,
 }
 
@@ -51,77 +30,8 @@ pub(super) enum OfHandle<'t, E> {
 impl<E> Default for DigestTable<E> {
     fn default() -> Self {
         Self {
-            leaves: Vec::new(),
+            leaves: SmallVec::new(),
             len: 0,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Leaf<E> {
-    // One of each for every entry, in the same order; a leaf has at least one.
-    heads: Vec<u32>,
-    entries: Vec<E>,
-}
-
-/// The bytes of a digest by which records of one partition are told apart first. What stands in front of them is the
-/// partition.
-fn head(digest: &Digest) -> u32 {
-    let [_, a, b, c, d, ..] = digest.0;
-    u32::from_be_bytes([a, b, c, d])
-}
-
-impl<E: Entry> Leaf<E> {
-    /// The place of a digest: of its entry, or where it would be.
-    fn place(&self, head: u32, digest: &Digest) -> Result<usize, usize> {
-        let mut place = self.heads.partition_point(|other| *other < head);
-        let equal = self.heads.within(place..);
-        let equal = equal.partition_point(|other| *other == head);
-        let same = self.entries.within(place..place + equal);
-        let found = same.binary_search_by(|entry| entry.record().compare(digest));
-        place += found.unwrap_or_else(|at| at);
-        found.map(|_| place).map_err(|_| place)
-    }
-
-    /// Whether the first entry comes after a digest.
-    fn begins_after(&self, head: u32, digest: &Digest) -> bool {
-        match self.heads.first() {
-            Some(first) if *first == head => self
-                .entries
-                .first()
-                .is_some_and(|entry| entry.record().compare(digest).is_gt()),
-            Some(first) => *first > head,
-            None => true,
-        }
-    }
-
-    fn insert(&mut self, place: usize, head: u32, entry: E) {
-        if self.entries.len() == self.entries.capacity() {
-            self.heads.reserve_exact(STEP);
-            self.entries.reserve_exact(STEP);
-        }
-        self.heads.insert(place, head);
-        self.entries.insert(place, entry);
-    }
-
-    /// The same in new memory, with the room that such a leaf has.
-    fn moved(&self) -> Self {
-        let room = self.entries.len().next_multiple_of(STEP);
-        let mut moved = Self {
-            heads: Vec::with_capacity(room),
-            entries: Vec::with_capacity(room),
-        };
-        moved.heads.extend_from_slice(&self.heads);
-        moved.entries.extend(self.entries.iter().map(E::moved));
-        moved
-    }
-
-    fn fit(&mut self) {
-        let spare = self.entries.capacity() - self.entries.len();
-        if spare > STEP {
-            let room = self.entries.len() + STEP / 2;
-            self.heads.shrink_to(room);
-            self.entries.shrink_to(room);
         }
     }
 }
@@ -143,7 +53,7 @@ impl<E: Entry> DigestTable<E> {
     pub(super) fn get(&self, digest: &Digest) -> Option<&E> {
         let head = head(digest);
         let leaf = self.leaves.get(self.leaf(head, digest))?;
-        leaf.entries.get(leaf.place(head, digest).ok()?)
+        leaf.get(leaf.place(head, digest).ok()?)
     }
 
     /// The entry of this handle if there is one, or all of them.
@@ -157,11 +67,11 @@ impl<E: Entry> DigestTable<E> {
             Ok(place) | Err(place) => place,
         };
         // Most have four bytes of their own: then there is nobody to compare with, in this leaf or the next.
-        let is_alone = leaf.heads.get(place) == Some(&head)
-            && leaf.heads.get(place + 1).is_some_and(|next| *next != head);
+        let is_alone =
+            leaf.head(place) == Some(head) && leaf.head(place + 1).is_some_and(|next| next != head);
         let has_name = |entry: &&E| Handle::of(&entry.record().digest()) == handle;
         if is_alone {
-            let entry = leaf.entries.get(place).filter(has_name);
+            let entry = leaf.get(place).filter(has_name);
             return entry.map_or(OfHandle::None, OfHandle::One);
         }
         let mut named = self.from(&first).take_while(has_name);
@@ -182,8 +92,7 @@ impl<E: Entry> DigestTable<E> {
         let place = self.leaves.get(at).map_or(0, |leaf| {
             leaf.place(head, first).unwrap_or_else(|place| place)
         });
-        let leaves = self.leaves.within(at..);
-        leaves.iter().flat_map(|leaf| &leaf.entries).skip(place)
+        self.beginning(at, place)
     }
 
     /// Puts an entry in its place; gives the one of the same digest that was there.
@@ -192,31 +101,23 @@ impl<E: Entry> DigestTable<E> {
         let head = head(&digest);
         let at = self.leaf(head, &digest);
         let Some(leaf) = self.leaves.get_mut(at) else {
-            let mut first = Leaf {
-                heads: Vec::new(),
-                entries: Vec::new(),
-            };
-            first.insert(0, head, entry);
-            self.leaves.push(first);
+            self.leaves.push(Leaf::of(head, entry));
             self.len += 1;
             return None;
         };
         let place = match leaf.place(head, &digest) {
             Ok(place) => {
-                let old = leaf.entries.get_mut(place)?;
+                let old = leaf.get_mut(place)?;
                 return Some(std::mem::replace(old, entry));
             }
             Err(place) => place,
         };
         self.len += 1;
-        if leaf.entries.len() < LEAF {
+        if leaf.len() < LEAF {
             leaf.insert(place, head, entry);
             return None;
         }
-        let mut right = Leaf {
-            heads: leaf.heads.split_off(LEAF / 2),
-            entries: leaf.entries.split_off(LEAF / 2),
-        };
+        let mut right = leaf.split();
         match place.checked_sub(LEAF / 2) {
             Some(place) if place > 0 => right.insert(place, head, entry),
             _ => leaf.insert(place, head, entry),
@@ -235,16 +136,16 @@ impl<E: Entry> DigestTable<E> {
         let at = self.leaf(head, digest);
         let leaf = self.leaves.get_mut(at)?;
         let place = leaf.place(head, digest).ok()?;
-        leaf.heads.remove(place);
-        let entry = leaf.entries.remove(place);
+        let entry = leaf.remove(place)?;
         leaf.fit();
         self.len -= 1;
-        if leaf.entries.is_empty() {
+        if leaf.len() == 0 {
             self.leaves.remove(at);
         } else if !self.merge(at) && at > 0 {
             self.merge(at - 1);
         }
-        if self.leaves.capacity() > 2 * self.leaves.len() + 2 {
+        let (room, len) = (self.leaves.capacity(), self.leaves.len());
+        if self.leaves.spilled() && (len <= 1 || room > 2 * len + 2) {
             self.leaves.shrink_to_fit();
         }
         Some(entry)
@@ -259,14 +160,10 @@ impl<E: Entry> DigestTable<E> {
         else {
             return false;
         };
-        if left.entries.len() + right.entries.len() > MERGED {
+        if left.len() + right.len() > MERGED {
             return false;
         }
-        left.heads.reserve_exact(right.heads.len());
-        left.entries.reserve_exact(right.entries.len());
-        left.heads.append(&mut right.heads);
-        left.entries.append(&mut right.entries);
-        left.fit();
+        left.append(right);
         self.leaves.remove(at + 1);
         true
     }
@@ -293,19 +190,26 @@ impl<E: Entry> DigestTable<E> {
                 (at, place)
             }
         };
+        self.beginning(at, place)
+    }
+
+    /// The entries of a leaf from a number on, then those of the leaves that follow.
+    fn beginning(&self, at: usize, place: usize) -> impl Iterator<Item = &E> {
         let leaves = self.leaves.within(at..);
-        let first = leaves.first().and_then(|leaf| leaf.entries.get(place..));
-        let rest = leaves.iter().skip(1).flat_map(|leaf| &leaf.entries);
-        first.unwrap_or_default().iter().chain(rest)
+        let first = leaves
+            .first()
+            .into_iter()
+            .flat_map(move |leaf| leaf.from(place));
+        let rest = leaves.iter().skip(1).flat_map(|leaf| leaf.from(0));
+        first.chain(rest)
     }
 
     /// Bytes that the table takes, besides the records.
     #[cfg(test)]
     fn bytes(&self) -> usize {
-        let leaves = self.leaves.iter().map(|leaf| {
-            leaf.heads.capacity() * size_of::<u32>() + leaf.entries.capacity() * size_of::<E>()
-        });
-        leaves.sum::<usize>() + self.leaves.capacity() * size_of::<Leaf<E>>()
+        let leaves = self.leaves.iter().map(Leaf::bytes).sum::<usize>();
+        let spilled = self.leaves.spilled();
+        leaves + usize::from(spilled) * self.leaves.capacity() * size_of::<Leaf<E>>()
     }
 }
 
@@ -313,7 +217,7 @@ impl<E: Entry> DigestTable<E> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use data::record::Parts;
+    use data::record::{Parts, StoredRecord};
     use protocol::particle::ParticleRef;
 
     use super::*;

@@ -8,7 +8,7 @@ use protocol::bounds::{Fit as _, Within as _};
 use super::Shared;
 use super::frame::{Frame, SEGMENT_HEADER};
 use super::log::{Place, RESERVED, SegmentState};
-use crate::storage::table::Entry;
+use crate::storage::leaf::Entry;
 
 /// Time between two looks for a segment to clean.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

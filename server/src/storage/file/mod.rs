@@ -40,7 +40,8 @@ pub(crate) use open::FILE_BYTES_MIN;
 pub use open::OpenError;
 pub use salvage::{Salvaged, salvage};
 
-use super::table::{DigestTable, Entry, OfHandle};
+use super::leaf::Entry;
+use super::table::{DigestTable, OfHandle};
 use super::{
     Answer, Changed, Expected, Extent, Keeps, Named, PARTITIONS, Removal, Space, StorageEngine,
     StorageError, Truncation,

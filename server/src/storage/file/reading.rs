@@ -7,7 +7,7 @@ use data::record::StoredRecord;
 use super::frame::Frame;
 use super::log::Place;
 use super::{FileEntry, Shared};
-use crate::storage::table::Entry;
+use crate::storage::leaf::Entry;
 use crate::storage::{Answer, StorageError};
 
 /// How often a record is looked for that moves on each time.
