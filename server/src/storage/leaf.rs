@@ -28,7 +28,6 @@ impl Entry for StoredRecord {
 
 /// Entries beside what a look-up compares first: what is needed together stands together, since going to a place in memory
 /// where nobody was lately takes as long as a hundred instructions.
-#[derive(Debug)]
 struct Block<E> {
     heads: [u32; BLOCK],
     /// None behind the last one of the leaf.
@@ -46,7 +45,6 @@ impl<E> Default for Block<E> {
 
 /// Entries in ascending order of digest, by their number from 0; all blocks but the last are full. A leaf of a table has at
 /// least one.
-#[derive(Debug)]
 pub(super) struct Leaf<E> {
     blocks: Vec<Block<E>>,
     len: u32,
@@ -105,15 +103,12 @@ impl<E: Entry> Leaf<E> {
     }
 
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut E> {
-        let block = self.blocks.get_mut(number / BLOCK)?;
-        block.entries.get_mut(number % BLOCK)?.as_mut()
+        self.slot(number)?.as_mut()
     }
 
-    /// The entries from a number on.
-    pub(super) fn from(&self, number: usize) -> impl Iterator<Item = &E> {
-        let blocks = self.blocks.iter().skip(number / BLOCK);
-        let entries = blocks.flat_map(|block| block.entries.iter().flatten());
-        entries.skip(number % BLOCK)
+    fn slot(&mut self, number: usize) -> Option<&mut Option<E>> {
+        let block = self.blocks.get_mut(number / BLOCK)?;
+        block.entries.get_mut(number % BLOCK)
     }
 
     /// The number of a digest: of its entry, or where it would be.
@@ -193,8 +188,7 @@ impl<E: Entry> Leaf<E> {
     /// Takes an entry out.
     pub(super) fn remove(&mut self, number: usize) -> Option<E> {
         let place = number / BLOCK;
-        let block = self.blocks.get_mut(place)?;
-        let removed = block.entries.get_mut(number % BLOCK)?.take()?;
+        let removed = self.slot(number)?.take()?;
         // From the last block to this one, the first of each becomes the last of the one before.
         let (mut head, mut entry) = (0, None);
         for (at, block) in self.blocks.iter_mut().enumerate().skip(place).rev() {
@@ -243,12 +237,13 @@ impl<E: Entry> Leaf<E> {
 
     /// Takes the entries of the next leaf.
     pub(super) fn append(&mut self, next: &mut Self) {
-        let heads = next.blocks.iter().flat_map(|block| block.heads);
-        let heads: Vec<u32> = heads.take(next.len()).collect();
-        let entries = next.blocks.drain(..).flat_map(|block| block.entries);
-        for (head, entry) in heads.into_iter().zip(entries.flatten()) {
-            self.insert(self.len(), head, entry);
+        for number in 0..next.len() {
+            let entry = next.slot(number).and_then(Option::take);
+            if let Some((head, entry)) = next.head(number).zip(entry) {
+                self.insert(self.len(), head, entry);
+            }
         }
+        next.blocks.clear();
         next.len = 0;
     }
 

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use data::record::Handle;
 use protocol::bounds::Within as _;
 use protocol::key::Digest;
@@ -13,10 +15,38 @@ const MERGED: usize = LEAF / 2;
 /// look-up compares those bytes, and then one record. The first leaf stands in the table. An empty table costs no allocation, an entry 16 bytes at most, its
 /// pointer included, and clients, who choose digests, cannot make it slow by choosing badly: equal bytes are told apart
 /// by halving, too.
-#[derive(Debug)]
 pub(super) struct DigestTable<E> {
     leaves: SmallVec<[Leaf<E>; 1]>,
     len: usize,
+}
+
+/// Says how many there are: they themselves would be millions.
+impl<E> fmt::Debug for DigestTable<E> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} records", self.len)
+    }
+}
+
+/// Entries of leaves that follow each other.
+struct Entries<'t, E> {
+    leaves: &'t [Leaf<E>],
+    /// That of the next in the first of them.
+    number: usize,
+}
+
+impl<'t, E: Entry> Iterator for Entries<'t, E> {
+    type Item = &'t E;
+
+    fn next(&mut self) -> Option<&'t E> {
+        loop {
+            let (leaf, rest) = self.leaves.split_first()?;
+            if let Some(entry) = leaf.get(self.number) {
+                self.number += 1;
+                return Some(entry);
+            }
+            (self.leaves, self.number) = (rest, 0);
+        }
+    }
 }
 
 /// What a handle names.
@@ -194,14 +224,11 @@ impl<E: Entry> DigestTable<E> {
     }
 
     /// The entries of a leaf from a number on, then those of the leaves that follow.
-    fn beginning(&self, at: usize, place: usize) -> impl Iterator<Item = &E> {
-        let leaves = self.leaves.within(at..);
-        let first = leaves
-            .first()
-            .into_iter()
-            .flat_map(move |leaf| leaf.from(place));
-        let rest = leaves.iter().skip(1).flat_map(|leaf| leaf.from(0));
-        first.chain(rest)
+    fn beginning(&self, at: usize, number: usize) -> Entries<'_, E> {
+        Entries {
+            leaves: self.leaves.within(at..),
+            number,
+        }
     }
 
     /// Bytes that the table takes, besides the records.
