@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::allocator;
 use crate::config::Config;
 use crate::launch::parent::Parent;
 use crate::launch::ready::PortFile;
@@ -20,6 +19,7 @@ use crate::launch::{
     Launched, Pidfile, Prepared, StartError, credentials, provision, ready, throw_away,
 };
 use crate::log::Log;
+use crate::{allocator, priority};
 
 /// How long the end waits for the last lines of the log.
 const LAST_LINES_LIMIT: Duration = Duration::from_secs(1);
@@ -217,6 +217,7 @@ fn start(options: &Options) -> Result<(), StartError> {
         .worker_threads(threads)
         .enable_all()
         .thread_name("asd")
+        .on_thread_start(priority::answers)
         .on_thread_park(allocator::part)
         .build()?;
     let result = runtime.block_on(serve(configs, options, parent));

@@ -16,6 +16,7 @@ pub mod log;
 pub mod modules;
 pub mod net;
 pub mod node;
+pub mod priority;
 pub mod processor;
 pub mod query;
 pub mod record;

@@ -20,10 +20,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use protocol::bounds::Fit as _;
 use runtime::host::Lane;
-use rustix::time::{ClockId, clock_gettime};
 
+use crate::priority;
 use crate::processor::processors;
 
 /// Longest wait for another thread to take over a worker's duty, for scripts without a deadline.
@@ -148,9 +147,22 @@ impl SlowLane {
         self.waiting.store(queue.waiting.len(), Ordering::Relaxed);
         drop(queue);
         if !was_waiting {
-            self.release();
+            self.pass_on();
         }
         false
+    }
+
+    /// Gives a permit to who is next.
+    fn pass_on(&self) {
+        let mut queue = self.queue.lock();
+        let Some(waiter) = queue.next() else {
+            queue.free += 1;
+            return;
+        };
+        self.waiting.store(queue.waiting.len(), Ordering::Relaxed);
+        drop(queue);
+        *waiter.is_his.lock() = true;
+        waiter.turn.notify_one();
     }
 }
 
@@ -187,7 +199,7 @@ impl Lane for SlowLane {
         };
         let got = off_the_worker(|| {
             if holds_one {
-                self.release();
+                self.pass_on();
             }
             if is_first {
                 let limit = deadline.map_or(HAND_OVER, |deadline| {
@@ -199,6 +211,9 @@ impl Lane for SlowLane {
         });
         if is_first || LEFT_BEHIND.with_borrow(Option::is_some) {
             leave_task_behind();
+        }
+        if got {
+            priority::begins_long();
         }
         got
     }
@@ -218,22 +233,12 @@ impl Lane for SlowLane {
     }
 
     fn release(&self) {
-        let mut queue = self.queue.lock();
-        let Some(waiter) = queue.next() else {
-            queue.free += 1;
-            return;
-        };
-        self.waiting.store(queue.waiting.len(), Ordering::Relaxed);
-        drop(queue);
-        *waiter.is_his.lock() = true;
-        waiter.turn.notify_one();
+        self.pass_on();
+        priority::ends_long();
     }
 
     fn processor_time(&self) -> Duration {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        let seconds = time.tv_sec.fit::<u64>();
-        let nanoseconds = time.tv_nsec.fit::<u32>();
-        Duration::new(seconds, nanoseconds)
+        priority::processor_time()
     }
 }
 

@@ -16,8 +16,6 @@ use parking_lot::Mutex;
 use protocol::bounds::Fit as _;
 use runtime::call::EXECUTION_ERROR;
 use runtime::context::{CallEnd, LoadFailure};
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
 use thiserror::Error;
 
 use super::factory::{ContextFactory, MemoryUse, PooledContext as _};
@@ -32,6 +30,7 @@ use crate::modules::library::{Library, Serving};
 use crate::modules::module::{Change, ModuleSet, ModuleView};
 use crate::modules::names;
 use crate::modules::settings::UdfSettings;
+use crate::priority;
 
 /// A context that became old while it was built is built again so often, then used as it is: the call began before
 /// the change was answered.
@@ -276,9 +275,7 @@ impl<F: ContextFactory> Catalogued for Service<F> {
 
 /// Has the system prefer every other thread to this one: a call that finds no context builds its own.
 fn after_what_answers() {
-    if let Err(error) = setpriority_process(Some(gettid()), WARMER_NICE) {
-        tracing::debug!(target: "udf", "the thread that builds contexts has the priority of others: {error}");
-    }
+    priority::stands_back(WARMER_NICE, "builds contexts");
 }
 
 impl<F: ContextFactory> Drop for Service<F> {

@@ -16,6 +16,7 @@ use crate::cluster::ClusterView;
 use crate::node::Node;
 use crate::node::system::{Load, MachineMemory, Process, machine_memory, process};
 use crate::stats::{Counter, ServerStats};
+use crate::transaction::memory_of_operations;
 
 /// Gauges, counters and rates in the order of the reference.
 pub(super) fn statistics(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoError> {
@@ -175,6 +176,9 @@ const STATISTICS: &[Gauge<Say>] = &[
     Says("client_memory_bytes", |of| of.node.buffers.held().into()),
     Says("client_memory_limit", |of| of.node.buffers.limit().into()),
     Says("client_memory_refused", |of| of.node.buffers.refused.get().into()),
+    Says("operation_memory_bytes", |_| memory_of_operations().held.into()),
+    Says("operation_memory_limit", |_| memory_of_operations().limit.into()),
+    Says("operation_memory_refused", |_| memory_of_operations().refused.into()),
     Says("migrate_records_thrown_away", |of| {
         of.of_namespaces(|namespace| namespace.migration.thrown_away.load(Ordering::Relaxed))
     }),

@@ -25,7 +25,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::inflate::{Inflated, inflate};
 use super::input::{Input, TURN_BYTES};
-use super::load::{self, Counted, Load};
+use super::load::{Counted, Load};
 use super::replies::Replies;
 use crate::access::Session;
 use crate::dispatch;
@@ -33,6 +33,7 @@ use crate::info::{self, ConnectionState};
 use crate::net::running::Running;
 use crate::net::shutdown::{PortKind, Shutdown};
 use crate::node::buffers::NoRoom;
+use crate::priority;
 use crate::transaction::ReplyStream;
 
 /// Replies waiting beyond this are written before the next frame is handled.
@@ -127,7 +128,7 @@ pub(crate) async fn serve(
             Leaves::Moves(connection) => {
                 let runtime = match connection.is_busy {
                     true => home,
-                    false => load::busy_runtime().unwrap_or(home),
+                    false => priority::busy_runtime().unwrap_or(home),
                 };
                 match Elsewhere(runtime.spawn(connection.enter_and_serve())).await {
                     Ok(leaves) => leaves,

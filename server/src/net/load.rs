@@ -21,17 +21,14 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::{log, priority};
 use protocol::bounds::Fit as _;
-use tokio::runtime::{Handle, Runtime};
-
-use crate::processor::processors;
-use crate::{allocator, log};
 
 /// How long a task may answer one frame after the other before others have their turn. One frame may take longer.
 const TURN: Duration = Duration::from_micros(100);
 
-/// Of a poll, no more than this counts: what runs long leaves its worker by itself, and a thread that the system has put
-/// aside has done nothing.
+/// Of a poll, no more than this counts beside the processor time of what runs long: a thread that the system has put aside
+/// has done nothing.
 const POLL_MOST: Duration = Duration::from_millis(1);
 
 /// The part of the time that does not count: what each of sixteen connections has when they share two processors.
@@ -57,7 +54,7 @@ const SLICE_BITS: u32 = 27;
 const ASKS: u64 = 2;
 
 /// For so many slices after a light one was seen, one is there.
-const REMEMBERED: u64 = 8;
+const REMEMBERED: u64 = 24;
 
 /// Whether anybody asks now and then.
 #[derive(Debug)]
@@ -204,17 +201,16 @@ impl Load {
         }
     }
 
-    /// It ends.
-    fn end(&self, now: Duration) {
+    /// It ends; of what ran long in it, `long` is the processor time.
+    fn end(&self, now: Duration, long: Duration) {
         self.has_begun.store(false, Ordering::Relaxed);
         let took = nanoseconds(now).saturating_sub(self.poll_begun.load(Ordering::Relaxed));
-        let counted = took.min(nanoseconds(POLL_MOST));
+        let counted = took.min(nanoseconds(POLL_MOST).saturating_add(nanoseconds(long)));
         let level = self.level.load(Ordering::Relaxed) + counted - counted / u64::from(FREE_PART);
         self.level
             .store(level.min(nanoseconds(LEVEL_MOST)), Ordering::Relaxed);
         self.poll_ended.store(nanoseconds(now), Ordering::Relaxed);
-        // All of it, so that calls that run long are not taken for few.
-        self.slice.end(took);
+        self.slice.end(counted);
     }
 
     /// Whether the poll that runs has lasted for a turn at `now`.
@@ -262,51 +258,43 @@ impl<F: Future> Future for Counted<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let _asks = log::peer::asks(self.peer);
+        // What others had on this thread.
+        priority::taken_long();
         if self.load.answers.load(Ordering::Relaxed) {
             self.load.begin(self.load.created.elapsed());
         }
         let polled = self.future.as_mut().poll(context);
+        // A permit may have gone to another thread with what has it.
+        priority::ends_long();
         if self.load.has_begun.load(Ordering::Relaxed) {
-            self.load.end(self.load.created.elapsed());
+            self.load
+                .end(self.load.created.elapsed(), priority::taken_long());
         }
         polled
     }
-}
-
-/// The runtime of busy connections; none when the system gives no threads for it.
-pub(super) fn busy_runtime() -> Option<&'static Handle> {
-    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
-    let started = RUNTIME.get_or_init(|| {
-        let built = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(processors())
-            .enable_all()
-            .thread_name("asd-busy")
-            .on_thread_park(allocator::part)
-            .build();
-        built
-            .inspect_err(|error| {
-                tracing::warn!(target: "service", "busy connections stay among the others: {error}");
-            })
-            .ok()
-    });
-    started.as_ref().map(Runtime::handle)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Polls one after the other: how often, idle before each, time of each, µs.
+    /// Polls one after the other: how often, idle before each, time of each, µs. What takes more than a millisecond has
+    /// the processor for as long.
     type Polls = (u32, u64, u64);
 
     fn after(load: &Load, clock: &mut Duration, (count, idle_us, took_us): Polls) {
         for _ in 0..count {
             *clock += Duration::from_micros(idle_us);
             load.begin(*clock);
-            *clock += Duration::from_micros(took_us);
-            load.end(*clock);
+            let took = Duration::from_micros(took_us);
+            *clock += took;
+            let is_long = took > POLL_MOST && took != PUT_ASIDE;
+            load.end(*clock, if is_long { took } else { Duration::ZERO });
         }
     }
+
+    /// For as long a thread is put aside here; nothing else takes just that.
+    const PUT_ASIDE: Duration = Duration::from_millis(30);
 
     fn nobody() -> &'static LightOnes {
         Box::leak(Box::new(LightOnes::new()))
@@ -327,8 +315,9 @@ mod tests {
             ("a tenth", (10_000, 900, 100), false),
             ("one after the other", (400, 10, 100), true),
             ("half of a thread", (500, 100, 100), true),
-            ("a long call now and then", (100, 100_000, 1_000_000), false),
-            ("a thread put aside", (20, 10, 80_000), false),
+            ("a long call now and then", (100, 100_000, 5_000), false),
+            ("a long call again and again", (2, 100_000, 500_000), true),
+            ("a thread put aside", (20, 10, 30_000), false),
             ("calls of a millisecond", (30, 10, 1_000), true),
         ] {
             let (load, mut clock) = (beside_a_light_one(), Duration::ZERO);
@@ -341,6 +330,22 @@ mod tests {
             after(&load, &mut clock, quiet);
             after(&load, &mut clock, (1, 1_000, 0));
             assert!(!load.is_busy(true), "{name}: it comes back");
+        }
+    }
+
+    #[test]
+    fn what_runs_long_counts_by_its_processor_time() {
+        for (name, processor_ms, is_busy) in [
+            ("it waited", 0, false),
+            ("a few milliseconds", 5, false),
+            ("until its limit", 500, true),
+        ] {
+            let (load, mut clock) = (beside_a_light_one(), Duration::ZERO);
+            after(&load, &mut clock, (1, 500_000, 10));
+            load.begin(clock);
+            clock += Duration::from_secs(1);
+            load.end(clock, Duration::from_millis(processor_ms));
+            assert_eq!(load.is_busy(false), is_busy, "{name}");
         }
     }
 
@@ -366,6 +371,11 @@ mod tests {
             ),
             ("every 5 ms", (200, 5_000, 10), true),
             ("every 60 ms", (20, 60_000, 10), true),
+            (
+                "every 50 ms, put aside each time",
+                (20, 20_000, 30_000),
+                true,
+            ),
             ("a look at the cluster once", (3, 1_000, 10), false),
         ] {
             let light_ones = nobody();
@@ -376,7 +386,7 @@ mod tests {
             assert_eq!(load.is_busy(false), is_busy, "{name}");
             assert_eq!(load.is_busy(true), is_busy, "{name}");
             // Nobody is light any more: all come back.
-            after(&load, &mut clock, (2_000, 10, 1_000));
+            after(&load, &mut clock, (6_000, 10, 1_000));
             assert!(!load.is_busy(true), "{name}: and goes");
         }
     }

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-use super::load;
 use super::shutdown::{PortKind, Shutdown};
 use crate::net::connection;
 use crate::net::connection::Closed;
 use crate::net::running::Running;
+use crate::priority;
 
 /// Connections the kernel may hold before they are accepted.
 const BACKLOG: u32 = 1024;
@@ -92,7 +92,7 @@ impl Listener {
 pub async fn serve(running: Arc<Running>, listeners: Vec<Listener>, shutdown: Shutdown) {
     let home = Handle::current();
     // Whoever is new costs the busy threads: connections by the thousand are not those who have been quiet.
-    let accept_on = load::busy_runtime().unwrap_or(&home);
+    let accept_on = priority::busy_runtime().unwrap_or(&home);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let loops = accept_loop(

@@ -22,11 +22,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use protocol::bounds::Fit as _;
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::priority;
 use crate::processor::processors;
 
 /// Commands that run at a time at least. More wait for disks and other nodes than for processors.
@@ -175,9 +174,7 @@ impl Turn {
             thread.spawn(move || {
                 let _ends = ends;
                 let _runtime = runtime.enter();
-                if let Err(error) = setpriority_process(Some(gettid()), NICE) {
-                    tracing::debug!("a command has the priority of those who answer: {error}");
-                }
+                priority::stands_back(NICE, "runs a command");
                 // As above.
                 let _ = give.send(command());
             })?;
@@ -275,6 +272,7 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use rustix::thread::gettid;
     use std::future::pending;
     use std::sync::mpsc;
 

@@ -14,6 +14,7 @@ use protocol::header::HEADER_SIZE;
 use protocol::key::Digest;
 use protocol::message::{Info1, Message};
 use protocol::result_code::ResultCode;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
@@ -24,6 +25,7 @@ use super::job::{self, QueryKind};
 use super::lookup::Lookup;
 use super::turn::Turn;
 use crate::contexts::lane;
+use crate::priority;
 use crate::query::jobs::{Job, JobEnd, JobKind, JobSpec, RunningJob};
 use crate::query::pace::Pace;
 use crate::record::{Namespace, PAGE, Scan};
@@ -121,7 +123,10 @@ pub(crate) async fn answer<S: QueryServices>(
                 next_partition: AtomicU16::new(0),
                 turns: AtomicU64::new(0),
             });
-            tokio::spawn(background.run(running));
+            // No client waits for any of it.
+            priority::busy_runtime()
+                .unwrap_or(&Handle::current())
+                .spawn(background.run(running));
         }
         Err(code) => {
             reply::refuse(output.buffer(), code);

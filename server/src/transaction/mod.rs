@@ -41,7 +41,7 @@ pub use runtime::call::{
 };
 pub use services::{FunctionContext, Functions, Services};
 pub(crate) use work::Work;
-pub(crate) use work::limit_memory;
+pub(crate) use work::{limit_memory, memory_of_operations};
 
 /// Who sent a message. What a node has passed on is not passed on again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //! Stepping aside may block for long: it must not happen under a lock that others block on. Who works on a record has it
 //! marked as busy, which others wait for without blocking a thread.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use data::operation::{self, Checked, OperationError};
@@ -40,6 +40,7 @@ const SMALL_BYTES: usize = 64 * 1024;
 static MADE: Made = Made {
     held: AtomicUsize::new(0),
     limit: AtomicUsize::new(usize::MAX),
+    refused: AtomicU64::new(0),
 };
 
 /// What operations of requests have made, bytes: a frame of some kilobytes can have them make megabytes.
@@ -47,6 +48,8 @@ static MADE: Made = Made {
 struct Made {
     held: AtomicUsize,
     limit: AtomicUsize,
+    /// How often more was wanted than there was.
+    refused: AtomicU64,
 }
 
 impl Made {
@@ -56,7 +59,18 @@ impl Made {
         let granted = self
             .held
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
-        granted.map(drop).map_err(|_| NoMemory)
+        granted.map(drop).map_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            NoMemory
+        })
+    }
+
+    fn told(&self) -> MemoryOfOperations {
+        MemoryOfOperations {
+            held: self.held.load(Ordering::Relaxed),
+            limit: self.limit.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
     }
 
     fn give_back(&self, bytes: usize) {
@@ -67,6 +81,22 @@ impl Made {
 /// All requests of this process together hold at most so many bytes of what their operations make.
 pub(crate) fn limit_memory(bytes: usize) {
     MADE.limit.store(bytes, Ordering::Relaxed);
+}
+
+/// What operations of all requests make, for `statistics`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemoryOfOperations {
+    /// Bytes held now, beyond what each request may hold whatever others do.
+    pub(crate) held: usize,
+    /// Bytes that they may hold.
+    pub(crate) limit: usize,
+    /// How often more was wanted.
+    pub(crate) refused: u64,
+}
+
+/// What operations of all requests of this process make now.
+pub(crate) fn memory_of_operations() -> MemoryOfOperations {
+    MADE.told()
 }
 
 /// Checks an op, which counts as work: to read a large value steps aside first.
@@ -228,13 +258,16 @@ mod tests {
         let made: &'static Made = Box::leak(Box::new(Made {
             held: AtomicUsize::new(0),
             limit: AtomicUsize::new(4 * MIB),
+            refused: AtomicU64::new(0),
         }));
         let later = Instant::now() + Duration::from_secs(600);
         let mut one = Work::among(made, later);
         let mut other = Work::among(made, later);
         assert_eq!(one.hold(3 * MIB + SMALL_BYTES), Ok(()));
-        assert_eq!(made.held.load(Ordering::Relaxed), 3 * MIB);
+        assert_eq!(made.told().held, 3 * MIB);
+        assert_eq!(made.told().refused, 0);
         assert_eq!(other.hold(MIB + SMALL_BYTES + 1), Err(NoMemory));
+        assert_eq!(made.told().refused, 1);
         assert_eq!(
             other.hold(SMALL_BYTES),
             Ok(()),
@@ -244,9 +277,9 @@ mod tests {
         one.let_go(2 * MIB);
         assert_eq!(other.hold(2 * MIB), Ok(()));
         drop(one);
-        assert_eq!(made.held.load(Ordering::Relaxed), 2 * MIB);
+        assert_eq!(made.told().held, 2 * MIB);
         drop(other);
-        assert_eq!(made.held.load(Ordering::Relaxed), 0);
+        assert_eq!(made.told().held, 0);
     }
 
     #[test]

@@ -110,6 +110,7 @@ fn has_the_fields_of_a_real_node_in_its_order() {
             || name.starts_with("log_lines_")
             || name.starts_with("client-memory-")
             || name.starts_with("client_memory_")
+            || name.starts_with("operation_memory_")
             || counted_here.iter().any(|(here, _)| *here == name)
     };
     for (command, key) in cases {

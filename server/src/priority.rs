@@ -1,0 +1,217 @@
+//! How soon a thread gets a processor that others have.
+//!
+//! A thread that is to run while others use all processors waits until the one before has run for its slice, some
+//! milliseconds, and longer where the system looks at that only a few hundred times a second. Who has a shorter slice
+//! than the one that runs has the processor at once, as long as he has not had more of it than his share. So threads that
+//! answer those who ask now and then have a short slice, and those that run for long a longer one than other programs:
+//! that takes nothing from their share, it is only had in fewer and longer pieces. A share is made smaller by `nice`, which
+//! no thread gets back without privileges: only threads that never answer those who ask now and then stand back so.
+//!
+//! Systems that know no slices of threads (Linux before 6.12) do as they always did.
+
+use std::cell::Cell;
+use std::sync::{Once, OnceLock};
+use std::time::Duration;
+
+use protocol::bounds::Fit as _;
+use rustix::io::Errno;
+use rustix::process::{getpriority_process, setpriority_process};
+use rustix::thread::gettid;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::allocator;
+use crate::processor::processors;
+
+/// The slice of those that answer; the shortest that the system takes.
+const SHORT: Duration = Duration::from_micros(100);
+
+/// The slice of those that run long: longer than that of any program that does not ask for one, which is 2.8 ms at most.
+const LONG: Duration = Duration::from_millis(5);
+
+/// How much the threads of busy connections stand back, see nice(2).
+const BUSY_NICE: i32 = 5;
+
+thread_local! {
+    /// The thread has the slice of those that answer, when nothing on it runs long.
+    static ANSWERS: Cell<bool> = const { Cell::new(false) };
+    /// What runs long on the thread has begun when it had had so much of a processor.
+    static LONG_SINCE: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// What has run long on it has had so much of a processor.
+    static RAN_LONG: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// The thread answers those who ask now and then.
+pub(crate) fn answers() {
+    ANSWERS.set(true);
+    take_slice(SHORT);
+}
+
+/// The runtime of what takes much of a thread: busy connections, and work for which no client waits. None when the system
+/// gives no threads for it.
+pub(crate) fn busy_runtime() -> Option<&'static Handle> {
+    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
+    let started = RUNTIME.get_or_init(|| {
+        let built = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(processors())
+            .enable_all()
+            .thread_name("asd-busy")
+            .on_thread_start(|| stands_back(BUSY_NICE, "answers busy connections"))
+            .on_thread_park(allocator::part)
+            .build();
+        built
+            .inspect_err(|error| {
+                tracing::warn!(target: "service", "busy connections stay among the others: {error}");
+            })
+            .ok()
+    });
+    started.as_ref().map(Runtime::handle)
+}
+
+/// The thread stands back by so much, see nice(2), for as long as it lives; `what` it does is for the log.
+pub(crate) fn stands_back(nice: i32, what: &str) {
+    if let Err(error) = setpriority_process(Some(gettid()), nice) {
+        tracing::debug!("a thread that {what} has the priority of others: {error}");
+    }
+    take_slice(LONG);
+}
+
+/// What runs on this thread has turned out to run long; until [`ends_long`].
+pub(crate) fn begins_long() {
+    if LONG_SINCE.get().is_none() {
+        LONG_SINCE.set(Some(processor_time()));
+        if ANSWERS.get() {
+            take_slice(LONG);
+        }
+    }
+}
+
+/// What ran long on this thread, if anything did, is over.
+pub(crate) fn ends_long() {
+    if let Some(since) = LONG_SINCE.take() {
+        let had = processor_time().saturating_sub(since);
+        RAN_LONG.set(RAN_LONG.get() + had);
+        if ANSWERS.get() {
+            take_slice(SHORT);
+        }
+    }
+}
+
+/// Processor time of what ran long on this thread since this was asked last.
+pub(crate) fn taken_long() -> Duration {
+    RAN_LONG.take()
+}
+
+/// Processor time that this thread has had.
+pub(crate) fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.fit(), time.tv_nsec.fit())
+}
+
+/// Gives this thread a slice of its own.
+fn take_slice(slice: Duration) {
+    if let Err(error) = set_slice(slice) {
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| tracing::debug!("threads have the slices of all others: {error}"));
+    }
+}
+
+fn set_slice(slice: Duration) -> Result<(), Errno> {
+    // What is not to change has to be named again.
+    let nice = getpriority_process(Some(gettid()))?;
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>().fit(),
+        sched_policy: libc::SCHED_OTHER.fit(),
+        sched_flags: 0,
+        sched_nice: nice,
+        sched_priority: 0,
+        sched_runtime: slice.as_nanos().fit(),
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    #[expect(
+        unsafe_code,
+        reason = "sched_setattr has no safe wrapper among our dependencies"
+    )]
+    // SAFETY: it reads the attributes, of the size that they tell, and keeps nothing of them; 0 is the calling thread.
+    let set = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    match set {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()
+            .raw_os_error()
+            .map_or(Errno::NOSYS, Errno::from_raw_os_error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// The slice of this thread; zero where the system knows none.
+    fn slice() -> Duration {
+        let size = size_of::<libc::sched_attr>();
+        let mut attributes = std::mem::MaybeUninit::<libc::sched_attr>::zeroed();
+        #[expect(unsafe_code, reason = "as above")]
+        // SAFETY: it writes no more than the size that it is told; zeros are valid in every member.
+        let attributes = unsafe {
+            let into = attributes.as_mut_ptr();
+            assert_eq!(libc::syscall(libc::SYS_sched_getattr, 0, into, size, 0), 0);
+            attributes.assume_init()
+        };
+        Duration::from_nanos(attributes.sched_runtime)
+    }
+
+    fn spin(time: Duration) {
+        let begun = processor_time();
+        let mut sum = 0_u64;
+        while processor_time() < begun + time {
+            sum = std::hint::black_box(sum + 1);
+        }
+    }
+
+    #[test]
+    fn a_thread_has_the_slice_of_what_it_does() {
+        let is = |slice_of: Duration| [slice_of, Duration::ZERO].contains(&slice());
+        let answering = thread::spawn(move || {
+            answers();
+            assert!(is(SHORT));
+            begins_long();
+            assert!(is(LONG));
+            ends_long();
+            assert!(is(SHORT));
+            let nice = || getpriority_process(Some(gettid())).unwrap();
+            let before = nice();
+            // Those that it starts are not all to answer.
+            let other = thread::spawn(move || {
+                stands_back(BUSY_NICE, "is tested");
+                assert!(is(LONG));
+                assert_eq!(nice(), before.max(BUSY_NICE));
+                begins_long();
+                ends_long();
+                assert!(is(LONG));
+            });
+            other.join().unwrap();
+            assert_eq!(nice(), before);
+        });
+        answering.join().unwrap();
+    }
+
+    #[test]
+    fn what_ran_long_is_counted_once_and_nothing_else() {
+        let (short, long) = (Duration::from_millis(1), Duration::from_millis(3));
+        spin(short);
+        assert_eq!(taken_long(), Duration::ZERO);
+        begins_long();
+        spin(long);
+        // It goes on.
+        begins_long();
+        spin(long);
+        assert_eq!(taken_long(), Duration::ZERO);
+        ends_long();
+        ends_long();
+        assert!(taken_long() >= 2 * long);
+        assert_eq!(taken_long(), Duration::ZERO);
+    }
+}
