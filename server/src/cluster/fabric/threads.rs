@@ -20,6 +20,7 @@ use super::door::{
     Asker, Door, FRAME_TIMEOUT, FabricHandler, Gatekeeper, IDLE, NO_MEMBER, Place, SMALL, answer,
 };
 use super::frame::{self, Coming};
+use crate::priority;
 
 /// A connection without a question for so long is closed. Askers use none that waited for almost as long.
 const UNUSED: Duration = Duration::from_secs(IDLE.as_secs() / 4);
@@ -133,6 +134,7 @@ impl Open {
         thread.spawn(move || {
             // Dropped last: who waits for the end waits for all that is held here.
             let ends = ends;
+            priority::answers();
             if let Err(error) = served.serve(stream, &runtime, &ends.open.end) {
                 debug!(target: "fabric", "a connection of {}: {error}", served.asker.run.0);
             }
