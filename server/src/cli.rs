@@ -217,8 +217,10 @@ fn start(options: &Options) -> Result<(), StartError> {
         .worker_threads(threads)
         .enable_all()
         .thread_name("asd")
-        .on_thread_start(priority::answers)
-        .on_thread_park(allocator::part)
+        .on_thread_park(|| {
+            allocator::part();
+            priority::answers_all();
+        })
         .build()?;
     let result = runtime.block_on(serve(configs, options, parent));
     // Threads that still run an abandoned script must not hold up the end.

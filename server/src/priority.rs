@@ -10,6 +10,7 @@
 //! Systems that know no slices of threads (Linux before 6.12) do as they always did.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ use tokio::runtime::{Handle, Runtime};
 use crate::allocator;
 use crate::processor::processors;
 
-/// The slice of those that answer; the shortest that the system takes.
+/// The slice of those that answer while somebody asks now and then; the shortest that the system takes. Where nobody does,
+/// it would only have the system switch more often between them and their clients.
 const SHORT: Duration = Duration::from_micros(100);
 
 /// The slice of those that run long: longer than that of any program that does not ask for one, which is 2.8 ms at most.
@@ -32,19 +34,47 @@ const LONG: Duration = Duration::from_millis(5);
 /// How much the threads of busy connections stand back, see nice(2).
 const BUSY_NICE: i32 = 5;
 
+/// The slice of all others, whatever that is.
+const USUAL: Duration = Duration::ZERO;
+
+/// Somebody asks now and then.
+static SOMEBODY_ASKS: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
-    /// The thread has the slice of those that answer, when nothing on it runs long.
-    static ANSWERS: Cell<bool> = const { Cell::new(false) };
+    /// The slice that the thread has when nothing on it runs long, if it answers.
+    static ANSWERS: Cell<Option<Duration>> = const { Cell::new(None) };
     /// What runs long on the thread has begun when it had had so much of a processor.
     static LONG_SINCE: Cell<Option<Duration>> = const { Cell::new(None) };
     /// What has run long on it has had so much of a processor.
     static RAN_LONG: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// The thread answers those who ask now and then.
+/// The thread answers, and has nothing to do but that: it is to have a processor at once whenever there is something.
 pub(crate) fn answers() {
-    ANSWERS.set(true);
+    ANSWERS.set(Some(SHORT));
     take_slice(SHORT);
+}
+
+/// To be called by a thread that answers all kinds of clients when it has nothing to do: it has a processor at once from then
+/// on while there are some who ask now and then.
+pub(crate) fn answers_all() {
+    answers_if(SOMEBODY_ASKS.load(Ordering::Relaxed));
+}
+
+fn answers_if(somebody_asks: bool) {
+    let wanted = if somebody_asks { SHORT } else { USUAL };
+    let had = ANSWERS.replace(Some(wanted));
+    if had.unwrap_or(USUAL) != wanted {
+        take_slice(wanted);
+    }
+}
+
+/// Whether there is somebody who asks now and then.
+pub(crate) fn somebody_asks(is_there: bool) {
+    // Hardly ever does it change: others are not to fetch it anew.
+    if SOMEBODY_ASKS.load(Ordering::Relaxed) != is_there {
+        SOMEBODY_ASKS.store(is_there, Ordering::Relaxed);
+    }
 }
 
 /// The runtime of what takes much of a thread: busy connections, and work for which no client waits. None when the system
@@ -80,7 +110,7 @@ pub(crate) fn stands_back(nice: i32, what: &str) {
 pub(crate) fn begins_long() {
     if LONG_SINCE.get().is_none() {
         LONG_SINCE.set(Some(processor_time()));
-        if ANSWERS.get() {
+        if ANSWERS.get().is_some() {
             take_slice(LONG);
         }
     }
@@ -91,8 +121,8 @@ pub(crate) fn ends_long() {
     if let Some(since) = LONG_SINCE.take() {
         let had = processor_time().saturating_sub(since);
         RAN_LONG.set(RAN_LONG.get() + had);
-        if ANSWERS.get() {
-            take_slice(SHORT);
+        if let Some(slice) = ANSWERS.get() {
+            take_slice(slice);
         }
     }
 }
@@ -175,6 +205,11 @@ mod tests {
     fn a_thread_has_the_slice_of_what_it_does() {
         let is = |slice_of: Duration| [slice_of, Duration::ZERO].contains(&slice());
         let answering = thread::spawn(move || {
+            let usual = slice();
+            for (somebody_asks, expected) in [(false, usual), (true, SHORT), (false, usual)] {
+                answers_if(somebody_asks);
+                assert!(is(expected));
+            }
             answers();
             assert!(is(SHORT));
             begins_long();

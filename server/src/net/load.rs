@@ -199,6 +199,7 @@ impl Load {
         if self.slice.begin(slice) {
             self.light_ones.seen.store(slice, Ordering::Relaxed);
         }
+        priority::somebody_asks(self.light_ones.are_there(slice));
     }
 
     /// It ends; of what ran long in it, `long` is the processor time.
