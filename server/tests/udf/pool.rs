@@ -81,6 +81,15 @@ fn call_finishes_on_its_code_and_its_context_is_dropped() {
     assert!(fixture.counts("a.lua").idle >= 10);
 }
 
+/// The contexts that wait for calls. Which of them is next depends on the processor, and the system may move this thread to
+/// another one at any time.
+fn idle_ones(fixture: &Fixture, name: &str) -> HashSet<u64> {
+    let idle = fixture.counts(&format!("{name}.lua")).idle;
+    let mut guards: Vec<_> = (0..idle).map(|_| fixture.acquire(name)).collect();
+    let ids = guards.iter_mut().map(|guard| context(guard).id);
+    ids.collect()
+}
+
 #[test]
 fn change_reaches_everything_that_requires_the_module() {
     let fixture = Fixture::new();
@@ -90,15 +99,15 @@ fn change_reaches_everything_that_requires_the_module() {
     fixture.put("other.lua", "alone");
     fixture.warm();
     assert_eq!(fixture.sources("a"), ["require b", "require c", "c1"]);
-    let other = context(&mut fixture.acquire("other")).id;
+    let others = idle_ones(&fixture, "other");
 
     fixture.put("c.lua", "c2");
     assert_eq!(fixture.sources("a"), ["require b", "require c", "c2"]);
     assert_eq!(fixture.sources("b"), ["require c", "c2"]);
     fixture.warm();
     assert_eq!(
-        context(&mut fixture.acquire("other")).id,
-        other,
+        idle_ones(&fixture, "other"),
+        others,
         "modules that do not use it keep their contexts"
     );
     for file_name in ["a.lua", "b.lua", "c.lua"] {
@@ -165,10 +174,10 @@ fn module_required_during_a_call_counts_as_used() {
 
     // A change of what it did not use leaves a context alone, and yet shows when it is used at last.
     fixture.warm();
-    let id = context(&mut fixture.acquire("a")).id;
+    let before = idle_ones(&fixture, "a");
     fixture.put("c.lua", "c2");
     let mut guard = fixture.acquire("a");
-    assert_eq!(context(&mut guard).id, id);
+    assert!(before.contains(&context(&mut guard).id));
     let found = context(&mut guard).modules.find(b"c").unwrap();
     assert_eq!(&*found.compiled.unwrap().0, b"c2");
 }
