@@ -100,7 +100,13 @@ pub(crate) fn busy_runtime() -> Option<&'static Handle> {
 
 /// The thread stands back by so much, see nice(2), for as long as it lives; `what` it does is for the log.
 pub(crate) fn stands_back(nice: i32, what: &str) {
-    if let Err(error) = setpriority_process(Some(gettid()), nice) {
+    // A program that stands back itself further than that is not to have some of its threads in front of the others.
+    let set = match getpriority_process(Some(gettid())) {
+        Ok(usual) if usual >= nice => Ok(()),
+        Ok(_) => setpriority_process(Some(gettid()), nice),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = set {
         tracing::debug!("a thread that {what} has the priority of others: {error}");
     }
     take_slice(LONG);
