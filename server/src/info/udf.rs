@@ -68,14 +68,20 @@ pub(super) fn status(call: &Call<'_>, out: &mut BytesMut) -> Result<(), InfoErro
     Ok(())
 }
 
+/// The module that a command names, and how lines of the log show it. Empty where none is named, which is refused.
+fn file_name<'p>(params: &Params<'p>) -> (&'p [u8], String) {
+    let name = params.bytes("filename").unwrap_or_default();
+    let shown = String::from_utf8_lossy(name).escape_debug().to_string();
+    (name, shown)
+}
+
 /// One line for a change of the modules, or for one that was refused.
 fn tell(call: &Call<'_>, command: &str, answer: &[u8]) {
     if patience::has_run_out() {
         // It is tried once more.
         return;
     }
-    let name = call.params.bytes("filename").unwrap_or_default();
-    let shown = String::from_utf8_lossy(name).escape_debug().to_string();
+    let (name, shown) = file_name(&call.params);
     let (node, peer) = (call.node.id, call.connection.peer());
     if answer == OK.as_bytes() {
         let modules = call.node.modules.modules();
@@ -101,12 +107,11 @@ pub(super) fn late(
     command: &Command<'_>,
     out: &mut BytesMut,
 ) {
-    let name = command.params.bytes("filename").unwrap_or_default();
+    let (_, shown) = file_name(&command.params);
     tracing::warn!(
         target: "udf",
-        "{}: module `{}` is still being stored here: node={} peer={}",
+        "{}: module `{shown}` is still being stored here: node={} peer={}",
         command.name,
-        String::from_utf8_lossy(name).escape_debug(),
         node.id,
         connection.peer()
     );

@@ -62,14 +62,16 @@ namespace bar {
 }
 ";
 
-/// A registry without modules that tells which of its commands was asked.
-struct NoModules;
+/// A registry without modules that tells which of its commands was asked. Each change does something.
+struct NoModules<F>(F);
 
-impl ModuleCommands for NoModules {
+impl<F: Fn() + Send + Sync> ModuleCommands for NoModules<F> {
     fn put(&self, _: &str, _: &str) -> Result<(), ChangeError> {
+        self.0();
         Ok(())
     }
     fn remove(&self, _: &str) -> Result<(), ChangeError> {
+        self.0();
         Ok(())
     }
     fn allows_unsafe(&self) -> bool {
@@ -94,9 +96,13 @@ impl ModuleCommands for NoModules {
 }
 
 fn node_of(text: &str) -> Node {
+    node_with(text, NoModules(|| ()))
+}
+
+fn node_with(text: &str, modules: impl ModuleCommands + 'static) -> Node {
     let config = Config::parse("test.conf", text).unwrap();
     let log = Log::open(&config.logging, false).unwrap();
-    Node::new(config, log, Arc::new(NoModules))
+    Node::new(config, log, Arc::new(modules))
 }
 
 fn node() -> Node {
