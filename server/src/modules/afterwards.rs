@@ -52,7 +52,8 @@ impl Afterwards {
         state.due = true;
         state.quiet.disturbed(now);
         if std::mem::take(&mut state.sleeps) {
-            let wait = state.quiet.until().map(|moment| moment - now);
+            let wait = state.quiet.until();
+            let wait = wait.map(|moment| moment.saturating_duration_since(now));
             self.set(wait.unwrap_or(AT_ONCE));
         }
     }
@@ -74,7 +75,7 @@ impl Afterwards {
             if state.due {
                 let now = Instant::now();
                 match state.quiet.wait(now) {
-                    Some(moment) => self.set(moment - now),
+                    Some(moment) => self.set(moment.saturating_duration_since(now)),
                     None => {
                         state.due = false;
                         return true;

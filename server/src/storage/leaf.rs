@@ -221,15 +221,14 @@ impl<E: Entry> Leaf<E> {
 
     /// The second half of a full leaf, which it loses.
     pub(super) fn split(&mut self) -> Self {
-        let half = self.blocks.len() / 2;
-        let blocks = self.blocks.split_off(half);
-        let left = half * BLOCK;
+        debug_assert_eq!(self.len(), LEAF);
+        let half = self.len / 2;
         let mut right = Self {
-            blocks,
-            len: self.len.saturating_sub(left as u32),
+            blocks: self.blocks.split_off(LEAF / 2 / BLOCK),
+            len: self.len - half,
             first: 0,
         };
-        self.len -= right.len;
+        self.len = half;
         self.blocks.shrink_to_fit();
         right.look_at_first();
         right
