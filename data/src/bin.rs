@@ -26,6 +26,7 @@ impl BinName {
 
     /// `None` when the name has more than 15 bytes, or a zero byte.
     #[must_use]
+    #[inline]
     pub fn new(name: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_BIN_NAME];
         bytes.get_mut(..name.len())?.copy_from_slice(name);

@@ -228,6 +228,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    #[inline]
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], FormError> {
         let end = self.offset.saturating_add(length);
         let part = self.bytes.get(self.offset..end).ok_or(FormError::Length {
@@ -238,6 +239,7 @@ impl<'a> Walk<'a> {
         Ok(part)
     }
 
+    #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], FormError> {
         let offset = self.offset;
         self.take(N)?.try_into().map_err(|_| FormError::Malformed {
@@ -246,6 +248,7 @@ impl<'a> Walk<'a> {
         })
     }
 
+    #[inline]
     pub(super) fn byte(&mut self) -> Result<u8, FormError> {
         self.array().map(|[byte]| byte)
     }
@@ -271,6 +274,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A length as a number of bytes in memory.
+    #[inline]
     fn length(&mut self) -> Result<usize, FormError> {
         let offset = self.offset;
         let length = self.varint()?;
@@ -281,6 +285,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes over the void-time to the end of the set, from where these begin; gives the set.
+    #[inline]
     pub(super) fn set_if_marked(&mut self, mark: u8) -> Result<&'a [u8], FormError> {
         if mark & HAS_VOID_TIME != 0 {
             self.take(4)?;
@@ -304,6 +309,7 @@ impl<'a> Walk<'a> {
         Ok((set, key))
     }
 
+    #[inline]
     fn set_bytes(&mut self) -> Result<&'a [u8], FormError> {
         let length = self.byte()?;
         self.take(length.into())
@@ -412,6 +418,7 @@ pub struct BinRef<'a> {
 impl BinRef<'_> {
     /// The name, to be kept.
     #[must_use]
+    #[inline]
     pub fn bin_name(&self) -> BinName {
         let name = BinName::new(self.name);
         debug_assert!(name.is_some(), "a form was checked when it came");

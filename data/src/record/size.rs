@@ -37,6 +37,7 @@ impl Size {
     }
 
     /// Adds a bin.
+    #[inline]
     pub(super) fn add(&mut self, name: usize, value: ParticleRef<'_>) {
         self.0 += 1 + name + of_value(value);
     }
@@ -49,6 +50,7 @@ impl Size {
 
 /// Bytes that a value counts for, with its type: the fewest that hold an integer, and their number; most others with a
 /// length in front.
+#[inline]
 fn of_value(value: ParticleRef<'_>) -> usize {
     match (value.kind, value.as_integer()) {
         (ParticleType::INTEGER, Some(integer)) => match integer.cast_unsigned() {

@@ -90,6 +90,7 @@ impl StoredRecord {
     }
 
     /// All that is allocated.
+    #[inline]
     fn all(&self) -> &[u8] {
         &self.form.slice
     }
@@ -144,6 +145,7 @@ impl StoredRecord {
         }
     }
 
+    #[inline]
     fn mark(&self) -> u8 {
         let [mark] = self.fixed(0, 1);
         mark
@@ -162,12 +164,14 @@ impl StoredRecord {
 
     /// Whether this is a version of the record of this digest, and if not, which way it lies in the order of digests.
     #[must_use]
+    #[inline]
     pub fn compare(&self, digest: &Digest) -> std::cmp::Ordering {
         self.all().within(at::DIGEST..at::TOKEN).cmp(&digest.0)
     }
 
     /// The digest.
     #[must_use]
+    #[inline]
     pub fn digest(&self) -> Digest {
         Digest(self.fixed::<DIGEST_SIZE>(at::DIGEST, at::TOKEN))
     }
@@ -175,30 +179,35 @@ impl StoredRecord {
     /// Names this version: no other of the same digest had it, before or after a restart, and later ones have higher
     /// ones. What "store if it is still this one" compares.
     #[must_use]
+    #[inline]
     pub fn token(&self) -> u64 {
         u64::from_le_bytes(self.fixed(at::TOKEN, at::GENERATION))
     }
 
     /// Number of writes so far, from 1; 65535 is followed by 1.
     #[must_use]
+    #[inline]
     pub fn generation(&self) -> u16 {
         u16::from_le_bytes(self.fixed(at::GENERATION, at::LAST_UPDATE))
     }
 
     /// When it was last written, in milliseconds since 2010-01-01 UTC.
     #[must_use]
+    #[inline]
     pub fn last_update_ms(&self) -> u64 {
         u64::from_le_bytes(self.fixed(at::LAST_UPDATE, at::BINS))
     }
 
     /// Number of its bins, at least 1 when it is stored.
     #[must_use]
+    #[inline]
     pub fn bin_count(&self) -> usize {
         u16::from_le_bytes(self.fixed(at::BINS, at::VARIABLE)).into()
     }
 
     /// When it expires, in seconds since 2010-01-01 UTC; 0 never.
     #[must_use]
+    #[inline]
     pub fn void_time(&self) -> u32 {
         if self.mark() & form::HAS_VOID_TIME == 0 {
             return 0;
@@ -207,6 +216,7 @@ impl StoredRecord {
     }
 
     /// The set, and where it ends. An error is one of the form, which was checked when it came.
+    #[inline]
     fn variable(&self) -> Result<(&[u8], usize), FormError> {
         let mut walk = Walk {
             bytes: self.all(),
@@ -224,6 +234,7 @@ impl StoredRecord {
 
     /// The bytes of [`Self::set_name`]: what is only compared or sent need not be looked through.
     #[must_use]
+    #[inline]
     pub fn set_bytes(&self) -> &[u8] {
         self.variable().map_or(&[], |(set, _)| set)
     }
@@ -247,6 +258,7 @@ impl StoredRecord {
 
     /// The key that the digest was made of, if a client had it stored.
     #[must_use]
+    #[inline]
     pub fn key(&self) -> Option<ParticleRef<'_>> {
         if self.mark() & form::HAS_KEY == 0 {
             return None;

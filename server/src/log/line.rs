@@ -1,9 +1,9 @@
 //! One line of the log.
 
 use std::fmt::{self, Write};
+use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-use jiff::tz::Offset;
+use httpdate::HttpDate;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level as EventLevel};
 
@@ -13,10 +13,8 @@ use super::{CONTEXTS, Level};
 /// Bytes of a line at most, without its line feed.
 const LINE_BYTES_MAX: usize = 4_095;
 
-/// The calendar's names. Its patterns would bring all that it can print into the program.
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+/// The end of the year 9999 in milliseconds: the calendar has no later days.
+const CALENDAR_END_MS: u64 = 253_402_300_800_000;
 
 /// The level of an event by Aerospike's names.
 pub(super) fn level_of(level: EventLevel) -> Level {
@@ -31,21 +29,20 @@ pub(super) fn level_of(level: EventLevel) -> Level {
 
 /// `Nov 25 2026 03:00:00 GMT`, with `.123` behind the seconds on demand.
 pub(super) fn time(out: &mut String, unix_ms: u64, millis: bool) {
-    let time = i64::try_from(unix_ms).map(Timestamp::from_millisecond);
-    let time = time.map(|time| time.map(|time| Offset::UTC.to_datetime(time)));
     // Writing to a String cannot fail.
-    let _ = match time {
-        Ok(Ok(time)) => {
-            let months = (1..).zip(MONTHS);
-            let month = months.filter(|(number, _)| *number == time.month());
-            month.for_each(|(_, name)| out.push_str(name));
-            let (day, year) = (time.day(), time.year());
-            let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-            write!(out, " {day:02} {year:04} {hour:02}:{minute:02}:{second:02}")
+    if unix_ms < CALENDAR_END_MS {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(unix_ms);
+        // `Wed, 25 Nov 2026 03:00:00 GMT`
+        let date = HttpDate::from(time).to_string();
+        let mut words = date.split(' ').skip(1);
+        let (day, month, year) = (words.next(), words.next(), words.next());
+        for word in [month, day, year].into_iter().flatten() {
+            let _ = write!(out, "{word} ");
         }
-        // After the year 9999.
-        _ => write!(out, "{}", unix_ms / 1_000),
-    };
+        out.push_str(words.next().unwrap_or_default());
+    } else {
+        let _ = write!(out, "{}", unix_ms / 1_000);
+    }
     if millis {
         let _ = write!(out, ".{:03}", unix_ms % 1_000);
     }
