@@ -50,11 +50,14 @@ pub(super) fn text(out: &mut BytesMut, text: impl Display) {
 }
 
 /// A name that clients chose, as it stands in a field: what would end the field, the line or the command is written out.
+/// In such a name `=` is too, for those who look for `key=value` anywhere in an answer.
 pub(super) fn chosen(name: &str) -> String {
+    let ends = |character: char| matches!(character, ';' | ':') || character.is_control();
+    let has_ends = name.contains(ends);
     let mut out = String::with_capacity(name.len());
     for character in name.chars() {
         match character {
-            ';' | ':' => {
+            ';' | ':' | '=' if has_ends => {
                 let _ = write!(out, "\\x{:02x}", u32::from(character));
             }
             c if c.is_control() => out.extend(c.escape_default()),
@@ -82,7 +85,8 @@ mod tests {
         for (name, shown) in [
             ("demo", "demo"),
             ("größe 1-a_b.c", "größe 1-a_b.c"),
-            ("a;ns=test:set=b", "a\\x3bns=test\\x3aset=b"),
+            ("a=b", "a=b"),
+            ("a;ns=test:set=b", "a\\x3bns\\x3dtest\\x3aset\\x3db"),
             ("x\nbuild\t9.9\r", "x\\nbuild\\t9.9\\r"),
             ("\u{1b}[2J\u{9b}", "\\u{1b}[2J\\u{9b}"),
         ] {
