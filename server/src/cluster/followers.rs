@@ -91,12 +91,37 @@ impl<'f> Notice<'f> {
             return false;
         }
         let asked = self.asked.get_or_insert_with(|| self.followers.now());
-        let knows = |(follower, before): &(Weak<Follower>, u64)| {
-            let follower = follower.upgrade();
-            follower.is_none_or(|follower| follower.0.lock().0 >= before + QUESTIONS)
-        };
-        since >= PATIENCE || (since >= NOTICE && asked.iter().all(knows))
+        since >= PATIENCE || (since >= NOTICE && asked.iter().all(has_asked_since))
     }
+}
+
+/// The time that clients have to turn away from this node, which the others do not list any more: one that does closes its
+/// connections. What it asked a node that has just ended would fail.
+#[derive(Debug)]
+pub(super) struct Farewell {
+    begun: Instant,
+    /// Who followed then, and how often each had asked.
+    asked: Vec<(Weak<Follower>, u64)>,
+}
+
+impl Farewell {
+    pub(super) fn to(followers: &Followers) -> Self {
+        Self {
+            begun: Instant::now(),
+            asked: followers.now(),
+        }
+    }
+
+    /// Whether all have gone, or had the time to.
+    pub(super) fn is_over(&self) -> bool {
+        self.begun.elapsed() >= PATIENCE || self.asked.iter().all(has_asked_since)
+    }
+}
+
+/// Whether it has asked often enough since it had asked so often, or is gone.
+fn has_asked_since((follower, before): &(Weak<Follower>, u64)) -> bool {
+    let follower = follower.upgrade();
+    follower.is_none_or(|follower| follower.0.lock().0 >= before + QUESTIONS)
 }
 
 #[cfg(test)]
@@ -134,5 +159,27 @@ mod tests {
         assert!(!patient.is_over(true));
         patient.begun = ago(PATIENCE);
         assert!(patient.is_over(true));
+    }
+
+    #[test]
+    fn a_farewell_is_over_when_every_follower_is_gone_or_has_not_gone_for_long() {
+        let followers = Followers::default();
+        assert!(Farewell::to(&followers).is_over(), "there is nobody");
+        let (one, two) = (followers.come(), followers.come());
+        let mut farewell = Farewell::to(&followers);
+        drop(one);
+        two.ask();
+        assert!(!farewell.is_over());
+        drop(two);
+        assert!(farewell.is_over());
+        // One that stays all the same.
+        let stays = followers.come();
+        farewell.asked = followers.now();
+        (0..QUESTIONS).for_each(|_| stays.ask());
+        assert!(farewell.is_over());
+        farewell.asked = followers.now();
+        assert!(!farewell.is_over());
+        farewell.begun = Instant::now().checked_sub(PATIENCE).unwrap();
+        assert!(farewell.is_over());
     }
 }

@@ -21,7 +21,8 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::catalogue::{Catalogues, Newcomer};
-use super::followers::{Followers, Notice};
+use super::followers::{Farewell, Followers, Notice};
+use super::member::name;
 use super::membership::{MemberState, Members};
 use super::records::Records;
 use super::{Cluster, LocalNode, view};
@@ -222,20 +223,20 @@ fn update(cluster: &Cluster, node: &LocalNode, records: &Records, members: &Memb
 
 /// Leaves: the others own this node's partitions from now on, get its records, and then forget it. `clients` says that
 /// there are some, which need time to turn to the others: until then they come here, and are served. A client that is told
-/// that a node is gone before it knows who has its partitions now has nobody to turn to in between. A node that has nobody
-/// to hand over to goes at once.
+/// that a node is gone before it knows who has its partitions now has nobody to turn to in between. So the others list it no
+/// more only then, and it answers until clients have turned away. A node that has nobody to hand over to goes at once.
 pub async fn leave(cluster: &Cluster, clients: bool, followers: &Followers) {
     let begun = Instant::now();
     let may_end = || cluster.rule.with(|ownership, _| ownership.may_end());
     cluster.set_state(MemberState::Leaving);
     let mut notice = Notice::new(followers);
-    loop {
+    let has_heirs = loop {
         let (nobody_left, agreed) = cluster
             .rule
             .with(|ownership, _| (ownership.has_no_heir(), ownership.is_agreed()));
         let noticed = !clients || notice.is_over(agreed);
         if nobody_left || (noticed && may_end()) {
-            break;
+            break !nobody_left;
         }
         if begun.elapsed() > HAND_OVER_LIMIT {
             warn!(
@@ -243,9 +244,16 @@ pub async fn leave(cluster: &Cluster, clients: bool, followers: &Followers) {
                 "records that are not handed over after {} s are lost",
                 HAND_OVER_LIMIT.as_secs()
             );
-            break;
+            break false;
         }
         tokio::time::sleep(RETRY).await;
+    };
+    if clients && has_heirs {
+        cluster.membership.publish_all([(name::UNLISTED, Some(""))]);
+        let farewell = Farewell::to(followers);
+        while !farewell.is_over() {
+            tokio::time::sleep(RETRY).await;
+        }
     }
     cluster.membership.leave().await;
 }

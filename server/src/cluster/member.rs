@@ -15,6 +15,8 @@ pub(super) mod name {
     pub(in super::super) const FABRIC: &str = "fabric";
     pub(in super::super) const SERVICE: &str = "service";
     pub(in super::super) const ALTERNATE: &str = "alternate";
+    /// Anything: clients are to be told of this node no more.
+    pub(in super::super) const UNLISTED: &str = "unlisted";
 }
 
 impl MemberState {
@@ -80,6 +82,11 @@ impl Member {
         self.texts
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+
+    /// Whether clients are to be told of it.
+    pub(super) fn is_listed(&self) -> bool {
+        !self.texts.contains_key(name::UNLISTED)
     }
 
     /// The same run in the same state at the same places, whatever else it publishes.

@@ -14,8 +14,8 @@ pub(super) fn next(cluster: &Cluster, members: &Members, old: &ClusterView) -> C
         .rule
         .with(|ownership, _| (ownership.view().clone(), ownership.is_agreed()));
     // One that is leaving has no partitions any more and still answers: clients are told of the new owners first, and that
-    // it is gone when they know them.
-    let leaving = of_state(MemberState::Leaving);
+    // it goes when they know them.
+    let leaving = of_state(MemberState::Leaving).filter(|member| member.is_listed());
     let mut peers: Vec<Peer> = of_state(MemberState::Ready)
         .chain(leaving)
         .map(peer)

@@ -246,7 +246,7 @@ pub(crate) const NAMESPACE: &[Setting] = &[
     row("read-consistency-level-override", SettingKind::Choice(&["off", "one", "all"]), "off", DYNAMIC, REPORTED),
     row("reject-non-xdr-writes", FLAG, "false", DYNAMIC, works("refuse writes of clients")),
     row("reject-xdr-writes", FLAG, "false", DYNAMIC, works("refuse writes of XDR")),
-    row("replication-factor", SettingKind::Number { min: 1, max: 256 }, "2", DYNAMIC, works("copies of a record, as far as there are nodes for them")),
+    row("replication-factor", SettingKind::Number { min: 1, max: 256 }, "2", DYNAMIC, works("taken and shown; each record is on one node, there are no copies")),
     row("sindex-stage-size", BYTES, "1073741824", STATIC, REPORTED),
     row("single-query-threads", SettingKind::Number { min: 1, max: 128 }, "4", DYNAMIC, works("records that a background query works on at a time")),
     row("stop-writes-sys-memory-pct", PERCENT, "90", DYNAMIC, REPORTED),
