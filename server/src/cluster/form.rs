@@ -230,7 +230,7 @@ pub async fn leave(cluster: &Cluster, clients: bool, followers: &Followers) {
     let may_end = || cluster.rule.with(|ownership, _| ownership.may_end());
     cluster.set_state(MemberState::Leaving);
     let mut notice = Notice::new(followers);
-    let has_heirs = loop {
+    let in_order = loop {
         let (nobody_left, agreed) = cluster
             .rule
             .with(|ownership, _| (ownership.has_no_heir(), ownership.is_agreed()));
@@ -248,7 +248,7 @@ pub async fn leave(cluster: &Cluster, clients: bool, followers: &Followers) {
         }
         tokio::time::sleep(RETRY).await;
     };
-    if clients && has_heirs {
+    if clients && in_order {
         cluster.membership.publish_all([(name::UNLISTED, Some(""))]);
         let farewell = Farewell::to(followers);
         while !farewell.is_over() {

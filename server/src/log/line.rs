@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 
 use httpdate::HttpDate;
+use protocol::bounds::Within as _;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level as EventLevel};
 
@@ -29,20 +30,17 @@ pub(super) fn level_of(level: EventLevel) -> Level {
 
 /// `Nov 25 2026 03:00:00 GMT`, with `.123` behind the seconds on demand.
 pub(super) fn time(out: &mut String, unix_ms: u64, millis: bool) {
-    // Writing to a String cannot fail.
     if unix_ms < CALENDAR_END_MS {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(unix_ms);
-        // `Wed, 25 Nov 2026 03:00:00 GMT`
+        // `Wed, 25 Nov 2026 03:00:00 GMT`: each part has its place.
         let date = HttpDate::from(time).to_string();
-        let mut words = date.split(' ').skip(1);
-        let (day, month, year) = (words.next(), words.next(), words.next());
-        for word in [month, day, year].into_iter().flatten() {
-            let _ = write!(out, "{word} ");
+        for part in [8..12, 5..8, 12..25] {
+            out.push_str(date.within(part));
         }
-        out.push_str(words.next().unwrap_or_default());
     } else {
-        let _ = write!(out, "{}", unix_ms / 1_000);
+        out.push_str(&(unix_ms / 1_000).to_string());
     }
+    // Writing to a String cannot fail.
     if millis {
         let _ = write!(out, ".{:03}", unix_ms % 1_000);
     }

@@ -181,6 +181,10 @@ fn writes_times_in_gmt() {
         (1_795_575_600_123, true, "Nov 25 2026 03:00:00.123 GMT"),
         (4_107_542_399_000, false, "Feb 28 2100 23:59:59 GMT"),
         (4_107_542_400_000, false, "Mar 01 2100 00:00:00 GMT"),
+        (253_402_300_799_999, true, "Dec 31 9999 23:59:59.999 GMT"),
+        // The calendar has no later days.
+        (253_402_300_800_000, false, "253402300800 GMT"),
+        (u64::MAX, true, "18446744073709551.615 GMT"),
     ];
     for (unix_ms, millis, expected) in cases {
         let mut text = String::new();
