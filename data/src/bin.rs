@@ -11,39 +11,38 @@ use crate::encoded::Landmarks;
 /// Name of a bin: 0 to 15 bytes, none of them zero, kept inline. Bytes, because nothing on the wire says that it is
 /// UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BinName {
-    // Bytes behind `size` are zero, so that the derived comparison is that of the names.
-    bytes: [u8; MAX_BIN_NAME],
-    size: u8,
-}
+// One array: it is moved as one, where a processor would have to wait for parts of it that overlap. The bytes of the name,
+// then zeros, so that the derived comparison is that of the names, and at the end how many there are.
+pub struct BinName([u8; MAX_BIN_NAME + 1]);
 
 impl BinName {
     /// The empty name, which is a name like others.
-    pub const EMPTY: Self = Self {
-        bytes: [0; MAX_BIN_NAME],
-        size: 0,
-    };
+    pub const EMPTY: Self = Self([0; MAX_BIN_NAME + 1]);
 
     /// `None` when the name has more than 15 bytes, or a zero byte.
     #[must_use]
     #[inline]
     pub fn new(name: &[u8]) -> Option<Self> {
-        let mut bytes = [0; MAX_BIN_NAME];
-        bytes.get_mut(..name.len())?.copy_from_slice(name);
-        if name.contains(&0) {
+        if name.len() > MAX_BIN_NAME {
             return None;
         }
-        Some(Self {
-            bytes,
-            size: u8::try_from(name.len()).ok()?,
-        })
+        // Made in a register, for the same reason.
+        let mut bytes = u128::from(u8::try_from(name.len()).ok()?) << (8 * MAX_BIN_NAME);
+        for (place, byte) in name.iter().enumerate() {
+            if *byte == 0 {
+                return None;
+            }
+            bytes |= u128::from(*byte) << (8 * place);
+        }
+        Some(Self(bytes.to_le_bytes()))
     }
 
     /// The name.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        // `size` never exceeds the array.
-        self.bytes.within(..usize::from(self.size))
+        let [.., size] = self.0;
+        // It never exceeds what is before it.
+        self.0.within(..usize::from(size))
     }
 }
 

@@ -164,6 +164,7 @@ pub struct Checked<'a> {
 ///
 /// # Errors
 /// 21 for a name that no bin can have. All else that is wrong is an error of the operation itself, a time that is up too.
+#[inline]
 pub fn check<'a>(
     op: &Op<'a>,
     get_all: bool,
@@ -171,17 +172,28 @@ pub fn check<'a>(
 ) -> Result<Checked<'a>, OperationError> {
     // The name of a touch means nothing, whatever its length.
     let name = if op.op == OpCode::TOUCH { b"" } else { op.name };
-    let bin = BinName::new(name).ok_or_else(|| {
-        OperationError::new(
-            ResultCode::BIN_NAME,
-            format!("bin name `{}`", op.name.escape_ascii()),
-        )
-    })?;
+    let bin = BinName::new(name).ok_or_else(|| no_name(op.name))?;
+    // The two that nearly all requests have are made where they are wanted, all others by a call.
+    let operation = match op.op {
+        OpCode::WRITE if op.particle_ref().is_normal() => {
+            Ok(Operation::WriteSent(op.particle_ref()))
+        }
+        OpCode::READ if !get_all => Ok(Operation::Read),
+        _ => operation(op, get_all, work),
+    };
     Ok(Checked {
         code: op.op,
         bin,
-        operation: operation(op, get_all, work),
+        operation,
     })
+}
+
+#[cold]
+fn no_name(name: &[u8]) -> OperationError {
+    OperationError::new(
+        ResultCode::BIN_NAME,
+        format!("bin name `{}`", name.escape_ascii()),
+    )
 }
 
 fn operation<'a>(
@@ -194,7 +206,6 @@ fn operation<'a>(
         OpCode::READ if op.name.is_empty() && get_all => Operation::ReadAll,
         OpCode::READ => Operation::Read,
         OpCode::WRITE if operand.kind == ParticleType::NIL => Operation::Remove,
-        OpCode::WRITE if operand.is_normal() => Operation::WriteSent(operand),
         OpCode::WRITE => Operation::Write(scalar::stored(operand, work)?),
         OpCode::INCR => Operation::Add(operand),
         OpCode::APPEND => Operation::Append(operand),
