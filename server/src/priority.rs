@@ -58,7 +58,7 @@ pub(crate) fn answers() {
 /// To be called by a thread that answers all kinds of clients when it has nothing to do: it has a processor at once from then
 /// on while there are some who ask now and then.
 pub(crate) fn answers_all() {
-    answers_if(SOMEBODY_ASKS.load(Ordering::Relaxed));
+    answers_if(does_somebody_ask());
 }
 
 fn answers_if(somebody_asks: bool) {
@@ -69,10 +69,15 @@ fn answers_if(somebody_asks: bool) {
     }
 }
 
-/// Whether there is somebody who asks now and then.
+/// Whether there is somebody who asks now and then, as was said last.
+pub(crate) fn does_somebody_ask() -> bool {
+    SOMEBODY_ASKS.load(Ordering::Relaxed)
+}
+
+/// Says whether there is somebody who asks now and then.
 pub(crate) fn somebody_asks(is_there: bool) {
     // Hardly ever does it change: others are not to fetch it anew.
-    if SOMEBODY_ASKS.load(Ordering::Relaxed) != is_there {
+    if does_somebody_ask() != is_there {
         SOMEBODY_ASKS.store(is_there, Ordering::Relaxed);
     }
 }

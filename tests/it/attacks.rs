@@ -15,6 +15,8 @@
 //! | links in the way of files | `links_in_the_way_…` |
 //! | random frames and random programs | `random_…`, `FUZZ_SEED` repeats one run |
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -318,6 +320,39 @@ fn time_of_threads(server: &Server, name: &str) -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
+/// A client that asks now and then, until it is dropped.
+struct NowAndThen {
+    told_to_end: mpsc::Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl NowAndThen {
+    fn start(server: &Server) -> Self {
+        let mut connection = server.connect().unwrap();
+        let (told_to_end, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while told.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
+                assert_eq!(connection.info("status").unwrap(), "ok");
+            }
+        });
+        Self {
+            told_to_end,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for NowAndThen {
+    fn drop(&mut self) {
+        // Nobody to be told means that it has failed, which the join shows.
+        let _ = self.told_to_end.send(());
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            ended.unwrap().unwrap();
+        }
+    }
+}
+
 #[test]
 fn who_is_new_and_never_pauses_is_served_by_other_threads_and_in_order() {
     let server = server::start();
@@ -341,11 +376,17 @@ fn who_is_new_and_never_pauses_is_served_by_other_threads_and_in_order() {
         number += count;
     };
     let apart = || time_of_threads(&server, "asd-busy");
-    let quiet = apart();
+    exchange(&mut connection, 300);
+    assert_eq!(
+        apart(),
+        Duration::ZERO,
+        "there is nobody whom it could keep waiting"
+    );
+    let _other = NowAndThen::start(&server);
     until("who is new is served by threads apart", || {
         connection = server.connect().unwrap();
         exchange(&mut connection, 300);
-        apart() > quiet + Duration::from_millis(100)
+        apart() > Duration::from_millis(100)
     });
     for _ in 0..3 {
         exchange(&mut connection, 300);

@@ -58,7 +58,8 @@ pub struct Library {
     validated: Validated,
     versions: Versions,
     kept: Arc<Kept>,
-    afterwards: Option<JoinHandle<()>>,
+    /// The thread that follows up changes, from the first one on.
+    afterwards: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What is on disk and in force.
@@ -116,11 +117,6 @@ impl Library {
             untold: Mutex::default(),
             afterwards: Afterwards::new().map_err(no_thread)?,
         });
-        let afterwards = thread::Builder::new().name("udf-after".to_owned()).spawn({
-            let kept = Arc::clone(&kept);
-            move || kept.afterwards.run(|| kept.follow_up())
-        });
-        let afterwards = afterwards.map_err(no_thread)?;
         Ok(Self {
             compiler,
             settings,
@@ -129,7 +125,7 @@ impl Library {
             validated: Validated::default(),
             versions,
             kept,
-            afterwards: Some(afterwards),
+            afterwards: Mutex::default(),
         })
     }
 
@@ -260,7 +256,7 @@ impl Library {
             } else {
                 self.kept.shown.publish(registry.keeper());
             }
-            self.kept.afterwards.changed();
+            self.has_changed();
         }
         self.tidying.lock().changed(registry.keeper().behind());
         drop(registry);
@@ -299,7 +295,26 @@ impl Library {
     fn publish(&self, registry: &Registry) {
         self.kept.served.serve_only(&registry.modules());
         self.kept.shown.publish(registry.keeper());
+        self.has_changed();
+    }
+
+    /// Has what a change leaves to do be done in the background.
+    fn has_changed(&self) {
         self.kept.afterwards.changed();
+        let mut afterwards = self.afterwards.lock();
+        if afterwards.is_some() {
+            return;
+        }
+        let kept = Arc::clone(&self.kept);
+        let started = thread::Builder::new()
+            .name("udf-after".to_owned())
+            .spawn(move || kept.afterwards.run(|| kept.follow_up()));
+        match started {
+            Ok(thread) => *afterwards = Some(thread),
+            Err(error) => {
+                tracing::error!(target: "udf", "contexts and copies have to wait for the next change: {error}");
+            }
+        }
     }
 
     /// `UDF.smd` should be written now: changes have ended for a while, or the log of them is long.
@@ -380,7 +395,7 @@ impl Catalogued for Library {
                 let lines = told(&before, &self.modules(), &names);
                 if !lines.is_empty() {
                     self.kept.untold.lock().extend(lines);
-                    self.kept.afterwards.changed();
+                    self.has_changed();
                 }
             }
             // Who has put a module here finds its copy.
@@ -437,7 +452,7 @@ fn told(before: &ModuleSet, after: &ModuleSet, names: &[(String, u64)]) -> Vec<S
 impl Drop for Library {
     fn drop(&mut self) {
         self.kept.afterwards.stop();
-        if let Some(afterwards) = self.afterwards.take() {
+        if let Some(afterwards) = self.afterwards.get_mut().take() {
             // The thread has nothing to give; that it ended is what is waited for.
             let _ = afterwards.join();
         }

@@ -110,35 +110,6 @@ enum Leaves {
     Moves(Box<Connection>),
 }
 
-/// Serves one connection until it ends; the returned value says why it ended. It begins where it is called, which is among
-/// the busy ones, and goes on in the runtime `home` once it has been quiet.
-pub(crate) async fn serve(
-    home: &Handle,
-    running: Arc<Running>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    port: PortKind,
-    shutdown: Shutdown,
-) -> Closed {
-    let connection = Connection::new(running, stream, peer, port, shutdown);
-    let mut leaves = connection.serve().await;
-    loop {
-        leaves = match leaves {
-            Leaves::Ended(reason) => return reason,
-            Leaves::Moves(connection) => {
-                let runtime = match connection.is_busy {
-                    true => home,
-                    false => priority::busy_runtime().unwrap_or(home),
-                };
-                match Elsewhere(runtime.spawn(connection.enter_and_serve())).await {
-                    Ok(leaves) => leaves,
-                    Err(error) => return error.into(),
-                }
-            }
-        }
-    }
-}
-
 /// A task of another runtime, which ends when nobody waits for it any more.
 struct Elsewhere<T>(JoinHandle<T>);
 
@@ -157,11 +128,12 @@ impl<T> Drop for Elsewhere<T> {
 }
 
 impl Connection {
-    fn new(
+    /// `is_busy`: it begins among the busy ones, whose runtime the caller is then in.
+    pub(crate) fn new(
         running: Arc<Running>,
         stream: TcpStream,
-        peer: SocketAddr,
-        port: PortKind,
+        (peer, port): (SocketAddr, PortKind),
+        is_busy: bool,
         shutdown: Shutdown,
     ) -> Self {
         let session = match port {
@@ -184,7 +156,28 @@ impl Connection {
             shutdown,
             load: Load::new(),
             taken: 0,
-            is_busy: true,
+            is_busy,
+        }
+    }
+
+    /// Serves it until it ends; the returned value says why it ended. It begins where it is called, and goes on in the
+    /// runtime `home` while it is quiet.
+    pub(crate) async fn serve(self, home: &Handle) -> Closed {
+        let mut leaves = self.serve_in_turn().await;
+        loop {
+            leaves = match leaves {
+                Leaves::Ended(reason) => return reason,
+                Leaves::Moves(connection) => {
+                    let runtime = match connection.is_busy {
+                        true => home,
+                        false => priority::busy_runtime().unwrap_or(home),
+                    };
+                    match Elsewhere(runtime.spawn(connection.enter_and_serve())).await {
+                        Ok(leaves) => leaves,
+                        Err(error) => return error.into(),
+                    }
+                }
+            }
         }
     }
 
@@ -196,10 +189,10 @@ impl Connection {
             Ok(stream) => self.replies.stream = stream,
             Err(error) => return Leaves::Ended(error.into()),
         }
-        self.serve().await
+        self.serve_in_turn().await
     }
 
-    async fn serve(self) -> Leaves {
+    async fn serve_in_turn(self) -> Leaves {
         let (load, peer) = (Arc::clone(&self.load), self.peer);
         Counted::new(load, peer, self.serve_here()).await
     }

@@ -8,11 +8,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::shutdown::{PortKind, Shutdown};
-use crate::net::connection;
-use crate::net::connection::Closed;
+use crate::net::connection::{Closed, Connection};
 use crate::net::running::Running;
 use crate::priority;
 
@@ -91,21 +90,27 @@ impl Listener {
 /// Serves all listeners until `shutdown`, then waits for what is in flight.
 pub async fn serve(running: Arc<Running>, listeners: Vec<Listener>, shutdown: Shutdown) {
     let home = Handle::current();
-    // Whoever is new costs the busy threads: connections by the thousand are not those who have been quiet.
-    let accept_on = priority::busy_runtime().unwrap_or(&home);
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        let loops = accept_loop(
-            home.clone(),
-            Arc::clone(&running),
-            listener,
-            shutdown.clone(),
-        );
-        accepting.spawn_on(loops, accept_on);
+        let accepted = Accepted {
+            home: home.clone(),
+            running: Arc::clone(&running),
+            shutdown: shutdown.clone(),
+            among_busy: false,
+            open: JoinSet::new(),
+        };
+        accepting.spawn(accept_loop(listener, accepted));
     }
     let mut connections = Vec::new();
     while let Some(ended) = accepting.join_next().await {
-        connections.extend(ended.ok());
+        match ended {
+            Ok(Accepting::Ended(open)) => connections.push(open),
+            Ok(Accepting::Moves(listener, accepted)) => {
+                let busy = priority::busy_runtime().unwrap_or(&home);
+                accepting.spawn_on(enter_and_accept(listener, accepted), busy);
+            }
+            Err(error) => warn!(target: "service", "a listener has ended: {error}"),
+        }
     }
     let drain = async {
         for mut open in connections {
@@ -117,46 +122,81 @@ pub async fn serve(running: Arc<Running>, listeners: Vec<Listener>, shutdown: Sh
     }
 }
 
-async fn accept_loop(
+/// What a listener has accepted, and what the next ones need.
+struct Accepted {
+    /// Where connections go on that have been quiet.
     home: Handle,
     running: Arc<Running>,
-    listener: Listener,
-    mut shutdown: Shutdown,
-) -> JoinSet<()> {
-    let mut open = JoinSet::new();
-    let for_connections = shutdown.clone();
+    shutdown: Shutdown,
+    /// It listens in the runtime of busy connections, and new ones begin there.
+    among_busy: bool,
+    open: JoinSet<()>,
+}
+
+/// Why a listener listens no more where it did.
+enum Accepting {
+    /// The server stops; these are open.
+    Ended(JoinSet<()>),
+    /// It goes on in the runtime of busy connections.
+    Moves(Listener, Accepted),
+}
+
+/// Goes on in the runtime of the caller, which is that of busy connections.
+async fn enter_and_accept(mut listener: Listener, mut accepted: Accepted) -> Accepting {
+    accepted.among_busy = true;
+    let entered = listener.socket.into_std().and_then(TcpListener::from_std);
+    match entered {
+        Ok(socket) => listener.socket = socket,
+        Err(error) => {
+            error!(target: "service", "{} is listened to no more: {error}", listener.address);
+            return Accepting::Ended(accepted.open);
+        }
+    }
+    accept_loop(listener, accepted).await
+}
+
+async fn accept_loop(listener: Listener, mut accepted: Accepted) -> Accepting {
+    let mut shutdown = accepted.shutdown.clone();
     let stopping = shutdown.wait();
     tokio::pin!(stopping);
     loop {
-        let accepted = tokio::select! {
+        let next = tokio::select! {
             biased;
-            () = &mut stopping => return open,
-            accepted = listener.socket.accept() => accepted,
+            () = &mut stopping => return Accepting::Ended(accepted.open),
+            next = listener.socket.accept() => next,
         };
-        while open.try_join_next().is_some() {}
-        match accepted {
-            Ok((stream, peer)) => {
-                let guard = ConnectionGuard::open(&running, listener.kind);
-                if guard.over_limit() {
-                    guard.tell(peer);
-                    // Closing at once is what the real server does: the client sees EOF and tries elsewhere.
-                    continue;
-                }
-                open.spawn(run(
-                    home.clone(),
-                    Arc::clone(&running),
-                    stream,
-                    peer,
-                    listener.kind,
-                    for_connections.clone(),
-                    guard,
-                ));
-            }
+        match next {
+            Ok((stream, peer)) => accepted.take(stream, peer, listener.kind),
             Err(error) => {
                 warn!(target: "service", "accept on {} failed: {error}", listener.address);
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
+        // Whoever is new costs the busy threads from then on: connections by the thousand are not those who have been quiet.
+        if !accepted.among_busy && priority::does_somebody_ask() {
+            return Accepting::Moves(listener, accepted);
+        }
+    }
+}
+
+impl Accepted {
+    fn take(&mut self, stream: TcpStream, peer: SocketAddr, kind: PortKind) {
+        while self.open.try_join_next().is_some() {}
+        let guard = ConnectionGuard::open(&self.running, kind);
+        if guard.over_limit() {
+            guard.tell(peer);
+            // Closing at once is what the real server does: the client sees EOF and tries elsewhere.
+            return;
+        }
+        self.open.spawn(run(
+            self.home.clone(),
+            Arc::clone(&self.running),
+            stream,
+            (peer, kind),
+            self.among_busy,
+            self.shutdown.clone(),
+            guard,
+        ));
     }
 }
 
@@ -164,8 +204,8 @@ async fn run(
     home: Handle,
     running: Arc<Running>,
     stream: TcpStream,
-    peer: SocketAddr,
-    kind: PortKind,
+    (peer, kind): (SocketAddr, PortKind),
+    among_busy: bool,
     shutdown: Shutdown,
     guard: ConnectionGuard,
 ) {
@@ -173,7 +213,8 @@ async fn run(
         debug!(target: "service", "connection {peer}: {error}");
         return;
     }
-    let reason = connection::serve(&home, running, stream, peer, kind, shutdown).await;
+    let connection = Connection::new(running, stream, (peer, kind), among_busy, shutdown);
+    let reason = connection.serve(&home).await;
     drop(guard);
     match reason {
         Closed::ByPeer | Closed::Stopping => {}

@@ -1,5 +1,7 @@
 //! Records in memory only.
 
+use std::sync::OnceLock;
+
 use data::record::{Handle, StoredRecord};
 use parking_lot::Mutex;
 use protocol::key::Digest;
@@ -17,25 +19,54 @@ struct Partition(Mutex<Records>);
 
 const _: () = assert!(size_of::<Partition>() == 64, "a line of a cache");
 
+/// Partitions that get memory together: a page of it.
+const TOGETHER: u16 = 64;
+
 /// Keeps records in memory, for as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryEngine {
-    partitions: Box<[Partition]>,
+    /// All partitions, in order. Those that never had a record have no memory: an empty namespace takes no time to make.
+    groups: Box<[OnceLock<Box<[Partition]>>]>,
 }
 
 impl Default for MemoryEngine {
     fn default() -> Self {
         Self {
-            partitions: (0..PARTITIONS).map(|_| Partition::default()).collect(),
+            groups: (0..PARTITIONS / TOGETHER)
+                .map(|_| OnceLock::new())
+                .collect(),
         }
     }
 }
 
+/// The group of a partition, and its place in there.
+fn place_of(partition: u16) -> (usize, usize) {
+    (
+        usize::from(partition / TOGETHER),
+        usize::from(partition % TOGETHER),
+    )
+}
+
 impl MemoryEngine {
-    /// Does something with a partition; none where there is no such partition.
+    /// Does something with a partition; none where there is no such partition, or where it never had a record.
     fn with<T>(&self, partition: u16, use_records: impl FnOnce(&mut Records) -> T) -> Option<T> {
-        let partition = self.partitions.get(usize::from(partition))?;
+        let (group, place) = place_of(partition);
+        let partition = self.groups.get(group)?.get()?.get(place)?;
         Some(use_records(&mut partition.0.lock()))
+    }
+
+    /// The same, where it is to have records.
+    fn with_new<T>(
+        &self,
+        partition: u16,
+        use_records: impl FnOnce(&mut Records) -> T,
+    ) -> Option<T> {
+        let (group, place) = place_of(partition);
+        let group = self
+            .groups
+            .get(group)?
+            .get_or_init(|| (0..TOGETHER).map(|_| Partition::default()).collect());
+        Some(use_records(&mut group.get(place)?.0.lock()))
     }
 
     fn change(
@@ -44,7 +75,7 @@ impl MemoryEngine {
         expected: Expected,
         change: impl FnOnce(&mut Records) -> Option<StoredRecord>,
     ) -> Answer<'_, Changed> {
-        let changed = self.with(digest.partition_id(), |records| {
+        let changed = self.with_new(digest.partition_id(), |records| {
             if expected == Expected::Any || expected.permits(records.get(digest)) {
                 Changed::Done(change(records))
             } else {
