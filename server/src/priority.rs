@@ -32,7 +32,7 @@ const SHORT: Duration = Duration::from_micros(100);
 const LONG: Duration = Duration::from_millis(5);
 
 /// How much the threads of busy connections stand back, see nice(2).
-const BUSY_NICE: i32 = 5;
+const BUSY_NICE: i32 = 10;
 
 /// The slice of all others, whatever that is.
 const USUAL: Duration = Duration::ZERO;

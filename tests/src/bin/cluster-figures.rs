@@ -267,7 +267,7 @@ fn record(times: &mut Histogram<u64>, begun: Instant) -> Result<()> {
 fn print(times: &Histogram<u64>, what: String) {
     let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
     let (median, p99) = (ms(0.5), ms(0.99));
-    println!("{what:46}{median:10.2} ms   p99 {p99:.2} ms");
+    println!("{what:46}{median:10.3} ms   p99 {p99:.3} ms");
 }
 
 /// Registrations, each beside the bare program's syncs and two round trips, and beside bare processes: the disk is not the

@@ -92,6 +92,10 @@ impl Latencies {
         self.at(990)
     }
 
+    fn add(&mut self, others: &Self) {
+        self.0.extend(&others.0);
+    }
+
     /// Those of several turns.
     fn of(turns: &[Turn], request: usize) -> Self {
         let all = turns.iter().filter_map(|turn| turn.noticed.get(request));
@@ -315,6 +319,72 @@ fn beside(server: &RunningAsd, client: &mut Client, kind: &Kind, turns: usize) -
     Ok(found)
 }
 
+/// Whether what was noticed beside an attack is as it is to be, and the ratios of percentiles to those beside processes.
+fn judge(noticed: &mut Noticed, base: &mut Noticed) -> (Verdict, Vec<f64>) {
+    let p99s = noticed.iter_mut().zip(base).map(|(noticed, base)| {
+        let (found, beside_processes) = (noticed.p99(), base.p99());
+        (found, beside_processes, found / beside_processes)
+    });
+    let p99s: Vec<_> = p99s.collect();
+    // One that is no number is no less.
+    let over = p99s
+        .iter()
+        .filter(|(.., ratio)| ratio.is_nan() || *ratio > RATIO_MOST);
+    let over: Vec<_> = over.collect();
+    let are_below = over
+        .iter()
+        .all(|(found, base, _)| *found < FLOOR_MS && *base < FLOOR_BASE_MS);
+    let verdict = match are_below && longest(noticed) <= LONGEST_MS {
+        true if over.is_empty() => Verdict::Holds,
+        true => Verdict::BelowFloor,
+        false => Verdict::Fails,
+    };
+    (verdict, p99s.iter().map(|(.., ratio)| *ratio).collect())
+}
+
+/// What the slowest answer took, ms.
+fn longest(noticed: &mut Noticed) -> f64 {
+    let longest = noticed.iter_mut().map(|all| all.at(1_000));
+    longest.fold(0.0, f64::max)
+}
+
+/// The verdicts on all rows: name, that against its own turns, what was noticed.
+fn tell(rows: &mut [(&str, Verdict, Noticed)], all_base: &mut Noticed) {
+    let told = |verdicts: &[Verdict]| {
+        let count = |wanted| verdicts.iter().filter(|is| **is == wanted).count();
+        format!(
+            "{} hold, {} more by the floor (below {FLOOR_MS} ms where that beside the processes is below {FLOOR_BASE_MS}), {} fail",
+            count(Verdict::Holds),
+            count(Verdict::BelowFloor),
+            count(Verdict::Fails)
+        )
+    };
+    let own: Vec<_> = rows.iter().map(|(_, verdict, _)| *verdict).collect();
+    let slowest = rows.iter_mut().map(|(.., noticed)| longest(noticed));
+    let slowest = slowest.fold(0.0, f64::max);
+    println!(
+        "{} rows, each against its own turns: {}; the longest answer took {slowest:.0} ms",
+        rows.len(),
+        told(&own)
+    );
+    row("beside processes, all turns", all_base, "");
+    let mut all = Noticed::default();
+    let mut against_all = Vec::new();
+    for (name, _, noticed) in rows.iter_mut() {
+        let (verdict, ratios) = judge(noticed, all_base);
+        if verdict == Verdict::Fails {
+            let ratios: Vec<_> = ratios.iter().map(|ratio| format!("{ratio:.1}")).collect();
+            row(name, noticed, &ratios.join(" "));
+        }
+        against_all.push(verdict);
+        for (all, noticed) in all.iter_mut().zip(noticed.iter()) {
+            all.add(noticed);
+        }
+    }
+    row("beside attackers, all turns", &mut all, "");
+    println!("against all turns: {}", told(&against_all));
+}
+
 fn run(arguments: &Arguments) -> Result<()> {
     let directory = std::env::temp_dir().join(format!("asd-attacks-{}", std::process::id()));
     let mut server = Asd::new(&arguments.asd, &directory);
@@ -336,7 +406,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut alone = Noticed::default();
     client.ask(TURN, &mut alone)?;
     row("alone", &mut alone, "");
-    let (mut unmeasured, mut verdicts) = (Vec::new(), Vec::new());
+    let (mut unmeasured, mut rows, mut all_base) = (Vec::new(), Vec::new(), Noticed::default());
     let chosen = |kind: &&Kind| {
         let mut only = arguments.only.split(',');
         only.any(|part| kind.name.contains(part))
@@ -357,24 +427,10 @@ fn run(arguments: &Arguments) -> Result<()> {
             &format!("others {others:.2}"),
         );
         let (mut noticed, others) = found.beside_attackers.noticed(arguments.seconds);
-        let ratios = noticed.iter_mut().zip(&mut base);
-        let ratios: Vec<_> = ratios
-            .map(|(noticed, base)| noticed.p99() / base.p99())
-            .collect();
-        let longest = noticed.iter_mut().map(|all| all.at(1_000));
-        let longest = longest.fold(0.0, f64::max);
-        let is_over = |at: usize| ratios.get(at).is_none_or(|ratio| *ratio > RATIO_MOST);
-        let mut is_below = |at: usize| {
-            let below = |of: &mut Noticed, most| of.get_mut(at).is_some_and(|all| all.p99() < most);
-            below(&mut noticed, FLOOR_MS) && below(&mut base, FLOOR_BASE_MS)
-        };
-        let over: Vec<_> = (0..REQUESTS.len()).filter(|at| is_over(*at)).collect();
-        let verdict = match over.iter().all(|at| is_below(*at)) && longest <= LONGEST_MS {
-            true if over.is_empty() => Verdict::Holds,
-            true => Verdict::BelowFloor,
-            false => Verdict::Fails,
-        };
-        verdicts.push((verdict, longest));
+        for (all, base) in all_base.iter_mut().zip(&base) {
+            all.add(base);
+        }
+        let (verdict, ratios) = judge(&mut noticed, &mut base);
         let ratios: Vec<_> = ratios.iter().map(|ratio| format!("{ratio:.1}")).collect();
         let (answered, refused) = found.requests;
         let more = format!(
@@ -384,17 +440,9 @@ fn run(arguments: &Arguments) -> Result<()> {
             verdict.mark()
         );
         row(kind.name, &mut noticed, &more);
+        rows.push((kind.name, verdict, noticed));
     }
-    let count = |wanted: Verdict| verdicts.iter().filter(|(is, _)| *is == wanted).count();
-    let longest = verdicts.iter().map(|(_, longest)| *longest);
-    println!(
-        "{} rows: {} hold, {} more by the floor (below {FLOOR_MS} ms where that beside the processes is below {FLOOR_BASE_MS}), {} fail; the longest answer took {:.0} ms",
-        verdicts.len(),
-        count(Verdict::Holds),
-        count(Verdict::BelowFloor),
-        count(Verdict::Fails),
-        longest.fold(0.0, f64::max)
-    );
+    tell(&mut rows, &mut all_base);
     drop(server);
     // What is left over is in the way of nobody.
     let _ = std::fs::remove_dir_all(&directory);
