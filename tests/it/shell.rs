@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use tests::process::wait_until;
+use tests::process::{signal, wait_until};
 
 use crate::cluster::{mortal_plan, wait_until_formed};
 use crate::person::{CTRL_C, CTRL_D, ENTER, LIMIT, RIGHT, Shell, TAB, UP, plain};
@@ -96,7 +96,7 @@ fn an_interrupt_ends_the_command_and_not_the_shell() {
     shell.wait_for("Admin> ");
     shell.line("watch 0.1 info network");
     shell.wait_for("iteration: 2");
-    tests::process::signal(shell.child.id(), "INT").unwrap();
+    signal(shell.child.id(), "INT").unwrap();
     shell.wait_for("Admin> ");
     shell.line("info network");
     shell.wait_for("Network Information");
@@ -179,6 +179,14 @@ fn a_question_takes_the_line_that_answers_it_and_no_other() {
         shell.wait_for("returned:\n8.1.2.0\n");
         shell.wait_for("Admin+> ");
     }
+    // Interrupted from elsewhere, which is as a Ctrl-C that comes before the question takes keys.
+    shell.line("manage truncate ns test set demo");
+    shell.wait_for("cancel by typing anything else");
+    signal(shell.child.id(), "INT").unwrap();
+    shell.wait_for("Admin+> ");
+    shell.line("asinfo -v build");
+    shell.wait_for("returned:\n8.1.2.0\n");
+    shell.wait_for("Admin+> ");
     // All of it at once.
     shell.press("manage truncate ns test set demo\rno\rasinfo -v status\rexit\r");
     shell.wait_for("cancel by typing anything else");

@@ -93,11 +93,8 @@ impl Session {
 
     async fn password(&mut self, ask: String) -> Result<String, String> {
         let ask = self.out.safe(&ask).into_owned();
-        let typed = tokio::task::spawn_blocking(move || prompt::password(&ask)).await;
-        match typed {
-            Ok(typed) => typed.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
+        let typed = prompt::password_of_session(ask).await;
+        typed.map_err(|error| error.to_string())
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
@@ -19,6 +19,14 @@ const CHUNK_BYTES: usize = 4096;
 
 /// The terminal of the process, of which there is one.
 static TERMINAL: Mutex<Option<State>> = Mutex::new(None);
+
+/// Whose the keys are.
+static KEYS: Mutex<()> = Mutex::new(());
+
+/// Waits until nobody else takes keys from the terminal: one who is wanted no more is about to leave it as it was.
+pub(super) fn keys() -> MutexGuard<'static, ()> {
+    KEYS.lock()
+}
 
 struct State {
     /// As it was found.

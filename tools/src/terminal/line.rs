@@ -115,6 +115,7 @@ impl LineReader {
             editor.run_edit_commands(&[EditCommand::InsertString(begun)]);
         }
         let edited = spawn_blocking(move || {
+            let _keys = held::keys();
             let signal = enable_raw_mode()
                 .and_then(|()| held::take_line_feeds_for_enter())
                 .and_then(|()| editor.read_line(&Shown(shown)));
