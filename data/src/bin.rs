@@ -11,9 +11,11 @@ use crate::encoded::Landmarks;
 /// Name of a bin: 0 to 15 bytes, none of them zero, kept inline. Bytes, because nothing on the wire says that it is
 /// UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-// One array: it is moved as one, where a processor would have to wait for parts of it that overlap. The bytes of the name,
-// then zeros, so that the derived comparison is that of the names, and at the end how many there are.
-pub struct BinName([u8; MAX_BIN_NAME + 1]);
+pub struct BinName(
+    // The bytes of the name, then zeros, so that the derived comparison is that of the names, and at the end how many there
+    // are. One array: it is moved as one, where a processor would have to wait for parts of it that overlap.
+    [u8; MAX_BIN_NAME + 1],
+);
 
 impl BinName {
     /// The empty name, which is a name like others.

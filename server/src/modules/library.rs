@@ -256,7 +256,7 @@ impl Library {
             } else {
                 self.kept.shown.publish(registry.keeper());
             }
-            self.has_changed();
+            self.leave_the_rest();
         }
         self.tidying.lock().changed(registry.keeper().behind());
         drop(registry);
@@ -295,11 +295,11 @@ impl Library {
     fn publish(&self, registry: &Registry) {
         self.kept.served.serve_only(&registry.modules());
         self.kept.shown.publish(registry.keeper());
-        self.has_changed();
+        self.leave_the_rest();
     }
 
     /// Has what a change leaves to do be done in the background.
-    fn has_changed(&self) {
+    fn leave_the_rest(&self) {
         self.kept.afterwards.changed();
         let mut afterwards = self.afterwards.lock();
         if afterwards.is_some() {
@@ -395,7 +395,7 @@ impl Catalogued for Library {
                 let lines = told(&before, &self.modules(), &names);
                 if !lines.is_empty() {
                     self.kept.untold.lock().extend(lines);
-                    self.has_changed();
+                    self.leave_the_rest();
                 }
             }
             // Who has put a module here finds its copy.

@@ -1,7 +1,7 @@
 //! How much memory there is, and what part of it is for what unless the configuration says.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader};
 
 use protocol::bounds::Fit as _;
 use rustix::process::{Resource, getrlimit};
@@ -17,7 +17,11 @@ const SCRIPTS_MIN: u64 = 512 * MIB;
 /// Memory that this process may use, bytes: that of the machine, or less where a control group or a limit says so.
 #[must_use]
 pub fn available() -> u64 {
-    let machine = beginning_of("/proc/meminfo").and_then(|text| total_of(&text));
+    let machine = File::open("/proc/meminfo").ok().and_then(|file| {
+        // It stands in the first line: the rest is not read.
+        let mut lines = BufReader::new(file).lines().map_while(Result::ok);
+        lines.find_map(|line| total_of(&line))
+    });
     let groups = [
         "/sys/fs/cgroup/memory.max",
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -35,14 +39,6 @@ pub fn available() -> u64 {
     let all = machine.into_iter().chain(groups).chain(limits);
     // A machine that does not say has a gigabyte.
     all.min().unwrap_or(1 << 30)
-}
-
-/// As much of a file as one read gives: the kernel makes the whole of it anew for each that begins.
-fn beginning_of(path: &str) -> Option<String> {
-    let mut text = vec![0; 4096];
-    let count = File::open(path).ok()?.read(&mut text).ok()?;
-    text.truncate(count);
-    String::from_utf8(text).ok()
 }
 
 /// `MemTotal` of `/proc/meminfo`, bytes.

@@ -22,6 +22,11 @@ const _: () = assert!(size_of::<Partition>() == 64, "a line of a cache");
 /// Partitions that get memory together: a page of it.
 const TOGETHER: u16 = 64;
 
+const _: () = assert!(
+    PARTITIONS.is_multiple_of(TOGETHER),
+    "every partition has a place"
+);
+
 /// Keeps records in memory, for as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryEngine {
