@@ -158,6 +158,10 @@ pub trait Lane: Sync + Debug {
     /// asked again after a while when it is not; asked in vain, it has the thread step aside once more.
     fn others_are_served(&self) -> bool;
 
+    /// Lets others have the processor of the calling thread first, if it is time for that. Long work calls it often; it may
+    /// block for some tens of microseconds.
+    fn breathe(&self, now: Instant);
+
     /// Time that the calling thread has had of a processor; always zero where that is not known.
     fn processor_time(&self) -> Duration;
 }
@@ -180,6 +184,8 @@ impl Lane for Alone {
     fn others_are_served(&self) -> bool {
         true
     }
+
+    fn breathe(&self, _now: Instant) {}
 
     fn processor_time(&self) -> Duration {
         Duration::ZERO

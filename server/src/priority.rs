@@ -7,17 +7,21 @@
 //! that takes nothing from their share, it is only had in fewer and longer pieces. A share is made smaller by `nice`, which
 //! no thread gets back without privileges: only threads that never answer those who ask now and then stand back so.
 //!
+//! Work that runs long also sleeps for a moment now and then, which has the system look who else wants the processor.
+//!
 //! Systems that know no slices of threads (Linux before 6.12) do as they always did.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Once, OnceLock};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use protocol::bounds::Fit as _;
 use rustix::io::Errno;
 use rustix::process::{getpriority_process, setpriority_process};
-use rustix::thread::gettid;
+use rustix::thread::{gettid, set_current_timer_slack};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Handle, Runtime};
 
@@ -37,6 +41,19 @@ const BUSY_NICE: i32 = 10;
 /// The slice of all others, whatever that is.
 const USUAL: Duration = Duration::ZERO;
 
+/// How long work that runs long lets others run first. With less the thread would be awake again before the system has
+/// looked for others.
+const BREATH: Duration = Duration::from_micros(20);
+
+/// How often it does so while somebody asks now and then.
+const BREATHES: Duration = Duration::from_micros(500);
+
+/// The same once one of those was answered, who is to have a processor to read that, and to ask the next thing.
+const BREATHES_SOON: Duration = Duration::from_micros(200);
+
+/// Answers to those who ask now and then.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
+
 /// Somebody asks now and then.
 static SOMEBODY_ASKS: AtomicBool = AtomicBool::new(false);
 
@@ -47,6 +64,10 @@ thread_local! {
     static LONG_SINCE: Cell<Option<Duration>> = const { Cell::new(None) };
     /// What has run long on it has had so much of a processor.
     static RAN_LONG: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// Other threads have had so much of a processor for what is done here.
+    static RAN_ELSEWHERE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// When what runs long on the thread has let others run first, and how many were answered then.
+    static BREATHED: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
 }
 
 /// The thread answers, and has nothing to do but that: it is to have a processor at once whenever there is something.
@@ -143,6 +164,54 @@ pub(crate) fn taken_long() -> Duration {
     RAN_LONG.take()
 }
 
+/// One who asks now and then was answered.
+pub(crate) fn answered_one() {
+    ANSWERED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Lets others have the processor of this thread first, if somebody asks now and then and it is time for that.
+///
+/// A thread that has just run is owed nothing, and so waits for the end of the slice of one that runs long, or for the next
+/// look of the system, which may be milliseconds away. There is a look whenever a thread sleeps, however shortly.
+pub(crate) fn breathe(now: Instant) {
+    if !does_somebody_ask() {
+        return;
+    }
+    let (breathed, answered) = (BREATHED.get(), ANSWERED.load(Ordering::Relaxed));
+    if !is_breath_due(breathed, now, answered) {
+        return;
+    }
+    if breathed.is_none() {
+        // Else sleeps are some fifty microseconds longer, for the system to wake several at a time.
+        if let Err(error) = set_current_timer_slack(NonZeroU64::new(1)) {
+            tracing::debug!("threads sleep longer than they are to: {error}");
+        }
+    }
+    thread::sleep(BREATH);
+    BREATHED.set(Some((Instant::now(), answered)));
+}
+
+/// Whether it is time: when others were let first last, and how many had been answered by then, and both now.
+fn is_breath_due(breathed: Option<(Instant, u64)>, now: Instant, answered: u64) -> bool {
+    breathed.is_none_or(|(last, before)| {
+        let wanted = match answered == before {
+            true => BREATHES,
+            false => BREATHES_SOON,
+        };
+        now.saturating_duration_since(last) >= wanted
+    })
+}
+
+/// Another thread has had so much of a processor for what is done here.
+pub(crate) fn ran_elsewhere(had: Duration) {
+    RAN_ELSEWHERE.set(RAN_ELSEWHERE.get() + had);
+}
+
+/// What was so had since this was asked last.
+pub(crate) fn taken_elsewhere() -> Duration {
+    RAN_ELSEWHERE.take()
+}
+
 /// Processor time that this thread has had.
 pub(crate) fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -186,8 +255,6 @@ fn set_slice(slice: Duration) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     /// The slice of this thread; zero where the system knows none.
@@ -242,6 +309,26 @@ mod tests {
             assert_eq!(nice(), before);
         });
         answering.join().unwrap();
+    }
+
+    #[test]
+    fn long_work_breathes_now_and_then_and_sooner_after_an_answer() {
+        let last = Instant::now();
+        for (since_us, answered, is_due) in [
+            (0, 7, false),
+            (499, 7, false),
+            (500, 7, true),
+            (199, 8, false),
+            (200, 8, true),
+        ] {
+            let now = last + Duration::from_micros(since_us);
+            assert_eq!(
+                is_breath_due(Some((last, 7)), now, answered),
+                is_due,
+                "{since_us} {answered}"
+            );
+        }
+        assert!(is_breath_due(None, last, 0), "before it did once");
     }
 
     #[test]

@@ -30,6 +30,8 @@ impl Lane for OwnThread {
         true
     }
 
+    fn breathe(&self, _now: Instant) {}
+
     fn processor_time(&self) -> Duration {
         let time = clock_gettime(ClockId::ThreadCPUTime);
         // Neither is negative.

@@ -191,6 +191,9 @@ impl<'e> Builder<'e> {
     fn whole(&mut self) -> Result<Built, ExpressionError> {
         let mut frames: Vec<Frame> = Vec::new();
         loop {
+            if let Err(time) = self.work.steps(1) {
+                return Err(self.error(Cause::Time(time)));
+            }
             let mut complete = match self.element()? {
                 Read::Complete(built) => Some(built),
                 Read::Open(frame) => {

@@ -91,6 +91,9 @@ pub enum Cause {
     /// Bad GeoJSON.
     #[error("GeoJSON: {0}")]
     Geo(GeoError),
+    /// The time of the request is up.
+    #[error("{0}")]
+    Time(TimeIsUp),
 }
 
 impl ExpressionError {
@@ -98,7 +101,7 @@ impl ExpressionError {
     #[must_use]
     pub fn result_code(&self) -> ResultCode {
         match self.cause {
-            Cause::Geo(GeoError::Time(time)) => time.into(),
+            Cause::Time(time) | Cause::Geo(GeoError::Time(time)) => time.into(),
             _ => ResultCode::PARAMETER,
         }
     }
@@ -142,7 +145,7 @@ impl Expression {
     /// Reads and checks the encoding of an expression, all of the bytes.
     ///
     /// # Errors
-    /// [`ExpressionError`]; whatever the record would be. That the time is up while geometries are read, among others.
+    /// [`ExpressionError`]; whatever the record would be. That the time is up, among others.
     pub fn parse(bytes: &[u8], work: &mut dyn Meter) -> Result<Self, ExpressionError> {
         build::build(bytes, work).map(|program| Self { program })
     }

@@ -351,6 +351,10 @@ fn depth_and_size_are_bounded() {
         );
         let mut little = UnitsLeft(levels as u64);
         assert_eq!(expression.holds(&context(None), &mut little), Err(TimeIsUp));
+        let mut little = UnitsLeft(levels as u64);
+        let error = Expression::parse(&nested(levels), &mut little).unwrap_err();
+        assert_eq!(error.cause, Cause::Time(TimeIsUp));
+        assert_eq!(error.result_code(), ResultCode::TIMEOUT);
     }
     let error = Expression::parse(&nested(100_000), &mut Unmetered::default()).unwrap_err();
     assert_eq!(error.cause, Cause::TooLarge);

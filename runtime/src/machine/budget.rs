@@ -2,7 +2,8 @@
 //!
 //! The interpreter asks at every [`Budget::checkpoint`] (about every thousand instructions) whether to go on. A script
 //! that has run for `FIRST_SLICE` needs a permit of the `Lane`; long scripts take turns of `TURN`. So scripts that
-//! spin delay neither other work nor each other's first slice.
+//! spin delay neither other work nor each other's first slice. Whoever runs breathes where the lane wants that: others who
+//! want the processor have it for a moment.
 
 use std::time::{Duration, Instant};
 
@@ -111,9 +112,13 @@ impl Budget {
             }
         }
         match self.turn_end {
-            None if now.duration_since(*self.started.get_or_insert(now)) < FIRST_SLICE => true,
+            None if now.duration_since(*self.started.get_or_insert(now)) < FIRST_SLICE => {
+                self.lane.breathe(now);
+                true
+            }
             Some(end) if now < end => {
                 self.look_at_others(now);
+                self.lane.breathe(now);
                 true
             }
             _ => self.step_aside(),
@@ -169,9 +174,10 @@ mod tests {
     use crate::host::Alone;
 
     /// A lane whose others are served once that was asked so often.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     struct Unserved {
         asked: AtomicU32,
+        breathed: AtomicU32,
         served_from: u32,
     }
 
@@ -186,6 +192,10 @@ mod tests {
 
         fn release(&self) {}
 
+        fn breathe(&self, _: Instant) {
+            self.breathed.fetch_add(1, Ordering::Relaxed);
+        }
+
         fn others_are_served(&self) -> bool {
             self.asked.fetch_add(1, Ordering::Relaxed) + 1 >= self.served_from
         }
@@ -198,8 +208,8 @@ mod tests {
     #[test]
     fn work_that_is_long_asks_until_others_are_served() {
         let lane: &'static Unserved = Box::leak(Box::new(Unserved {
-            asked: AtomicU32::new(0),
             served_from: 3,
+            ..Unserved::default()
         }));
         let mut budget = Budget::unlimited(lane);
         assert!(budget.leave());
@@ -214,6 +224,23 @@ mod tests {
             assert!(budget.checkpoint());
         }
         assert_eq!(lane.asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn work_may_breathe_at_every_checkpoint_of_a_slice_and_of_a_turn() {
+        let lane: &'static Unserved = Box::leak(Box::default());
+        let mut budget = Budget::unlimited(lane);
+        let mut checks = 0_u64;
+        while budget.turn_end.is_none() {
+            assert!(budget.checkpoint());
+            checks += 1;
+        }
+        // The last had it step aside instead.
+        let breathed = |lane: &Unserved| u64::from(lane.breathed.load(Ordering::Relaxed));
+        assert_eq!(breathed(lane), checks - 1);
+        budget.turn_end = Some(Instant::now() + Duration::from_secs(60));
+        assert!(budget.checkpoint());
+        assert_eq!(breathed(lane), checks);
     }
 
     #[test]

@@ -237,6 +237,10 @@ impl Lane for SlowLane {
         priority::ends_long();
     }
 
+    fn breathe(&self, now: Instant) {
+        priority::breathe(now);
+    }
+
     fn processor_time(&self) -> Duration {
         priority::processor_time()
     }

@@ -50,6 +50,7 @@ use crate::catalogue::answer_by::AnswerBy;
 use crate::modules::patience;
 use crate::node::Node;
 use crate::node::command_lane::Ran;
+use crate::priority;
 use crate::record::Namespace;
 use crate::transaction::Work;
 
@@ -224,7 +225,7 @@ async fn elsewhere(
             let (node, connection, text) = (Arc::clone(node), Arc::clone(connection), text.clone());
             let answer_by = Arc::clone(&answer_by);
             move || {
-                let begun = Instant::now();
+                let (begun, had) = (Instant::now(), priority::processor_time());
                 let mut value = BytesMut::new();
                 let ran_out = patience::with(patience, || {
                     AnswerBy::with(&answer_by, || {
@@ -232,7 +233,8 @@ async fn elsewhere(
                     });
                 });
                 connection.add_long_time(begun.elapsed());
-                (value, ran_out)
+                let had = priority::processor_time().saturating_sub(had);
+                (value, ran_out, had)
             }
         };
         let is_over = async {
@@ -244,7 +246,7 @@ async fn elsewhere(
                 None => std::future::pending().await,
             }
         };
-        let (value, ran_out) = match turn.run(work, is_over).await? {
+        let (value, ran_out, had) = match turn.run(work, is_over).await? {
             Ran::Ended(ended) => ended,
             Ran::GoesOn(late) => {
                 let mut value = BytesMut::new();
@@ -252,6 +254,7 @@ async fn elsewhere(
                 return Ok(value);
             }
         };
+        priority::ran_elsewhere(had);
         if !ran_out {
             return Ok(value);
         }

@@ -6,7 +6,8 @@
 //! as many threads as there are processors, and comes back when it has become quiet. Those who ask now and then keep
 //! threads that are mostly idle, which the system lets run at once.
 //!
-//! What is counted is the time of every poll of the connection's task. Up to an eighth of one thread, no connection is
+//! What is counted is the time of every poll of the connection's task, and the processor time of its commands, which run on
+//! other threads: these have the priority of the one that begins them, so those of busy connections stand back with them. Up to an eighth of one thread, no connection is
 //! moved. A new one begins among the busy, so that those who come and go by the thousand stay there.
 //!
 //! All this is for those who ask now and then. While none of them is there, all connections are served in one runtime: two
@@ -118,6 +119,11 @@ impl Slice {
         is_light && was_light
     }
 
+    /// Whether it was light in the slice `number`, or the one before.
+    fn is_light(&self, number: u64) -> bool {
+        self.light.load(Ordering::Relaxed) + 1 >= number
+    }
+
     fn end(&self, took: u64) {
         let polled = self.polled.load(Ordering::Relaxed);
         self.polled
@@ -202,16 +208,21 @@ impl Load {
         priority::somebody_asks(self.light_ones.are_there(slice));
     }
 
-    /// It ends; of what ran long in it, `long` is the processor time.
-    fn end(&self, now: Duration, long: Duration) {
+    /// It ends; of what ran long in it, `long` is the processor time, and `elsewhere` that of other threads for it.
+    fn end(&self, now: Duration, long: Duration, elsewhere: Duration) {
         self.has_begun.store(false, Ordering::Relaxed);
         let took = nanoseconds(now).saturating_sub(self.poll_begun.load(Ordering::Relaxed));
-        let counted = took.min(nanoseconds(POLL_MOST).saturating_add(nanoseconds(long)));
+        let here = took.min(nanoseconds(POLL_MOST).saturating_add(nanoseconds(long)));
+        let counted = here.saturating_add(nanoseconds(elsewhere));
         let level = self.level.load(Ordering::Relaxed) + counted - counted / u64::from(FREE_PART);
         self.level
             .store(level.min(nanoseconds(LEVEL_MOST)), Ordering::Relaxed);
         self.poll_ended.store(nanoseconds(now), Ordering::Relaxed);
         self.slice.end(counted);
+        let begun = self.poll_begun.load(Ordering::Relaxed);
+        if self.slice.is_light(self.slice_at(begun)) {
+            priority::answered_one();
+        }
     }
 
     /// Whether the poll that runs has lasted for a turn at `now`.
@@ -261,6 +272,7 @@ impl<F: Future> Future for Counted<F> {
         let _asks = log::peer::asks(self.peer);
         // What others had on this thread.
         priority::taken_long();
+        priority::taken_elsewhere();
         if self.load.answers.load(Ordering::Relaxed) {
             self.load.begin(self.load.created.elapsed());
         }
@@ -268,8 +280,9 @@ impl<F: Future> Future for Counted<F> {
         // A permit may have gone to another thread with what has it.
         priority::ends_long();
         if self.load.has_begun.load(Ordering::Relaxed) {
+            let (long, elsewhere) = (priority::taken_long(), priority::taken_elsewhere());
             self.load
-                .end(self.load.created.elapsed(), priority::taken_long());
+                .end(self.load.created.elapsed(), long, elsewhere);
         }
         polled
     }
@@ -290,7 +303,8 @@ mod tests {
             let took = Duration::from_micros(took_us);
             *clock += took;
             let is_long = took > POLL_MOST && took != PUT_ASIDE;
-            load.end(*clock, if is_long { took } else { Duration::ZERO });
+            let long = if is_long { took } else { Duration::ZERO };
+            load.end(*clock, long, Duration::ZERO);
         }
     }
 
@@ -345,7 +359,27 @@ mod tests {
             after(&load, &mut clock, (1, 500_000, 10));
             load.begin(clock);
             clock += Duration::from_secs(1);
-            load.end(clock, Duration::from_millis(processor_ms));
+            load.end(clock, Duration::from_millis(processor_ms), Duration::ZERO);
+            assert_eq!(load.is_busy(false), is_busy, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_other_threads_do_for_it_counts() {
+        for (name, idle_us, elsewhere_us, is_busy) in [
+            ("now and then", 50_000, 1_000, false),
+            ("a module now and then", 500_000, 10_000, false),
+            ("one after the other", 200, 150, true),
+            ("and long", 20_000, 20_000, true),
+        ] {
+            let (load, mut clock) = (beside_a_light_one(), Duration::ZERO);
+            for _ in 0..200 {
+                clock += Duration::from_micros(idle_us);
+                load.begin(clock);
+                clock += Duration::from_micros(20);
+                let elsewhere = Duration::from_micros(elsewhere_us);
+                load.end(clock, Duration::ZERO, elsewhere);
+            }
             assert_eq!(load.is_busy(false), is_busy, "{name}");
         }
     }

@@ -5,6 +5,7 @@ use data::record::{StoredRecord, policy, seconds};
 
 use super::{Namespace, StoreError};
 use crate::clock::EPOCH_UNIX_SECONDS;
+use crate::storage::answer::can_leave_the_worker;
 use crate::storage::{PARTITIONS, Removal, StorageError, Truncation};
 
 /// Partitions between two chances for other tasks.
@@ -51,11 +52,8 @@ impl Namespace {
         set: Option<&str>,
         lut: Option<u64>,
     ) -> Result<Swept, TruncateError> {
-        let lut_ms = match lut {
-            Some(lut) => (lut / 1_000_000).saturating_sub(EPOCH_UNIX_SECONDS * 1000),
-            None => self.next_millisecond().await,
-        };
-        if lut_ms > self.now_ms() {
+        let lut_ms = lut.map(|lut| (lut / 1_000_000).saturating_sub(EPOCH_UNIX_SECONDS * 1000));
+        if lut_ms.is_some_and(|lut_ms| lut_ms > self.now_ms()) {
             return Err(TruncateError::Future);
         }
         // One that comes back may have records of a set that is unknown here.
@@ -63,6 +61,10 @@ impl Namespace {
         if nobody_else_has_it && set.is_some_and(|name| self.sets().get(name).is_none()) {
             return Ok(Swept::default());
         }
+        let lut_ms = match lut_ms {
+            Some(lut_ms) => lut_ms,
+            None => self.next_millisecond().await,
+        };
         let truncation = Truncation {
             set: set.unwrap_or("").to_owned(),
             before_ms: lut_ms,
@@ -89,7 +91,7 @@ impl Namespace {
             if now != begun {
                 return now;
             }
-            others_first().await;
+            a_moment().await;
         }
         begun
     }
@@ -163,8 +165,12 @@ impl Namespace {
     }
 }
 
-/// Lets others run once. Unlike that of the runtime it works wherever a future is polled.
-async fn others_first() {
+/// A millisecond or two: to look at the clock over and over would take a processor for as long. Where no other thread wakes
+/// who sleeps, others run once instead.
+async fn a_moment() {
+    if can_leave_the_worker() {
+        return tokio::time::sleep(Duration::from_micros(100)).await;
+    }
     let mut waited = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut waited, true) {
@@ -298,6 +304,18 @@ mod tests {
         );
         put(&namespace, 5, "demo", 0).await;
         assert_eq!(found(&namespace).await, [5], "later writes stay");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_truncation_sleeps_until_the_clock_shows_another_moment() {
+        let (namespace, _hand) = namespace();
+        let (mut waiting, mut polls) = (Box::pin(namespace.next_millisecond()), 0_u32);
+        let shown = std::future::poll_fn(|context| {
+            polls += 1;
+            waiting.as_mut().poll(context)
+        });
+        assert_eq!(shown.await, START_MS, "the clock stands");
+        assert!((2..100).contains(&polls), "{polls}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,8 +5,9 @@ use protocol::compress;
 use protocol::header::MessageType;
 use protocol::key::Digest;
 use protocol::message::{BatchFlags, BatchWriter, Info1, MessageHeader, MessageWriter};
+use protocol::particle::Particle;
 use tests::error::Result;
-use tests::records::RecordKey;
+use tests::records::{RecordKey, WriteOptions};
 
 use super::input::{frame, garbage, info, repeated, unexpected};
 use super::{Answer, Kind};
@@ -41,6 +42,10 @@ pub(super) fn kinds() -> Result<Vec<Kind>> {
         message.finish().map_err(unexpected)?;
         out.to_vec()
     };
+    let cut = RecordKey::new("test", "cut", "record");
+    let cut = cut
+        .put([("a", &Particle::integer(1))], WriteOptions::default())?
+        .to_vec();
     Ok(vec![
         answered("frames that inflate", bomb.to_vec()),
         answered("info names", info(&"x\n".repeat(10_000_000))),
@@ -51,6 +56,7 @@ pub(super) fn kinds() -> Result<Vec<Kind>> {
         pumped("empty info frames", info("").repeat(100)),
         pumped("refused logins", frame(MessageType::Security, &[0; 24]).repeat(1_000)),
         served("truncations", info("truncate:namespace=test;set=none\n")),
+        served("truncations of a set", info("truncate:namespace=test;set=cut\n")).after(vec![cut]),
         answered("settings", info(&"set-config:context=service;ticker-interval=10\n".repeat(500))),
         served("indexes", info(
             "sindex-create:namespace=test;set=scanned;indexname=i;bin=a;type=numeric\nsindex-delete:namespace=test;indexname=i\n",
