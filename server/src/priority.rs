@@ -66,6 +66,8 @@ thread_local! {
     static RAN_LONG: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     /// Other threads have had so much of a processor for what is done here.
     static RAN_ELSEWHERE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// The thread is one of the busy runtime.
+    static IS_BUSY: Cell<bool> = const { Cell::new(false) };
     /// When what runs long on the thread has let others run first, and how many were answered then.
     static BREATHED: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
 }
@@ -112,7 +114,10 @@ pub(crate) fn busy_runtime() -> Option<&'static Handle> {
             .worker_threads(processors())
             .enable_all()
             .thread_name("asd-busy")
-            .on_thread_start(|| stands_back(BUSY_NICE, "answers busy connections"))
+            .on_thread_start(|| {
+                IS_BUSY.set(true);
+                stands_back(BUSY_NICE, "answers busy connections");
+            })
             .on_thread_park(allocator::part)
             .build();
         built
@@ -172,9 +177,11 @@ pub(crate) fn answered_one() {
 /// Lets others have the processor of this thread first, if somebody asks now and then and it is time for that.
 ///
 /// A thread that has just run is owed nothing, and so waits for the end of the slice of one that runs long, or for the next
-/// look of the system, which may be milliseconds away. There is a look whenever a thread sleeps, however shortly.
+/// look of the system, which may be milliseconds away. There is a look whenever a thread sleeps, however shortly. Only the
+/// threads of busy connections do so, of which few run long at a time: among many, whose turn it is next would be another
+/// of them.
 pub(crate) fn breathe(now: Instant) {
-    if !does_somebody_ask() {
+    if !IS_BUSY.get() || !does_somebody_ask() {
         return;
     }
     let (breathed, answered) = (BREATHED.get(), ANSWERED.load(Ordering::Relaxed));

@@ -7,8 +7,9 @@
 //! threads that are mostly idle, which the system lets run at once.
 //!
 //! What is counted is the time of every poll of the connection's task, and the processor time of its commands, which run on
-//! other threads: these have the priority of the one that begins them, so those of busy connections stand back with them. Up to an eighth of one thread, no connection is
-//! moved. A new one begins among the busy, so that those who come and go by the thousand stay there.
+//! other threads: these have the priority of the one that begins them, so those of busy connections stand back with them.
+//! Up to an eighth of one thread, no connection is moved. A new one begins among the busy, so that those who come and go by
+//! the thousand stay there.
 //!
 //! All this is for those who ask now and then. While none of them is there, all connections are served in one runtime: two
 //! of them would only have the system switch between more threads, and equal connections would come and go for ever that
@@ -281,8 +282,7 @@ impl<F: Future> Future for Counted<F> {
         priority::ends_long();
         if self.load.has_begun.load(Ordering::Relaxed) {
             let (long, elsewhere) = (priority::taken_long(), priority::taken_elsewhere());
-            self.load
-                .end(self.load.created.elapsed(), long, elsewhere);
+            self.load.end(self.load.created.elapsed(), long, elsewhere);
         }
         polled
     }
