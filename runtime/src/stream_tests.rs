@@ -339,6 +339,22 @@ fn a_stream_has_time_for_each_record_and_no_more_memory_than_a_call() {
     assert_eq!(got.as_deref(), Ok("20"));
 }
 
+/// Records add a few each: what limits a call limits all of a stream together.
+#[test]
+fn tables_with_weak_keys_have_their_limit_over_all_records_of_a_stream() {
+    let chain = |each: usize| {
+        format!(
+            "local t, kept = setmetatable({{}}, {{ __mode = 'k' }}), {{}}
+             return s:map(function(r) for i = 1, {each} do local k = {{}} t[kept[#kept] or k] = k kept[#kept + 1] = k end
+             collectgarbage() return #kept end):reduce(function(a, b) return b end)"
+        )
+    };
+    let ran = |each| over([0; 10], &chain(each));
+    assert_eq!(ran(800).as_deref(), Ok("8000"));
+    let text = ran(1_000).unwrap_err();
+    assert!(text.contains("too many entries"), "{text}");
+}
+
 #[test]
 fn modules_may_have_globals_of_the_operators_names() {
     let source = "function map() end function filter() end function reduce() end function aggregate() end list = nil
