@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::host::Lane;
 
-/// Run time up to which a script is not disturbed.
+/// Run time up to which a script needs no permit.
 const FIRST_SLICE: Duration = Duration::from_millis(1);
 /// How long a long script runs before it lets a waiting one go first.
 const TURN: Duration = Duration::from_millis(5);

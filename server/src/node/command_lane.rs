@@ -6,7 +6,8 @@
 //!
 //! Those threads stand back for those that answer: to compile a module of 700 KB takes twenty milliseconds, and the system
 //! lets a thread that others wait for have the processor at once only if the one that runs there has a lower priority. They
-//! do not stand back far: what a body may take of a clock is three times what it may take of a processor.
+//! do not stand back far: what a body may take of a clock is three times what it may take of a processor. Those of busy
+//! connections stand back as far as the threads that begin them, whose priority they have.
 //!
 //! Short commands run at once, if they are few, on threads that are there already and do not stand back, which who waits for a
 //! disk need not.

@@ -1,6 +1,6 @@
 //! The work of one request: counted, looked at by the clock every so many units, and stepping aside when it is long.
 //!
-//! A request runs on a worker that serves others too. Work of less than a millisecond does so undisturbed; more of it
+//! A request runs on a worker that serves others too. Work of less than a millisecond stays there; more of it
 //! hands the worker's duty to another thread and takes turns with other long work, scripts among it, in the one lane that
 //! there is for that (see [`Budget`]). So no request delays another, whatever it asks for, and each ends within a few
 //! milliseconds of its deadline.
